@@ -1,0 +1,47 @@
+"""The errors a user can cause or meet. Each message says what, which value, what is allowed, what to do."""
+
+
+class RecformerError(Exception):
+    """Something a user can understand and mend; shown as its message, never as a stack trace."""
+
+
+class UsageError(RecformerError):
+    """A wrong name or option, found before any work began (exit code 2 on the command line)."""
+
+
+class ConfigError(UsageError):
+    """A training configuration with one or more faults, all of them in `faults`."""
+
+    def __init__(self, faults: list[str], source: str) -> None:
+        self.faults = faults
+        lines = "\n".join(f"  {fault}" for fault in faults)
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        super().__init__(f"{source}: {count}\n{lines}")
+
+
+class DataError(RecformerError):
+    """A dataset that cannot be read, or that does not fit the model it is used with."""
+
+
+class DownloadError(RecformerError):
+    """A dataset that could not be fetched whole; nothing of it was kept as if it were."""
+
+
+class CheckpointError(RecformerError):
+    """A checkpoint that is missing, damaged, unsafe, or of another architecture."""
+
+
+class DeviceError(RecformerError):
+    """A device that was asked for and is not there."""
+
+
+class JobError(RecformerError):
+    """A run that cannot be launched, stopped or resumed as asked."""
+
+
+class EvaluationError(RecformerError):
+    """Scores or protocols that cannot give an honest number."""
+
+
+class StoreError(RecformerError):
+    """A record or file under the project's root that could not be read or written."""

@@ -1,0 +1,117 @@
+"""Runs and checkpoints on disk: where things are, names that may be joined to a path, and atomic writes."""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recformer.errors import StoreError, UsageError
+
+RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def checked_run_id(run_id: str) -> str:
+    """`run_id` itself where it may be joined to a path. Raises UsageError otherwise."""
+    if not RUN_ID.fullmatch(run_id):
+        raise UsageError(
+            f"run id {run_id!r} is not allowed: use 1 to 80 of a-z, 0-9, '.', '_' and '-', "
+            "beginning with a letter or a digit"
+        )
+    return run_id
+
+
+def run_id_from(name: str) -> str:
+    """A run id made of a name people chose: lower case, everything else a dash ("penalty λ=0.2" → "penalty-0.2")."""
+    words = re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._")
+    return words[:60].rstrip("-._") or "run"
+
+
+@dataclass(frozen=True)
+class Root:
+    """The folder that holds `runs/`, `models/` and `data/`."""
+
+    path: Path
+
+    @classmethod
+    def default(cls) -> "Root":
+        """RECFORMER_ROOT where it is set, else the project's folder."""
+        return cls(Path(os.environ.get("RECFORMER_ROOT") or PROJECT).resolve())
+
+    @property
+    def runs(self) -> Path:
+        return self.path / "runs"
+
+    @property
+    def models(self) -> Path:
+        return self.path / "models"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
+
+    def run(self, run_id: str) -> Path:
+        """Folder of a run's logs and records. Raises UsageError for a name that may not be joined to a path."""
+        return self.runs / checked_run_id(run_id)
+
+    def model(self, run_id: str) -> Path:
+        """Folder of a run's checkpoints. Raises UsageError for a name that may not be joined to a path."""
+        return self.models / checked_run_id(run_id)
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, flush it to disk, then rename it over `path`.
+
+    A reader sees the old file or the new one, never a part. Raises StoreError when the disk refuses; the
+    file that was there before is then untouched.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        os.close(handle)
+        temporary = Path(name)
+        write(temporary)
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"could not write {path}: {error.strerror or error}; what was there before is unchanged. "
+            "Free some space or check the folder's permissions, then try again"
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` atomically (see write_atomically)."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(text, encoding="utf-8")
+
+    write_atomically(path, write)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON atomically. NaN and infinity are refused (ValueError): JSON has none."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The JSON object in `path`, or None where there is no such file. Raises StoreError when it is damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} is damaged or unreadable: {error}") from error
+    if not isinstance(value, dict):
+        raise StoreError(f"{path} is damaged: a JSON object was expected, it holds a {type(value).__name__}")
+    return value  # pyright: ignore[reportUnknownVariableType]
