@@ -1,0 +1,6 @@
+"""`python -m recformer`: the command line."""
+
+from recformer.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,345 @@
+"""The command line: what scripts and the app both call. Each command reads arguments, calls one function, prints."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import typer
+
+from recformer.errors import RecformerError, UsageError
+from recformer.jobs import control
+from recformer.jobs.overview import RunSummary, find_run, list_runs
+from recformer.report import Format, render
+from recformer.store import Root, checked_run_id, find_checkpoint
+
+# What needs torch or pandas is imported by the command that uses it: `runs` must answer at once.
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+data_app = typer.Typer(no_args_is_help=True, help="Fetch and describe datasets.")
+runs_app = typer.Typer(invoke_without_command=True, help="List runs; show or stop one.")
+app.add_typer(data_app, name="data")
+app.add_typer(runs_app, name="runs")
+
+Masking = Literal["history", "window", "none"]
+DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the dataset.", metavar="DIR")]
+SplitOption = Annotated[str, typer.Option("--split", help="Split to evaluate under.")]
+CutoffOption = Annotated[str, typer.Option("--k", help="Cutoffs, comma-separated, 1 to 20.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda:N.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+RunsArgument = Annotated[list[str], typer.Argument(help="Run ids, RUN/last, or checkpoint files.", metavar="RUN …")]
+MaskOption = Annotated[Masking, typer.Option("--mask", help="What is taken out of the ranking.")]
+_root = Root.default()
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage; errors are told on standard error."""
+    try:
+        app(args=_root_first(sys.argv[1:]))
+    except RecformerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except BrokenPipeError:
+        sys.exit(0)  # whoever read our output has seen enough
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _root_first(arguments: list[str]) -> list[str]:
+    """`--root DIR` may stand anywhere on the line; typer knows it before the command only."""
+    for position, argument in enumerate(arguments):
+        if argument == "--root" and position + 1 < len(arguments):
+            return ["--root", arguments[position + 1], *arguments[:position], *arguments[position + 2 :]]
+        if argument.startswith("--root="):
+            return [argument, *arguments[:position], *arguments[position + 1 :]]
+    return arguments
+
+
+@app.callback()
+def choose_root(
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", help="Where runs/, models/ and data/ are.", envvar="RECFORMER_ROOT", metavar="DIR"),
+    ] = None,
+) -> None:
+    global _root
+    if root is not None:
+        _root = Root(root.resolve())
+
+
+@data_app.command("fetch")
+def data_fetch(name: Annotated[Literal["ml-100k", "ml-1m"], typer.Argument(help="Dataset to fetch.")]) -> None:
+    """Download a MovieLens set into data/; what is there already is not fetched again."""
+    from recformer.data.download import Progress, fetch
+
+    def show(progress: Progress) -> None:
+        size = f"{progress.done / 1e6:.1f}" + (f" of {progress.total / 1e6:.1f}" if progress.total else "")
+        print(f"\r{progress.what}: {size} MB  ", end="", file=sys.stderr, flush=True)
+
+    folder = fetch(name, _root.data, show)
+    print(file=sys.stderr)
+    print(folder)
+
+
+@data_app.command("info")
+def data_info(
+    directory: Annotated[Path, typer.Argument(help="Folder of the dataset.", metavar="DIR")],
+    as_json: JsonOption = False,
+) -> None:
+    """Counts of a dataset, and its fingerprint."""
+    from recformer.data.summary import counts
+
+    dataset = _dataset(directory)
+    facts: dict[str, Any] = {
+        "name": dataset.name,
+        "format": dataset.reader,
+        "fingerprint": dataset.fingerprint,
+        **asdict(counts(dataset)),
+    }
+    _print_facts(facts, as_json)
+
+
+@app.command()
+def train(
+    preset: Annotated[str | None, typer.Option("--preset", help="Shipped configuration to begin with.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="YAML configuration.", metavar="FILE")] = None,
+    data: DataOption = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a field: num_epochs=2, model.dropout=0.2.", metavar="KEY=VALUE"),
+    ] = None,
+    more: Annotated[
+        list[str] | None, typer.Argument(help="More KEY=VALUE after --set.", metavar="[KEY=VALUE …]")
+    ] = None,
+    run_id: Annotated[str | None, typer.Option("--run-id", help="Id of the new run.", metavar="ID")] = None,
+    device: DeviceOption = "auto",
+    resume: Annotated[str | None, typer.Option("--resume", help="Run to go on with.", metavar="RUN_ID")] = None,
+    init_from: Annotated[
+        str | None, typer.Option("--init-from", help="Begin with this checkpoint's weights.", metavar="CHECKPOINT")
+    ] = None,
+) -> None:
+    """Train a run in the foreground. Ctrl-C ends the step that is going on, saves, and stops."""
+    from recformer.training import request
+
+    changes = [*(assignments or []), *(more or [])]
+    if resume is not None:
+        if preset or config or init_from or run_id:
+            raise UsageError(
+                "--resume goes alone with --set, --data and --device: a resumed run keeps its configuration"
+            )
+        plan = request.resumed(_root, checked_run_id(resume), changes, data, device)
+    else:
+        chosen = request.chosen_config(_root, preset, config, init_from, changes)
+        new_id = checked_run_id(run_id) if run_id else None
+        plan = request.fresh(_root, chosen, new_id, _required(data), device, init_from)
+    outcome = request.carry_out(_root, plan, sys.argv[1:])
+    print(f"{plan.run_id}: {outcome}")
+
+
+@app.command()
+def evaluate(
+    runs: RunsArgument,
+    data: DataOption = None,
+    split: SplitOption = "leave_last_out",
+    k: CutoffOption = "3,5,10",
+    mask: MaskOption = "history",
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Ranking metrics and duplication of checkpoints on the test part of a split."""
+    _print_summary(_summary(runs, data, split, k, device, None), "json" if as_json else "table", mask)
+
+
+@app.command()
+def compare(
+    runs: RunsArgument,
+    baseline: Annotated[str | None, typer.Option("--baseline", help="Run the differences are taken to.")] = None,
+    data: DataOption = None,
+    split: SplitOption = "leave_last_out",
+    k: CutoffOption = "3,5,10",
+    mask: MaskOption = "history",
+    device: DeviceOption = "auto",
+    kind: Annotated[Format, typer.Option("--format", help="How to print.")] = "table",
+) -> None:
+    """Metrics side by side, with paired differences to a baseline (the first run where none is named)."""
+    names = runs if baseline is None or baseline in runs else [baseline, *runs]
+    reference = names.index(baseline) if baseline else 0
+    _print_summary(_summary(names, data, split, k, device, reference), kind, mask)
+
+
+@app.command()
+def recommend(
+    runs: RunsArgument,
+    user: Annotated[int, typer.Option("--user", help="User id of the dataset.")],
+    data: DataOption = None,
+    k: Annotated[int, typer.Option("--k", help="Length of the list.")] = 10,
+    mask: MaskOption = "history",
+    as_json: JsonOption = False,
+) -> None:
+    """What each model would recommend to a user before the last movie they rated."""
+    from recformer.advice import advise
+
+    checkpoints = [find_checkpoint(_root, name) for name in runs]
+    dataset = _dataset_for(runs, data)
+    advice = advise(checkpoints, dataset, user, k, mask)
+    if as_json:
+        print(json.dumps(advice, indent=2))
+        return
+    for model in advice["models"]:
+        print(f"{model['run']}: the held-out movie has rank {model['target_rank']}")
+        for item in model["items"]:
+            marks = [word for word in ("hit", "repeat_window", "seen") if item[word]]
+            print(f"  {item['rank']:>3}  {item['title']}  {item['score']:.4f}  {' '.join(marks)}".rstrip())
+
+
+@app.command("import")
+def import_checkpoint(
+    checkpoint: Annotated[Path, typer.Argument(help="File: .pth, .pt or .safetensors.")],
+    name: Annotated[str, typer.Option("--name", help="Id of the run it becomes.", metavar="RUN_ID")],
+    events: Annotated[
+        list[Path] | None, typer.Option("--events", help="TensorBoard event file.", metavar="FILE")
+    ] = None,
+    data: DataOption = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="What shapes cannot tell: model.num_heads=4.", metavar="KEY=VALUE")
+    ] = None,
+) -> None:
+    """Bring in a checkpoint (and its event files) that was made elsewhere."""
+    from recformer.adopt import adopt
+    from recformer.config import override
+
+    options = override({"model": {"name": "movie_transformer"}}, assignments or [])["model"]
+    dataset = None if data is None else _dataset(data)
+    info = adopt(_root, checkpoint, checked_run_id(name), events or [], dataset, options)
+    print(f"{name}: {info.model['name']}, {info.shape.num_tokens - 2} movies, {info.shape.num_users} users")
+
+
+@runs_app.callback()
+def runs(context: typer.Context, as_json: JsonOption = False) -> None:
+    """List all runs with their states."""
+    if context.invoked_subcommand is not None:
+        return
+    found, damaged = list_runs(_root)
+    for broken in damaged:
+        print(f"{broken.run_id}: {broken.reason}", file=sys.stderr)
+    if as_json:
+        print(json.dumps([_run_facts(run) for run in found], indent=2))
+        return
+    for run in found:
+        print(f"{run.run_id:<32}  {run.state.name:<9}  {run.state.words}")
+    if not found:
+        print("no runs yet; start one with: python -m recformer train --preset baseline --data DIR")
+
+
+@runs_app.command("show")
+def runs_show(run_id: str, as_json: JsonOption = False) -> None:
+    """Everything a run's records say."""
+    _print_facts(_run_facts(find_run(_root, checked_run_id(run_id))), as_json)
+
+
+@runs_app.command("stop")
+def runs_stop(
+    run_id: str, grace: Annotated[float, typer.Option("--grace", help="Seconds before it is killed.")] = 30.0
+) -> None:
+    """Ask a run to save and stop; kill it when it does not within the grace period."""
+    print(f"{run_id}: {control.stop(_root, checked_run_id(run_id), grace)}")
+
+
+def _run_facts(run: RunSummary) -> dict[str, Any]:
+    status = run.status
+    return {
+        "run_id": run.run_id,
+        "name": run.name,
+        "state": run.state.name,
+        "words": run.state.words,
+        "stalled": run.state.stalled,
+        "created": run.created,
+        "epoch": status.epoch if status else None,
+        "num_epochs": status.num_epochs if status else None,
+        "step": status.step if status else None,
+        "steps": status.steps if status else None,
+        "eta_s": status.eta_s if status else None,
+        "device": status.device if status else None,
+        "metrics": status.metrics if status else {},
+        "checkpoints": run.checkpoints,
+        "config": run.config,
+    }
+
+
+def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    for name, value in facts.items():
+        print(f"{name}: {value}")
+
+
+def _required(data: Path | None) -> Path:
+    if data is None:
+        raise UsageError(
+            "--data DIR is missing: name the folder of a dataset (see: python -m recformer data fetch ml-100k)"
+        )
+    return data
+
+
+def _dataset(folder: Path) -> Any:
+    from recformer.data.cache import load
+
+    return load(folder, _root.data / ".cache")
+
+
+def _dataset_for(names: list[str], data: Path | None) -> Any:
+    """The dataset in `data`, or the one that the first run was trained on."""
+    from recformer.origin import read_origin
+
+    if data is not None:
+        return _dataset(data)
+    run_id = find_checkpoint(_root, names[0]).run_id
+    origin = read_origin(_root, run_id) if run_id else None
+    if origin is None:
+        raise UsageError(f"--data DIR is missing: nothing says which dataset {names[0]} belongs to")
+    return _dataset(origin.folder(_root))
+
+
+def _summary(
+    names: list[str], data: Path | None, split: str, k: str, device: str, baseline: int | None
+) -> dict[str, Any]:
+    from recformer.config import parse_section
+    from recformer.evaluation.evaluate import Task
+    from recformer.evaluation.evaluate import evaluate as evaluate_checkpoint
+    from recformer.evaluation.summary import checked_cutoffs, summarise
+    from recformer.registry import SPLITS
+    from recformer.training.device import resolve
+
+    cutoffs = checked_cutoffs(_whole_numbers(k))
+    SPLITS.get(split)
+    checkpoints = [find_checkpoint(_root, name) for name in names]
+    task = Task(_dataset_for(names, data), parse_section("split", split))
+    target = resolve(device)
+    evaluations = [
+        evaluate_checkpoint(_root, checkpoint, task, target, _progress(str(checkpoint))) for checkpoint in checkpoints
+    ]
+    return summarise(evaluations, cutoffs, baseline)
+
+
+def _progress(what: str) -> Any:
+    """Progress on standard error where a person looks on."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, total: int) -> None:
+        print(f"\r{what}: {done} of {total} cases", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _print_summary(summary: dict[str, Any], kind: str, masking: str) -> None:
+    print(json.dumps(summary, indent=2) if kind == "json" else render(summary, cast("Format", kind), masking))
+
+
+def _whole_numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--k {text!r}: write whole numbers with commas between, such as 3,5,10") from None

@@ -1,0 +1,317 @@
+"""Training configurations: the fields with their help texts, presets, overrides, and faults told all at once.
+
+A configuration is a YAML mapping. `model`, `loss` and `split` are sections whose `name` picks a registered
+component; the other keys of a section are that component's own options.
+"""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, cast, get_args, get_origin
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic.fields import FieldInfo
+
+from recformer.errors import ConfigError, UsageError
+from recformer.registry import LOSSES, MODELS, SPLITS, Registry
+
+PRESETS = Path(__file__).parent / "presets"
+SECTIONS: dict[str, Registry[Any]] = {"model": MODELS, "loss": LOSSES, "split": SPLITS}
+
+
+class Options(BaseModel):
+    """Options of one component or of a run: frozen, no unknown keys, no booleans or NaN where a number is due."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+
+    name: str
+    """Registered name of the component, or the run's name for people."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_boolean_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        # YAML reads `yes` and `on` as true, which pydantic would take for the number 1.
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError("a yes/no value is not allowed here")
+        return value
+
+
+def option(default: Any, title: str, help: str, *, group: str = "Model", advanced: bool = False, **limits: Any) -> Any:
+    """A pydantic field with what a form needs: title, help text in plain words, group, and whether to fold it away."""
+    extra: dict[str, Any] = {"group": group, "advanced": advanced}
+    return Field(default, title=title, description=help, json_schema_extra=extra, **limits)
+
+
+def _component(kind: str, default: str, title: str, help: str) -> Any:
+    return Field(default_factory=lambda: parse_section(kind, {"name": default}), title=title, description=help)
+
+
+class TrainConfig(Options):
+    """Everything that decides what a training run computes. Device and paths are arguments of the job instead."""
+
+    name: str = option(
+        "my run",
+        "Name",
+        "What you want to call this run; shown everywhere.",
+        group="Run",
+        max_length=80,
+        min_length=1,
+    )
+    model: SerializeAsAny[Options] = _component("model", "movie_transformer", "Model", "The architecture.")
+    loss: SerializeAsAny[Options] = _component("loss", "cross_entropy", "Loss", "What training makes small.")
+    split: SerializeAsAny[Options] = _component(
+        "split", "leave_last_out", "Split", "Which interactions are for training, validation and test."
+    )
+    num_epochs: int = option(
+        30, "Epochs", "How often training passes over all its windows.", group="Training", ge=1, le=1_000_000
+    )
+    batch_size: int = option(512, "Batch size", "Windows per step.", group="Training", ge=1, le=1_000_000)
+    learning_rate: float = option(
+        5e-4, "Learning rate", "Step size of the Adam optimizer.", group="Training", gt=0, le=10
+    )
+    schedule: Literal["constant", "cosine"] = option(
+        "constant",
+        "Learning-rate schedule",
+        "constant keeps the rate; cosine lets it fall to the minimum over one period of epochs and climb back over "
+        "the next (the article's CosineAnnealingLR).",
+        group="Training",
+    )
+    schedule_period: int = option(
+        100,
+        "Schedule period",
+        "Epochs the cosine schedule takes from the learning rate down to the minimum.",
+        group="Training",
+        advanced=True,
+        ge=1,
+        le=1_000_000,
+    )
+    minimum_learning_rate: float = option(
+        1e-6,
+        "Minimum learning rate",
+        "Where the cosine schedule ends.",
+        group="Training",
+        advanced=True,
+        ge=0,
+        le=10,
+    )
+    window: int = option(
+        5,
+        "Window",
+        "How many of the user's latest items the model sees as input (the article uses 5).",
+        group="Data",
+        advanced=True,
+        ge=1,
+        le=200,
+    )
+    best_by: Literal["ndcg@10", "loss"] = option(
+        "ndcg@10",
+        "Best checkpoint by",
+        "The validation figure that decides which epoch is kept as the best checkpoint.",
+        group="Training",
+        advanced=True,
+    )
+    seed: int = option(
+        0,
+        "Seed",
+        "Start of every random number: weights, order of batches, dropout.",
+        group="Run",
+        advanced=True,
+        ge=0,
+        le=2**31 - 1,
+    )
+    compile: bool = option(
+        False,
+        "Compile the model",
+        "torch.compile with max-autotune: slow first step, faster steps after it. Needs a C++ compiler on a CPU; "
+        "where it cannot be had, the run goes on uncompiled and says so.",
+        group="Machine",
+        advanced=True,
+    )
+    matmul_precision: Literal["highest", "high", "medium"] = option(
+        "highest",
+        "Matrix-product precision",
+        "float32 precision of matrix products; high lets newer GPUs use TF32.",
+        group="Machine",
+        advanced=True,
+    )
+    save_minutes: float = option(
+        1.0,
+        "Minutes between saves",
+        "At most so much work is lost when the machine fails; a stop or the end always saves.",
+        group="Machine",
+        advanced=True,
+        ge=0,
+        le=1440,
+    )
+
+    @field_validator("model", "loss", "split", mode="before")
+    @classmethod
+    def _parse_component(cls, value: Any, info: ValidationInfo) -> Options:
+        if isinstance(value, Options):
+            return value
+        return parse_section(str(info.field_name), value)
+
+
+def parse_section(kind: str, value: Any) -> Options:
+    """Options of one section: `{"name": registered name, its options …}`, or the bare name.
+
+    Raises ValueError (of which pydantic's ValidationError is one) saying what is wrong.
+    """
+    if isinstance(value, str):
+        value = {"name": value}
+    if not isinstance(value, dict) or not isinstance(cast("dict[str, Any]", value).get("name"), str):
+        raise ValueError(f"a mapping with a name is needed; allowed names: {', '.join(SECTIONS[kind].names())}")
+    section = cast("dict[str, Any]", value)
+    try:
+        component = SECTIONS[kind].get(section["name"])
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    return cast("type[Options]", component.Options).model_validate(section)
+
+
+def parse(mapping: Any, source: str = "configuration") -> TrainConfig:
+    """A checked configuration. Raises ConfigError with every fault: field, value, what is allowed."""
+    if not isinstance(mapping, dict):
+        raise ConfigError([f"a mapping of fields is needed, this is a {type(mapping).__name__}"], source)
+    try:
+        return TrainConfig.model_validate(mapping)
+    except ValidationError as error:
+        raise ConfigError(list(_faults(error, cast("dict[str, Any]", mapping))), source) from None
+
+
+def dump(config: TrainConfig) -> str:
+    """The configuration as YAML that `parse` gives back unchanged."""
+    return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, unchecked. Raises ConfigError for what is not YAML or not a mapping."""
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"configuration {path} could not be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError([f"not valid YAML: {' '.join(str(error).split())}"], str(path)) from None
+    if not isinstance(value, dict):
+        raise ConfigError([f"a mapping of fields is needed, this is a {type(value).__name__}"], str(path))
+    return cast("dict[str, Any]", value)
+
+
+def preset_names() -> list[str]:
+    """Names of the shipped presets."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def preset(name: str) -> dict[str, Any]:
+    """The mapping of a shipped preset. Raises UsageError naming the presets there are."""
+    if name not in preset_names():
+        raise UsageError(f"preset: there is no {name!r}; allowed: {', '.join(preset_names())}")
+    return read_mapping(PRESETS / f"{name}.yaml")
+
+
+def override(mapping: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """A copy of `mapping` with each "key=value" set; a dot goes into a section ("model.dropout=0.2").
+
+    Setting a section's name (or the bare section, "loss=cross_entropy") to another component drops the options
+    of the one before. Raises UsageError for what is not key=value.
+    """
+    result = {key: dict(value) if isinstance(value, dict) else value for key, value in mapping.items()}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--set {assignment!r}: write key=value, for example num_epochs=10 or model.dropout=0.2")
+        _assign(result, key.strip(), _yaml_value(text))
+    return result
+
+
+def _assign(mapping: dict[str, Any], key: str, value: Any) -> None:
+    section, dot, field = key.partition(".")
+    if key in SECTIONS:
+        section, dot, field = key, ".", "name"
+    if not dot:
+        mapping[key] = value
+        return
+    options = mapping.setdefault(section, {})
+    if not isinstance(options, dict):
+        options = {"name": options} if section in SECTIONS else {}
+    options = cast("dict[str, Any]", options)
+    if section in SECTIONS and "name" not in options:
+        options["name"] = cast("Options", TrainConfig.model_fields[section].get_default(call_default_factory=True)).name
+    mapping[section] = {"name": value} if field == "name" and options.get("name") != value else options | {field: value}
+
+
+def _yaml_value(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _faults(error: ValidationError, mapping: dict[str, Any]) -> Iterable[str]:
+    for fault in error.errors():
+        path = ".".join(str(part) for part in fault["loc"])
+        schema = _schema_at(fault["loc"], mapping)
+        cause = fault.get("ctx", {}).get("error")  # what our own validators raised
+        reason = str(cause) if cause is not None else fault["msg"][:1].lower() + fault["msg"][1:]
+        if fault["type"] == "extra_forbidden":
+            yield f"{path}: unknown key (value {fault['input']!r}){_did_you_mean(str(fault['loc'][-1]), schema)}"
+        elif isinstance(fault["input"], dict):  # a rule over several fields: it names them itself
+            yield f"{path or 'configuration'}: {reason}"
+        else:
+            yield f"{path} = {fault['input']!r}: {reason}{_allowed(fault['loc'], schema)}"
+
+
+def _schema_at(location: tuple[int | str, ...], mapping: dict[str, Any]) -> type[BaseModel]:
+    """The class that holds the last field of `location`: the run's own, or that of a section's component."""
+    if len(location) < 2 or location[0] not in SECTIONS:
+        return TrainConfig
+    section = mapping[str(location[0])]
+    return SECTIONS[str(location[0])].get(section["name"] if isinstance(section, dict) else section).Options
+
+
+def _did_you_mean(key: str, schema: type[BaseModel]) -> str:
+    known = list(schema.model_fields)
+    if schema is TrainConfig:
+        for kind, registry in SECTIONS.items():
+            for name in registry.names():
+                known += [f"{kind}.{field}" for field in registry.get(name).Options.model_fields if field != "name"]
+    same_leaf = [candidate for candidate in known if candidate.split(".")[-1] == key]
+    near = same_leaf or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; allowed: {', '.join(schema.model_fields)}"
+
+
+def _allowed(location: tuple[int | str, ...], schema: type[BaseModel]) -> str:
+    names = [str(part) for part in location if str(part) in schema.model_fields]
+    allowed = describe_limits(schema.model_fields[names[-1]]) if names else ""
+    return f"; allowed: {allowed}" if allowed else ""
+
+
+def describe_limits(field: FieldInfo) -> str:
+    """What a field takes, in words: "a whole number, at least 1, at most 200"."""
+    if get_origin(field.annotation) is Literal:
+        return ", ".join(str(choice) for choice in get_args(field.annotation))
+    kinds: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    words = [kinds.get(field.annotation, "")]
+    for limit in field.metadata:
+        for attribute, phrase in (
+            ("gt", "greater than"),
+            ("ge", "at least"),
+            ("lt", "less than"),
+            ("le", "at most"),
+        ):
+            if getattr(limit, attribute, None) is not None:
+                words.append(f"{phrase} {getattr(limit, attribute):,}")
+        if getattr(limit, "max_length", None) is not None:
+            words.append(f"at most {limit.max_length} characters")
+    return ", ".join(word for word in words if word)

@@ -1,0 +1,164 @@
+"""From the tables of any format to the one Dataset."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from recformer.data.dataset import USER_COLUMNS, Dataset, fingerprint_of
+from recformer.data.tables import Ratings, fault
+from recformer.errors import DataError
+from recformer.registry import READERS
+
+
+@dataclass(frozen=True, eq=False)
+class RawTables:
+    """What a reader found, in the order of the files."""
+
+    ratings: Ratings
+    movies: pd.DataFrame
+    """MOVIE_COLUMNS, each id once."""
+    movies_path: Path
+    users: pd.DataFrame | None
+    """USER_COLUMNS, each id once; None where the format has no file of users."""
+    users_path: Path | None
+
+
+class Reader(Protocol):
+    """One file format. Register a class without arguments in READERS."""
+
+    looks_for: str
+    """The files it needs, for a message."""
+
+    def detect(self, folder: Path) -> bool:
+        """Whether `folder` holds any file of this format."""
+        ...
+
+    def files(self, folder: Path) -> list[Path]:
+        """Every file it reads. Raises DataError when one is missing."""
+        ...
+
+    def read(self, folder: Path) -> RawTables:
+        """The tables. Raises DataError naming file and line of the first fault."""
+        ...
+
+
+def find_reader(folder: Path) -> tuple[str, Reader]:
+    """Registered name and reader of the format in `folder`.
+
+    Raises DataError when there is no such folder, when no reader knows its files, and when it holds the whole
+    files of more than one format.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; give the folder that holds the dataset's files")
+    found = [(name, reader) for name, reader in _readers() if reader.detect(folder)]
+    if not found:
+        raise _unrecognised(folder)
+    whole = [entry for entry in found if _is_whole(entry[1], folder)]
+    if len(whole) > 1:
+        names = " and ".join(name for name, _ in whole)
+        raise DataError(f"{folder} holds files of {names}; keep the files of one format in a folder")
+    return whole[0] if whole else found[0]
+
+
+def is_dataset(folder: Path) -> bool:
+    """Whether some reader knows a file of `folder`, by names alone."""
+    return any(reader.detect(folder) for _, reader in _readers())
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """Parse the dataset in `folder`, without any cache. Raises DataError."""
+    name, reader = find_reader(folder)
+    return assemble(reader.read(folder), folder, name)
+
+
+def assemble(tables: RawTables, folder: Path, reader: str) -> Dataset:
+    """The Dataset of `tables`: sorted ids become tokens, interactions are ordered by user and time.
+
+    Interactions of one user at one time keep the order of the file. Users without any interaction keep an
+    empty history. Raises DataError for a rating of an unknown movie or user.
+    """
+    ratings = tables.ratings
+    movies = tables.movies.sort_values("item_id", ignore_index=True)
+    item_ids = movies["item_id"].to_numpy(dtype=np.int64)
+    users = _users_of(tables)
+    user_ids = users["user_id"].to_numpy(dtype=np.int64)
+
+    item_tokens, known = _tokens_of(item_ids, ratings.item_ids)
+    _check_known(ratings, "movie id", ratings.item_ids, known, tables.movies_path)
+    user_tokens, known = _tokens_of(user_ids, ratings.user_ids)
+    _check_known(ratings, "user id", ratings.user_ids, known, tables.users_path)
+
+    order = np.lexsort((ratings.timestamps, user_tokens))  # stable: ties keep the order of the file
+    offsets = np.zeros(len(user_ids) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(user_tokens, minlength=len(user_ids)), out=offsets[1:])
+    items = item_tokens[order].astype(np.int32)
+    timestamps = ratings.timestamps[order]
+    return Dataset(
+        name=folder.resolve().name,
+        source=folder,
+        reader=reader,
+        user_ids=user_ids,
+        item_ids=item_ids,
+        offsets=offsets,
+        items=items,
+        timestamps=timestamps,
+        ratings=ratings.ratings[order],
+        movies=movies,
+        users=users,
+        fingerprint=fingerprint_of(user_ids, item_ids, offsets, items, timestamps),
+    )
+
+
+def _readers() -> list[tuple[str, Reader]]:
+    return [(name, READERS.get(name)()) for name in READERS.names()]
+
+
+def _is_whole(reader: Reader, folder: Path) -> bool:
+    try:
+        reader.files(folder)
+    except DataError:
+        return False
+    return True
+
+
+def _unrecognised(folder: Path) -> DataError:
+    looked_for = "; ".join(f"{name}: {reader.looks_for}" for name, reader in _readers())
+    inside = [entry.name for entry in sorted(folder.iterdir()) if entry.is_dir() and is_dataset(entry)]
+    hint = f"Its sub-folder {inside[0]} is one: give that" if inside else "Give a folder with the files of one"
+    return DataError(f"{folder} is no dataset of a known format; looked for {looked_for}. {hint}")
+
+
+def _users_of(tables: RawTables) -> pd.DataFrame:
+    if tables.users is not None:
+        return tables.users.sort_values("user_id", ignore_index=True)
+    ids = np.unique(tables.ratings.user_ids)
+    users = pd.DataFrame({column: pd.Series([""] * len(ids), dtype="str") for column in USER_COLUMNS})
+    users["user_id"] = ids
+    return users
+
+
+def _tokens_of(ids: NDArray[np.int64], values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Position of each value in the sorted `ids`, and whether it is there at all; both (N,)."""
+    tokens = np.minimum(np.searchsorted(ids, values), len(ids) - 1)
+    return tokens, ids[tokens] == values
+
+
+def _check_known(
+    ratings: Ratings, name: str, values: NDArray[np.int64], known: NDArray[np.bool_], path: Path | None
+) -> None:
+    if known.all():
+        return
+    row = int(np.argmin(known))
+    listed = path.name if path else "the ratings"
+    count = int(np.count_nonzero(~known))
+    more = "" if count == 1 else f" (the first of {count} such lines)"
+    raise fault(
+        ratings.path,
+        ratings.first_line + row,
+        f"{name} {values[row]} is not in {listed}{more}",
+        f"the ids of {listed}",
+    )

@@ -1,0 +1,123 @@
+"""Parsed datasets on disk, found by the content of their source files."""
+
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as parquet
+from numpy.typing import NDArray
+
+from recformer.data.assemble import Reader, assemble, find_reader
+from recformer.data.dataset import Dataset, fingerprint_of
+from recformer.errors import DataError
+
+FORMAT = "1"  # raise it whenever reading or storing changes what a Dataset holds
+ARRAYS = ("user_ids", "item_ids", "offsets", "items", "timestamps", "ratings")
+
+log = logging.getLogger(__name__)
+
+
+def load(folder: Path, cache: Path) -> Dataset:
+    """The dataset in `folder`, from `cache` where the same files were parsed before.
+
+    The key is the content of the files, so an edited file is parsed anew. A damaged entry is rebuilt, and a
+    cache that cannot be written only costs time. Raises DataError when the dataset itself cannot be read.
+    """
+    name, reader = find_reader(folder)
+    entry = cache / _key(name, reader, folder)
+    cached = _read(entry, folder)
+    if cached is not None:
+        return cached
+    dataset = assemble(reader.read(folder), folder, name)
+    _store(dataset, entry)
+    return dataset
+
+
+def _key(name: str, reader: Reader, folder: Path) -> str:
+    """32 hex digits over names and bytes of the source files."""
+    digest = hashlib.sha256(f"{FORMAT}\n{name}\n".encode())
+    for path in reader.files(folder):
+        try:
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise DataError(
+                f"{path} cannot be read: {error.strerror or error}. Check that the file may be read"
+            ) from error
+        digest.update(f"{path.name}\n{content}\n".encode())
+    return digest.hexdigest()[:32]
+
+
+def _read(entry: Path, folder: Path) -> Dataset | None:
+    if not entry.is_dir():
+        return None
+    try:
+        return _read_entry(entry, folder)
+    except Exception as error:  # whatever a damaged file makes its reader raise, the remedy is to parse again
+        log.warning("the cached dataset %s is damaged and is built again: %s", entry, error)
+        shutil.rmtree(entry, ignore_errors=True)
+        return None
+
+
+def _read_entry(entry: Path, folder: Path) -> Dataset:
+    with np.load(entry / "arrays.npz", allow_pickle=False) as stored:
+        arrays: dict[str, NDArray[Any]] = {name: stored[name] for name in ARRAYS}
+    record = json.loads((entry / "dataset.json").read_text(encoding="utf-8"))
+    dataset = Dataset(
+        name=folder.resolve().name,
+        source=folder,
+        reader=record["reader"],
+        movies=_read_frame(entry / "movies.parquet"),
+        users=_read_frame(entry / "users.parquet"),
+        fingerprint=record["fingerprint"],
+        **arrays,
+    )
+    _check(dataset)
+    return dataset
+
+
+def _check(dataset: Dataset) -> None:
+    """Raise ValueError where the parts of an entry do not belong together."""
+    found = fingerprint_of(dataset.user_ids, dataset.item_ids, dataset.offsets, dataset.items, dataset.timestamps)
+    if found != dataset.fingerprint:
+        raise ValueError(f"its fingerprint is {found}, recorded was {dataset.fingerprint}")
+    if len(dataset.ratings) != len(dataset.items):
+        raise ValueError(f"{len(dataset.ratings)} ratings for {len(dataset.items)} interactions")
+    if not np.array_equal(dataset.movies["item_id"], dataset.item_ids):
+        raise ValueError("movies and item ids differ")
+    if not np.array_equal(dataset.users["user_id"], dataset.user_ids):
+        raise ValueError("users and user ids differ")
+
+
+def _read_frame(path: Path) -> pd.DataFrame:
+    frame = parquet.read_table(path, page_checksum_verification=True).to_pandas()
+    if "genres" in frame:
+        frame["genres"] = [list(genres) for genres in frame["genres"]]
+    return frame
+
+
+def _store(dataset: Dataset, entry: Path) -> None:
+    """Write the entry whole or not at all; a disk that refuses is no reason not to load."""
+    temporary: Path | None = None
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=entry.parent, prefix=".tmp-"))
+        np.savez(temporary / "arrays.npz", **{name: getattr(dataset, name) for name in ARRAYS})
+        for name, frame in (("movies", dataset.movies), ("users", dataset.users)):
+            frame.to_parquet(temporary / f"{name}.parquet", index=False, write_page_checksum=True)
+        record = {"reader": dataset.reader, "fingerprint": dataset.fingerprint}
+        (temporary / "dataset.json").write_text(json.dumps(record), encoding="utf-8")
+        temporary.chmod(0o755)
+        temporary.rename(entry)
+    except OSError as error:
+        # Another process that stored the same entry first is the usual, harmless cause.
+        log.info("the parsed dataset was not kept in %s: %s", entry, error)
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)

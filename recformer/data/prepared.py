@@ -1,0 +1,24 @@
+"""A dataset made ready for training or evaluation: its windows and their split."""
+
+from dataclasses import dataclass
+
+from recformer.config import Options
+from recformer.data.dataset import Dataset
+from recformer.data.splits.split import Split
+from recformer.data.windows import Windows, windows_of
+from recformer.registry import SPLITS
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """One dataset, its windows of one size, and one split of them."""
+
+    dataset: Dataset
+    windows: Windows
+    split: Split
+
+
+def prepare(dataset: Dataset, window: int, split: Options) -> Prepared:
+    """Windows and split of a dataset. Raises DataError when a part of the split would be empty."""
+    windows = windows_of(dataset, window)
+    return Prepared(dataset, windows, SPLITS.get(split.name)(split)(dataset, windows))

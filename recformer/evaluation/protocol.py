@@ -1,0 +1,75 @@
+"""The protocol: everything that must be equal before two numbers may stand in one column."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from recformer.config import Options
+from recformer.data.prepared import Prepared
+from recformer.data.splits.split import Part
+from recformer.errors import EvaluationError
+from recformer.metric.bootstrap import SEED
+
+TIES = "against the model: rank = 1 + other items that score at least as much"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How cases were chosen and ranked. Masking is not part of it: one pass gives all three."""
+
+    dataset: str
+    fingerprint: str
+    """Of the dataset."""
+    split: dict[str, Any]
+    """Name and options of the split."""
+    part: Part
+    """test or validation."""
+    cases: int
+    cases_fingerprint: str
+    """Of the rows evaluated, so that a changed split shows."""
+    skipped_users: int
+    """Users whose history is too short to give a case."""
+    window: int
+    """Tokens of the input."""
+    item_set: str
+    """items: the whole catalogue; tokens: SOS and EOS too, as in the article."""
+    history: str = "all items of the user before the target"
+    ties: str = TIES
+    bootstrap_seed: int = SEED
+
+    @property
+    def key(self) -> str:
+        """16 hex digits that differ where the protocols do."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def protocol_of(prepared: Prepared, split: Options, part: Part) -> Protocol:
+    """The protocol of evaluating on one part of prepared data."""
+    return Protocol(
+        dataset=prepared.dataset.name,
+        fingerprint=prepared.dataset.fingerprint,
+        split=split.model_dump(mode="json"),
+        part=part,
+        cases=len(prepared.split.rows(part)),
+        cases_fingerprint=prepared.split.fingerprint(part),
+        skipped_users=prepared.split.skipped_users,
+        window=prepared.windows.size,
+        item_set=prepared.split.item_set,
+    )
+
+
+def require_same(protocols: list[Protocol]) -> Protocol:
+    """The one protocol of all. Raises EvaluationError naming what differs."""
+    first = asdict(protocols[0])
+    for other in protocols[1:]:
+        differing = [name for name, value in asdict(other).items() if value != first[name]]
+        if differing:
+            raise EvaluationError(
+                f"results under different protocols cannot stand in one table: {', '.join(differing)} differ. "
+                "Evaluate all of them on the same dataset, split and window"
+            )
+    return protocols[0]

@@ -1,0 +1,64 @@
+"""Ranks of every case in one pass over a model's scores: raw, window masked, history masked, with duplicates."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_K = 20
+Masking = Literal["none", "window", "history"]
+MASKINGS: tuple[Masking, ...] = ("none", "window", "history")
+
+
+@dataclass(frozen=True, eq=False)
+class Ranks:
+    """One row a case. Ranks begin at 1; a tie counts against the model."""
+
+    user: NDArray[np.int32]
+    """(N,) user tokens."""
+    target: NDArray[np.int32]
+    """(N,) target tokens."""
+    rank_none: NDArray[np.int32]
+    """(N,) 1 + other candidates that score at least as much as the target."""
+    rank_window: NDArray[np.int32]
+    """(N,) the same without the items of the input window."""
+    rank_history: NDArray[np.int32]
+    """(N,) the same without all items the user had before the target."""
+    window_repeats_none: NDArray[np.uint8]
+    """(N, 20) items of the window among the first 1 to 20 with nothing masked."""
+    history_repeats_none: NDArray[np.uint8]
+    """(N, 20) items of the history among the first 1 to 20 with nothing masked."""
+    history_repeats_window: NDArray[np.uint8]
+    """(N, 20) items of the history among the first 1 to 20 with the window masked."""
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def rank(self, masking: Masking) -> NDArray[np.int32]:
+        """(N,) ranks under one masking."""
+        return {"none": self.rank_none, "window": self.rank_window, "history": self.rank_history}[masking]
+
+    def repeats(self, of: Literal["window", "history"], masking: Masking) -> NDArray[np.uint8]:
+        """(N, 20) repeats among the first 1 to 20 under one masking; what is masked cannot repeat."""
+        if masking == "none":
+            return self.window_repeats_none if of == "window" else self.history_repeats_none
+        if masking == "window" and of == "history":
+            return self.history_repeats_window
+        return np.zeros_like(self.window_repeats_none)
+
+
+def concatenate(parts: list[Ranks]) -> Ranks:
+    """All parts as one. `parts` is not empty."""
+    return Ranks(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Ranks)})
+
+
+Progress = Callable[[int, int], None]
+"""Called with cases done and cases in all."""
+
+
+def batches(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
+    """`rows` in consecutive pieces of at most `size`."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

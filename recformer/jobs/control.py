@@ -1,0 +1,141 @@
+"""Stop a run: ask its process, wait, and after a grace period kill the whole process group."""
+
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from recformer.errors import JobError
+from recformer.jobs.locks import record_lock
+from recformer.jobs.records import Ending, JobRecord, read_job, write_job
+from recformer.jobs.state import CLOCK_TOLERANCE_S, is_alive
+from recformer.store import Root
+
+GRACE_S = 30.0
+KILL_LIMIT_S = 10.0
+POLL_S = 0.1
+
+
+def request_stop(root: Root, run_id: str) -> JobRecord:
+    """Ask a run's process to end (SIGTERM) and return at once. Raises JobError when it is not running."""
+    folder = root.run(run_id)
+    nothing_to_stop = JobError(f"run {run_id!r} is not running, so there is nothing to stop")
+    if not folder.is_dir():
+        raise nothing_to_stop
+    with record_lock(folder):
+        job = read_job(folder)
+        process = _process(job)
+        if job is None or process is None:
+            raise nothing_to_stop
+        if job.stop_requested_at is None:
+            job = job.model_copy(update={"stop_requested_at": time.time()})
+            write_job(folder, job)
+        # psutil checks the creation time again, so that a process with a reused pid is never signalled.
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGTERM)
+    return job
+
+
+def stop(root: Root, run_id: str, grace_s: float = GRACE_S) -> str:
+    """Ask a run's process to end, wait up to `grace_s` seconds, then kill it and all its descendants.
+
+    Returns which of the two happened: "stopped by itself" or "killed after 30 s"; `job.json` remembers it.
+    Raises JobError when the run is not running, or when something outlives even the kill.
+    """
+    folder = root.run(run_id)
+    family = _family(read_job(folder))
+    job = request_stop(root, run_id)
+    obeyed = _ended_within(job, grace_s)
+    # Also when it obeyed: workers that it left behind would keep memory and devices from the next run.
+    _kill_all(job, family)
+    if obeyed:
+        _record_ending(folder, job, "by itself")
+        return "stopped by itself"
+    _record_ending(folder, job, "killed")
+    return f"killed after {grace_s:g} s"
+
+
+def _process(job: JobRecord | None) -> psutil.Process | None:
+    """The living process that the record names, else None."""
+    if job is None or job.pid is None or not is_alive(job.pid, job.pid_created):
+        return None
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(job.pid)
+    return None
+
+
+def _ended_within(job: JobRecord, seconds: float) -> bool:
+    """Wait for the process to end; True when it did. A zombie has ended, whatever its parent knows."""
+    deadline = time.monotonic() + seconds
+    while (process := _process(job)) is not None:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        with suppress(psutil.TimeoutExpired, psutil.NoSuchProcess):
+            process.wait(timeout=min(POLL_S, left))
+    return True
+
+
+def _family(job: JobRecord | None) -> set[psutil.Process]:
+    """The run's process and its descendants, and the session that it leads or led; zombies included.
+
+    The system gives a leader's pid to nobody else while a member of its session lives. So where another
+    process has the pid, nothing is left of the run, and that process's session is not ours to touch.
+    """
+    if job is None or job.pid is None or job.pid_created is None:
+        return set()
+    members: set[psutil.Process] = set()
+    with suppress(psutil.NoSuchProcess):
+        leader = psutil.Process(job.pid)
+        if abs(leader.create_time() - job.pid_created) > CLOCK_TOLERANCE_S:
+            return set()
+        members = {leader, *leader.children(recursive=True)}
+    return members | _session(job.pid)
+
+
+def _session(leader: int) -> set[psutil.Process]:
+    """The processes of the session of `leader`; none where it led none, as in a run started by hand."""
+    members: set[psutil.Process] = set()
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getsid(process.pid) == leader:
+                members.add(process)
+    return members
+
+
+def _kill_all(job: JobRecord, family: set[psutil.Process]) -> None:
+    """Kill the run's processes until none is left; `family` are those known from before.
+
+    Raises JobError when some outlive it.
+    """
+    deadline = time.monotonic() + KILL_LIMIT_S
+    while members := _living(family | _family(job)):
+        if time.monotonic() > deadline:
+            pids = ", ".join(str(process.pid) for process in members)
+            raise JobError(f"processes {pids} could not be killed; they hang in the operating system")
+        for process in members:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(list(members), timeout=POLL_S)
+        family = members
+
+
+def _living(processes: set[psutil.Process]) -> set[psutil.Process]:
+    living: set[psutil.Process] = set()
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                living.add(process)
+    return living
+
+
+def _record_ending(folder: Path, job: JobRecord, ended: Ending) -> None:
+    """Write how the stop came out, unless the run was resumed or another stop said so meanwhile."""
+    with record_lock(folder):
+        current = read_job(folder)
+        if current is None or current.pid != job.pid or current.ended is not None:
+            return
+        write_job(folder, current.model_copy(update={"ended": ended, "ended_at": time.time()}))

@@ -1,0 +1,116 @@
+"""The two records of a run on disk: `job.json` of who launches and stops, `status.json` of the trainer."""
+
+import math
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recformer import store
+from recformer.errors import StoreError
+
+JOB_FILE = "job.json"
+STATUS_FILE = "status.json"
+
+StatusState = Literal["starting", "running", "stopping", "finished", "stopped", "failed"]
+Ending = Literal["by itself", "killed", "not started"]
+
+
+class _Record(BaseModel):
+    """What both records share: they do not change, and keep fields that a newer version added."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class JobRecord(_Record):
+    """`job.json`: which process trains a run, and what was asked of it. Times are seconds since 1970."""
+
+    command: list[str]
+    """The argument list of the process, its program first."""
+    device: str
+    queued_at: float
+    """When this launch (or resume) was asked for; records of the trainer from before it do not count."""
+    pid: int | None = None
+    pid_created: float | None = None
+    """The process's creation time (psutil): a pid alone may by now belong to another process."""
+    created_at: float | None = None
+    """When the run was first launched; a resume keeps it."""
+    started_at: float | None = None
+    """When the process had its device and began; None while it waits."""
+    stop_requested_at: float | None = None
+    ended: Ending | None = None
+    """How a stop came out ("by itself" or "killed"), or "not started" where there never was a process."""
+    ended_at: float | None = None
+
+
+class Status(_Record):
+    """`status.json`: the trainer's heartbeat. Times are seconds since 1970, `eta_s` seconds from `time`."""
+
+    state: StatusState
+    epoch: int
+    num_epochs: int
+    step: int
+    steps: int
+    """Steps of the whole training, all epochs together."""
+    device: str
+    time: float
+    """When this was written."""
+    progress_time: float
+    """When `step` last moved."""
+    phase: str = ""
+    """What it is doing: "training", "validating", "compiling", …"""
+    loss: float | None = None
+    samples_per_s: float | None = None
+    eta_s: float | None = None
+    memory_bytes: int = 0
+    message: str | None = None
+    """Why it failed, or what there is to know."""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """The last validation's metrics, by tag."""
+    best: dict[str, Any] | None = None
+
+
+R = TypeVar("R", bound=_Record)
+
+
+def read_job(folder: Path) -> JobRecord | None:
+    """The job record in a run's folder, None where there is none. Raises StoreError when it is damaged."""
+    return _read(folder / JOB_FILE, JobRecord)
+
+
+def write_job(folder: Path, job: JobRecord) -> None:
+    """Write `job.json` atomically. Raises StoreError when the disk refuses."""
+    store.write_json(folder / JOB_FILE, _plain(job.model_dump()))
+
+
+def read_status(folder: Path) -> Status | None:
+    """The trainer's last heartbeat, None where there is none. Raises StoreError when it is damaged."""
+    return _read(folder / STATUS_FILE, Status)
+
+
+def write_status(folder: Path, status: Status) -> None:
+    """Write `status.json` atomically, a loss that is not finite included. Raises StoreError as write_job."""
+    store.write_json(folder / STATUS_FILE, _plain(status.model_dump()))
+
+
+def _read(path: Path, kind: type[R]) -> R | None:
+    value = store.read_json(path)
+    if value is None:
+        return None
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        field = ".".join(str(part) for part in fault["loc"])
+        raise StoreError(f"{path} is damaged: {field}: {fault['msg']}") from error
+
+
+def _plain(value: Any) -> Any:
+    """`value` for JSON, which lacks NaN and infinity: they become "nan", "inf", "-inf"; reading undoes it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in cast(dict[str, Any], value).items()}
+    if isinstance(value, list):
+        return [_plain(entry) for entry in cast(list[Any], value)]
+    return value

@@ -1,0 +1,34 @@
+"""Cross-entropy of the next token."""
+
+from torch import Tensor
+from torch.nn import functional
+
+from recformer.config import Options
+from recformer.registry import LOSSES
+
+
+class CrossEntropyOptions(Options):
+    name: str = "cross_entropy"
+
+
+@LOSSES.register("cross_entropy")
+class CrossEntropy:
+    """Mean over the batch of −log softmax(logits)[target]. Two equal logits cost log 2 = 0.693."""
+
+    Options = CrossEntropyOptions
+
+    def __init__(self, options: CrossEntropyOptions) -> None:
+        self.options = options
+
+    def __call__(self, logits: Tensor, targets: Tensor, windows: Tensor) -> Tensor:  # noqa: ARG002  one signature for every loss
+        """Loss of a batch.
+
+        Args:
+            logits: (B, V) float.
+            targets: (B,) int64, tokens.
+            windows: (B, T) int, input tokens (not used here).
+
+        Returns:
+            () float.
+        """
+        return functional.cross_entropy(logits, targets)

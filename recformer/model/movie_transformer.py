@@ -1,0 +1,193 @@
+"""The article's model: a causal pre-norm transformer over the window, the user beside each position, an MLP head."""
+
+from typing import Self
+
+import torch
+from pydantic import model_validator
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recformer.config import Options, option
+from recformer.model.sizes import Sizes
+from recformer.registry import MODELS
+
+INITIAL_RANGE = 0.1  # the article draws token, user and head weights uniformly from ±0.1
+
+
+class MovieTransformerOptions(Options):
+    name: str = "movie_transformer"
+    width: int = option(32, "Width", "Size of a token's vector (d).", ge=1, le=4096)
+    user_width: int = option(32, "User width", "Size of a user's vector.", ge=1, le=4096)
+    num_layers: int = option(4, "Layers", "Transformer layers.", ge=1, le=48)
+    num_heads: int = option(4, "Heads", "Attention heads; must divide the width.", ge=1, le=64)
+    hidden_sizes: tuple[int, ...] = option(
+        (16,),
+        "Hidden sizes",
+        "Widths of the head's hidden layers, comma-separated.",
+        min_length=1,
+        max_length=8,
+    )
+    dropout: float = option(
+        0.1,
+        "Dropout",
+        "Share of values dropped in embedding, attention and residuals while training.",
+        ge=0,
+        lt=1,
+    )
+    layer_norm_epsilon: float = option(
+        1e-5, "Layer-norm epsilon", "Added to the variance.", advanced=True, gt=0, le=0.1
+    )
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if self.width % self.num_heads:
+            divisors = ", ".join(str(n) for n in range(1, min(self.width, 64) + 1) if self.width % n == 0)
+            raise ValueError(
+                f"num_heads = {self.num_heads} does not divide width = {self.width}; allowed num_heads: {divisors}"
+            )
+        if any(size < 1 or size > 65_536 for size in self.hidden_sizes):
+            raise ValueError(f"hidden_sizes = {list(self.hidden_sizes)}: each must be 1 to 65536")
+        return self
+
+
+class Attention(nn.Module):
+    """Causal self-attention with one fused projection to queries, keys and values."""
+
+    def __init__(self, options: MovieTransformerOptions) -> None:
+        super().__init__()
+        self.num_heads = options.num_heads
+        self.dropout = options.dropout
+        self.qkv = nn.Linear(options.width, 3 * options.width)
+        self.out = nn.Linear(options.width, options.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, tokens, width = x.shape
+        split = self.qkv(x).view(batch, tokens, 3, self.num_heads, width // self.num_heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4)  # each (B, heads, T, D / heads)
+        dropout = self.dropout if self.training else 0.0
+        mixed = functional.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=True)
+        return self.out(mixed.transpose(1, 2).reshape(batch, tokens, width))
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with a tanh-approximated GELU between, four times as wide inside."""
+
+    def __init__(self, options: MovieTransformerOptions) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(options.width, 4 * options.width)
+        self.fc2 = nn.Linear(4 * options.width, options.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(functional.gelu(self.fc1(x), approximate="tanh"))
+
+
+class Layer(nn.Module):
+    """Pre-norm encoder layer."""
+
+    def __init__(self, options: MovieTransformerOptions) -> None:
+        super().__init__()
+        self.layer_norm1 = nn.LayerNorm(options.width, eps=options.layer_norm_epsilon)
+        self.attention = Attention(options)
+        self.layer_norm2 = nn.LayerNorm(options.width, eps=options.layer_norm_epsilon)
+        self.mlp = FeedForward(options)
+        self.dropout = nn.Dropout(options.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.dropout(self.attention(self.layer_norm1(x)))
+        return x + self.dropout(self.mlp(self.layer_norm2(x)))
+
+
+class Encoder(nn.Module):
+    """Token and position embeddings, then the layers."""
+
+    positional_ids: Tensor
+
+    def __init__(self, options: MovieTransformerOptions, sizes: Sizes) -> None:
+        super().__init__()
+        self.register_buffer("positional_ids", torch.arange(sizes.window).unsqueeze(0))  # in the article's files
+        self.token_embedding = nn.Embedding(sizes.num_tokens, options.width)
+        self.positional_embedding = nn.Embedding(sizes.window, options.width)
+        self.dropout = nn.Dropout(options.dropout)
+        self.layers = nn.ModuleList(Layer(options) for _ in range(options.num_layers))
+        self.layer_norm = nn.LayerNorm(options.width, eps=options.layer_norm_epsilon)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.dropout(self.token_embedding(tokens) + self.positional_embedding(self.positional_ids))  # (B, T, D)
+        for layer in self.layers:
+            x = layer(x)
+        return self.layer_norm(x)
+
+
+class Head(nn.Module):
+    """MLP from the flattened window to one logit a token; the last layer has no bias."""
+
+    def __init__(self, in_width: int, hidden_sizes: tuple[int, ...], num_tokens: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for size in hidden_sizes:
+            layers += [nn.Linear(in_width, size), nn.ReLU()]
+            in_width = size
+        self.fc_layers = nn.Sequential(*layers, nn.Linear(in_width, num_tokens, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc_layers(x)
+
+
+@MODELS.register("movie_transformer")
+class MovieTransformer(nn.Module):
+    """The article's MovieLensTransformer, with the state-dict keys of its published files."""
+
+    Options = MovieTransformerOptions
+
+    def __init__(self, options: MovieTransformerOptions, sizes: Sizes) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.movie_transformer = Encoder(options, sizes)
+        self.user_embedding = nn.Embedding(sizes.num_users, options.user_width)
+        head_input = sizes.window * (options.width + options.user_width)
+        self.output_layer = Head(head_input, options.hidden_sizes, sizes.num_tokens)
+        self._initialise()
+
+    def forward(self, tokens: Tensor, users: Tensor) -> Tensor:
+        """Logits of the next token.
+
+        Args:
+            tokens: (B, T) int, item tokens, SOS or EOS.
+            users: (B,) int, user tokens.
+
+        Returns:
+            (B, V) float.
+        """
+        encoded = self.movie_transformer(tokens)  # (B, T, D)
+        user = self.user_embedding(users).unsqueeze(1).expand(-1, encoded.shape[1], -1)  # (B, T, D_user)
+        return self.output_layer(torch.cat([encoded, user], dim=-1).flatten(1))
+
+    @classmethod
+    def shape_from(cls, state: dict[str, Tensor]) -> tuple[dict[str, object], Sizes]:
+        """Options and sizes that a state dict's shapes tell; the number of heads is in no shape and is left out.
+
+        Raises KeyError or ValueError where the keys are not this model's.
+        """
+        num_tokens, width = state["movie_transformer.token_embedding.weight"].shape
+        num_users, user_width = state["user_embedding.weight"].shape
+        window = state["movie_transformer.positional_embedding.weight"].shape[0]
+        layers = {key.split(".")[2] for key in state if key.startswith("movie_transformer.layers.")}
+        linear = sorted(int(key.split(".")[2]) for key in state if key.startswith("output_layer.fc_layers."))
+        hidden = [state[f"output_layer.fc_layers.{n}.weight"].shape[0] for n in sorted(set(linear))[:-1]]
+        options: dict[str, object] = {
+            "name": "movie_transformer",
+            "width": width,
+            "user_width": user_width,
+            "num_layers": len(layers),
+            "hidden_sizes": hidden,
+        }
+        return options, Sizes(num_tokens, num_users, window)
+
+    def _initialise(self) -> None:
+        nn.init.uniform_(self.movie_transformer.token_embedding.weight, -INITIAL_RANGE, INITIAL_RANGE)
+        nn.init.uniform_(self.user_embedding.weight, -INITIAL_RANGE, INITIAL_RANGE)
+        for layer in self.output_layer.fc_layers:
+            if isinstance(layer, nn.Linear):
+                nn.init.uniform_(layer.weight, -INITIAL_RANGE, INITIAL_RANGE)
+                if layer.bias is not None:  # pyright: ignore[reportUnnecessaryComparison]  the last layer has none
+                    nn.init.zeros_(layer.bias)

@@ -1,0 +1,75 @@
+"""What a run was trained on: origin.json in the run's folder."""
+
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from recformer.errors import DataError, StoreError
+from recformer.store import PROJECT, Root, read_json, write_json
+
+FILE = "origin.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The dataset a run was trained on, and the weights it began with."""
+
+    dataset: str
+    """Name for people."""
+    fingerprint: str
+    """The dataset's fingerprint."""
+    path: str
+    """Where the dataset lies: below the root relative to it, else absolute."""
+    init_from: str | None = None
+    """The checkpoint whose weights it began with; None for fresh weights."""
+    commit: str = ""
+    """Commit of the code, "" where that is not known."""
+    demo: bool = False
+    """Whether the project ships it."""
+
+    def folder(self, root: Root) -> Path:
+        """The dataset's folder on this machine. Raises DataError when it is not there."""
+        folder = root.path / self.path
+        if not folder.is_dir():
+            raise DataError(
+                f"the dataset {self.dataset} is not in {folder}. Fetch it (python -m recformer data fetch "
+                f"{self.dataset}), or say where it is with --data"
+            )
+        return folder
+
+
+def write_origin(root: Root, run_id: str, origin: Origin) -> None:
+    """Write origin.json atomically. Raises StoreError when the disk refuses."""
+    write_json(root.run(run_id) / FILE, asdict(origin))
+
+
+def read_origin(root: Root, run_id: str) -> Origin | None:
+    """The origin of a run; None for an imported one. Raises StoreError when the record is damaged."""
+    value = read_json(root.run(run_id) / FILE)
+    if value is None:
+        return None
+    try:
+        return Origin(**value)
+    except TypeError as error:
+        raise StoreError(f"{root.run(run_id) / FILE} is damaged: {error}") from None
+
+
+def portable_path(root: Root, folder: Path) -> str:
+    """`folder` relative to the root where it lies below it, so that the root can be moved; else absolute."""
+    resolved = folder.resolve()
+    return str(resolved.relative_to(root.path)) if resolved.is_relative_to(root.path) else str(resolved)
+
+
+def code_commit() -> str:
+    """The commit of this checkout, "" where git or the history is not there."""
+    try:
+        result = subprocess.run(
+            ["git", "-C", str(PROJECT), "rev-parse", "--short=12", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return result.stdout.strip()

@@ -1,0 +1,85 @@
+"""The trainer's sign of life: status.json, written every second from a thread of its own."""
+
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+import torch
+
+from recformer.errors import StoreError
+from recformer.jobs.records import Status, StatusState, write_status
+
+PERIOD_S = 1.0  # the contract is at least every 2 s
+
+
+class Heartbeat:
+    """Holds the latest status and writes it each second, however long a step, a validation or a compilation takes.
+
+    A disk that refuses is reported once on standard error and tried again: a missing heartbeat must not end training.
+    """
+
+    def __init__(self, folder: Path, device: torch.device, num_epochs: int, steps: int) -> None:
+        self._folder = folder
+        self._device = device
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._refused = False
+        now = time.time()
+        self._status = Status(
+            state="starting",
+            epoch=0,
+            num_epochs=num_epochs,
+            step=0,
+            steps=steps,
+            device=str(device),
+            time=now,
+            progress_time=now,
+        )
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._write()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._write()
+
+    def update(self, **changes: Any) -> None:
+        """Change fields of the status; written with the next beat. A moved `step` is progress."""
+        with self._lock:
+            if changes.get("step", self._status.step) != self._status.step:
+                changes["progress_time"] = time.time()
+            self._status = self._status.model_copy(update=changes)
+
+    def end(self, state: StatusState, message: str | None = None) -> None:
+        """The last word, written when the heartbeat is left; without `message`, what was said before stays."""
+        self.update(state=state, phase="", eta_s=None, **({"message": message} if message else {}))
+
+    def _beat(self) -> None:
+        while not self._ended.wait(PERIOD_S):
+            self._write()
+
+    def _write(self) -> None:
+        with self._lock:
+            self._status = self._status.model_copy(update={"time": time.time(), "memory_bytes": self._memory()})
+            status = self._status
+        try:
+            write_status(self._folder, status)
+        except StoreError as error:
+            if not self._refused:
+                print(f"heartbeat: {error}", file=sys.stderr, flush=True)
+            self._refused = True
+
+    def _memory(self) -> int:
+        if self._device.type == "cuda":
+            return torch.cuda.memory_allocated(self._device)
+        return psutil.Process().memory_info().rss

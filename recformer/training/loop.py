@@ -1,0 +1,251 @@
+"""The training loop: step → save? → stop? until the epoch ends, then validate → log → keep the best."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from recformer.config import TrainConfig
+from recformer.data.prepared import Prepared
+from recformer.errors import RecformerError
+from recformer.evaluation.ranker import rank_batch, score
+from recformer.evaluation.ranks import concatenate
+from recformer.metric.duplication import duplication
+from recformer.registry import LOSSES, METRICS
+from recformer.training.compilation import Forward, compile_forward
+from recformer.training.heartbeat import Heartbeat
+from recformer.training.journal import Journal
+from recformer.training.schedule import learning_rate
+from recformer.training.state import Position, TrainState, batch_order
+from recformer.weights import CheckpointInfo, write_best
+
+Outcome = Literal["finished", "stopped"]
+LOOK_S = 0.5  # how often the host looks at the device's running loss
+
+
+class DivergedError(RecformerError):
+    """Training whose loss is no longer a number."""
+
+
+@dataclass
+class Training:
+    """One training: what it works on and whom it tells. `run` is the loop."""
+
+    config: TrainConfig
+    prepared: Prepared
+    state: TrainState
+    info: CheckpointInfo
+    models: Path
+    heartbeat: Heartbeat
+    journal: Journal
+    should_stop: Callable[[], bool]
+    say: Callable[[str], None]
+
+    def run(self) -> Outcome:
+        """Train to the configured number of epochs, or until `should_stop`; both save.
+
+        Raises DivergedError when the loss is not a number, StoreError when a checkpoint cannot be written.
+        """
+        torch.set_float32_matmul_precision(self.config.matmul_precision)
+        batches = EpochBatches(self.prepared, self.config, self.state.device)
+        forward = self._forward(batches)
+        clock = _Clock(self.state.position, batches.steps)
+        while self.state.position.epoch < self.config.num_epochs:
+            rate = learning_rate(self.config, self.state.position.epoch)
+            if not self._train_epoch(forward, batches, rate, clock):
+                self._save_last()
+                return "stopped"
+            self._finish_epoch(rate, clock)
+        self._save_last()
+        return "finished"
+
+    def _forward(self, batches: "EpochBatches") -> Forward:
+        if not self.config.compile:
+            return self.state.model
+        self.heartbeat.update(phase="compiling")
+        tokens, users, _ = batches.first()
+        forward, problem = compile_forward(self.state.model, tokens, users)
+        if problem:
+            self.say(problem)
+            self.heartbeat.update(message=problem)
+        return forward
+
+    def _train_epoch(self, forward: Forward, batches: "EpochBatches", rate: float, clock: "_Clock") -> bool:
+        """Train to the end of the epoch. False when stopped before it."""
+        model, position = self.state.model, self.state.position
+        model.train()
+        for group in self.state.optimizer.param_groups:
+            group["lr"] = rate
+        loss_function = LOSSES.get(self.config.loss.name)(self.config.loss)
+        running = torch.tensor(position.loss_sum, dtype=torch.float64, device=self.state.device)
+        self.heartbeat.update(state="running", phase="training")
+        for tokens, users, targets in batches.epoch(position.epoch, position.step):
+            # The last batch of an epoch is smaller; compiling a second time for it would cost more than it gives.
+            logits = (forward if len(targets) == self.config.batch_size else model)(tokens, users)  # (B, V)
+            loss = loss_function(logits, targets, tokens)
+            self.state.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.state.optimizer.step()
+            running += loss.detach() * len(targets)
+            position.step += 1
+            position.cases += len(targets)
+            clock.count(len(targets))
+            stop = self.should_stop()
+            if stop or clock.look_due():
+                self._look(running, batches, clock)
+            if stop:
+                return False
+        self._look(running, batches, clock)
+        return True
+
+    def _look(self, running: Tensor, batches: "EpochBatches", clock: "_Clock") -> None:
+        """Read the running loss from the device, tell the heartbeat, and save when it is time."""
+        position = self.state.position
+        position.loss_sum = float(running)
+        mean = position.loss_sum / position.cases
+        if not math.isfinite(mean):
+            raise DivergedError(
+                f"the loss is {mean} in epoch {position.epoch + 1}: training has diverged. The checkpoints saved "
+                "before are kept; start again with a lower learning rate"
+            )
+        done = position.epoch * batches.steps + position.step
+        total = self.config.num_epochs * batches.steps
+        self.heartbeat.update(
+            epoch=position.epoch + 1,
+            step=done,
+            steps=total,
+            loss=mean,
+            samples_per_s=clock.samples_per_s(),
+            eta_s=clock.seconds_left(done, total),
+        )
+        if clock.save_due(self.config.save_minutes):
+            self._save_last()
+
+    def _finish_epoch(self, rate: float, clock: "_Clock") -> None:
+        position = self.state.position
+        self.heartbeat.update(phase="validating")
+        throughput = clock.samples_per_s()
+        loss, metrics = validate(self.state.model, self.prepared, self.config, self.state.device)
+        train_loss = position.loss_sum / position.cases
+        clock.start_epoch()
+        position.epoch, position.step, position.loss_sum, position.cases = position.epoch + 1, 0, 0.0, 0
+        scalars = {"loss/train": train_loss, "loss/validation": loss, "lr": rate, **metrics}
+        self.journal.write(position.epoch, scalars | {"throughput/samples_per_s": throughput})
+        self.heartbeat.update(metrics=scalars)
+        self.say(
+            f"epoch {position.epoch}/{self.config.num_epochs}  train {train_loss:.4f}  validation {loss:.4f}  "
+            f"ndcg@10 {metrics['metric/ndcg@10']:.4f}  {throughput:,.0f} windows/s"
+        )
+        if _is_better(scalars, position.best, self.config.best_by):
+            position.best = {**scalars, "epoch": float(position.epoch)}
+            self.heartbeat.update(best=position.best)
+            write_best(self.models, self.state.model, self._info(position.best))
+
+    def _save_last(self) -> None:
+        self.state.save(self.models / "last.pt", self._info(self.state.position.best))
+
+    def _info(self, metrics: dict[str, float]) -> CheckpointInfo:
+        position = self.state.position
+        figures = {tag: value for tag, value in metrics.items() if tag != "epoch"}
+        return replace(self.info, epoch=position.epoch, step=position.step, metrics=figures)
+
+
+class EpochBatches:
+    """The training cases on the device, visited each epoch in another order, as index arithmetic."""
+
+    def __init__(self, prepared: Prepared, config: TrainConfig, device: torch.device) -> None:
+        windows, rows = prepared.windows, prepared.split.train
+        self._tokens = torch.from_numpy(windows.tokens).to(device, torch.int64)  # (N + 2U,)
+        self._starts = torch.from_numpy(windows.starts[rows]).to(device)  # (W,)
+        self._users = torch.from_numpy(windows.users[rows]).to(device, torch.int64)  # (W,)
+        self._reach = torch.arange(windows.size + 1, device=device)
+        self._size = config.batch_size
+        self._seed = config.seed
+        self.steps = math.ceil(len(rows) / config.batch_size)
+
+    def first(self) -> tuple[Tensor, Tensor, Tensor]:
+        """A full-sized batch to try things on (smaller only where there are fewer cases)."""
+        return self._gather(torch.arange(min(self._size, len(self._starts)), device=self._starts.device))
+
+    def epoch(self, epoch: int, first_step: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Batches (tokens (B, T), users (B,), targets (B,)) of an epoch, from `first_step` on."""
+        order = batch_order(self._seed, epoch, len(self._starts)).to(self._starts.device)
+        for step in range(first_step, self.steps):
+            yield self._gather(order[step * self._size : (step + 1) * self._size])
+
+    def _gather(self, cases: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        run = self._tokens[self._starts[cases][:, None] + self._reach]  # (B, T + 1)
+        return run[:, :-1], self._users[cases], run[:, -1]
+
+
+def validate(
+    model: nn.Module, prepared: Prepared, config: TrainConfig, device: torch.device
+) -> tuple[float, dict[str, float]]:
+    """Validation loss, and NDCG, HR and MRR at 10 with the history masked, and raw duplication at 10.
+
+    Computed on the validation rows, with dropout off.
+    """
+    loss_function = LOSSES.get(config.loss.name)(config.loss)
+    loss_sum, parts = 0.0, []
+    rows = prepared.split.validation
+    for batch, logits in score(model, prepared.windows, rows, device):
+        tokens = torch.from_numpy(prepared.windows.inputs(batch)).to(device)
+        targets = torch.from_numpy(prepared.windows.targets(batch)).to(device, torch.int64)
+        loss_sum += float(loss_function(logits, targets, tokens)) * len(batch)
+        parts.append(rank_batch(logits, prepared.windows, batch, prepared.split.item_set == "items"))
+    ranks = concatenate(parts)
+    history = ranks.rank("history")
+    metrics = {f"metric/{name}@10": float(METRICS.get(name)(history, 10).mean()) for name in ("ndcg", "hr", "mrr")}
+    repeats = float(np.mean(duplication(ranks.repeats("window", "none"), 10)))
+    return loss_sum / len(rows), metrics | {"duplication/window@10": repeats}
+
+
+def _is_better(scalars: dict[str, float], best: dict[str, float], by: str) -> bool:
+    if not best:
+        return True
+    if by == "loss":
+        return scalars["loss/validation"] < best["loss/validation"]
+    return scalars[f"metric/{by}"] > best[f"metric/{by}"]
+
+
+class _Clock:
+    """Times of this process: throughput, what is left, when to look and when to save."""
+
+    def __init__(self, position: Position, steps_per_epoch: int) -> None:
+        now = time.monotonic()
+        self._start = now
+        self._first_step = position.epoch * steps_per_epoch + position.step
+        self._epoch_start = self._last_look = self._last_save = now
+        self._cases = 0
+
+    def count(self, cases: int) -> None:
+        self._cases += cases
+
+    def look_due(self) -> bool:
+        if time.monotonic() - self._last_look < LOOK_S:
+            return False
+        self._last_look = time.monotonic()
+        return True
+
+    def save_due(self, minutes: float) -> bool:
+        if time.monotonic() - self._last_save < minutes * 60:
+            return False
+        self._last_save = time.monotonic()
+        return True
+
+    def samples_per_s(self) -> float:
+        return self._cases / max(time.monotonic() - self._epoch_start, 1e-9)
+
+    def seconds_left(self, done: int, total: int) -> float | None:
+        trained = done - self._first_step
+        return (time.monotonic() - self._start) / trained * (total - done) if trained else None
+
+    def start_epoch(self) -> None:
+        """Throughput is counted anew from here."""
+        self._cases, self._epoch_start = 0, time.monotonic()

@@ -1,0 +1,134 @@
+"""From the words of a command to a training: which configuration, data, device and weights."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recformer.config import TrainConfig, override, parse, preset, read_mapping
+from recformer.data.cache import load as load_dataset
+from recformer.data.dataset import Dataset
+from recformer.data.prepared import Prepared, prepare
+from recformer.errors import CheckpointError, DataError, UsageError
+from recformer.origin import Origin, code_commit, portable_path, read_origin
+from recformer.store import Root, find_checkpoint, reserve_run_id
+from recformer.training.device import resolve
+from recformer.training.loop import Outcome
+from recformer.training.run import check_resume, config_from_weights, fit
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One training, checked and ready to be carried out."""
+
+    run_id: str
+    config: TrainConfig
+    data: Path
+    device: torch.device
+    resume: bool = False
+    init_from: Path | None = None
+    init_name: str | None = None
+    """How the weights it begins with are named."""
+    fingerprint: str | None = None
+    """What the data must be, when a run is resumed."""
+
+
+def chosen_config(
+    root: Root, name: str | None, file: Path | None, init_from: str | None, changes: Iterable[str]
+) -> TrainConfig:
+    """The configuration of a new run: a preset, or a file, or that of the checkpoint it begins with; then `changes`.
+
+    Raises UsageError when it is not clear which, ConfigError with all faults.
+    """
+    if name is not None and file is not None:
+        raise UsageError("--preset and --config exclude each other: name one of them")
+    if name is None and file is None and init_from is None:
+        raise UsageError(
+            "which configuration? name --preset NAME, --config FILE, --resume RUN_ID or --init-from CHECKPOINT"
+        )
+    source = f"preset {name}" if name else str(file or init_from)
+    mapping = preset(name) if name else read_mapping(file) if file else _config_of(root, str(init_from))
+    return parse(override(mapping, changes), source)
+
+
+def fresh(root: Root, config: TrainConfig, run_id: str | None, data: Path, device: str, init_from: str | None) -> Plan:
+    """A new run. Raises UsageError when `run_id` has been trained already, DeviceError, DataError."""
+    target = resolve(device)
+    if not data.is_dir():
+        raise DataError(f"--data {data}: there is no such folder")
+    weights = find_checkpoint(root, init_from) if init_from else None
+    if run_id is None:
+        run_id = reserve_run_id(root, config.name)
+    elif (root.run(run_id) / "status.json").exists() or root.model(run_id).exists():
+        raise UsageError(
+            f"run {run_id!r} exists already; resume it (train --resume {run_id}) or choose another --run-id"
+        )
+    return Plan(
+        run_id, config, data, target, False, weights.path if weights else None, str(weights) if weights else None
+    )
+
+
+def resumed(root: Root, run_id: str, changes: Iterable[str], data: Path | None, device: str) -> Plan:
+    """A run that goes on from its last.pt, with `changes` where they are allowed.
+
+    Raises UsageError for a run that cannot be resumed or a change that would make it another run.
+    """
+    file = root.run(run_id) / "config.yaml"
+    if not (root.model(run_id) / "last.pt").is_file() or not file.is_file():
+        raise UsageError(
+            f"run {run_id!r} cannot be resumed: it has no last.pt. Start it anew, or from weights (--init-from)"
+        )
+    before = parse(read_mapping(file), str(file))
+    after = parse(override(before.model_dump(), changes), f"run {run_id}")
+    check_resume(before, after)
+    origin = read_origin(root, run_id)
+    if data is None and origin is None:
+        raise UsageError(f"run {run_id!r} does not say what it was trained on: name its dataset with --data")
+    folder = data or (origin.folder(root) if origin else Path())
+    return Plan(run_id, after, folder, resolve(device), resume=True, fingerprint=origin.fingerprint if origin else None)
+
+
+def carry_out(root: Root, plan: Plan, arguments: list[str]) -> Outcome:
+    """Train as planned. Raises RecformerError; the run's status says why."""
+    dataset = load_dataset(plan.data, root.data / ".cache")
+    if plan.fingerprint not in (None, dataset.fingerprint):
+        raise DataError(
+            f"run {plan.run_id!r} was trained on data with fingerprint {plan.fingerprint}, {plan.data} has "
+            f"{dataset.fingerprint}: going on with it would be another run. Name the dataset it began with (--data)"
+        )
+    return fit(
+        root,
+        plan.run_id,
+        plan.config,
+        lambda: _prepare(dataset, plan.config),
+        _origin(root, plan, dataset),
+        plan.device,
+        arguments=arguments,
+        resume=plan.resume,
+        init_from=plan.init_from,
+    )
+
+
+def _prepare(dataset: Dataset, config: TrainConfig) -> Prepared:
+    return prepare(dataset, config.window, config.split)
+
+
+def _origin(root: Root, plan: Plan, dataset: Dataset) -> Origin:
+    before = read_origin(root, plan.run_id) if plan.resume else None
+    began_with = before.init_from if before else plan.init_name
+    path = portable_path(root, dataset.source)
+    return Origin(dataset.name, dataset.fingerprint, path, began_with, code_commit())
+
+
+def _config_of(root: Root, checkpoint: str) -> dict[str, Any]:
+    """The configuration of the run a checkpoint belongs to, or the baseline with the checkpoint's architecture."""
+    ref = find_checkpoint(root, checkpoint)
+    mapping = preset("baseline")
+    if ref.run_id is not None and (file := root.run(ref.run_id) / "config.yaml").is_file():
+        mapping |= read_mapping(file)
+    try:
+        return config_from_weights(mapping, ref.path) | {"name": f"{mapping['name']} continued"}
+    except ValueError as error:
+        raise CheckpointError(f"{ref}: its record is damaged: {error}") from None

@@ -1,0 +1,157 @@
+"""One training run from its claim to its last word: fresh, resumed, or begun from another run's weights."""
+
+import signal
+import traceback
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from recformer.config import TrainConfig, dump, parse_section
+from recformer.data.prepared import Prepared
+from recformer.data.windows import Windows
+from recformer.errors import CheckpointError, RecformerError, UsageError
+from recformer.jobs.launch import LOG_FILE, claim
+from recformer.model.sizes import Sizes
+from recformer.origin import Origin, write_origin
+from recformer.registry import MODELS
+from recformer.store import Root, write_text
+from recformer.training.heartbeat import Heartbeat
+from recformer.training.journal import Journal
+from recformer.training.loop import EpochBatches, Outcome, Training
+from recformer.training.state import TrainState
+from recformer.weights import CheckpointInfo, read_info, read_state
+
+# A change of these on resume would make it another run; each is refused by name.
+FIXED_ON_RESUME = ("model", "loss", "split", "window", "batch_size", "seed")
+
+
+def check_resume(before: TrainConfig, after: TrainConfig) -> None:
+    """Raises UsageError naming each setting that cannot be changed when a run is resumed."""
+    faults = [name for name in FIXED_ON_RESUME if getattr(before, name) != getattr(after, name)]
+    if faults:
+        raise UsageError(
+            f"{', '.join(faults)} cannot be changed on resume: it would be another run. "
+            "Start a new one from these weights instead (train --init-from)"
+        )
+
+
+def fit(
+    root: Root,
+    run_id: str,
+    config: TrainConfig,
+    load: Callable[[], Prepared],
+    origin: Origin,
+    device: torch.device,
+    *,
+    arguments: list[str],
+    resume: bool = False,
+    init_from: Path | None = None,
+) -> Outcome:
+    """Train run `run_id`; its records, log and checkpoints are written under `root`.
+
+    `load` reads the data once the run is claimed; `arguments` are those of the command line, for the record.
+    SIGTERM and Ctrl-C end the step that is going on, save, and give "stopped".
+    Raises RecformerError, after saying in status.json why it failed.
+    """
+    folder = root.run(run_id)
+    with claim(root, run_id, arguments, str(device)), _stop_signals() as should_stop:
+        write_text(folder / "config.yaml", dump(config))
+        write_origin(root, run_id, origin)
+        with Heartbeat(folder, device, config.num_epochs, 0) as heartbeat:
+            try:
+                heartbeat.update(phase="loading data")
+                prepared = load()
+                state = _start(config, prepared, device, root.model(run_id), resume, init_from)
+                steps = config.num_epochs * EpochBatches(prepared, config, device).steps
+                heartbeat.update(steps=steps, epoch=state.position.epoch, best=state.position.best or None)
+                with Journal(folder, state.position.epoch) as journal:
+                    if not resume:
+                        journal.note("config", dump(config))
+                    info = _info(run_id, config, prepared.windows, origin)
+                    training = Training(
+                        config, prepared, state, info, root.model(run_id), heartbeat, journal, should_stop, _say
+                    )
+                    outcome = training.run()
+            except RecformerError as error:
+                heartbeat.end("failed", str(error))
+                raise
+            except Exception as error:
+                heartbeat.end("failed", _unexpected(error))
+                with (folder / LOG_FILE).open("a", encoding="utf-8") as log:
+                    traceback.print_exc(file=log)
+                raise RecformerError(f"{_unexpected(error)}; the details are in {folder / LOG_FILE}") from error
+            heartbeat.end(outcome)
+    return outcome
+
+
+def _start(
+    config: TrainConfig, prepared: Prepared, device: torch.device, models: Path, resume: bool, init_from: Path | None
+) -> TrainState:
+    torch.manual_seed(config.seed)
+    sizes = sizes_of(prepared.windows, prepared.dataset.num_users)
+    model = MODELS.get(config.model.name)(config.model, sizes)
+    if init_from is not None:
+        _load_weights(model, init_from)
+    model.to(device)
+    # fused: one kernel for all parameters instead of a dozen for each.
+    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+    state = TrainState(model, optimizer, device)
+    if resume:
+        state.restore(models / "last.pt")
+    return state
+
+
+def sizes_of(windows: Windows, num_users: int) -> Sizes:
+    """What a model must know of these windows."""
+    return Sizes(windows.num_tokens, num_users, windows.size)
+
+
+def _load_weights(model: torch.nn.Module, path: Path) -> None:
+    try:
+        model.load_state_dict(read_state(path))
+    except RuntimeError as error:
+        faults = "; ".join(line.strip() for line in str(error).splitlines()[1:4])
+        raise CheckpointError(f"the weights in {path} do not fit this configuration and dataset: {faults}") from None
+
+
+def config_from_weights(config: dict[str, Any], path: Path) -> dict[str, Any]:
+    """`config` with the model section and window of the checkpoint `path`, whose weights a new run begins with."""
+    info = read_info(path)
+    return config | {"model": parse_section("model", info.model).model_dump(), "window": info.shape.window}
+
+
+def _info(run_id: str, config: TrainConfig, windows: Windows, origin: Origin) -> CheckpointInfo:
+    return CheckpointInfo(
+        run_id=run_id,
+        model=config.model.model_dump(mode="json"),
+        sizes=asdict(sizes_of(windows, len(windows.user_starts) - 1)),
+        dataset={"name": origin.dataset, "fingerprint": origin.fingerprint},
+        split=config.split.model_dump(mode="json"),
+        commit=origin.commit,
+    )
+
+
+@contextmanager
+def _stop_signals() -> Generator[Callable[[], bool]]:
+    """While inside, SIGTERM and SIGINT only ask to stop; the function given says whether one came."""
+    asked: list[int] = []
+    previous = {
+        number: signal.signal(number, lambda got, _: asked.append(got)) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _unexpected(error: Exception) -> str:
+    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}"

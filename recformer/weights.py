@@ -1,0 +1,191 @@
+"""Reading and writing weights: safe formats only, old layouts upgraded in one place, models built to fit."""
+
+import io
+import pickle
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from recformer.config import Options, parse_section
+from recformer.errors import CheckpointError, StoreError
+from recformer.model.sizes import Sizes
+from recformer.registry import MODELS
+from recformer.store import read_json, write_atomically, write_json
+
+FORMAT = 1
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """The JSON beside (or, for last.pt, inside) a checkpoint: all that is needed to build and judge its model."""
+
+    run_id: str
+    model: dict[str, Any]
+    """Name and options of the registered model."""
+    sizes: dict[str, int]
+    """Fields of Sizes."""
+    epoch: int = 0
+    step: int = 0
+    metrics: dict[str, float] = field(default_factory=dict[str, float])
+    """Validation figures at that epoch."""
+    dataset: dict[str, str] | None = None
+    """Name and fingerprint of what it was trained on; None for an imported file, where nobody knows."""
+    split: dict[str, Any] | None = None
+    """Name and options of the split it was trained under; None for an imported file."""
+    imported: bool = False
+    commit: str = ""
+    """Commit of the code that trained it; "" where that is not known."""
+    format: int = FORMAT
+
+    @property
+    def shape(self) -> Sizes:
+        return Sizes(**self.sizes)
+
+
+def info_from(value: dict[str, Any], where: Path) -> CheckpointInfo:
+    """The record in `value`. Raises CheckpointError naming `where` when fields are missing or unknown."""
+    if value.get("format") != FORMAT:
+        raise CheckpointError(f"{where}: format {value.get('format')!r} is not known here; this version reads {FORMAT}")
+    try:
+        info = CheckpointInfo(**value)
+        _ = info.shape, parse_section("model", info.model)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{where} is damaged: {' '.join(str(error).split())}") from None
+    return info
+
+
+def write_best(folder: Path, model: nn.Module, info: CheckpointInfo) -> None:
+    """Write best.safetensors, then best.json, each atomically. Raises StoreError when the disk refuses."""
+    content = safetensors.torch.save({key: value.contiguous().cpu() for key, value in model.state_dict().items()})
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(content)
+
+    write_atomically(folder / "best.safetensors", write)
+    write_json(folder / "best.json", asdict(info))
+
+
+def write_archive(path: Path, value: dict[str, Any]) -> None:
+    """Write tensors and plain values as a .pt archive, atomically. Raises StoreError when the disk refuses."""
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(buffer.getbuffer())
+
+    write_atomically(path, write)
+
+
+def read_archive(path: Path) -> dict[str, Any]:
+    """What a .pt or .pth file holds: tensors and plain values, nothing that runs code.
+
+    Raises CheckpointError for a missing, cut or damaged file, and for a pickle that would import or call anything.
+    """
+    try:
+        value = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"checkpoint {path} does not exist") from None
+    except pickle.UnpicklingError as error:
+        if zipfile.is_zipfile(path) or _is_pickle(path):
+            reason = " ".join(str(error).split())[:160]
+            raise CheckpointError(
+                f"{path} was refused: its pickle would do more than load tensors, and could run code ({reason}). "
+                "Ask for a plain state dict, or a .safetensors file"
+            ) from None
+        raise CheckpointError(f"{path} is no PyTorch checkpoint") from None
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"{path} is cut off or damaged ({' '.join(str(error).split())[:120]}). Copy it again from its source"
+        ) from None
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} holds a {type(value).__name__}; a state dict (names to tensors) is needed")
+    return cast("dict[str, Any]", value)
+
+
+def read_state(path: Path) -> State:
+    """The state dict in a .safetensors, .pt or .pth file, upgraded to today's keys. Raises CheckpointError."""
+    if path.suffix == ".safetensors":
+        try:
+            return upgrade(safetensors.torch.load_file(path))
+        except FileNotFoundError:
+            raise CheckpointError(f"checkpoint {path} does not exist") from None
+        except (safetensors.SafetensorError, OSError, ValueError) as error:
+            raise CheckpointError(f"{path} is cut off or damaged ({error}). Copy it again from its source") from None
+    value = read_archive(path)
+    state = value["model"] if isinstance(value.get("model"), dict) else value
+    wrong = [key for key, tensor in state.items() if not isinstance(tensor, Tensor)]
+    if wrong or not state:
+        raise CheckpointError(f"{path} is no state dict: {wrong[0] if wrong else 'nothing'!r} is not a tensor")
+    return upgrade(cast("State", state))
+
+
+def upgrade(state: State) -> State:
+    """Old layouts to today's: a compiled model's wrapper puts `_orig_mod.` before every key."""
+    return {key.removeprefix("_orig_mod."): value for key, value in state.items()}
+
+
+def build(options: Options, sizes: Sizes, state: State, where: str) -> nn.Module:
+    """A model in evaluation mode with the weights in `state`, loaded strictly.
+
+    Raises CheckpointError naming missing and unexpected keys, or shapes that differ.
+    """
+    model: nn.Module = MODELS.get(options.name)(options, sizes)
+    try:
+        model.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        faults = "; ".join(line.strip() for line in str(error).splitlines()[1:4])
+        raise CheckpointError(f"{where} does not fit {options.name} with {sizes}: {faults}") from None
+    return model.eval()
+
+
+def load(path: Path, info: CheckpointInfo | None = None) -> tuple[nn.Module, CheckpointInfo]:
+    """Model and record of a checkpoint file; `info` replaces the record, for a file that has none.
+
+    Raises CheckpointError; see read_state and read_info.
+    """
+    info = info or read_info(path)
+    options = parse_section("model", info.model)
+    return build(options, info.shape, read_state(path), str(path)), info
+
+
+def read_info(path: Path) -> CheckpointInfo:
+    """The record of a checkpoint: the .json beside it, what last.pt says, or what the shapes of a bare file tell."""
+    if path.suffix == ".safetensors":
+        try:
+            record = read_json(path.with_suffix(".json"))
+        except StoreError as error:
+            raise CheckpointError(str(error)) from None
+        if record is not None:
+            return info_from(record, path.with_suffix(".json"))
+    elif path.exists() and isinstance((value := read_archive(path)).get("info"), dict):
+        return info_from(value["info"], path)
+    return infer_info(path, read_state(path), {})
+
+
+def infer_info(path: Path, state: State, options: dict[str, Any]) -> CheckpointInfo:
+    """The record of a bare state dict, from the shapes of its tensors; `options` says what shapes cannot (num_heads).
+
+    Raises CheckpointError where no registered model has such keys.
+    """
+    for name in MODELS.names():
+        component = MODELS.get(name)
+        try:
+            found, sizes = component.shape_from(state)
+        except (KeyError, ValueError, IndexError):
+            continue
+        model = parse_section("model", found | options).model_dump(mode="json")
+        return CheckpointInfo(run_id=path.stem, model=model, sizes=asdict(sizes), imported=True)
+    keys = ", ".join(list(state)[:3])
+    raise CheckpointError(f"{path}: no known model has these keys ({keys} …); known: {', '.join(MODELS.names())}")
+
+
+def _is_pickle(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(1) == b"\x80"

@@ -1,0 +1,176 @@
+"""The list of runs, as the disk tells it."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from recformer.errors import StoreError, UsageError
+from recformer.jobs import records
+from recformer.jobs.overview import find_run, list_runs
+from recformer.jobs.records import JobRecord, Status
+from recformer.jobs.tail import BLOCK_BYTES, tail
+from recformer.store import Root
+
+CONFIG = "name: penalty λ=0.2\nnum_epochs: 10\nmodel: {name: movie_transformer, embedding_dim: 32}\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return Root(tmp_path)
+
+
+def add_run(root: Root, run_id: str, queued_at: float, state: str = "running", alive: bool = True) -> None:
+    folder = root.run(run_id)
+    folder.mkdir(parents=True)
+    created = psutil.Process().create_time() if alive else 1.0
+    job = JobRecord(
+        command=["python"],
+        device="cpu",
+        queued_at=queued_at,
+        started_at=queued_at,
+        pid=os.getpid() if alive else 4_000_000,
+        pid_created=created,
+    )
+    heartbeat = Status.model_validate(
+        {
+            "state": state,
+            "epoch": 1,
+            "num_epochs": 10,
+            "step": 5,
+            "steps": 50,
+            "device": "cpu",
+            "time": time.time(),
+            "progress_time": time.time(),
+        }
+    )
+    records.write_job(folder, job)
+    records.write_status(folder, heartbeat)
+    (folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
+
+
+def test_without_folders_there_are_no_runs(root: Root) -> None:
+    assert list_runs(root) == ([], [])
+
+
+def test_runs_are_listed_newest_first_with_what_they_have(root: Root) -> None:
+    add_run(root, "old", 100.0, state="finished", alive=False)
+    add_run(root, "new", 200.0)
+    (root.run("new") / "events.out.tfevents.150.host.1.0").touch()
+    root.model("new").mkdir(parents=True)
+    (root.model("new") / "best.safetensors").touch()
+    (root.model("new") / "best.json").write_text('{"epoch": 3}')
+    runs, damaged = list_runs(root)
+    assert damaged == []
+    assert [(run.run_id, run.state.name) for run in runs] == [("new", "running"), ("old", "finished")]
+    new, old = runs
+    assert new.name == "penalty λ=0.2"
+    assert new.config["num_epochs"] == 10
+    assert new.checkpoints == ["best"]
+    assert new.best == {"epoch": 3}
+    assert [file.name for file in new.log_files] == ["events.out.tfevents.150.host.1.0"]
+    assert new.created == 200.0
+    assert (old.checkpoints, old.best, old.log_files) == ([], None, [])
+
+
+def test_a_process_that_is_gone_is_lost(root: Root) -> None:
+    add_run(root, "gone", 100.0, alive=False)
+    assert find_run(root, "gone").state.name == "lost"
+
+
+def test_an_imported_run_needs_no_records(root: Root) -> None:
+    root.model("article").mkdir(parents=True)
+    (root.model("article") / "best.json").write_text('{"imported": true, "demo": true}')
+    (root.model("article") / "last.pt").touch()
+    root.run("article").mkdir(parents=True)
+    (root.run("article") / "events.out.tfevents.1725245582.host.1.0").touch()
+    run = find_run(root, "article")
+    assert (run.state.name, run.imported, run.demo) == ("imported", True, True)
+    assert (run.name, run.config, run.checkpoints) == ("article", {}, ["last"])
+    assert run.created == 1725245582.0
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [("job.json", "{"), ("status.json", "{}"), ("config.yaml", "a: ["), ("config.yaml", "- a")],
+)
+def test_a_damaged_record_does_not_hide_the_other_runs(root: Root, file: str, text: str) -> None:
+    add_run(root, "good", 100.0)
+    add_run(root, "bad", 200.0)
+    (root.run("bad") / file).write_text(text)
+    runs, damaged = list_runs(root)
+    assert [run.run_id for run in runs] == ["good"]
+    assert [run.run_id for run in damaged] == ["bad"]
+    assert file in damaged[0].reason
+    with pytest.raises(StoreError, match="damaged"):
+        find_run(root, "bad")
+
+
+def test_what_is_not_a_run_is_left_out(root: Root) -> None:
+    add_run(root, "a", 100.0)
+    (root.runs / ".gitkeep").touch()
+    (root.runs / "notes.txt").touch()
+    (root.runs / ".hidden").mkdir()
+    (root.runs / "With Spaces").mkdir()
+    assert [run.run_id for run in list_runs(root)[0]] == ["a"]
+
+
+def test_an_unknown_run_names_similar_ones(root: Root) -> None:
+    with pytest.raises(UsageError, match="no runs yet"):
+        find_run(root, "x")
+    add_run(root, "penalty-0.2", 100.0)
+    with pytest.raises(UsageError, match=r"did you mean 'penalty-0\.2'"):
+        find_run(root, "penalty-02")
+    with pytest.raises(UsageError, match=r"there are: penalty-0\.2"):
+        find_run(root, "zzz")
+    with pytest.raises(UsageError, match="there is no run"):
+        find_run(root, "../../etc")
+
+
+def test_two_hundred_runs_list_quickly(root: Root) -> None:
+    for index in range(200):
+        add_run(root, f"run-{index}", float(index))
+        root.model(f"run-{index}").mkdir(parents=True)
+        (root.model(f"run-{index}") / "best.json").write_text(json.dumps({"epoch": 1}))
+    best = min(_seconds_to_list(root) for _ in range(3))
+    print(f"200 runs: {best * 1000:.0f} ms")
+    assert best < 0.5  # about 0.06 s when nothing else runs; CI machines are busy
+
+
+def _seconds_to_list(root: Root) -> float:
+    start = time.perf_counter()
+    assert len(list_runs(root)[0]) == 200
+    return time.perf_counter() - start
+
+
+def test_tail_of_a_missing_or_empty_file_is_empty(tmp_path: Path) -> None:
+    assert tail(tmp_path / "no.log") == ""
+    (tmp_path / "empty.log").touch()
+    assert tail(tmp_path / "empty.log") == ""
+
+
+@pytest.mark.parametrize("width", [1, 80, BLOCK_BYTES // 2 + 7])
+@pytest.mark.parametrize("lines", [1, 2, 5, 100])
+@pytest.mark.parametrize("ending", ["", "\n"])
+def test_tail_is_the_last_lines(tmp_path: Path, width: int, lines: int, ending: str) -> None:
+    rows = [f"{index}".rjust(width, "é") for index in range(9)]
+    (tmp_path / "train.log").write_text("\n".join(rows) + ending, encoding="utf-8")
+    assert tail(tmp_path / "train.log", lines) == "\n".join(rows[-lines:])
+
+
+def test_tail_keeps_the_last_version_of_a_progress_line(tmp_path: Path) -> None:
+    (tmp_path / "train.log").write_bytes(b"start\r\n 10%\r 50%\r100%\r\nend 1\rend 2\r")
+    assert tail(tmp_path / "train.log") == "start\n100%\nend 2"
+
+
+def test_tail_tolerates_bytes_that_are_not_text(tmp_path: Path) -> None:
+    (tmp_path / "train.log").write_bytes(b"ok\n\xff\xfe\x80\n")
+    assert tail(tmp_path / "train.log") == "ok\n\ufffd\ufffd\ufffd"
+
+
+def test_tail_of_no_lines_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "train.log").write_text("a\n")
+    assert tail(tmp_path / "train.log", 0) == ""

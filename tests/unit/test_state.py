@@ -1,0 +1,170 @@
+"""The state of a run, as a table over its records and what the operating system says."""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from recformer.errors import StoreError
+from recformer.jobs import records
+from recformer.jobs.records import JobRecord, Status
+from recformer.jobs.state import derive_state, is_alive
+
+NOW = 1_000_000.0
+
+
+def job(**changes: Any) -> JobRecord:
+    fields: dict[str, Any] = {
+        "command": ["python", "-m", "recformer"],
+        "device": "cpu",
+        "queued_at": NOW - 60,
+        "started_at": NOW - 55,
+        "pid": 123,
+        "pid_created": NOW - 60,
+    }
+    return JobRecord(**(fields | changes))
+
+
+def status(state: str, **changes: Any) -> Status:
+    fields: dict[str, Any] = {
+        "state": state,
+        "epoch": 2,
+        "num_epochs": 10,
+        "step": 20,
+        "steps": 100,
+        "device": "cpu",
+        "time": NOW - 1,
+        "progress_time": NOW - 1,
+    }
+    return Status(**(fields | changes))
+
+
+NO_PID = {"pid": None, "pid_created": None, "started_at": None}
+ASKED = {"stop_requested_at": NOW - 40}
+OLD = {"time": NOW - 58}  # before the job's start
+
+TABLE = [
+    # job, status, alive, state, stalled
+    (None, None, False, "imported", False),
+    (None, status("finished"), False, "finished", False),
+    (None, status("running"), False, "lost", False),
+    # before the first heartbeat
+    (job(**NO_PID, queued_at=NOW - 1), None, False, "queued", False),
+    (job(**NO_PID, queued_at=NOW - 61), None, False, "lost", False),
+    (job(**NO_PID | {"started_at": NOW - 1}), None, False, "starting", False),
+    (job(**NO_PID, ended="not started"), None, False, "failed", False),
+    (job(started_at=None), None, True, "queued", False),
+    (job(started_at=None, queued_at=NOW - 9e5), None, True, "queued", False),
+    (job(started_at=NOW - 59), None, True, "starting", False),
+    (job(started_at=NOW - 61), None, True, "starting", True),
+    (job(), None, False, "lost", False),
+    (job(started_at=None), None, False, "lost", False),
+    # alive, with a heartbeat
+    (job(), status("starting"), True, "starting", False),
+    (job(), status("running"), True, "running", False),
+    (job(), status("running", time=NOW - 10), True, "running", False),
+    (job(), status("running", time=NOW - 11), True, "running", True),
+    (job(), status("starting", time=NOW - 11), True, "starting", True),
+    (job(), status("stopping"), True, "stopping", False),
+    (job(), status("stopping", time=NOW - 11), True, "stopping", True),
+    # asked to stop
+    (job(**ASKED), None, True, "stopping", False),
+    (job(**ASKED), status("running"), True, "stopping", False),
+    (job(**ASKED), status("running", time=NOW - 30), True, "stopping", True),
+    (job(**ASKED), status("stopping"), True, "stopping", False),
+    (job(**ASKED), status("running"), False, "stopped", False),
+    (job(**ASKED), None, False, "stopped", False),
+    (job(**ASKED, ended="killed", ended_at=NOW - 10), status("stopping"), False, "stopped", False),
+    (job(**ASKED, ended="by itself", ended_at=NOW - 10), status("running"), False, "stopped", False),
+    # gone without a word
+    (job(), status("starting"), False, "lost", False),
+    (job(), status("running"), False, "lost", False),
+    (job(), status("stopping"), False, "lost", False),
+    # a final status stands, whatever the process does
+    *[
+        (record, status(state, time=time), alive, state, False)
+        for record in (None, job(), job(**ASKED), job(**ASKED, ended="killed"))
+        for state in ("finished", "stopped", "failed")
+        for time in (NOW - 1, NOW - 50)
+        for alive in (True, False)
+    ],
+    # a status left from before a resume says nothing
+    *[
+        (job(), status(state, **OLD), alive, "starting" if alive else "lost", False)
+        for state in ("running", "finished", "stopped", "failed")
+        for alive in (True, False)
+    ],
+    (job(started_at=None), status("finished", time=NOW - 61), True, "queued", False),
+]
+
+
+@pytest.mark.parametrize(("record", "heartbeat", "alive", "name", "stalled"), TABLE)
+def test_state_table(record: JobRecord | None, heartbeat: Status | None, alive: bool, name: str, stalled: bool) -> None:
+    state = derive_state(record, heartbeat, alive, NOW)
+    assert state.name == name
+    assert state.stalled == stalled
+    assert state.words.endswith(".")
+    assert state.active == (name in ("queued", "starting", "running", "stopping"))
+
+
+def test_words_say_that_it_was_killed_and_after_how_long() -> None:
+    killed = job(stop_requested_at=NOW - 40, ended="killed", ended_at=NOW - 10)
+    assert "Killed after 30 s" in derive_state(killed, status("running"), False, NOW).words
+    assert "killed" in derive_state(killed, status("stopped"), False, NOW).words
+
+
+def test_words_say_why_it_failed() -> None:
+    failed = status("failed", message="The disk is full.")
+    assert "The disk is full." in derive_state(job(), failed, True, NOW).words
+
+
+def test_words_say_where_it_is() -> None:
+    words = derive_state(job(), status("running", phase="validating"), True, NOW).words
+    assert words == "Validating: epoch 2 of 10, step 20 of 100."
+
+
+def test_this_process_is_alive_and_one_with_another_creation_time_is_not() -> None:
+    created = psutil.Process().create_time()
+    assert is_alive(os.getpid(), created)
+    assert is_alive(os.getpid(), created + 0.9)
+    assert not is_alive(os.getpid(), created + 1.1)
+    assert not is_alive(os.getpid(), None)
+    assert not is_alive(None, created)
+
+
+def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:
+    written = status("running", loss=math.inf, metrics={"metric/ndcg@10": 0.5}, best={"epoch": 1})
+    records.write_status(tmp_path, written)
+    records.write_job(tmp_path, job())
+    assert records.read_status(tmp_path) == written
+    assert records.read_job(tmp_path) == job()
+
+
+def test_a_loss_that_is_not_a_number_is_kept(tmp_path: Path) -> None:
+    records.write_status(tmp_path, status("failed", loss=math.nan))
+    read = records.read_status(tmp_path)
+    assert read is not None and read.loss is not None and math.isnan(read.loss)
+
+
+def test_absent_records_read_as_none(tmp_path: Path) -> None:
+    assert records.read_job(tmp_path) is None
+    assert records.read_status(tmp_path) is None
+
+
+def test_fields_of_a_newer_version_are_tolerated_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text(json.dumps(job().model_dump() | {"priority": 3}))
+    read = records.read_job(tmp_path)
+    assert read is not None
+    records.write_job(tmp_path, read)
+    assert json.loads((tmp_path / "job.json").read_text())["priority"] == 3
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"state": "dancing"}'])
+def test_a_damaged_record_names_its_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "status.json").write_text(text)
+    with pytest.raises(StoreError, match=r"status\.json"):
+        records.read_status(tmp_path)
