@@ -24,8 +24,6 @@ class Origin:
     """The checkpoint whose weights it began with; None for fresh weights."""
     commit: str = ""
     """Commit of the code, "" where that is not known."""
-    demo: bool = False
-    """Whether the project ships it."""
 
     def folder(self, root: Root) -> Path:
         """The dataset's folder on this machine. Raises DataError when it is not there."""

@@ -257,8 +257,9 @@ def _landing(folder: Path) -> Generator[Path]:
     prefix = f".unpack~{folder.name}~"
     for leftover in folder.parent.glob(f"{prefix}*"):
         shutil.rmtree(leftover, ignore_errors=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=prefix))
+    temporary: Path | None = None
     try:
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=prefix))
         yield temporary
         temporary.chmod(0o755)
         temporary.rename(folder)
@@ -268,7 +269,8 @@ def _landing(folder: Path) -> Generator[Path]:
             "Free some space or check the folder's permissions, then try again"
         ) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextmanager

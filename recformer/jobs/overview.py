@@ -15,12 +15,11 @@ import yaml
 from recformer.errors import StoreError, UsageError
 from recformer.jobs.records import JobRecord, Status, read_job, read_status
 from recformer.jobs.state import RunState, derive_state, is_alive
-from recformer.store import RUN_ID, Root, read_json
+from recformer.store import CHECKPOINT_FILES, RUN_ID, Root, read_json
 
 # libyaml's loader is ten times as fast; not every build of PyYAML has it.
 _YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _EVENT_FILE_TIME = re.compile(r"tfevents\.(\d+)")
-_CHECKPOINTS = {"best": "best.safetensors", "last": "last.pt"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,6 @@ class RunSummary:
     best: dict[str, Any] | None
     """The record beside the best checkpoint (`best.json`)."""
     imported: bool = False
-    demo: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,10 +114,9 @@ def _summary(root: Root, run_id: str, now: float) -> RunSummary:
         config=config,
         created=_created(job, log_files, folder if folder.is_dir() else model),
         log_files=log_files,
-        checkpoints=[name for name, file in _CHECKPOINTS.items() if file in saved],
+        checkpoints=[name for name, file in CHECKPOINT_FILES.items() if file in saved],
         best=best,
         imported=(best or {}).get("imported") is True,
-        demo=(best or {}).get("demo") is True,
     )
 
 

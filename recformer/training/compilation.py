@@ -23,8 +23,15 @@ def compile_forward(model: nn.Module, tokens: Tensor, users: Tensor) -> tuple[Fo
         except Exception as error:
             # Whatever stands in the compiler's way (no C++ compiler, an unsupported driver), the uncompiled model
             # computes the same numbers; the run says so and goes on.
-            reason = " ".join(str(error).split())[:200]
-            return model, f"not compiled, goes on uncompiled: {type(error).__name__}: {reason}"
+            return (
+                model,
+                f"The model is not compiled ({_reason(error)}); the results are the same, each step takes longer.",
+            )
         finally:
             model.zero_grad(set_to_none=True)
     return compiled, None
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return "no C++ compiler found" if "C++ compiler" in text else f"{type(error).__name__}: {text[:200]}"

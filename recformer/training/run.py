@@ -1,10 +1,12 @@
 """One training run from its claim to its last word: fresh, resumed, or begun from another run's weights."""
 
+import os
 import signal
 import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +74,9 @@ def fit(
                     if not resume:
                         journal.note("config", dump(config))
                     info = _info(run_id, config, prepared.windows, origin)
+                    say = partial(_say, folder / LOG_FILE)
                     training = Training(
-                        config, prepared, state, info, root.model(run_id), heartbeat, journal, should_stop, _say
+                        config, prepared, state, info, root.model(run_id), heartbeat, journal, should_stop, say
                     )
                     outcome = training.run()
             except RecformerError as error:
@@ -149,8 +152,12 @@ def _stop_signals() -> Generator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def _say(line: str) -> None:
+def _say(log: Path, line: str) -> None:
+    """Print a line, and keep it in the run's log too where that is not what standard output goes to already."""
     print(line, flush=True)
+    if not (log.exists() and os.path.samestat(log.stat(), os.fstat(1))):
+        with log.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
 
 def _unexpected(error: Exception) -> str:

@@ -83,12 +83,12 @@ def test_a_process_that_is_gone_is_lost(root: Root) -> None:
 
 def test_an_imported_run_needs_no_records(root: Root) -> None:
     root.model("article").mkdir(parents=True)
-    (root.model("article") / "best.json").write_text('{"imported": true, "demo": true}')
+    (root.model("article") / "best.json").write_text('{"imported": true}')
     (root.model("article") / "last.pt").touch()
     root.run("article").mkdir(parents=True)
     (root.run("article") / "events.out.tfevents.1725245582.host.1.0").touch()
     run = find_run(root, "article")
-    assert (run.state.name, run.imported, run.demo) == ("imported", True, True)
+    assert (run.state.name, run.imported) == ("imported", True)
     assert (run.name, run.config, run.checkpoints) == ("article", {}, ["last"])
     assert run.created == 1725245582.0
 

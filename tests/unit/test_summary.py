@@ -1,0 +1,76 @@
+"""What the Data page says about a dataset, on one small enough to count by hand."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recformer.data import summary
+from recformer.data.assemble import read_dataset
+from recformer.data.dataset import Dataset
+from tests.builders import SMALL, SMALL_MOVIES, Interaction, write_ml1m
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return read_dataset(write_ml1m(tmp_path / "small", SMALL, SMALL_MOVIES))
+
+
+def with_times(dataset: Dataset, times: list[int]) -> Dataset:
+    return replace(dataset, timestamps=np.array(times, dtype=np.int64))
+
+
+def test_counts_of_the_small_set(dataset: Dataset) -> None:
+    assert summary.counts(dataset) == summary.Counts(users=3, items=4, items_rated=3, interactions=6, sparsity=0.5)
+
+
+def test_a_pair_that_interacted_twice_counts_once_in_the_sparsity(tmp_path: Path) -> None:
+    twice: list[Interaction] = [*SMALL, (1, 10, 5, 978300900)]
+    found = summary.counts(read_dataset(write_ml1m(tmp_path / "twice", twice, SMALL_MOVIES)))
+    assert (found.interactions, found.sparsity) == (7, 0.5)
+
+
+def test_popularity_and_history_lengths(dataset: Dataset) -> None:
+    assert summary.popularity(dataset).tolist() == [2, 2, 0, 2]
+    assert summary.sorted_popularity(dataset).tolist() == [2, 2, 2, 0]
+    assert summary.history_lengths(dataset).tolist() == [2, 3, 1]
+    assert summary.user_tokens(dataset).tolist() == [0, 0, 1, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("times", "real"),
+    [
+        ([978300010, 978300020, 978299990, 978300000, 978300000, 978300500], True),
+        ([956703932, 956703933, 956703932, 956703933, 956703934, 956703932], False),  # seconds that only count
+        ([956703932] * 6, False),
+        ([1, 5, 1, 9, 11, 2], False),  # 1970
+        ([9_000_000_000] * 5 + [978300500], False),  # 2255
+    ],
+)
+def test_placeholder_times_are_told_from_real_ones(dataset: Dataset, times: list[int], real: bool) -> None:
+    assert summary.times_are_real(with_times(dataset, times)) is real
+
+
+def test_ratings_that_are_all_the_same_are_no_ratings(dataset: Dataset) -> None:
+    assert summary.ratings_are_real(dataset)
+    assert not summary.ratings_are_real(replace(dataset, ratings=np.full(6, 3, dtype=np.float32)))
+
+
+@pytest.mark.parametrize(("days", "rows"), [(3, 4), (700, 101), (2000, 66), (20_000, 55)])
+def test_time_bins_adapt_to_the_span_and_hold_every_interaction(dataset: Dataset, days: int, rows: int) -> None:
+    start = 946_684_800  # 2000-01-01, a Saturday
+    bins = summary.interactions_over_time(with_times(dataset, [start] * 5 + [start + days * 86_400]))
+    assert len(bins) == rows
+    assert bins["interactions"].sum() == 6
+    assert bins["interactions"].to_list()[0] == 5
+    assert bins["start"].is_monotonic_increasing
+
+
+def test_the_movie_table_has_a_row_for_every_movie(dataset: Dataset) -> None:
+    table = summary.movie_table(dataset)
+    assert table["item_id"].to_list() == [10, 20, 30, 40]
+    assert table["genres"].to_list()[0] == "Animation, Children's, Comedy"
+    assert table["interactions"].to_list() == [2, 2, 0, 2]
+    assert table["mean_rating"].to_list()[:2] == [2.5, 4.0]
+    assert np.isnan(table["mean_rating"].to_list()[2])
