@@ -40,7 +40,9 @@ class Options(BaseModel):
     @classmethod
     def _no_boolean_as_number(cls, value: Any, info: ValidationInfo) -> Any:
         # YAML reads `yes` and `on` as true, which pydantic would take for the number 1.
-        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+        entries = cast("list[Any]", value) if isinstance(value, list | tuple) else [value]
+        is_number = cls.model_fields[str(info.field_name)].annotation is not bool
+        if is_number and any(isinstance(entry, bool) for entry in entries):
             raise ValueError("a yes/no value is not allowed here")
         return value
 

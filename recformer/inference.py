@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -126,8 +127,4 @@ def _describe(
 def display_title(dataset: Dataset, item: int) -> str:
     """Title with its year where that is known: "Toy Story (1995)"."""
     row = dataset.movies.iloc[item]
-    return (
-        f"{row['title']} ({row['year']})"
-        if row["year"] == row["year"] and row["year"] is not None
-        else str(row["title"])
-    )
+    return str(row["title"]) if pd.isna(row["year"]) else f"{row['title']} ({row['year']})"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from recformer.config import Options, parse_section
-from recformer.errors import CheckpointError, StoreError
+from recformer.errors import CheckpointError, StoreError, UsageError
 from recformer.model.sizes import Sizes
 from recformer.registry import MODELS
 from recformer.store import read_json, write_atomically, write_json
@@ -92,18 +92,8 @@ def read_archive(path: Path) -> dict[str, Any]:
         value = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"checkpoint {path} does not exist") from None
-    except pickle.UnpicklingError as error:
-        if zipfile.is_zipfile(path) or _is_pickle(path):
-            reason = " ".join(str(error).split())[:160]
-            raise CheckpointError(
-                f"{path} was refused: its pickle would do more than load tensors, and could run code ({reason}). "
-                "Ask for a plain state dict, or a .safetensors file"
-            ) from None
-        raise CheckpointError(f"{path} is no PyTorch checkpoint") from None
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise CheckpointError(
-            f"{path} is cut off or damaged ({' '.join(str(error).split())[:120]}). Copy it again from its source"
-        ) from None
+    except Exception as error:  # a damaged file makes PyTorch's reader raise almost anything
+        raise CheckpointError(_why_unreadable(path, error)) from None
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} holds a {type(value).__name__}; a state dict (names to tensors) is needed")
     return cast("dict[str, Any]", value)
@@ -172,7 +162,7 @@ def read_info(path: Path) -> CheckpointInfo:
 def infer_info(path: Path, state: State, options: dict[str, Any]) -> CheckpointInfo:
     """The record of a bare state dict, from the shapes of its tensors; `options` says what shapes cannot (num_heads).
 
-    Raises CheckpointError where no registered model has such keys.
+    Raises CheckpointError where no registered model has such keys, UsageError for options that do not fit.
     """
     for name in MODELS.names():
         component = MODELS.get(name)
@@ -180,12 +170,45 @@ def infer_info(path: Path, state: State, options: dict[str, Any]) -> CheckpointI
             found, sizes = component.shape_from(state)
         except (KeyError, ValueError, IndexError):
             continue
-        model = parse_section("model", found | options).model_dump(mode="json")
+        try:
+            model = parse_section("model", found | options).model_dump(mode="json")
+        except ValueError as error:
+            reason = " ".join(str(error).split())
+            raise UsageError(f"{path}: these options do not fit its weights, set others (--set): {reason}") from None
         return CheckpointInfo(run_id=path.stem, model=model, sizes=asdict(sizes), imported=True)
     keys = ", ".join(list(state)[:3])
     raise CheckpointError(f"{path}: no known model has these keys ({keys} …); known: {', '.join(MODELS.names())}")
 
 
+def _why_unreadable(path: Path, error: Exception) -> str:
+    """What to tell of a file that PyTorch would not load."""
+    damaged = f"{path} is cut off or damaged ({{}}). Copy it again from its source"
+    if not isinstance(error, pickle.UnpicklingError):
+        return damaged.format(" ".join(str(error).split())[:120] or type(error).__name__)
+    if not zipfile.is_zipfile(path) and not _is_pickle(path):
+        return f"{path} is no PyTorch checkpoint"
+    reason = _reason(str(error))
+    if reason.startswith("Unsupported operand") and not _is_plain_pickle(path):
+        return damaged.format(reason)
+    return (
+        f"{path} was refused: its pickle would do more than load tensors, and could run code ({reason}). "
+        "Ask for a plain state dict, or a .safetensors file"
+    )
+
+
+def _reason(text: str) -> str:
+    """What PyTorch found, without its advice to load the file all the same."""
+    found = text.split("Check the documentation")[0].split("WeightsUnpickler error:")[-1]
+    return " ".join(found.split("Please use")[0].split("trusted source.")[-1].split())[:160]
+
+
 def _is_pickle(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(1) == b"\x80"
+
+
+def _is_plain_pickle(path: Path) -> bool:
+    """Whether Python's pickle module wrote it: PyTorch's own archives keep to protocol 2."""
+    with path.open("rb") as file:
+        head = file.read(2)
+    return head[:1] == b"\x80" and head[1:] > b"\x02"

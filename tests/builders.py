@@ -1,8 +1,14 @@
 """Tiny datasets in each format on disk: plain functions, the same content whichever format is written."""
 
+import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
+from recformer.data.assemble import read_dataset
+from recformer.data.dataset import Dataset, fingerprint_of
 from recformer.data.readers.movielens_100k import GENRES
 
 Interaction = tuple[int, int, float, int]  # user id, item id, rating, timestamp
@@ -24,6 +30,51 @@ SMALL_MOVIES: dict[int, Movie] = {
     30: ("Misérables, Les", 1998, ["Drama"]),
     40: ("Heat", 1996, ["Action", "Crime", "Thriller"]),
 }
+
+
+def sequences(
+    num_users: int = 30, num_items: int = 40, shortest: int = 12, longest: int = 30, seed: int = 0
+) -> list[Interaction]:
+    """Made-up histories without repeats, at times of which no two are equal; ids are no tokens (101, 104, …)."""
+    draw = random.Random(seed)
+    items = [10 + 7 * token for token in range(num_items)]
+    rows: list[Interaction] = []
+    for user in range(num_users):
+        start = 978_300_000 + draw.randrange(50_000) * 100 + user
+        history = draw.sample(items, draw.randint(shortest, longest))
+        rows += [(101 + 3 * user, item, 1 + item % 5, start + 100 * place) for place, item in enumerate(history)]
+    return rows
+
+
+def dataset_in(folder: Path, interactions: Sequence[Interaction] | None = None) -> Dataset:
+    """The dataset of `interactions` (those of `sequences` where none are given), written to `folder` and read."""
+    return read_dataset(write_ml1m(folder, sequences() if interactions is None else interactions))
+
+
+def dataset_of(histories: Sequence[Sequence[int]], num_items: int, times: Sequence[int] | None = None) -> Dataset:
+    """A dataset in memory: item tokens of each user, repeats allowed; ids are 10 + token and 100 + user token."""
+    offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])]).astype(np.int64)
+    items = np.array([item for history in histories for item in history], dtype=np.int32)
+    timestamps = np.array(times if times is not None else range(len(items)), dtype=np.int64)
+    user_ids = np.arange(100, 100 + len(histories), dtype=np.int64)
+    item_ids = np.arange(10, 10 + num_items, dtype=np.int64)
+    titles = [f"Movie {item}" for item in item_ids]
+    years = pd.array([1990] * num_items, dtype="Int64")
+    genres = [["Drama"]] * num_items
+    return Dataset(
+        name="in memory",
+        source=Path("in-memory"),
+        reader="movielens_dat",
+        user_ids=user_ids,
+        item_ids=item_ids,
+        offsets=offsets,
+        items=items,
+        timestamps=timestamps,
+        ratings=np.ones(len(items), dtype=np.float32),
+        movies=pd.DataFrame({"item_id": item_ids, "title": titles, "year": years, "genres": genres}),
+        users=pd.DataFrame({"user_id": user_ids, "gender": "", "age": "", "occupation": ""}),
+        fingerprint=fingerprint_of(user_ids, item_ids, offsets, items, timestamps),
+    )
 
 
 def movies_of(interactions: Iterable[Interaction]) -> dict[int, Movie]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as parquet
 
 from recformer.errors import StoreError
 from recformer.evaluation.protocol import Protocol
@@ -33,9 +34,26 @@ def stored_ranks(root: Root, checkpoint: CheckpointRef, protocol: Protocol) -> R
         record = read_json(path.with_suffix(".json"))
         if record is None or record.get("format") != FORMAT or record.get("checkpoint") != digest_of(checkpoint.path):
             return None
-        return _from_frame(pd.read_parquet(path))
-    except (StoreError, OSError, ValueError, KeyError):
+        ranks = _from_frame(parquet.read_table(path, page_checksum_verification=True).to_pandas())
+        return ranks if len(ranks) == protocol.cases else None
+    except (StoreError, OSError, ValueError, KeyError, TypeError, NotImplementedError):
         return None  # computed again and written over
+
+
+def all_stored(root: Root, checkpoint: CheckpointRef) -> list[tuple[Protocol, Ranks]]:
+    """Everything stored of a run's checkpoint as it is now, whatever the protocol; damaged results are left out."""
+    if checkpoint.run_id is None:
+        return []
+    found: list[tuple[Protocol, Ranks]] = []
+    for path in sorted((root.run(checkpoint.run_id) / "eval").glob(f"{checkpoint.name}-*.json")):
+        try:
+            protocol = Protocol(**(read_json(path) or {}).get("protocol", {}))
+        except (StoreError, TypeError):
+            continue
+        ranks = stored_ranks(root, checkpoint, protocol)
+        if ranks is not None:
+            found.append((protocol, ranks))
+    return found
 
 
 def store_ranks(root: Root, checkpoint: CheckpointRef, digest: str, protocol: Protocol, ranks: Ranks) -> None:
@@ -48,7 +66,7 @@ def store_ranks(root: Root, checkpoint: CheckpointRef, digest: str, protocol: Pr
         return
 
     def write(temporary: Path) -> None:
-        _to_frame(ranks).to_parquet(temporary)
+        _to_frame(ranks).to_parquet(temporary, write_page_checksum=True)
 
     write_atomically(path, write)
     record = {"format": FORMAT, "checkpoint": digest, "evaluated": datetime.now(UTC).isoformat(timespec="seconds")}

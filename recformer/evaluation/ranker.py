@@ -68,7 +68,8 @@ def rank_batch(logits: Tensor, windows: Windows, rows: NDArray[np.int64], items_
     history = _marks(windows, rows, lengths, logits)[:, :candidates]
     top = scores.topk(min(MAX_K + windows.size, candidates), dim=1).indices  # (B, K + T)
     in_window, in_history = window.gather(1, top), history.gather(1, top)
-    unmasked_first = in_window.to(torch.uint8).argsort(dim=1, stable=True)  # the window's items to the end
+    hidden = in_window & (top != target)  # what is looked for keeps its place in the list, as in the rank
+    unmasked_first = hidden.to(torch.uint8).argsort(dim=1, stable=True)  # the window's items to the end
     return Ranks(
         user=windows.users[rows],
         target=windows.targets(rows),

@@ -49,7 +49,7 @@ def chosen_config(
             "which configuration? name --preset NAME, --config FILE, --resume RUN_ID or --init-from CHECKPOINT"
         )
     source = f"preset {name}" if name else str(file or init_from)
-    mapping = preset(name) if name else read_mapping(file) if file else _config_of(root, str(init_from))
+    mapping = preset(name) if name else read_mapping(file) if file else config_beginning_with(root, str(init_from))
     return parse(override(mapping, changes), source)
 
 
@@ -122,8 +122,11 @@ def _origin(root: Root, plan: Plan, dataset: Dataset) -> Origin:
     return Origin(dataset.name, dataset.fingerprint, path, began_with, code_commit())
 
 
-def _config_of(root: Root, checkpoint: str) -> dict[str, Any]:
-    """The configuration of the run a checkpoint belongs to, or the baseline with the checkpoint's architecture."""
+def config_beginning_with(root: Root, checkpoint: str) -> dict[str, Any]:
+    """The mapping of a run that begins with a checkpoint: its run's (else the baseline's), with its architecture.
+
+    Raises UsageError when there is no such checkpoint, CheckpointError when it is damaged.
+    """
     ref = find_checkpoint(root, checkpoint)
     mapping = preset("baseline")
     if ref.run_id is not None and (file := root.run(ref.run_id) / "config.yaml").is_file():

@@ -13,14 +13,16 @@ from typing import Any
 import torch
 
 from recformer.config import TrainConfig, dump, parse_section
+from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared
 from recformer.data.windows import Windows
 from recformer.errors import CheckpointError, RecformerError, UsageError
+from recformer.evaluation.evaluate import Task, evaluate
 from recformer.jobs.launch import LOG_FILE, claim
 from recformer.model.sizes import Sizes
 from recformer.origin import Origin, write_origin
 from recformer.registry import MODELS
-from recformer.store import Root, write_text
+from recformer.store import Root, find_checkpoint, write_text
 from recformer.training.heartbeat import Heartbeat
 from recformer.training.journal import Journal
 from recformer.training.loop import EpochBatches, Outcome, Training
@@ -79,6 +81,9 @@ def fit(
                         config, prepared, state, info, root.model(run_id), heartbeat, journal, should_stop, say
                     )
                     outcome = training.run()
+                if outcome == "finished":
+                    heartbeat.update(phase="evaluating")
+                    _evaluate_best(root, run_id, config, prepared.dataset, device)
             except RecformerError as error:
                 heartbeat.end("failed", str(error))
                 raise
@@ -89,6 +94,15 @@ def fit(
                 raise RecformerError(f"{_unexpected(error)}; the details are in {folder / LOG_FILE}") from error
             heartbeat.end(outcome)
     return outcome
+
+
+def _evaluate_best(root: Root, run_id: str, config: TrainConfig, dataset: Dataset, device: torch.device) -> None:
+    """Test ranks of the best checkpoint, so that Home and Compare have them at once. Nothing is chosen by them."""
+    try:
+        evaluate(root, find_checkpoint(root, run_id), Task(dataset, config.split), device)
+    except RecformerError as error:
+        # The run is trained and saved whatever happens here; the next comparison evaluates again.
+        print(f"evaluation: {error}", flush=True)
 
 
 def _start(

@@ -1,0 +1,131 @@
+"""Charts as pure functions of arrays: no Streamlit, no files. Scatter, never ScatterGL (see docs/ARCHITECTURE.md)."""
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from recformer.logs.reader import Curve
+from recformer.logs.thin import smooth, thin
+
+HEIGHT = 280
+Lines = list[tuple[str, str, str, Curve]]
+"""(legend label, colour, dash, curve)"""
+
+
+def _quiet(figure: go.Figure, title: str, x_title: str, *, legend: bool = False) -> go.Figure:
+    figure.update_layout(
+        title={"text": title, "font": {"size": 14}, "x": 0, "xanchor": "left"},
+        height=HEIGHT,
+        margin={"l": 10, "r": 10, "t": 56, "b": 10},
+        hovermode="x unified",
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "font": {"size": 12}},
+        uirevision="keep",  # a refresh keeps the zoom
+        showlegend=legend,
+    )
+    figure.update_xaxes(title=x_title, showgrid=False, zeroline=False)
+    figure.update_yaxes(zeroline=False, nticks=6, automargin=True)
+    return figure
+
+
+def curve_chart(title: str, lines: Lines, *, smoothing: float = 0.0, log_axis: bool = False) -> go.Figure:
+    """Curves over epochs, at most 1000 points each; the band behind a thinned curve holds its spikes."""
+    figure = go.Figure()
+    for label, colour, dash, curve in lines:
+        shown = thin(curve)
+        if len(shown) < len(curve):
+            figure.add_trace(_band(shown.step, shown.low, shown.high, colour))
+        y = smooth(shown.y, smoothing) if smoothing else shown.y
+        mode = "lines" if len(shown) > 1 else "markers"
+        figure.add_trace(
+            go.Scatter(
+                x=shown.step,
+                y=y,
+                name=label,
+                mode=mode,
+                line={"color": colour, "dash": dash, "width": 2},
+                hovertemplate="%{y:.4g}",
+            )
+        )
+    _quiet(figure, title, "epoch", legend=len(lines) > 1)
+    values = np.concatenate([curve.value for *_, curve in lines])
+    if len(values) and values.min() == values.max() > 0:  # a constant rate would be drawn on an axis from −1 to 1
+        figure.update_yaxes(range=[0, 1.5 * float(values[0])])
+    if log_axis:
+        figure.update_yaxes(type="log")
+    return figure
+
+
+def _band(x: NDArray[np.int64], low: NDArray[np.float64], high: NDArray[np.float64], colour: str) -> go.Scatter:
+    return go.Scatter(
+        x=np.concatenate([x, x[::-1]]),
+        y=np.concatenate([high, low[::-1]]),
+        fill="toself",
+        fillcolor=colour,
+        opacity=0.15,
+        line={"width": 0},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def interval_chart(title: str, cutoffs: list[int], models: list[tuple[str, str, list[dict[str, float]]]]) -> go.Figure:
+    """A metric at each k with its interval, one colour a model. `models`: (label, colour, one interval a cutoff)."""
+    figure = go.Figure()
+    spread = np.linspace(-0.2, 0.2, len(models)) if len(models) > 1 else [0.0]
+    for shift, (label, colour, intervals) in zip(spread, models, strict=True):
+        means = [interval["mean"] for interval in intervals]
+        figure.add_trace(
+            go.Scatter(
+                x=[position + shift for position in range(len(cutoffs))],
+                y=means,
+                name=label,
+                mode="markers",
+                marker={"color": colour, "size": 9},
+                error_y={
+                    "type": "data",
+                    "array": [i["high"] - i["mean"] for i in intervals],
+                    "arrayminus": [i["mean"] - i["low"] for i in intervals],
+                    "color": colour,
+                    "thickness": 1.5,
+                },
+                hovertemplate="%{y:.4f}",
+            )
+        )
+    _quiet(figure, title, "", legend=len(models) > 1)
+    figure.update_xaxes(tickvals=list(range(len(cutoffs))), ticktext=[f"k = {k}" for k in cutoffs])
+    return figure
+
+
+def bar_chart(
+    title: str, x: list[object] | NDArray[np.generic], y: NDArray[np.generic], x_title: str, y_title: str
+) -> go.Figure:
+    """Counts as bars in the first colour."""
+    figure = go.Figure(go.Bar(x=x, y=y, marker={"color": "#0072B2"}, hovertemplate="%{y:,}<extra>%{x}</extra>"))
+    _quiet(figure, title, x_title)
+    figure.update_yaxes(title=y_title)
+    return figure
+
+
+def histogram(title: str, values: NDArray[np.int64], x_title: str, y_title: str) -> go.Figure:
+    """How often values fall into 40 bins of equal width."""
+    counts, edges = np.histogram(values, bins=40)
+    centres = (edges[:-1] + edges[1:]) / 2
+    return bar_chart(title, centres, counts, x_title, y_title)
+
+
+def popularity_chart(title: str, counts: NDArray[np.int64]) -> go.Figure:
+    """Interactions of each movie, most popular first, on logarithmic axes: the long tail. `counts` is sorted."""
+    kept = np.unique(np.geomspace(1, max(len(counts), 1), 400).astype(np.int64)) - 1
+    figure = go.Figure(
+        go.Scatter(
+            x=kept + 1,
+            y=counts[kept],
+            mode="lines",
+            line={"color": "#0072B2", "width": 2},
+            hovertemplate="%{y:,} ratings<extra>movie %{x}</extra>",
+        )
+    )
+    _quiet(figure, title, "movies, most popular first")
+    figure.update_xaxes(type="log")
+    figure.update_yaxes(type="log", title="ratings")
+    return figure

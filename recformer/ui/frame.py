@@ -1,0 +1,55 @@
+"""What every page begins with: page settings, navigation, and a boundary that turns errors into words."""
+
+import logging
+import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from recformer.errors import RecformerError
+
+PAGES = [
+    ("app.py", "Home", ":material/home:", "What is going on?"),
+    ("pages/train.py", "Train", ":material/play_circle:", "What shall run?"),
+    ("pages/monitor.py", "Monitor", ":material/monitoring:", "Is it going well?"),
+    ("pages/compare.py", "Compare", ":material/bar_chart:", "Which is better, and how sure?"),
+    ("pages/recommend.py", "Recommend", ":material/movie:", "What would it show this person?"),
+    ("pages/data.py", "Data", ":material/database:", "What is it trained on?"),
+]
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def frame(name: str) -> Generator[None]:
+    """A page: its settings, the navigation, its title and question; errors inside become messages."""
+    _, label, _, question = next(page for page in PAGES if page[1] == name)
+    st.set_page_config(page_title=f"{label} · Recformer", page_icon=":material/movie:", layout="wide")
+    with st.sidebar:
+        st.markdown("### :material/movie: Recformer")
+        for path, title, page_icon, help_text in PAGES:
+            st.page_link(path, label=title, icon=page_icon, help=help_text)
+    st.markdown(f"## {label} :gray[:small[· {question}]]")
+    with guard():
+        yield
+
+
+@contextmanager
+def guard() -> Generator[None]:
+    """Errors inside become a message with the way out; what nobody foresaw is folded below it, never a bare trace.
+
+    A fragment that refreshes by itself runs outside of the page's frame and needs one of its own.
+    """
+    try:
+        yield
+    except RecformerError as error:
+        st.error(str(error), icon=":material/error:")
+    except Exception as error:
+        log.exception("a page failed")
+        st.error(
+            "Something went wrong that this page did not foresee. Your runs and checkpoints are untouched; reload the "
+            "page, and if it stays, report it with the details below.",
+            icon=":material/error:",
+        )
+        with st.expander("Details"):
+            st.code(f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}", language=None)

@@ -1,0 +1,82 @@
+"""Home's answer to "what is better than what": test results that are on disk already, without loading a model."""
+
+import streamlit as st
+
+from recformer.data.splits.split import Part
+from recformer.errors import UsageError
+from recformer.evaluation.protocol import Protocol
+from recformer.evaluation.rank_store import all_stored
+from recformer.evaluation.ranks import Ranks
+from recformer.evaluation.summary import Evaluation, summarise
+from recformer.jobs.overview import RunSummary
+from recformer.store import find_checkpoint
+from recformer.ui import readers
+from recformer.ui.charts import interval_chart
+from recformer.ui.palette import run_colours
+from recformer.ui.run_views import label_of
+from recformer.ui.words import explain
+
+PART: Part = "test"
+MOST = 6  # a headline, not a table of everything
+
+
+def show(runs: list[RunSummary]) -> None:
+    """NDCG of the newest evaluated runs that share a protocol, with intervals."""
+    newest = _largest_group(runs)
+    if not newest:
+        return
+    evaluations = [Evaluation(run.run_id, "best", protocol, ranks, None) for run, protocol, ranks in newest]
+    cutoffs = [3, 5, 10]
+    summary = summarise(evaluations, cutoffs, maskings=("history",))
+    colours = run_colours(runs)
+    models = [
+        (label_of(runs, result["run"]), colours[result["run"]], [result["metrics"][f"ndcg@{k}"] for k in cutoffs])
+        for result in summary["results"]
+    ]
+    protocol = summary["protocol"]
+    best = max(summary["results"], key=lambda result: result["metrics"]["ndcg@10"]["mean"])
+    figure = best["metrics"]["ndcg@10"]
+    with st.container(border=True):
+        st.markdown(
+            f"**Best on {protocol['dataset']}: {label_of(runs, best['run'])}**, NDCG@10 {figure['mean']:.4f} "
+            f":gray[:small[{figure['low']:.4f} to {figure['high']:.4f}]]",
+            help=explain("ndcg"),
+        )
+        st.plotly_chart(interval_chart("NDCG@k", cutoffs, models), key="home.headline")
+        st.caption(
+            f"{protocol['split']['name']} · {protocol['part']} · {protocol['cases']:,} cases · history masked · "
+            "bars are 95% bootstrap intervals over users; where they overlap, Compare looks at the paired difference",
+            help=explain("interval"),
+        )
+        chosen = [f"{run.run_id}/best" for run, _, _ in newest]
+        st.page_link(
+            "pages/compare.py", label="Compare them", icon=":material/bar_chart:", query_params={"runs": chosen}
+        )
+
+
+def _largest_group(runs: list[RunSummary]) -> list[tuple[RunSummary, Protocol, Ranks]]:
+    """Results under the protocol that most runs share; the newest runs where there are many."""
+    groups: dict[str, list[tuple[RunSummary, Protocol, Ranks]]] = {}
+    for run in runs:
+        if "best" not in run.checkpoints:
+            continue
+        try:
+            checkpoint = find_checkpoint(readers.root(), f"{run.run_id}/best")
+        except UsageError:  # deleted meanwhile
+            continue
+        for protocol, ranks in all_stored(readers.root(), checkpoint):
+            if protocol.part == PART:
+                groups.setdefault(protocol.key, []).append((run, protocol, ranks))
+    return max(groups.values(), key=len)[:MOST] if groups else []
+
+
+def first_steps(runs: list[RunSummary]) -> None:
+    """What to do next, as long as there are few runs of one's own."""
+    if len(runs) > 5:
+        return
+    st.markdown("#### First steps")
+    with st.container(horizontal=True):
+        st.page_link("pages/train.py", label="Start a training run", icon=":material/play_circle:")
+        st.page_link("pages/compare.py", label="Compare the demo runs", icon=":material/bar_chart:")
+        st.page_link("pages/recommend.py", label="See a user's movies", icon=":material/movie:")
+        st.page_link("pages/data.py", label="Look at the data", icon=":material/database:")

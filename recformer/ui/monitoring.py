@@ -1,0 +1,132 @@
+"""The Monitor page's parts: status, curves and log of one run, refreshed by one fragment while it is active."""
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from recformer.jobs.control import request_stop
+from recformer.jobs.launch import LOG_FILE
+from recformer.jobs.overview import RunSummary, find_run
+from recformer.jobs.tail import tail
+from recformer.logs.reader import Curve
+from recformer.ui import readers
+from recformer.ui.charts import Lines, curve_chart
+from recformer.ui.frame import guard
+from recformer.ui.palette import OKABE_ITO, REFERENCE, run_colours
+from recformer.ui.run_views import label_of
+from recformer.ui.words import STATE_MARKS, duration, memory, number, plain
+
+REFRESH_S = 2
+# One chart each, in this order; whatever else a log holds comes after.
+PANELS = {
+    "Loss": ["loss/train", "loss/validation"],
+    "Ranking on validation, history masked": ["metric/ndcg@10", "metric/hr@10", "metric/mrr@10"],
+    "Duplication in the raw top 10": ["duplication/window@10"],
+    "Learning rate": ["lr"],
+    "Windows per second": ["throughput/samples_per_s"],
+}
+
+
+def pick_run(runs: list[RunSummary]) -> RunSummary | None:
+    """The run to watch, kept in the URL; a running one first."""
+    if not runs:
+        return None
+    ordered = sorted(runs, key=lambda run: not run.state.active)
+    chosen = st.selectbox(
+        "Run",
+        [run.run_id for run in ordered],
+        format_func=lambda run_id: label_of(runs, run_id),
+        key="run",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    return next(run for run in runs if run.run_id == chosen)
+
+
+@st.fragment(run_every=REFRESH_S)
+def live(run_id: str) -> None:
+    """The run's view, drawn again every two seconds; the page stops polling when the run has ended."""
+    with guard():
+        if not show(run_id).state.active:
+            st.rerun()
+
+
+def show(run_id: str) -> RunSummary:
+    """Status, curves and log of a run."""
+    run = find_run(readers.root(), run_id)
+    _status(run)
+    _curves(run)
+    log = tail(readers.root().run(run_id) / LOG_FILE, 200)
+    with st.expander("Log", expanded=run.state.name in ("failed", "lost"), icon=":material/article:"):
+        st.code(log or "This run has written no log.", language=None, height=320 if log else "content")
+    return run
+
+
+def _status(run: RunSummary) -> None:
+    status = run.status
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    left.markdown(f"{STATE_MARKS[run.state.name]} {plain(run.state.words)}")
+    if run.state.name in ("starting", "running"):
+        _stop_button(run, right)
+    if run.state.stalled:
+        st.warning(
+            "The process lives but has not reported for a while; its log below may tell why.", icon=":material/warning:"
+        )
+    if status is None:
+        return
+    if status.message and run.state.name != "failed":
+        st.info(plain(status.message), icon=":material/info:")
+    if status.steps:
+        st.progress(min(status.step / status.steps, 1.0), text=f"step {status.step:,} of {status.steps:,}")
+    figures = [
+        ("Epoch", f"{status.epoch} of {status.num_epochs}"),
+        ("Training loss", number(status.loss)),
+        ("Windows/s", number(status.samples_per_s)),
+        ("Time left", duration(status.eta_s) if run.state.active else "–"),
+        ("Best NDCG@10", number((status.best or {}).get("metric/ndcg@10"))),
+        ("Memory", memory(status.memory_bytes)),
+        ("Device", status.device),
+    ]
+    with st.container(horizontal=True):
+        for label, value in figures:
+            st.metric(label, value, width=130)
+
+
+def _stop_button(run: RunSummary, place: DeltaGenerator) -> None:
+    if place.button(
+        "Stop",
+        key=f"stop.{run.run_id}",
+        icon=":material/stop_circle:",
+        help="Ends the step that is going on, saves, and stops. It can be resumed exactly from there.",
+    ):
+        request_stop(readers.root(), run.run_id)
+        st.rerun()
+
+
+def _curves(run: RunSummary) -> None:
+    curves = readers.curves(run.run_id)
+    if not curves:
+        st.caption("No curve yet: the first point comes at the end of the first epoch.")
+        return
+    colour = run_colours(readers.runs()[0])[run.run_id]
+    panels = [(title, [tag for tag in tags if tag in curves]) for title, tags in PANELS.items()]
+    known = {tag for tags in PANELS.values() for tag in tags}
+    panels += [(tag, [tag]) for tag in sorted(curves) if tag not in known]
+    shown = [(title, tags) for title, tags in panels if tags]
+    for start in range(0, len(shown), 2):
+        for column, (title, tags) in zip(st.columns(2), shown[start : start + 2], strict=False):
+            figure = curve_chart(title, _lines(tags, curves, colour))
+            column.plotly_chart(figure, key=f"curve.{run.run_id}.{title}")
+
+
+def _lines(tags: list[str], curves: dict[str, Curve], colour: str) -> Lines:
+    """The run's colour where it is one curve; validation and training differ by dash as well."""
+    if tags == PANELS["Loss"][: len(tags)]:
+        return [
+            (tag.split("/")[1], colour if tag == "loss/validation" else REFERENCE, "solid", curves[tag]) for tag in tags
+        ]
+    colours = [colour, *(other for other in OKABE_ITO if other != colour)]
+    dashes = ["solid", "dash", "dot"]
+    return [
+        (tag.split("/", 1)[-1], colours[position % len(colours)], dashes[position % 3], curves[tag])
+        for position, tag in enumerate(tags)
+    ]

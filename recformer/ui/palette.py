@@ -1,0 +1,19 @@
+"""Colours: one for each run on every page and chart, and steady ones for genres."""
+
+from recformer.jobs.overview import RunSummary
+
+# Okabe and Ito 2008, readable by colour-blind people, without black and yellow, which vanish on one of the themes.
+OKABE_ITO = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
+REFERENCE = "#8C8C8C"
+BADGES = ["blue", "green", "orange", "red", "violet", "gray"]
+
+
+def run_colours(runs: list[RunSummary]) -> dict[str, str]:
+    """Run id to colour, in the order in which the runs were made, so that a new run changes nobody's colour."""
+    ordered = sorted(runs, key=lambda run: (run.created, run.run_id))
+    return {run.run_id: OKABE_ITO[position % len(OKABE_ITO)] for position, run in enumerate(ordered)}
+
+
+def genre_badges(genres: list[str]) -> str:
+    """Markdown chips; a genre keeps its colour everywhere."""
+    return " ".join(f":{BADGES[sum(map(ord, genre)) % len(BADGES)]}-badge[{genre}]" for genre in genres)

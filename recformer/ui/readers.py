@@ -1,0 +1,132 @@
+"""Cached readers: pages ask here for runs, logs, datasets, ranks and models. Torch is loaded by the last two only."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from recformer.data.cache import load as load_dataset
+from recformer.data.catalog import datasets
+from recformer.data.dataset import Dataset
+from recformer.errors import UsageError
+from recformer.jobs.overview import DamagedRun, RunSummary, list_runs
+from recformer.logs.reader import Curve, RunLog
+from recformer.origin import Origin, read_origin
+from recformer.store import CheckpointRef, Root, find_checkpoint
+
+if TYPE_CHECKING:
+    from recformer.evaluation.ranks import Masking
+    from recformer.evaluation.summary import Evaluation
+    from recformer.training.measure import Estimate
+
+
+def root() -> Root:
+    """Where runs/, models/ and data/ are."""
+    return Root.default()
+
+
+def runs() -> tuple[list[RunSummary], list[DamagedRun]]:
+    """All runs, newest first, and those whose records are damaged. Read anew each time: truth is on disk."""
+    return list_runs(root())
+
+
+@st.cache_resource(max_entries=512, show_spinner=False)
+def _log(folder: str) -> RunLog:
+    return RunLog(Path(folder))
+
+
+def curves(run_id: str) -> dict[str, Curve]:
+    """All scalars of a run, tag to curve; only what is new since the last call is read."""
+    log = _log(str(root().run(run_id)))
+    log.refresh()
+    return log.scalars()
+
+
+def dataset_folders() -> list[Path]:
+    """Folders of the datasets below data/."""
+    return datasets(root().data)
+
+
+def dataset(folder: Path) -> Dataset:
+    """A dataset, parsed once for all sessions and again when its files change. Raises DataError."""
+    stamps = tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in sorted(folder.iterdir()))
+    return _dataset(str(folder), stamps)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the dataset …")
+def _dataset(folder: str, stamps: tuple[Any, ...]) -> Dataset:
+    return load_dataset(Path(folder), root().data / ".cache")
+
+
+def origin(run_id: str) -> Origin | None:
+    """What a run was trained on; None for an imported run that nobody said it of."""
+    return read_origin(root(), run_id)
+
+
+def dataset_of(run_id: str) -> Dataset | None:
+    """The dataset a run was trained on, None where that is not known. Raises DataError when it is not there."""
+    known = origin(run_id)
+    return None if known is None else dataset(known.folder(root()))
+
+
+def dataset_of_models(names: list[str]) -> Dataset:
+    """The dataset that the first model with a known one was trained on. Raises UsageError when nobody knows."""
+    for name in names:
+        data = dataset_of(name.split("/")[0])
+        if data is not None:
+            return data
+    raise UsageError(
+        "None of these models says which dataset it belongs to. Import it again with --data, or add a run that knows"
+    )
+
+
+def checkpoint(name: str) -> CheckpointRef:
+    """The checkpoint called RUN/best or RUN/last. Raises UsageError."""
+    return find_checkpoint(root(), name)
+
+
+def evaluation(name: str, data: Dataset, split: str, progress: Any = None) -> "Evaluation":
+    """Ranks of a checkpoint on the test part of a split, from the rank store where they are there.
+
+    `progress` is called with cases done and cases in all while they are computed.
+    """
+    from recformer.config import parse_section
+    from recformer.evaluation.evaluate import Task, evaluate
+
+    return evaluate(root(), checkpoint(name), Task(data, parse_section("split", split)), progress=progress)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _advice(
+    names: tuple[str, ...], stamps: tuple[int, ...], data_key: str, _data: Dataset, user: int, k: int, masking: str
+) -> dict[str, Any]:
+    from recformer.advice import advise
+
+    return advise([checkpoint(name) for name in names], _data, user, k, masking)  # pyright: ignore[reportArgumentType]
+
+
+def advice(names: list[str], data: Dataset, user: int, k: int, masking: "Masking") -> dict[str, Any]:
+    """Several checkpoints' recommendations for a user; see recformer.advice."""
+    stamps = tuple(checkpoint(name).path.stat().st_mtime_ns for name in names)
+    return _advice(tuple(names), stamps, data.fingerprint, data, user, k, masking)
+
+
+@st.cache_resource(show_spinner=False)
+def devices() -> list[str]:
+    """What a run can be trained on here: auto, cpu and each GPU."""
+    import torch
+
+    return ["auto", "cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+
+
+@st.cache_data(max_entries=64, show_spinner="Measuring the speed on this machine …", ttl="10m")
+def estimate(config: str, data_key: str, _data: Dataset, device: str) -> "Estimate":
+    """How long a configuration (JSON) takes on a dataset here; see training.measure."""
+    from recformer.config import parse
+    from recformer.data.prepared import prepare
+    from recformer.training.device import resolve
+    from recformer.training.measure import measure
+
+    parsed = parse(json.loads(config))
+    return measure(parsed, prepare(_data, parsed.window, parsed.split), resolve(device))

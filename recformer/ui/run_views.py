@@ -1,0 +1,135 @@
+"""Pieces that several pages show of a run: its label, its progress, and how to pick some."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from recformer.jobs.overview import DamagedRun, RunSummary
+from recformer.ui.words import STATE_MARKS, duration, number, plain
+
+
+def label_of(runs: list[RunSummary], run_id: str) -> str:
+    """The name people chose, with the id where two runs have the same name."""
+    run = next((run for run in runs if run.run_id == run_id), None)
+    if run is None:
+        return run_id
+    shared = sum(other.name == run.name for other in runs) > 1
+    return f"{run.name} · {run_id}" if shared and run.name != run_id else run.name
+
+
+def checkpoint_label(runs: list[RunSummary], name: str) -> str:
+    """Label of RUN/best or RUN/last; best goes without saying."""
+    run_id, _, which = name.partition("/")
+    label = label_of(runs, run_id)
+    return label if which == "best" else f"{label} ({which})"
+
+
+def checkpoint_names(runs: list[RunSummary]) -> list[str]:
+    """RUN/best and RUN/last of every run that has them, best first."""
+    return [f"{run.run_id}/{which}" for which in ("best", "last") for run in runs if which in run.checkpoints]
+
+
+def suggestion(runs: list[RunSummary]) -> list[str]:
+    """The best checkpoints of the four newest runs on the newest one's dataset, the oldest (reference) first."""
+    best = [run for run in runs if "best" in run.checkpoints]
+    alike = [run for run in best if _fingerprint(run) == _fingerprint(best[0])]
+    return [f"{run.run_id}/best" for run in reversed(alike[:4])]
+
+
+def _fingerprint(run: RunSummary) -> str | None:
+    return ((run.best or {}).get("dataset") or {}).get("fingerprint")
+
+
+def progress_card(run: RunSummary) -> None:
+    """An active run: state, bar, time left, last figures, and the way to its page."""
+    status = run.status
+    with st.container(border=True):
+        st.markdown(f"**{plain(run.name)}** {STATE_MARKS[run.state.name]} :gray[:small[{run.run_id}]]")
+        if status is not None and status.steps:
+            st.progress(
+                min(status.step / status.steps, 1.0),
+                text=f"epoch {status.epoch} of {status.num_epochs} · {duration(status.eta_s)} left · "
+                f"loss {number(status.loss)} · {number(status.samples_per_s)} windows/s on {status.device}",
+            )
+        else:
+            st.caption(run.state.words)
+        if run.state.stalled:
+            st.warning(run.state.words, icon=":material/warning:")
+        st.page_link("pages/monitor.py", label="Watch", icon=":material/monitoring:", query_params={"run": run.run_id})
+
+
+RUN_COLUMNS: dict[str, Any] = {
+    "run": st.column_config.TextColumn("Run", width="medium"),
+    "state": st.column_config.TextColumn("State", width="small"),
+    "progress": st.column_config.ProgressColumn("Progress", format="%d%%", min_value=0, max_value=100, width="small"),
+    "epochs": st.column_config.TextColumn("Epochs", width="small"),
+    "ndcg": st.column_config.NumberColumn(
+        "NDCG@10", format="%.4f", help="Best checkpoint, validation part, history masked", width="small"
+    ),
+    "loss": st.column_config.NumberColumn(
+        "Loss", format="%.3f", help="Validation loss of the best checkpoint", width="small"
+    ),
+    "dataset": st.column_config.TextColumn("Dataset", width="small"),
+    "begun": st.column_config.DatetimeColumn("Begun", format="distance"),
+    "id": st.column_config.TextColumn("Id"),
+}
+
+
+def runs_table(runs: list[RunSummary]) -> list[RunSummary]:
+    """All runs as a table; returns those whose row is selected."""
+    frame = pd.DataFrame([_row(run) for run in runs])
+    frame["begun"] = pd.to_datetime(frame["begun"], unit="s", utc=True)
+    selection: Any = st.dataframe(
+        frame,
+        key="home.runs",
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config=RUN_COLUMNS,
+    )
+    return [runs[row] for row in selection["selection"]["rows"] if row < len(runs)]
+
+
+def run_links(run: RunSummary) -> None:
+    """Where to go with a run."""
+    with st.container(horizontal=True):
+        st.markdown(f"**{plain(run.name)}** · {run.state.words}")
+        st.page_link(
+            "pages/monitor.py", label="Monitor", icon=":material/monitoring:", query_params={"run": run.run_id}
+        )
+        if run.checkpoints:
+            chosen = {"runs": f"{run.run_id}/{run.checkpoints[0]}"}
+            st.page_link("pages/compare.py", label="Compare", icon=":material/bar_chart:", query_params=chosen)
+            st.page_link("pages/recommend.py", label="Recommend", icon=":material/movie:", query_params=chosen)
+        if "last" in run.checkpoints and not run.state.active:
+            going_on = {"mode": "Resume", "resume": run.run_id}
+            st.page_link("pages/train.py", label="Resume", icon=":material/play_circle:", query_params=going_on)
+
+
+def _row(run: RunSummary) -> dict[str, Any]:
+    status = run.status
+    best = (run.best or {}).get("metrics", {})
+    return {
+        "run": run.name,
+        "state": run.state.name,
+        "progress": 100 * status.step / status.steps if status is not None and status.steps else None,
+        "epochs": f"{status.epoch} of {status.num_epochs}" if status is not None else "–",
+        "ndcg": best.get("metric/ndcg@10"),
+        "loss": best.get("loss/validation"),
+        "dataset": ((run.best or {}).get("dataset") or {}).get("name", "–"),
+        "begun": run.created,
+        "id": run.run_id,
+    }
+
+
+def show_damaged(damaged: list[DamagedRun]) -> None:
+    """Name the runs whose records cannot be read, and why; the others are shown all the same."""
+    if not damaged:
+        return
+    count = (
+        "1 run has a record that cannot be read" if len(damaged) == 1 else f"{len(damaged)} runs have damaged records"
+    )
+    with st.expander(f":orange[:material/warning: {count}]"):
+        for run in damaged:
+            st.markdown(f"**{run.run_id}** {plain(run.reason)}")

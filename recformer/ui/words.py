@@ -1,0 +1,66 @@
+"""Words and numbers as the app shows them: formats, state labels, and two-line explanations of the field's terms."""
+
+EXPLAIN = {
+    "ndcg": "Normalised discounted cumulative gain: 1 when the held-out movie is first, less the further down it is.",
+    "mrr": "Mean reciprocal rank: 1 for rank 1, 1/2 for rank 2, 0 beyond k.",
+    "map": "Mean average precision. With one held-out movie a user it equals MRR. (The article's MAP is the hit rate.)",
+    "hr": "Hit rate: share of users whose held-out movie is in the top k. The article calls this MAP.",
+    "duplication": "Share of the top k that is in the user's input window (their latest movies), nothing masked.",
+    "masking": "What is taken out of the ranking first. history: all movies the user has rated, as an app would. "
+    "window: the input window only, as in the article. none: nothing.",
+    "interval": "95% bootstrap interval over users: how far the mean would move with other users of the same kind.",
+    "difference": "Mean difference to the reference on the same users, with its own interval; coloured only when the "
+    "interval excludes zero.",
+    "split": "leave_last_out: each user's last movie is the test. random_windows: the article's, optimistic. "
+    "global_temporal: everything after one date.",
+}
+MORE = "\n\nMore in docs/EVALUATION.md."
+STATE_MARKS = {
+    "queued": ":gray[:material/schedule: queued]",
+    "starting": ":blue[:material/hourglass_top: starting]",
+    "running": ":blue[:material/play_arrow: running]",
+    "stopping": ":orange[:material/pause: stopping]",
+    "finished": ":green[:material/check_circle: finished]",
+    "stopped": ":orange[:material/stop_circle: stopped]",
+    "failed": ":red[:material/error: failed]",
+    "lost": ":red[:material/help: lost]",
+    "imported": ":gray[:material/download: imported]",
+}
+
+
+def explain(term: str) -> str:
+    """Help text of a term."""
+    return EXPLAIN[term] + MORE
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them: "45 s", "6 min", "2 h 5 min"; "–" where it is not known."""
+    if seconds is None:
+        return "–"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def number(value: float | None) -> str:
+    """Three significant digits: 0.0512, 12.3, 8,910; "–" where there is none."""
+    if value is None or value != value:
+        return "–"
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}".rstrip(".") if abs(value) >= 1e-4 else f"{value:.2e}"
+
+
+def memory(size: int) -> str:
+    """Bytes as "812 MB" or "3.1 GB"."""
+    return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
+
+
+def plain(text: str) -> str:
+    """Text of unknown origin (names, titles) with what Markdown would read as markup made harmless."""
+    for character in "\\`*_{}[]<>#|$~:":
+        text = text.replace(character, "\\" + character)
+    return text.replace("\n", " ")

@@ -1,0 +1,190 @@
+"""Small models, runs made in this process, and the real command line in processes of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from recformer.config import Options, TrainConfig, parse
+from recformer.data.dataset import Dataset
+from recformer.data.prepared import prepare
+from recformer.jobs.records import read_status
+from recformer.logs.reader import RunLog
+from recformer.model.sizes import Sizes
+from recformer.origin import Origin
+from recformer.registry import MODELS
+from recformer.store import PROJECT, CheckpointRef, Root, find_checkpoint
+from recformer.training.run import fit
+from recformer.weights import CheckpointInfo, read_archive, read_state, write_best
+from tests.waiting import DEADLINE_S, wait_until
+
+SMALL_MODEL: dict[str, Any] = {
+    "name": "movie_transformer",
+    "width": 8,
+    "user_width": 4,
+    "num_layers": 1,
+    "num_heads": 2,
+    "hidden_sizes": [8],
+}
+SMALL_SET = [f"model.{key}={value}" for key, value in SMALL_MODEL.items() if key != "name"]
+TAGS = {
+    "loss/train",
+    "loss/validation",
+    "lr",
+    "metric/ndcg@10",
+    "metric/hr@10",
+    "metric/mrr@10",
+    "duplication/window@10",
+    "throughput/samples_per_s",
+}
+
+
+def small_config(**changes: Any) -> TrainConfig:
+    """A configuration whose training takes a moment."""
+    return parse({"name": "small", "model": SMALL_MODEL, "num_epochs": 1, "batch_size": 64} | changes)
+
+
+def sizes_for(dataset: Dataset, window: int = 5) -> Sizes:
+    return Sizes(dataset.num_items + 2, dataset.num_users, window)
+
+
+def small_model(sizes: Sizes, options: Options | None = None, seed: int = 0) -> nn.Module:
+    """An untrained model in evaluation mode, the same for the same seed."""
+    torch.manual_seed(seed)
+    options = options or small_config().model
+    return MODELS.get(options.name)(options, sizes).eval()
+
+
+def save_untrained(
+    root: Root, run_id: str, dataset: Dataset, *, seed: int = 0, split: str | None = "leave_last_out", window: int = 5
+) -> CheckpointRef:
+    """An untrained model as the best checkpoint of a run, with a record that says what it was trained on."""
+    model = small_model(sizes_for(dataset, window), seed=seed)
+    config = small_config(split=split or "leave_last_out")
+    info = CheckpointInfo(
+        run_id=run_id,
+        model=config.model.model_dump(mode="json"),
+        sizes=vars(sizes_for(dataset, window)),
+        dataset={"name": dataset.name, "fingerprint": dataset.fingerprint} if split else None,
+        split=config.split.model_dump(mode="json") if split else None,
+        imported=split is None,
+    )
+    write_best(root.model(run_id), model, info)
+    return find_checkpoint(root, run_id)
+
+
+def train_here(root: Root, run_id: str, dataset: Dataset, config: TrainConfig, *, resume: bool = False) -> str:
+    """Train in this process, which pytest's timeout guards."""
+    return fit(
+        root,
+        run_id,
+        config,
+        lambda: prepare(dataset, config.window, config.split),
+        Origin(dataset.name, dataset.fingerprint, str(dataset.source)),
+        torch.device("cpu"),
+        arguments=["train"],
+        resume=resume,
+    )
+
+
+def environment(root: Path, **more: str) -> dict[str, str]:
+    """What a process of the command line is given: its root, one thread, no GPU."""
+    return {**os.environ, "RECFORMER_ROOT": str(root), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""} | more
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "recformer", *map(str, arguments)]
+
+
+def run_cli(root: Path, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own, to its end."""
+    options = {"env": environment(root), "cwd": PROJECT} | options
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=200, stdin=subprocess.DEVNULL, check=False, **options
+    )
+
+
+@contextmanager
+def started_cli(root: Path, *arguments: object) -> Generator[subprocess.Popen[str]]:
+    """The command line in a process of its own, going on beside the test; ended with it."""
+    process = subprocess.Popen(
+        command(*arguments),
+        env=environment(root),
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def signal_at_step(process: subprocess.Popen[str], folder: Path, step: int, number: int) -> str:
+    """Send a signal once the run's status names `step` or a later one; what it said when it has ended."""
+
+    def reached() -> bool:
+        assert process.poll() is None, f"it ended before step {step}"
+        status = read_status(folder)
+        return status is not None and status.state == "running" and status.step >= step
+
+    wait_until(reached, f"step {step} of {folder.name}")
+    process.send_signal(number)
+    said, errors = process.communicate(timeout=DEADLINE_S)
+    assert "Traceback" not in errors, errors
+    return said
+
+
+def json_of(result: subprocess.CompletedProcess[str]) -> Any:
+    """The one JSON document on standard output of a command that did its work."""
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def assert_clear_failure(result: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    """Exit code, one message on standard error with `words` in it, no stack trace, nothing on standard output."""
+    assert result.returncode == code, (result.returncode, result.stdout, result.stderr)
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+    assert len([line for line in result.stderr.splitlines() if line.startswith("error:")]) == 1, result.stderr
+    for word in words:
+        assert word in result.stderr, result.stderr
+
+
+def curves(folder: Path) -> dict[str, tuple[list[int], list[float]]]:
+    """Steps and values of each tag in a run's log."""
+    log = RunLog(folder)
+    log.refresh()
+    return {tag: (curve.step.tolist(), curve.value.tolist()) for tag, curve in log.scalars().items()}
+
+
+def assert_same_state(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    """Equal keys and bit-equal tensors."""
+    assert one.keys() == other.keys()
+    for key, value in one.items():
+        assert torch.equal(value, other[key]), key
+
+
+def assert_same_training(root: Root, one: str, other: str) -> None:
+    """Two runs ended with the same bits: best and last weights, optimizer, random state, position, and log."""
+    assert_same_state(read_state(root.model(one) / "best.safetensors"), read_state(root.model(other) / "best.safetensors"))
+    first, second = (read_archive(root.model(run) / "last.pt") for run in (one, other))
+    assert_same_state(first["model"], second["model"])
+    assert_same_state(first["random"], second["random"])
+    assert first["position"] == second["position"]
+    for key, moments in first["optimizer"]["state"].items():
+        assert_same_state(moments, second["optimizer"]["state"][key])
+    timed = "throughput/samples_per_s"
+    logs = [{tag: curve for tag, curve in curves(root.run(run)).items() if tag != timed} for run in (one, other)]
+    assert logs[0] == logs[1]
