@@ -9,15 +9,20 @@ Rows = list[list[str]]
 
 
 def render(summary: dict[str, Any], kind: Format, masking: str) -> str:
-    """The results of `evaluation.summary.summarise` under one masking, as text in the format `kind`."""
+    """The results of `evaluation.summary.summarise` as text.
+
+    A table shows the ranking metrics under `masking` and duplication with nothing masked; CSV holds every result.
+    """
     results = [result for result in summary["results"] if result["masking"] == masking]
     if kind == "csv":
-        return _csv(results)
+        return _csv(summary["results"])
+    raw = [result for result in summary["results"] if result["masking"] == "none"]
+    results = [_with_raw_duplication(result, unmasked) for result, unmasked in zip(results, raw, strict=True)]
     rows = _rows(results)
     protocol = summary["protocol"]
     caption = (
         f"{protocol['dataset']} · {protocol['split']['name']} · {protocol['part']} · {protocol['cases']} cases · "
-        f"masking: {masking} · 95% bootstrap intervals over users"
+        f"masking: {masking} (duplication: none) · 95% bootstrap intervals over users"
     )
     if kind == "markdown":
         lines = ["| " + " | ".join(row) + " |" for row in rows]
@@ -27,6 +32,12 @@ def render(summary: dict[str, Any], kind: Format, masking: str) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([*lines, "", caption])
+
+
+def _with_raw_duplication(result: dict[str, Any], unmasked: dict[str, Any]) -> dict[str, Any]:
+    """Duplication is a question to the raw list: what is masked cannot repeat."""
+    raw = {name: metric for name, metric in unmasked["metrics"].items() if name.startswith("duplication")}
+    return result | {"metrics": result["metrics"] | raw}
 
 
 def _rows(results: list[dict[str, Any]]) -> Rows:

@@ -107,7 +107,13 @@ def run_cli(root: Path, *arguments: object, **options: Any) -> subprocess.Comple
     """The command line in a process of its own, to its end."""
     options = {"env": environment(root), "cwd": PROJECT} | options
     return subprocess.run(
-        command(*arguments), capture_output=True, text=True, timeout=200, stdin=subprocess.DEVNULL, check=False, **options
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=200,
+        stdin=subprocess.DEVNULL,
+        check=False,
+        **options,
     )
 
 
@@ -178,7 +184,9 @@ def assert_same_state(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
 
 def assert_same_training(root: Root, one: str, other: str) -> None:
     """Two runs ended with the same bits: best and last weights, optimizer, random state, position, and log."""
-    assert_same_state(read_state(root.model(one) / "best.safetensors"), read_state(root.model(other) / "best.safetensors"))
+    assert_same_state(
+        read_state(root.model(one) / "best.safetensors"), read_state(root.model(other) / "best.safetensors")
+    )
     first, second = (read_archive(root.model(run) / "last.pt") for run in (one, other))
     assert_same_state(first["model"], second["model"])
     assert_same_state(first["random"], second["random"])

@@ -13,6 +13,7 @@ from recformer.ui import readers
 from recformer.ui.charts import curve_chart, interval_chart
 from recformer.ui.palette import run_colours
 from recformer.ui.run_views import checkpoint_label, checkpoint_names, label_of, suggestion
+from recformer.ui.selection import pick_many, pick_one
 from recformer.ui.tables import config_differences, metric_table
 from recformer.ui.words import explain, plain
 
@@ -55,13 +56,13 @@ def choose(runs: list[RunSummary]) -> Choice | None:
     def label(name: str) -> str:
         return checkpoint_label(runs, name)
 
-    chosen = st.multiselect(
+    chosen = pick_many(
         "Models",
         names,
-        default=suggestion(runs),
-        format_func=label,
-        key="runs",
-        bind="query-params",
+        "runs",
+        key="compare.runs",
+        suggested=suggestion(runs),
+        show=label,
         max_selections=MOST,
         help="Checkpoints of your runs: the best by validation, or the last.",
     )
@@ -69,8 +70,8 @@ def choose(runs: list[RunSummary]) -> Choice | None:
         st.info("Pick one or more models above.", icon=":material/arrow_upward:")
         return None
     left, middle, right = st.columns(3)
-    reference = left.selectbox(
-        "Reference", chosen, format_func=label, key="baseline", bind="query-params", help=explain("difference")
+    reference = pick_one(
+        left, "Reference", chosen, "baseline", key="compare.baseline", show=label, help=explain("difference")
     )
     masking = middle.segmented_control(
         "Masking",
@@ -85,7 +86,14 @@ def choose(runs: list[RunSummary]) -> Choice | None:
     split = right.selectbox(
         "Split", splits, index=splits.index("leave_last_out"), key="split", bind="query-params", help=explain("split")
     )
-    return Choice(list(chosen), chosen.index(reference), str(masking), split, readers.dataset_of_models(chosen), runs)
+    return Choice(
+        list(chosen),
+        chosen.index(reference),
+        str(masking),
+        split,
+        readers.dataset_of_models(chosen),
+        runs,
+    )
 
 
 def evaluate(choice: Choice) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from recformer.jobs.submit import resume, submit
 from recformer.ui import readers
 from recformer.ui.forms import config_form
 from recformer.ui.run_views import checkpoint_label, checkpoint_names, label_of
+from recformer.ui.selection import pick_one
 from recformer.ui.words import duration
 
 SUGGESTED_EPOCHS = 20  # the article's 1000 would take hours on a laptop; the form says how to get them
@@ -55,8 +56,8 @@ def from_weights(runs: list[RunSummary]) -> None:
         st.info("There is no checkpoint to begin with yet. Train a run first.", icon=":material/info:")
         return
     left, middle, right = st.columns(3)
-    name = left.selectbox(
-        "Weights of", names, format_func=lambda name: checkpoint_label(runs, name), key="weights", bind="query-params"
+    name = pick_one(
+        left, "Weights of", names, "weights", key="train.weights", show=lambda name: checkpoint_label(runs, name)
     )
     data = _pick_dataset(middle)
     device = _pick_device(right)
@@ -78,12 +79,13 @@ def going_on(runs: list[RunSummary]) -> None:
         )
         return
     left, middle, right = st.columns(3)
-    run_id = left.selectbox(
+    run_id = pick_one(
+        left,
         "Run to resume",
         [run.run_id for run in able],
-        format_func=lambda run_id: label_of(runs, run_id),
-        key="resume",
-        bind="query-params",
+        "resume",
+        key="train.resume",
+        show=lambda run_id: label_of(runs, run_id),
     )
     run = next(run for run in able if run.run_id == run_id)
     done = run.status.epoch if run.status is not None else 0
@@ -118,7 +120,7 @@ MODES: dict[str, Callable[[list[RunSummary]], None]] = {
 
 def _pick_dataset(place: DeltaGenerator) -> Path:
     folders = readers.dataset_folders()
-    chosen = place.selectbox("Dataset", [folder.name for folder in folders], key="data", bind="query-params")
+    chosen = pick_one(place, "Dataset", [folder.name for folder in folders], "data", key="train.data")
     return next(folder for folder in folders if folder.name == chosen)
 
 
@@ -143,7 +145,9 @@ def _launch_box(config: TrainConfig | None, folder: Path, device: str, init_from
             st.button("Launch", type="primary", disabled=True, key="launch.faulty")
             return
         words, button = st.columns([5, 1], vertical_alignment="center")
-        words.markdown(_what_will_happen(config, readers.dataset(folder), device))
+        with words, st.spinner("Measuring the speed on this machine …"):
+            will_happen = _what_will_happen(config, readers.dataset(folder), device)
+        words.markdown(will_happen)
         if button.button("Launch", type="primary", icon=":material/play_arrow:", key="launch", width="stretch"):
             run_id = submit(readers.root(), config, folder, device, init_from)
             st.switch_page("pages/monitor.py", query_params={"run": run_id})

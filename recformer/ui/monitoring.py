@@ -13,6 +13,7 @@ from recformer.ui.charts import Lines, curve_chart
 from recformer.ui.frame import guard
 from recformer.ui.palette import OKABE_ITO, REFERENCE, run_colours
 from recformer.ui.run_views import label_of
+from recformer.ui.selection import pick_one
 from recformer.ui.words import STATE_MARKS, duration, memory, number, plain
 
 REFRESH_S = 2
@@ -31,12 +32,13 @@ def pick_run(runs: list[RunSummary]) -> RunSummary | None:
     if not runs:
         return None
     ordered = sorted(runs, key=lambda run: not run.state.active)
-    chosen = st.selectbox(
+    chosen = pick_one(
+        st.container(),
         "Run",
         [run.run_id for run in ordered],
-        format_func=lambda run_id: label_of(runs, run_id),
-        key="run",
-        bind="query-params",
+        "run",
+        key="monitor.run",
+        show=lambda run_id: label_of(runs, run_id),
         label_visibility="collapsed",
     )
     return next(run for run in runs if run.run_id == chosen)
@@ -88,7 +90,7 @@ def _status(run: RunSummary) -> None:
     ]
     with st.container(horizontal=True):
         for label, value in figures:
-            st.metric(label, value, width=130)
+            st.metric(label, value, width=115)
 
 
 def _stop_button(run: RunSummary, place: DeltaGenerator) -> None:

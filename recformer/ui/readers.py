@@ -120,7 +120,7 @@ def devices() -> list[str]:
     return ["auto", "cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
 
 
-@st.cache_data(max_entries=64, show_spinner="Measuring the speed on this machine …", ttl="10m")
+@st.cache_data(max_entries=64, show_spinner=False, ttl="10m")
 def estimate(config: str, data_key: str, _data: Dataset, device: str) -> "Estimate":
     """How long a configuration (JSON) takes on a dataset here; see training.measure."""
     from recformer.config import parse

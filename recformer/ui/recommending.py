@@ -14,6 +14,7 @@ from recformer.jobs.overview import RunSummary
 from recformer.ui import readers
 from recformer.ui.palette import genre_badges, run_colours
 from recformer.ui.run_views import checkpoint_label, checkpoint_names, suggestion
+from recformer.ui.selection import pick_many, pick_one
 from recformer.ui.words import explain, plain
 
 MOST = 4  # columns that can be read side by side
@@ -38,13 +39,13 @@ def choose(runs: list[RunSummary]) -> Choice | None:
         st.info("There is no model to ask yet.", icon=":material/info:")
         st.page_link("pages/train.py", label="Start a training run", icon=":material/play_circle:")
         return None
-    chosen = st.multiselect(
+    chosen = pick_many(
         "Models",
         names,
-        default=suggestion(runs)[:3],
-        format_func=lambda name: checkpoint_label(runs, name),
-        key="runs",
-        bind="query-params",
+        "runs",
+        key="recommend.runs",
+        suggested=suggestion(runs)[:3],
+        show=lambda name: checkpoint_label(runs, name),
         max_selections=MOST,
     )
     if not chosen:
@@ -52,15 +53,16 @@ def choose(runs: list[RunSummary]) -> Choice | None:
         return None
     data = readers.dataset_of_models(chosen)
     who, dice, many, masks = st.columns([4, 2, 2, 4], vertical_alignment="bottom")
-    users = [int(user) for user in data.user_ids]
+    users = [str(user) for user in data.user_ids]
     if dice.button("Random user", icon=":material/casino:", key="random_user", help="Another user, drawn at random."):
-        st.session_state["user"] = random.choice(users)
-    user = who.selectbox(
+        st.session_state["recommend.user"] = random.choice(users)
+    user = pick_one(
+        who,
         "User",
         users,
-        key="user",
-        bind="query-params",
-        format_func=lambda user: _user_label(data, user),
+        "user",
+        key="recommend.user",
+        show=lambda user: _user_label(data, int(user)),
         help="Type an id, an age or an occupation to find somebody.",
     )
     k = many.number_input("Length of the list", min_value=1, max_value=50, value=10, key="k", bind="query-params")
@@ -96,8 +98,9 @@ def show_lists(choice: Choice, advice: dict[str, Any]) -> None:
     for column, name, model in zip(st.columns(len(choice.names)), choice.names, advice["models"], strict=True):
         with column, st.container(border=True):
             colour = colours[name.split("/")[0]]
-            st.html(f'<div style="height:4px;border-radius:2px;background:{colour}"></div>')
-            st.markdown(f"**{plain(checkpoint_label(choice.runs, name))}**")
+            # The run's colour beside its name; Streamlit's own Markdown knows a few colours only.
+            square = f'<span style="color:{colour}">&#9632;</span>'
+            st.markdown(f"{square} **{plain(checkpoint_label(choice.runs, name))}**", unsafe_allow_html=True)
             st.caption(f"held-out movie at rank {model['target_rank']:,} of {choice.data.num_items:,}")
             st.markdown(_list(choice.data, model["items"]))
     st.caption(

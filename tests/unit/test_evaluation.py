@@ -24,6 +24,7 @@ from recformer.weights import read_info, read_state
 from tests.builders import dataset_in, sequences
 from tests.training_helpers import save_untrained
 
+
 @pytest.fixture
 def root(tmp_path: Path) -> Root:
     return Root(tmp_path / "root")
@@ -293,7 +294,11 @@ def test_a_summary_has_every_model_under_every_masking_with_every_metric(root: R
     summary = summarise(two(root, dataset), [3, 10])
     places = [(result["run"], result["masking"]) for result in summary["results"]]
     assert places == [(run, masking) for run in ("run-0", "run-1") for masking in ("none", "window", "history")]
-    names = {f"{name}@{k}" for name in ("hr", "map", "mrr", "ndcg", "duplication/window", "duplication/history") for k in (3, 10)}
+    names = {
+        f"{name}@{k}"
+        for name in ("hr", "map", "mrr", "ndcg", "duplication/window", "duplication/history")
+        for k in (3, 10)
+    }
     for result in summary["results"]:
         assert set(result["metrics"]) == names == set(metric_names([3, 10]))
         assert result["cases"] == 30

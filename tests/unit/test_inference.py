@@ -71,7 +71,9 @@ def test_a_worked_example() -> None:
         assert [item.item_token for item in found.items] == expected[masking]
         assert found.target_rank == expected[masking].index(3) + 1
         assert [item.rank for item in found.items] == list(range(1, len(expected[masking]) + 1))
-    marks = [(item.hit, item.repeat_window, item.seen) for item in recommend(model, dataset, situation, 6, "none").items]
+    marks = [
+        (item.hit, item.repeat_window, item.seen) for item in recommend(model, dataset, situation, 6, "none").items
+    ]
     assert marks == [
         (False, False, True),
         (False, True, True),

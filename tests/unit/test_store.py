@@ -166,7 +166,9 @@ def test_a_misspelt_run_is_answered_with_what_comes_near(root: Root) -> None:
         find_checkpoint(root, "zzz")
 
 
-@pytest.mark.parametrize("text", ["", ".", "..", "/", "../run", "run/third", "x" * 300, "x/" * 3000, "a\x00b", "/root/nothing"])
+@pytest.mark.parametrize(
+    "text", ["", ".", "..", "/", "../run", "run/third", "x" * 300, "x/" * 3000, "a\x00b", "/root/nothing"]
+)
 def test_what_is_neither_run_nor_file_is_a_usage_error(root: Root, text: str) -> None:
     add_files(root, "run", "best.safetensors")
     with pytest.raises(UsageError, match="neither a run with a checkpoint nor a file"):

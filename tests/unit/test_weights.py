@@ -41,7 +41,9 @@ def dataset(tmp_path: Path) -> Dataset:
 
 
 def info_of(run_id: str = "run") -> CheckpointInfo:
-    return CheckpointInfo(run_id=run_id, model=small_config().model.model_dump(mode="json"), sizes=vars(sizes_for(SMALL)))
+    return CheckpointInfo(
+        run_id=run_id, model=small_config().model.model_dump(mode="json"), sizes=vars(sizes_for(SMALL))
+    )
 
 
 class Payload:
@@ -149,7 +151,9 @@ def test_what_is_no_checkpoint_is_a_checkpoint_error(suffix: str, content: bytes
         read_state(path)
 
 
-@pytest.mark.parametrize("value", [[1, 2], torch.zeros(3), {}, {"a": 1}, {"a": {"b": torch.zeros(1)}}, {"model": 3}, "x"])
+@pytest.mark.parametrize(
+    "value", [[1, 2], torch.zeros(3), {}, {"a": 1}, {"a": {"b": torch.zeros(1)}}, {"model": 3}, "x"]
+)
 def test_an_archive_without_a_state_dict_is_a_checkpoint_error(value: Any, tmp_path: Path) -> None:
     torch.save(value, tmp_path / "model.pth")
     with pytest.raises(CheckpointError, match=r"model\.pth"):
@@ -223,7 +227,9 @@ def test_a_write_that_fails_half_way_leaves_the_file_before_it(
     def write(seed: int) -> None:
         model = small_model(sizes_for(SMALL), seed=seed)
         if file == "last.pt":
-            TrainState(model, torch.optim.Adam(model.parameters()), torch.device("cpu")).save(tmp_path / file, info_of())
+            TrainState(model, torch.optim.Adam(model.parameters()), torch.device("cpu")).save(
+                tmp_path / file, info_of()
+            )
         else:
             write_best(tmp_path, model, info_of())
 

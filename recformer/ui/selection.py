@@ -1,0 +1,64 @@
+"""Selections that make a view, always spelt out in the URL: a pasted link shows the same thing, today and tomorrow.
+
+Streamlit's own `bind="query-params"` leaves defaults out of the URL and writes labels instead of ids. It serves where
+the default never changes and the options are their own labels; runs, models, users and datasets are picked here.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from recformer.ui.words import plain
+
+
+def pick_one(
+    place: DeltaGenerator,
+    label: str,
+    options: list[str],
+    name: str,
+    *,
+    key: str,
+    show: Callable[[str], str] = str,
+    **more: Any,
+) -> str:
+    """A select box whose choice is the URL's parameter `name`; the first of `options` where the URL says nothing."""
+    _restore(key, name, options, options[:1], many=False)
+    chosen = place.selectbox(label, options, format_func=show, key=key, **more)
+    return _keep(key, name, [chosen if chosen in options else options[0]])[0]
+
+
+def pick_many(
+    label: str,
+    options: list[str],
+    name: str,
+    *,
+    key: str,
+    suggested: list[str],
+    show: Callable[[str], str] = str,
+    **more: Any,
+) -> list[str]:
+    """A multi-select whose choices are the URL's parameter `name`; `suggested` where the URL says nothing."""
+    _restore(key, name, options, suggested, many=True)
+    return _keep(key, name, list(st.multiselect(label, options, format_func=show, key=key, **more)))
+
+
+def _restore(key: str, name: str, options: list[str], fallback: list[str], *, many: bool) -> None:
+    """Give the widget what the URL asks for, when the URL has changed since the widget last wrote it."""
+    asked = st.query_params.get_all(name)
+    if key in st.session_state and asked == st.session_state.get(f"{key}.url"):
+        known = st.session_state[key] if many else [st.session_state[key]]
+        if all(value in options for value in known):
+            return
+    there = [value for value in asked if value in options] or fallback
+    missing = [value for value in asked if value not in options]
+    if missing:
+        st.warning(f"Not here (any more): {plain(', '.join(missing))}.", icon=":material/link_off:")
+    st.session_state[key] = there if many else there[0]
+
+
+def _keep(key: str, name: str, chosen: list[str]) -> list[str]:
+    st.query_params[name] = chosen
+    st.session_state[f"{key}.url"] = st.query_params.get_all(name)
+    return chosen

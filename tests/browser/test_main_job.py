@@ -1,0 +1,199 @@
+"""The way through the app that everything is for, in a real Chromium with real data and real processes."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from recformer.store import PROJECT
+from tests.browser.chromium import ARGUMENTS, installed
+from tests.waiting import wait_until
+
+SCREENSHOTS = PROJECT / ".screenshots"
+PATIENCE_MS = 90_000
+DEMO = "demo-baseline"
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root as a newcomer has it: the demo runs, and MovieLens-100K fetched by the real command."""
+    root = tmp_path_factory.mktemp("root")
+    for part in ("runs", "models"):
+        for demo in (PROJECT / part).glob("demo-*"):
+            shutil.copytree(demo, root / part / demo.name)
+    command(root, "data", "fetch", "ml-100k")
+    return root
+
+
+@pytest.fixture(scope="module")
+def address(root: Path) -> Iterator[str]:
+    """The running app."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = (root / "app.log").open("wb")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
+        cwd=PROJECT,
+        env={**os.environ, "RECFORMER_ROOT": str(root)},
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: answers(f"{url}/_stcore/health"), "the app to answer")
+        yield url
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+        log.close()
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    path = installed()
+    assert path, "no Chromium: run python -m tests.browser.chromium, which gets one or says how"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)
+        yield page
+        browser.close()
+
+
+def answers(url: str) -> bool:
+    try:
+        return urllib.request.urlopen(url, timeout=5).status == 200
+    except (urllib.error.URLError, ConnectionError):
+        return False
+
+
+def command(root: Path, *arguments: str) -> str:
+    """Standard output of the real command line."""
+    result = subprocess.run(
+        [sys.executable, "-m", "recformer", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, "RECFORMER_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def shot(page: Page, name: str) -> None:
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=str(SCREENSHOTS / f"{name}.png"), full_page=True)
+
+
+def table_rows(page: Page) -> list[list[str]]:
+    """Cells of all Markdown tables on the page."""
+    rows = page.locator("table tr").all()
+    return [[cell.inner_text() for cell in row.locator("th, td").all()] for row in rows]
+
+
+def test_train_watch_compare_and_recommend(root: Path, address: str, page: Page) -> None:
+    run_id = launch_two_epochs(address, page)
+    watch_the_curve_grow(page, run_id)
+    wait_until(lambda: state_of(root, run_id) == "finished", "the run to finish", 300)
+    compare_equals_the_command_line(root, address, page, run_id)
+    recommend_equals_the_command_line(root, address, page, run_id)
+
+
+def launch_two_epochs(address: str, page: Page) -> str:
+    page.goto(address)
+    expect(page.get_by_text("Best on ml-100k")).to_be_visible()
+    shot(page, "home")
+    page.get_by_test_id("stSidebar").get_by_role("link", name="Train").click()
+    expect(page.get_by_text("20 epochs on ml-100k")).to_be_visible()
+    epochs = page.get_by_role("spinbutton", name="Epochs", exact=True)
+    epochs.fill("2")
+    epochs.press("Enter")
+    expect(page.get_by_text("2 epochs on ml-100k", exact=False).first).to_be_visible()
+    expect(page.get_by_text("20 epochs on ml-100k")).to_have_count(0)
+    name = page.get_by_role("textbox", name="Name", exact=True)
+    name.fill("my first run")
+    name.press("Enter")
+    shot(page, "train")
+    page.get_by_role("button", name="Launch").click()
+    page.wait_for_url(re.compile(r"monitor\?run="))
+    return page.url.split("run=")[1].split("&")[0]
+
+
+def points_of_the_loss_curve(page: Page) -> int:
+    """How many points the first chart's last trace has, as Plotly draws it."""
+    script = """() => {
+        const plot = document.querySelector('.js-plotly-plot');
+        const traces = plot && plot._fullData ? plot._fullData : [];
+        return traces.length ? traces[traces.length - 1].x.length : 0;
+    }"""
+    return int(page.evaluate(script))
+
+
+def watch_the_curve_grow(page: Page, run_id: str) -> None:
+    assert run_id == "my-first-run"
+    page.evaluate("window.notReloaded = true")
+    seen: list[int] = []
+
+    def grown() -> bool:
+        count = points_of_the_loss_curve(page)
+        if not seen or seen[-1] != count:
+            seen.append(count)
+        return count == 2
+
+    wait_until(grown, "two epochs on the curve", 300)
+    assert seen == sorted(seen)
+    assert 1 in seen, f"the curve went {seen}: the first epoch was never seen alone"
+    assert page.evaluate("window.notReloaded") is True
+    expect(page.get_by_text("Finished 2 epochs.")).to_be_visible()
+    shot(page, "monitor")
+
+
+def state_of(root: Path, run_id: str) -> str:
+    return json.loads(command(root, "runs", "show", run_id, "--json"))["state"]
+
+
+def compare_equals_the_command_line(root: Path, address: str, page: Page, run_id: str) -> None:
+    page.goto(f"{address}/compare?runs={DEMO}/best&runs={run_id}/best")
+    expect(page.get_by_text("has the highest NDCG@10")).to_be_visible()
+    expect(page.locator("table").first).to_be_visible()
+    shot(page, "compare")
+    summary = json.loads(command(root, "compare", DEMO, run_id, "--format", "json"))
+    results = {r["run"]: r["metrics"] for r in summary["results"] if r["masking"] == "history"}
+    assert set(results) == {DEMO, run_id}
+    shown = table_rows(page)
+    for metric in ("ndcg", "mrr", "map", "hr"):
+        for label, run in (("baseline", DEMO), ("my first run", run_id)):
+            expected = [f"{results[run][f'{metric}@{k}']['mean']:.4f}" for k in (3, 5, 10)]
+            fitting = [row for row in shown if row[0].startswith(label) and starts(row[1:], expected)]
+            assert fitting, f"{metric} of {run}: {expected} is not on the page: {shown}"
+
+
+def starts(cells: list[str], expected: list[str]) -> bool:
+    return len(cells) == len(expected) and all(c.startswith(e) for c, e in zip(cells, expected, strict=True))
+
+
+def recommend_equals_the_command_line(root: Path, address: str, page: Page, run_id: str) -> None:
+    page.goto(f"{address}/recommend?runs={DEMO}/best&runs={run_id}/best&user=42")
+    expect(page.get_by_text("User 42")).to_be_visible()
+    expect(page.locator("ol")).to_have_count(2)
+    shot(page, "recommend")
+    advice: dict[str, Any] = json.loads(command(root, "recommend", DEMO, run_id, "--user", "42", "--json"))
+    for listed, model in zip(page.locator("ol").all(), advice["models"], strict=True):
+        shown = [title.inner_text() for title in listed.locator("strong").all()]
+        assert shown == [item["title"] for item in model["items"]]
+        expect(page.get_by_text(f"held-out movie at rank {model['target_rank']:,} of")).to_have_count(1)

@@ -1,0 +1,175 @@
+"""Every page in every state it can be met in: nothing there, data but no runs, several runs, damaged records."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from recformer.config import parse_section
+from recformer.evaluation.evaluate import Task, evaluate
+from recformer.store import PROJECT, Root
+from recformer.ui import readers
+from tests.builders import dataset_in, sequences, write_ml1m
+from tests.training_helpers import small_config, train_here
+
+PAGES = ["app.py", "pages/train.py", "pages/monitor.py", "pages/compare.py", "pages/recommend.py", "pages/data.py"]
+SLOW_PAGE_S = 60
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with a dataset and two finished runs."""
+    root = Root(tmp_path_factory.mktemp("trained"))
+    folder = write_ml1m(root.data / "small", sequences())
+    dataset = dataset_in(folder)
+    for run_id in ("first", "second"):
+        train_here(root, run_id, dataset, small_config(name=f"{run_id} run", seed=len(run_id)))
+    return root.path
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Root]:
+    """An empty root that the app looks at."""
+    monkeypatch.setenv("RECFORMER_ROOT", str(tmp_path))
+    yield Root(tmp_path)
+
+
+@pytest.fixture
+def full(root: Root, trained: Path) -> Root:
+    """A root of its own with the dataset and the two runs."""
+    shutil.copytree(trained, root.path, dirs_exist_ok=True)
+    return root
+
+
+def opened(page: str, query: dict[str, str] | None = None) -> AppTest:
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SLOW_PAGE_S)
+    if page != "app.py":
+        app.run()
+        app.switch_page(page)
+    for name, value in (query or {}).items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def words(app: AppTest) -> str:
+    """Everything a person reads on the page."""
+    elements = [*app.markdown, *app.caption, *app.info, *app.warning, *app.error, *app.success]
+    return "\n".join(str(element.value) for element in elements)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_with_nothing_there_a_page_offers_the_data(root: Root, page: str) -> None:
+    app = opened(page)
+    assert not app.error
+    if page != "pages/monitor.py":
+        assert "No dataset yet" in words(app)
+        assert "Download ml-100k" in [button.label for button in app.button]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_with_data_and_no_runs_a_page_says_what_to_do(root: Root, page: str) -> None:
+    write_ml1m(root.data / "small", sequences())
+    app = opened(page)
+    assert not app.error
+    if page in ("pages/monitor.py", "pages/compare.py", "pages/recommend.py"):
+        assert app.info, words(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_with_runs_a_page_shows_no_error(full: Root, page: str) -> None:
+    assert not opened(page).error
+
+
+@pytest.mark.parametrize("page", ["app.py", "pages/monitor.py"])
+def test_a_damaged_record_is_named_and_hides_no_other_run(full: Root, page: str) -> None:
+    (full.run("second") / "status.json").write_text('{"state": "fini')
+    app = opened(page)
+    assert not app.error
+    assert "second" in words(app) and "damaged" in words(app)
+    if page == "app.py":
+        assert list(app.dataframe[0].value["run"]) == ["first run"]
+
+
+def test_home_lists_runs_with_their_best_figures(full: Root) -> None:
+    app = opened("app.py")
+    table = app.dataframe[0].value
+    assert set(table["run"]) == {"first run", "second run"}
+    assert set(table["state"]) == {"finished"}
+    assert table["ndcg"].between(0, 1).all()
+    assert "NDCG@10" in words(app)  # the headline, from the test ranks that training left behind
+
+
+def test_compare_shows_the_numbers_of_the_evaluation(full: Root) -> None:
+    dataset = dataset_in(full.data / "small")
+    task = Task(dataset, parse_section("split", "leave_last_out"))
+    text = words(opened("pages/compare.py"))
+    for run_id in ("first", "second"):
+        ranks = evaluate(full, readers.checkpoint(f"{run_id}/best"), task).ranks.rank_history
+        assert f"{(ranks <= 10).mean():.4f}" in text  # HR@10
+        assert f"{(1 / ranks * (ranks <= 10)).mean():.4f}" in text  # MRR@10
+
+
+def test_compare_warns_of_a_run_that_was_trained_on_the_cases(full: Root) -> None:
+    dataset = dataset_in(full.data / "small")
+    train_here(full, "leaky", dataset, small_config(name="leaky", split="random_windows"))
+    app = opened("pages/compare.py", {"runs": "leaky/best"})
+    assert any("leaky" in warning.value and "flatter" in warning.value for warning in app.warning)
+
+
+def test_recommend_marks_what_the_user_has_seen_when_nothing_is_masked(full: Root) -> None:
+    app = opened("pages/recommend.py", {"masking": "none"})
+    assert "held-out movie at rank" in words(app)
+    app.number_input(key="k").set_value(40).run()
+    assert "seen]" in words(app)
+
+
+def test_a_random_user_is_shown(full: Root) -> None:
+    app = opened("pages/recommend.py")
+    app.button(key="random_user").click().run()
+    assert not app.error and not app.exception
+    assert f"User {app.selectbox(key='recommend.user').value}" in words(app)
+
+
+def test_faults_of_the_form_are_told_at_their_fields_and_block_the_launch(full: Root) -> None:
+    app = opened("pages/train.py")
+    app.number_input(key="train.baseline.model.num_heads").set_value(5)
+    app.text_input(key="train.baseline.learning_rate").set_value("fast")
+    app.run()
+    faults = [error.value for error in app.error]
+    assert any("num_heads = 5 does not divide width = 32" in fault for fault in faults)
+    assert any("learning_rate = 'fast'" in fault for fault in faults)
+    assert app.button(key="launch.faulty").disabled
+
+
+def test_the_summary_tells_size_and_time_before_the_launch(full: Root) -> None:
+    text = words(opened("pages/train.py"))
+    assert "windows/s" in text and "parameters" in text and "20 epochs on small" in text
+
+
+def test_resume_offers_only_runs_that_can_go_on(full: Root) -> None:
+    (full.model("second") / "last.pt").unlink()
+    app = opened("pages/train.py", {"mode": "Resume"})
+    assert app.selectbox(key="train.resume").options == ["first run"]
+
+
+def test_the_data_page_finds_a_movie_by_a_part_of_its_title(full: Root) -> None:
+    app = opened("pages/data.py")
+    whole = app.dataframe[0].value
+    title = str(whole["title"].iloc[3])
+    app.text_input(key="movie").set_value(title.upper()).run()
+    assert title in set(app.dataframe[0].value["title"])
+    assert len(app.dataframe[0].value) < len(whole)
+
+
+def test_a_dataset_with_a_cut_line_is_a_clear_message_on_the_page(root: Root) -> None:
+    folder = write_ml1m(root.data / "small", sequences())
+    ratings = folder / "ratings.dat"
+    ratings.write_bytes(ratings.read_bytes()[:-8])
+    app = opened("pages/data.py")
+    assert len(app.error) == 1
+    assert "ratings.dat, line" in app.error[0].value
+    assert "Traceback" not in words(app)
