@@ -16,14 +16,14 @@ def _quiet(figure: go.Figure, title: str, x_title: str, *, legend: bool = False)
     figure.update_layout(
         title={"text": title, "font": {"size": 14}, "x": 0, "xanchor": "left"},
         height=HEIGHT,
-        margin={"l": 10, "r": 10, "t": 56, "b": 10},
+        margin={"l": 10, "r": 10, "t": 36, "b": 64 if legend else 10},
         hovermode="x unified",
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "font": {"size": 12}},
+        legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0, "x": 0, "font": {"size": 12}},
         uirevision="keep",  # a refresh keeps the zoom
         showlegend=legend,
     )
     figure.update_xaxes(title=x_title, showgrid=False, zeroline=False)
-    figure.update_yaxes(zeroline=False, nticks=6, automargin=True)
+    figure.update_yaxes(zeroline=False, nticks=6, automargin=True, exponentformat="e")
     return figure
 
 
@@ -50,6 +50,9 @@ def curve_chart(title: str, lines: Lines, *, smoothing: float = 0.0, log_axis: b
     values = np.concatenate([curve.value for *_, curve in lines])
     if len(values) and values.min() == values.max() > 0:  # a constant rate would be drawn on an axis from −1 to 1
         figure.update_yaxes(range=[0, 1.5 * float(values[0])])
+    last = max((int(curve.step[-1]) for *_, curve in lines if len(curve)), default=0)
+    if last <= 10:
+        figure.update_xaxes(dtick=1)  # no epoch 1.5
     if log_axis:
         figure.update_yaxes(type="log")
     return figure

@@ -55,7 +55,7 @@ def show(runs: list[RunSummary]) -> None:
 
 
 def _largest_group(runs: list[RunSummary]) -> list[tuple[RunSummary, Protocol, Ranks]]:
-    """Results under the protocol that most runs share; the newest runs where there are many."""
+    """Results under the protocol that most runs share; the newest runs, the oldest of them first."""
     groups: dict[str, list[tuple[RunSummary, Protocol, Ranks]]] = {}
     for run in runs:
         if "best" not in run.checkpoints:
@@ -67,7 +67,7 @@ def _largest_group(runs: list[RunSummary]) -> list[tuple[RunSummary, Protocol, R
         for protocol, ranks in all_stored(readers.root(), checkpoint):
             if protocol.part == PART:
                 groups.setdefault(protocol.key, []).append((run, protocol, ranks))
-    return max(groups.values(), key=len)[:MOST] if groups else []
+    return max(groups.values(), key=len)[:MOST][::-1] if groups else []
 
 
 def first_steps(runs: list[RunSummary]) -> None:

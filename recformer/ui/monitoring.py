@@ -109,6 +109,18 @@ def _curves(run: RunSummary) -> None:
     if not curves:
         st.caption("No curve yet: the first point comes at the end of the first epoch.")
         return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        smoothing = st.slider(
+            "Smoothing",
+            0.0,
+            0.99,
+            0.0,
+            key="smoothing",
+            bind="query-params",
+            width=240,
+            help="Moving average over epochs, as TensorBoard's slider does it. 0 shows what was logged.",
+        )
+        log_axis = st.toggle("Logarithmic axis", key="log_axis", bind="query-params")
     colour = run_colours(readers.runs()[0])[run.run_id]
     panels = [(title, [tag for tag in tags if tag in curves]) for title, tags in PANELS.items()]
     known = {tag for tags in PANELS.values() for tag in tags}
@@ -116,7 +128,7 @@ def _curves(run: RunSummary) -> None:
     shown = [(title, tags) for title, tags in panels if tags]
     for start in range(0, len(shown), 2):
         for column, (title, tags) in zip(st.columns(2), shown[start : start + 2], strict=False):
-            figure = curve_chart(title, _lines(tags, curves, colour))
+            figure = curve_chart(title, _lines(tags, curves, colour), smoothing=smoothing, log_axis=log_axis)
             column.plotly_chart(figure, key=f"curve.{run.run_id}.{title}")
 
 

@@ -88,6 +88,9 @@ def runs_table(runs: list[RunSummary]) -> list[RunSummary]:
         selection_mode="single-row",
         column_config=RUN_COLUMNS,
     )
+    st.caption(
+        "NDCG@10 (history masked) and loss are the best checkpoint's, on the validation part. Tick a run to open it."
+    )
     return [runs[row] for row in selection["selection"]["rows"] if row < len(runs)]
 
 
