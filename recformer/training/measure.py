@@ -1,5 +1,6 @@
 """How long a configuration will take on this machine: a short measurement of the very steps it would train."""
 
+import statistics
 import time
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from recformer.training.loop import EpochBatches, validate
 from recformer.training.run import sizes_of
 
 SECONDS = 1.0
+FEWEST_STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -53,21 +55,20 @@ def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Es
 
 
 def _windows_per_s(model: torch.nn.Module, batches: EpochBatches, config: TrainConfig) -> float:
+    """From the median step: the first ones warm up caches, and another process may disturb some."""
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
     loss_function = LOSSES.get(config.loss.name)(config.loss)
-    trained, last, started = 0, 0, time.perf_counter()
-    for step, (tokens, users, targets) in enumerate(batches.epoch(0, 0)):
+    seconds_per_window: list[float] = []
+    begun = last = time.perf_counter()
+    for tokens, users, targets in batches.epoch(0, 0):
         loss = loss_function(model(tokens, users), targets, tokens)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         loss.item()  # wait for the device
-        last = len(targets)
-        if step == 0:  # the first step warms up caches and allocators
-            trained, started = 0, time.perf_counter()
-            continue
-        trained += last
-        if time.perf_counter() - started > SECONDS:
+        now = time.perf_counter()
+        seconds_per_window.append((now - last) / len(targets))
+        last = now
+        if len(seconds_per_window) >= FEWEST_STEPS and now - begun > SECONDS:
             break
-    elapsed = time.perf_counter() - started
-    return trained / elapsed if trained else last / max(elapsed, 1e-3)
+    return 1 / statistics.median(seconds_per_window)

@@ -14,7 +14,7 @@ from recformer.ui import readers
 from recformer.ui.forms import config_form
 from recformer.ui.run_views import checkpoint_label, checkpoint_names, label_of
 from recformer.ui.selection import pick_one
-from recformer.ui.words import duration
+from recformer.ui.words import duration, plain
 
 SUGGESTED_EPOCHS = 20  # the article's 1000 would take hours on a laptop; the form says how to get them
 PRESET_WORDS = {
@@ -25,7 +25,7 @@ PRESET_WORDS = {
 }
 
 
-def new_run(_runs: list[RunSummary]) -> None:
+def new_run(runs: list[RunSummary]) -> None:
     """Preset, then every field, a summary, and the launch."""
     left, middle, right = st.columns(3)
     name = left.selectbox(
@@ -46,7 +46,7 @@ def new_run(_runs: list[RunSummary]) -> None:
     summary = st.container()
     config = config_form(start, f"train.{name}")
     with summary:
-        _launch_box(config, data, device, None)
+        _launch_box(config, data, device, None, _busy(runs))
 
 
 def from_weights(runs: list[RunSummary]) -> None:
@@ -66,7 +66,7 @@ def from_weights(runs: list[RunSummary]) -> None:
     summary = st.container()
     config = config_form(start, f"weights.{name}", locked=("model",))
     with summary:
-        _launch_box(config, data, device, name)
+        _launch_box(config, data, device, name, _busy(runs))
 
 
 def going_on(runs: list[RunSummary]) -> None:
@@ -137,7 +137,17 @@ def _config_like(name: str) -> TrainConfig:
     return parse(mapping, name).model_copy(update={"num_epochs": SUGGESTED_EPOCHS})
 
 
-def _launch_box(config: TrainConfig | None, folder: Path, device: str, init_from: str | None) -> None:
+def _busy(runs: list[RunSummary]) -> str:
+    """A word of warning where something trains already: the two would share the machine."""
+    active = [run.name for run in runs if run.state.active]
+    return (
+        f" :orange[{', '.join(map(plain, active))} is training now; the two will slow each other down.]"
+        if active
+        else ""
+    )
+
+
+def _launch_box(config: TrainConfig | None, folder: Path, device: str, init_from: str | None, warning: str) -> None:
     """One line of what will happen and how long it takes here, and the button."""
     with st.container(border=True):
         if config is None:
@@ -147,7 +157,7 @@ def _launch_box(config: TrainConfig | None, folder: Path, device: str, init_from
         words, button = st.columns([5, 1], vertical_alignment="center")
         with words, st.spinner("Measuring the speed on this machine …"):
             will_happen = _what_will_happen(config, readers.dataset(folder), device)
-        words.markdown(will_happen)
+        words.markdown(will_happen + warning)
         if button.button("Launch", type="primary", icon=":material/play_arrow:", key="launch", width="stretch"):
             run_id = submit(readers.root(), config, folder, device, init_from)
             st.switch_page("pages/monitor.py", query_params={"run": run_id})
