@@ -123,17 +123,21 @@ def train(
     from recformer.training import request
 
     changes = [*(assignments or []), *(more or [])]
-    if resume is not None:
-        if preset or config or init_from or run_id:
-            raise UsageError(
-                "--resume goes alone with --set, --data and --device: a resumed run keeps its configuration"
-            )
-        plan = request.resumed(_root, checked_run_id(resume), changes, data, device)
-    else:
-        chosen = request.chosen_config(_root, preset, config, init_from, changes)
-        new_id = checked_run_id(run_id) if run_id else None
-        plan = request.fresh(_root, chosen, new_id, _required(data), device, init_from)
-    outcome = request.carry_out(_root, plan, sys.argv[1:])
+    try:
+        if resume is not None:
+            if preset or config or init_from or run_id:
+                raise UsageError(
+                    "--resume goes alone with --set, --data and --device: a resumed run keeps its configuration"
+                )
+            plan = request.resumed(_root, checked_run_id(resume), changes, data, device)
+        else:
+            chosen = request.chosen_config(_root, preset, config, init_from, changes)
+            new_id = checked_run_id(run_id) if run_id is not None else None
+            plan = request.fresh(_root, chosen, new_id, _required(data), device, init_from)
+        outcome = request.carry_out(_root, plan, sys.argv[1:])
+    except RecformerError as error:
+        request.tell_failure(_root, run_id if resume is None else resume, device, error)
+        raise
     print(f"{plan.run_id}: {outcome}")
 
 

@@ -1,6 +1,9 @@
 """From the words of a command to a training: which configuration, data, device and weights."""
 
+import os
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,11 @@ from recformer.config import TrainConfig, override, parse, preset, read_mapping
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
-from recformer.errors import CheckpointError, DataError, UsageError
+from recformer.errors import CheckpointError, DataError, RecformerError, UsageError
+from recformer.jobs.locks import record_lock
+from recformer.jobs.records import Status, read_job, read_status, write_status
 from recformer.origin import Origin, code_commit, portable_path, read_origin
-from recformer.store import Root, find_checkpoint, reserve_run_id
+from recformer.store import RUN_ID, Root, find_checkpoint, reserve_run_id
 from recformer.training.device import resolve
 from recformer.training.loop import Outcome
 from recformer.training.run import check_resume, config_from_weights, fit
@@ -91,8 +96,13 @@ def resumed(root: Root, run_id: str, changes: Iterable[str], data: Path | None, 
 
 
 def carry_out(root: Root, plan: Plan, arguments: list[str]) -> Outcome:
-    """Train as planned. Raises RecformerError; the run's status says why."""
-    dataset = load_dataset(plan.data, root.data / ".cache")
+    """Train as planned. Raises RecformerError; the run's status says why, once it is claimed."""
+    try:
+        dataset = load_dataset(plan.data, root.data / ".cache")
+    except RecformerError:
+        with suppress(OSError):
+            root.run(plan.run_id).rmdir()  # the folder reserved for it; one that holds anything stays
+        raise
     if plan.fingerprint not in (None, dataset.fingerprint):
         raise DataError(
             f"run {plan.run_id!r} was trained on data with fingerprint {plan.fingerprint}, {plan.data} has "
@@ -109,6 +119,27 @@ def carry_out(root: Root, plan: Plan, arguments: list[str]) -> Outcome:
         resume=plan.resume,
         init_from=plan.init_from,
     )
+
+
+def tell_failure(root: Root, run_id: str | None, device: str, error: RecformerError) -> None:
+    """Say in the status of a run why it never began, where this process was launched to train it.
+
+    Whoever launched it sees no standard error. A run that was claimed has said so itself.
+    """
+    if run_id is None or not RUN_ID.fullmatch(run_id) or not root.run(run_id).is_dir():
+        return
+    folder = root.run(run_id)
+    with record_lock(folder):
+        job, status = read_job(folder), read_status(folder)
+    if job is None or job.pid != os.getpid() or (status is not None and status.time >= job.queued_at):
+        return
+    now = time.time()
+    if status is None:
+        status = Status(
+            state="failed", epoch=0, num_epochs=0, step=0, steps=0, device=device, time=now, progress_time=now
+        )
+    changes = {"state": "failed", "phase": "", "eta_s": None, "time": now, "message": str(error)}
+    write_status(folder, status.model_copy(update=changes))
 
 
 def _prepare(dataset: Dataset, config: TrainConfig) -> Prepared:

@@ -50,13 +50,19 @@ def progress_card(run: RunSummary) -> None:
             st.progress(
                 min(status.step / status.steps, 1.0),
                 text=f"epoch {status.epoch} of {status.num_epochs} · {duration(status.eta_s)} left · "
-                f"loss {number(status.loss)} · {number(status.samples_per_s)} windows/s on {status.device}",
+                f"loss {number(status.loss)} · {_last_ndcg(run)}"
+                f"{number(status.samples_per_s)} windows/s on {status.device}",
             )
         else:
             st.caption(run.state.words)
         if run.state.stalled:
             st.warning(run.state.words, icon=":material/warning:")
         st.page_link("pages/monitor.py", label="Watch", icon=":material/monitoring:", query_params={"run": run.run_id})
+
+
+def _last_ndcg(run: RunSummary) -> str:
+    value = run.status.metrics.get("metric/ndcg@10") if run.status is not None else None
+    return "" if value is None else f"validation NDCG@10 {number(value)} · "
 
 
 RUN_COLUMNS: dict[str, Any] = {

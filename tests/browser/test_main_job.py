@@ -10,6 +10,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from recformer.store import PROJECT
 from tests.browser.chromium import ARGUMENTS, installed
+from tests.builders import sequences, write_ml1m
 from tests.waiting import wait_until
 
 SCREENSHOTS = PROJECT / ".screenshots"
@@ -37,12 +39,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def address(root: Path) -> Iterator[str]:
-    """The running app."""
+@contextmanager
+def serving(root: Path) -> Iterator[str]:
+    """The running app; gives its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    root.mkdir(parents=True, exist_ok=True)
     log = (root / "app.log").open("wb")
     server = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
@@ -59,6 +62,12 @@ def address(root: Path) -> Iterator[str]:
         server.terminate()
         server.wait(timeout=30)
         log.close()
+
+
+@pytest.fixture(scope="module")
+def address(root: Path) -> Iterator[str]:
+    with serving(root) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -197,3 +206,24 @@ def recommend_equals_the_command_line(root: Path, address: str, page: Page, run_
         shown = [title.inner_text() for title in listed.locator("strong").all()]
         assert shown == [item["title"] for item in model["items"]]
         expect(page.get_by_text(f"held-out movie at rank {model['target_rank']:,} of")).to_have_count(1)
+
+
+def test_with_no_data_the_app_offers_the_download_and_goes_on(tmp_path: Path, page: Page) -> None:
+    with serving(tmp_path) as url:
+        page.goto(f"{url}/train")
+        expect(page.get_by_text("No dataset yet.")).to_be_visible()
+        shot(page, "no-data")
+        page.get_by_role("button", name="Download ml-100k").click()
+        expect(page.get_by_text("20 epochs on ml-100k")).to_be_visible()
+    assert (tmp_path / "data" / "ml-100k" / "SOURCE.json").is_file()
+
+
+def test_a_zip_dropped_on_the_data_page_becomes_a_dataset(tmp_path: Path, page: Page) -> None:
+    archive = shutil.make_archive(str(tmp_path / "mine"), "zip", write_ml1m(tmp_path / "source" / "set", sequences()))
+    with serving(tmp_path / "root") as url:
+        page.goto(f"{url}/data")
+        page.locator("input[type=file]").set_input_files(archive)
+        page.get_by_role("button", name="Add this zip").click()
+        expect(page.get_by_text("fingerprint")).to_be_visible()
+        expect(page.get_by_text("Popularity of movies")).to_be_visible()
+    assert (tmp_path / "root" / "data" / "mine" / "ratings.dat").is_file()

@@ -114,7 +114,7 @@ def test_a_history_as_long_as_the_window_begins_with_sos() -> None:
 
 
 def test_a_history_too_short_for_the_window_is_a_data_error() -> None:
-    with pytest.raises(DataError, match="user 100 has 3 movies.*need 4 or more"):
+    with pytest.raises(DataError, match=r"user 100 has 3 movies.*need 4 or more"):
         situation_of(dataset_of([[0, 1, 2]], num_items=4), 100, 4)
 
 

@@ -153,16 +153,16 @@ def test_a_file_anywhere_is_a_checkpoint_of_no_run(root: Root, tmp_path: Path) -
 @pytest.mark.parametrize("name", ["run", "run/best", "run/last"])
 def test_a_run_without_a_checkpoint_is_told(root: Root, name: str) -> None:
     root.model("run").mkdir(parents=True)
-    with pytest.raises(UsageError, match="'run' has no (saved|best|last) checkpoint yet"):
+    with pytest.raises(UsageError, match=r"'run' has no (saved|best|last) checkpoint yet"):
         find_checkpoint(root, name)
 
 
 def test_a_misspelt_run_is_answered_with_what_comes_near(root: Root) -> None:
     for run_id in ("baseline", "penalty"):
         add_files(root, run_id, "best.safetensors")
-    with pytest.raises(UsageError, match="'baselin' is neither a run.*known runs: baseline$"):
+    with pytest.raises(UsageError, match=r"'baselin' is neither a run.*known runs: baseline$"):
         find_checkpoint(root, "baselin")
-    with pytest.raises(UsageError, match="known runs: baseline, penalty$"):
+    with pytest.raises(UsageError, match=r"known runs: baseline, penalty$"):
         find_checkpoint(root, "zzz")
 
 

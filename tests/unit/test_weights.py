@@ -175,7 +175,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(
     else:
         torch.save(evil, path, _use_new_zipfile_serialization=form == "zip")
     for read in (read_state, read_archive, read_info):
-        with pytest.raises(CheckpointError, match="was refused: its pickle.*could run code") as caught:
+        with pytest.raises(CheckpointError, match=r"was refused: its pickle.*could run code") as caught:
             read(path)
         assert "weights_only" not in str(caught.value)  # PyTorch's advice to load it all the same
     assert not touched.exists()
@@ -236,7 +236,7 @@ def test_a_write_that_fails_half_way_leaves_the_file_before_it(
     write(0)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     monkeypatch.setattr(broken, half_written if broken.endswith("write_bytes") else no_space)
-    with pytest.raises(StoreError, match="No space left on device.*what was there before is unchanged"):
+    with pytest.raises(StoreError, match=r"No space left on device.*what was there before is unchanged"):
         write(1)
     monkeypatch.undo()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
