@@ -26,10 +26,8 @@ from tests.training_helpers import (
     run_cli,
     save_untrained,
     sizes_for,
-    small_config,
     small_model,
     started_cli,
-    train_here,
 )
 from tests.waiting import wait_until
 
@@ -42,8 +40,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Root, Dataset]:
     """A root with runs `one` and `other`, both trained for an epoch, and their dataset; tests leave it as it is."""
     folder = tmp_path_factory.mktemp("place")
     root, dataset = Root(folder / "root"), dataset_in(folder / "small")
+    small = ["--preset", "baseline", "--set", "num_epochs=1", *SMALL_SET, "--data", dataset.source, "--device", "cpu"]
     for seed, run_id in enumerate(("one", "other")):
-        train_here(root, run_id, dataset, small_config(name=f"Run {run_id}", seed=seed))
+        result = run_cli(root.path, "train", *small, f"name=Run {run_id}", f"seed={seed}", "--run-id", run_id)
+        assert result.returncode == 0, result.stderr
     return root, dataset
 
 
@@ -394,7 +394,9 @@ WRONG: list[tuple[list[object], int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "code", "told"), WRONG, ids=lambda value: None)
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"), WRONG, ids=[" ".join(map(str, arguments)) for arguments, _, _ in WRONG]
+)
 def test_a_mistake_is_one_clear_message(root: Root, arguments: list[object], code: int, told: str) -> None:
     assert_clear_failure(run_cli(root.path, *arguments), code, told)
 

@@ -204,7 +204,7 @@ def test_weights_that_do_not_fit_their_record_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"num_heads": 3}, {"num_heads": "many"}, {"depth": 3}, {"name": "other"}])
 def test_options_that_do_not_fit_the_shapes_are_an_error_for_people(options: dict[str, Any], tmp_path: Path) -> None:
     path = written("zip", tmp_path)
-    with pytest.raises(RecformerError, match=next(iter(options))):
+    with pytest.raises(RecformerError, match=f"{next(iter(options))}|there is no"):
         infer_info(path, read_state(path), options)
 
 
