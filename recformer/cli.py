@@ -213,7 +213,10 @@ def import_checkpoint(
     from recformer.adopt import adopt
     from recformer.config import override
 
-    options = override({"model": {"name": "movie_transformer"}}, assignments or [])["model"]
+    changed = override({"model": {"name": "movie_transformer"}}, assignments or [])
+    options = changed.pop("model")
+    if changed:
+        raise UsageError(f"--set {next(iter(changed))}: import takes options of the model alone, model.num_heads=4")
     dataset = None if data is None else _dataset(data)
     info = adopt(_root, checkpoint, checked_run_id(name), events or [], dataset, options)
     print(f"{name}: {info.model['name']}, {info.shape.num_tokens - 2} movies, {info.shape.num_users} users")

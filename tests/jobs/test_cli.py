@@ -145,7 +145,7 @@ def test_compare_prints_every_format(root: Root, kind: str) -> None:
     text = result.stdout
     if kind == "csv":
         rows = list(csv.DictReader(io.StringIO(text)))
-        assert len(rows) == 2 * len(METRICS) * 2
+        assert len(rows) == 2 * len(MASKINGS) * len(METRICS) * 2
         assert {row["run"] for row in rows} == {"one", "other"}
         for row in rows:
             assert float(row["low"]) <= float(row["mean"]) <= float(row["high"])
@@ -166,9 +166,10 @@ def test_compare_prints_every_format(root: Root, kind: str) -> None:
 def test_compare_puts_its_formats_in_agreement(root: Root) -> None:
     document = json_of(run_cli(root.path, "compare", "one", "--format", "json", "--k", "10"))
     rows = csv.DictReader(io.StringIO(run_cli(root.path, "compare", "one", "--format", "csv", "--k", "10").stdout))
-    (history,) = [result for result in document["results"] if result["masking"] == "history"]
-    assert {row["metric"]: float(row["mean"]) for row in rows} == {
-        name: metric["mean"] for name, metric in history["metrics"].items()
+    assert {(row["masking"], row["metric"]): float(row["mean"]) for row in rows} == {
+        (result["masking"], name): metric["mean"]
+        for result in document["results"]
+        for name, metric in result["metrics"].items()
     }
 
 
