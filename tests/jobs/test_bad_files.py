@@ -2,19 +2,18 @@
 
 import pickle
 import subprocess
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from recformer import cli
 from recformer.store import Root
 from recformer.weights import read_state
 from tests.builders import dataset_in
-from tests.training_helpers import assert_clear_failure, save_untrained, small_config, train_here
+from tests.training_helpers import assert_clear_failure, run_here, save_untrained, small_config, train_here
 
 RunHere = Callable[..., subprocess.CompletedProcess[str]]
 USER = 101
@@ -38,20 +37,8 @@ def data(root: Root) -> Path:
 
 
 @pytest.fixture
-def here(root: Root, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> RunHere:
-    """The command line in this process; an exception that escapes it fails the test."""
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        words = ["--root", str(root.path), *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", ["recformer", *words])
-        monkeypatch.setattr(cli, "_root", root)  # put back afterwards
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said, errors = capfd.readouterr()
-        return subprocess.CompletedProcess(words, int(ended.value.code or 0), said, errors)
-
-    return run
+def here(root: Root) -> RunHere:
+    return partial(run_here, root.path)
 
 
 def files_below(folder: Path) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""The command line in real processes: JSON shapes, exit codes, and one clear message for each mistake."""
+"""The command line, in real processes where those matter: JSON shapes, exit codes, and one clear message for each mistake."""
 
 import csv
 import io
@@ -24,6 +24,7 @@ from tests.training_helpers import (
     environment,
     json_of,
     run_cli,
+    run_here,
     save_untrained,
     sizes_for,
     small_model,
@@ -94,7 +95,7 @@ def test_evaluate_prints_one_json_document_in_the_agreed_shape(root: Root) -> No
 
 
 def test_evaluate_prints_a_table_for_people(root: Root) -> None:
-    result = run_cli(root.path, "evaluate", "one", "--mask", "none")
+    result = run_here(root.path, "evaluate", "one", "--mask", "none")
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["one/best"]
@@ -104,7 +105,7 @@ def test_evaluate_prints_a_table_for_people(root: Root) -> None:
 
 def test_evaluate_under_another_split_says_so(root: Root, data: Path) -> None:
     document = json_of(
-        run_cli(root.path, "evaluate", "one", "--split", "random_windows", "--k", "5", "--data", data, "--json")
+        run_here(root.path, "evaluate", "one", "--split", "random_windows", "--k", "5", "--data", data, "--json")
     )
     assert_results(document, ["one"], [5])
     assert document["protocol"]["split"]["name"] == "random_windows"
@@ -114,14 +115,14 @@ def test_evaluate_under_another_split_says_so(root: Root, data: Path) -> None:
 
 def test_evaluate_takes_a_file_by_its_path(root: Root, data: Path) -> None:
     by_path, by_name = (
-        json_of(run_cli(root.path, "evaluate", name, "--data", data, "--json"))
+        json_of(run_here(root.path, "evaluate", name, "--data", data, "--json"))
         for name in (root.model("one") / "best.safetensors", "one")
     )
     assert by_path == by_name
 
 
 def test_compare_in_json_has_differences_beside_the_means_of_all_but_the_baseline(root: Root) -> None:
-    document = json_of(run_cli(root.path, "compare", "one", "other", "--format", "json", "--k", "10"))
+    document = json_of(run_here(root.path, "compare", "one", "other", "--format", "json", "--k", "10"))
     assert_results(document, ["one", "other"], [10])
     for result in document["results"]:
         for metric in result["metrics"].values():
@@ -133,14 +134,14 @@ def test_compare_in_json_has_differences_beside_the_means_of_all_but_the_baselin
 def test_compare_takes_its_differences_to_the_run_that_is_named(root: Root) -> None:
     for runs in (["one", "other"], ["one"]):
         arguments = ["compare", *runs, "--baseline", "other", "--format", "json", "--k", "10"]
-        document = json_of(run_cli(root.path, *arguments))
+        document = json_of(run_here(root.path, *arguments))
         with_difference = {r["run"] for r in document["results"] if "difference" in r["metrics"]["hr@10"]}
         assert with_difference == {"one"}
 
 
 @pytest.mark.parametrize("kind", ["table", "markdown", "csv", "latex"])
 def test_compare_prints_every_format(root: Root, kind: str) -> None:
-    result = run_cli(root.path, "compare", "one", "other", "--format", kind, "--k", "5,10")
+    result = run_here(root.path, "compare", "one", "other", "--format", kind, "--k", "5,10")
     assert result.returncode == 0, result.stderr
     text = result.stdout
     if kind == "csv":
@@ -164,8 +165,8 @@ def test_compare_prints_every_format(root: Root, kind: str) -> None:
 
 
 def test_compare_puts_its_formats_in_agreement(root: Root) -> None:
-    document = json_of(run_cli(root.path, "compare", "one", "--format", "json", "--k", "10"))
-    rows = csv.DictReader(io.StringIO(run_cli(root.path, "compare", "one", "--format", "csv", "--k", "10").stdout))
+    document = json_of(run_here(root.path, "compare", "one", "--format", "json", "--k", "10"))
+    rows = csv.DictReader(io.StringIO(run_here(root.path, "compare", "one", "--format", "csv", "--k", "10").stdout))
     assert {(row["masking"], row["metric"]): float(row["mean"]) for row in rows} == {
         (result["masking"], name): metric["mean"]
         for result in document["results"]
@@ -175,7 +176,7 @@ def test_compare_puts_its_formats_in_agreement(root: Root) -> None:
 
 def test_recommend_prints_the_agreed_json_for_every_model(root: Root, place: tuple[Root, Dataset]) -> None:
     dataset = place[1]
-    document = json_of(run_cli(root.path, "recommend", "one", "other/last", "--user", 101, "--k", 7, "--json"))
+    document = json_of(run_here(root.path, "recommend", "one", "other/last", "--user", 101, "--k", 7, "--json"))
     history = dataset.item_ids[dataset.history(0)].tolist()
     assert (document["user"], document["window"], document["target"]) == (101, history[-6:-1], history[-1])
     assert [model["run"] for model in document["models"]] == ["one", "other"]
@@ -191,10 +192,10 @@ def test_recommend_prints_the_agreed_json_for_every_model(root: Root, place: tup
 
 def test_recommend_with_nothing_masked_shows_what_was_seen(root: Root) -> None:
     arguments = ["recommend", "one", "--user", 101, "--k", 40, "--mask", "none"]
-    document = json_of(run_cli(root.path, *arguments, "--json"))
+    document = json_of(run_here(root.path, *arguments, "--json"))
     items = document["models"][0]["items"]
     assert sum(item["repeat_window"] for item in items) == 5
-    words = run_cli(root.path, *arguments)
+    words = run_here(root.path, *arguments)
     assert words.stdout.count("repeat_window") == 5
     assert "the held-out movie has rank" in words.stdout
 
@@ -207,17 +208,17 @@ def test_import_makes_a_run_of_a_file_made_elsewhere(new_root: Root, data: Path,
         writer.add_scalar("loss/train", 0.5, 1)
     (events,) = (tmp_path / "events").iterdir()
     arguments = ["import", tmp_path / "model.pth", "--events", events, "--name", "mine", "--data", data]
-    result = run_cli(new_root.path, *arguments, "--set", "model.num_heads=2")
+    result = run_here(new_root.path, *arguments, "--set", "model.num_heads=2")
     assert result.returncode == 0, result.stderr
     assert result.stdout == "mine: movie_transformer, 40 movies, 30 users\n"
     assert_same_state(read_state(new_root.model("mine") / "best.safetensors"), model.state_dict())
-    (run,) = json_of(run_cli(new_root.path, "runs", "--json"))
+    (run,) = json_of(run_here(new_root.path, "runs", "--json"))
     assert (run["run_id"], run["state"], run["checkpoints"]) == ("mine", "imported", ["best"])
     assert run["config"]["model"]["num_heads"] == 2
-    document = json_of(run_cli(new_root.path, "evaluate", "mine", "--json"))
+    document = json_of(run_here(new_root.path, "evaluate", "mine", "--json"))
     assert {result["trained_on"] for result in document["results"]} == {None}
-    assert "unknown: probably leaks" in run_cli(new_root.path, "evaluate", "mine").stdout
-    again = run_cli(new_root.path, *arguments)
+    assert "unknown: probably leaks" in run_here(new_root.path, "evaluate", "mine").stdout
+    again = run_here(new_root.path, *arguments)
     assert_clear_failure(again, 2, "'mine' exists already")
 
 
@@ -235,7 +236,7 @@ def test_an_import_that_cannot_be_right_is_refused_and_leaves_nothing(
     new_root: Root, tmp_path: Path, words: list[str], told: str
 ) -> None:
     torch.save(small_model(sizes_for(dataset_in(tmp_path / "copy"))).state_dict(), tmp_path / "model.pth")
-    result = run_cli(new_root.path, "import", tmp_path / "model.pth", "--name", "mine", *words)
+    result = run_here(new_root.path, "import", tmp_path / "model.pth", "--name", "mine", *words)
     assert_clear_failure(result, 2, told)
     assert not new_root.runs.exists()
     assert not new_root.models.exists()
@@ -243,7 +244,7 @@ def test_an_import_that_cannot_be_right_is_refused_and_leaves_nothing(
 
 def test_an_import_of_what_is_no_checkpoint_leaves_nothing(new_root: Root, tmp_path: Path) -> None:
     (tmp_path / "model.pth").write_bytes(b"<html>not found</html>")
-    result = run_cli(new_root.path, "import", tmp_path / "model.pth", "--name", "mine")
+    result = run_here(new_root.path, "import", tmp_path / "model.pth", "--name", "mine")
     assert_clear_failure(result, 1, "no PyTorch checkpoint")
     assert not new_root.models.exists()
 
@@ -252,30 +253,30 @@ def test_an_import_of_weights_for_another_dataset_leaves_nothing(new_root: Root,
     other = dataset_in(tmp_path / "other", sequences(num_users=7))
     torch.save(small_model(sizes_for(other)).state_dict(), tmp_path / "model.pth")
     arguments = ["--name", "mine", "--data", data, "--set", "model.num_heads=2"]
-    result = run_cli(new_root.path, "import", tmp_path / "model.pth", *arguments)
+    result = run_here(new_root.path, "import", tmp_path / "model.pth", *arguments)
     assert_clear_failure(result, 1, "40 movies and 7 users", "--data")
     assert not new_root.models.exists()
 
 
 def test_runs_lists_and_shows_in_words_and_in_json(root: Root) -> None:
-    listed = json_of(run_cli(root.path, "runs", "--json"))
+    listed = json_of(run_here(root.path, "runs", "--json"))
     assert {run["run_id"] for run in listed} == {"one", "other"}
-    shown = json_of(run_cli(root.path, "runs", "show", "one", "--json"))
+    shown = json_of(run_here(root.path, "runs", "show", "one", "--json"))
     assert shown in listed
     assert (shown["state"], shown["name"], shown["epoch"], shown["num_epochs"]) == ("finished", "Run one", 1, 1)
     assert shown["checkpoints"] == ["best", "last"]
     assert "metric/ndcg@10" in shown["metrics"]
-    words = run_cli(root.path, "runs")
+    words = run_here(root.path, "runs")
     assert sorted(line.split()[:2] for line in words.stdout.splitlines()) == [
         ["one", "finished"],
         ["other", "finished"],
     ]
-    assert "state: finished" in run_cli(root.path, "runs", "show", "one").stdout
+    assert "state: finished" in run_here(root.path, "runs", "show", "one").stdout
 
 
 def test_without_runs_the_list_is_empty_and_tells_how_to_begin(new_root: Root) -> None:
-    assert json_of(run_cli(new_root.path, "runs", "--json")) == []
-    words = run_cli(new_root.path, "runs")
+    assert json_of(run_here(new_root.path, "runs", "--json")) == []
+    words = run_here(new_root.path, "runs")
     assert words.returncode == 0
     assert "no runs yet" in words.stdout
 
@@ -284,7 +285,7 @@ def test_a_run_with_a_damaged_record_is_named_and_does_not_hide_the_others(new_r
     save_untrained(new_root, "good", dataset_in(tmp_path / "copy"))
     new_root.run("broken").mkdir(parents=True)
     (new_root.run("broken") / "status.json").write_text('{"state": ')
-    result = run_cli(new_root.path, "runs", "--json")
+    result = run_here(new_root.path, "runs", "--json")
     assert [run["run_id"] for run in json_of(result)] == ["good"]
     assert result.stderr.startswith("broken: ")
     assert "status.json is damaged" in result.stderr
@@ -342,7 +343,7 @@ def config_file(folder: Path, text: str) -> Path:
 
 def test_a_configuration_with_several_faults_tells_them_all(new_root: Root, data: Path, tmp_path: Path) -> None:
     text = "num_epochs: many\nlearning_rat: 0.1\nmodel: {name: movie_transformer, num_heads: 5}\n"
-    result = run_cli(new_root.path, "train", "--config", config_file(tmp_path, text), "--data", data)
+    result = run_here(new_root.path, "train", "--config", config_file(tmp_path, text), "--data", data)
     told = [
         "3 faults",
         "num_epochs = 'many'",
@@ -357,7 +358,7 @@ def test_a_configuration_with_several_faults_tells_them_all(new_root: Root, data
 @pytest.mark.parametrize("run_id", ["../x", "/tmp/x", "Upper", "", "a" * 81])
 def test_a_run_id_that_is_no_name_is_refused(new_root: Root, data: Path, tmp_path: Path, run_id: str) -> None:
     arguments = ["train", "--preset", "baseline", "--data", data, f"--run-id={run_id}"]
-    assert_clear_failure(run_cli(new_root.path, *arguments), 2, f"run id {run_id!r} is not allowed")
+    assert_clear_failure(run_here(new_root.path, *arguments), 2, f"run id {run_id!r} is not allowed")
     assert not new_root.path.exists()
     assert {path.name for path in tmp_path.iterdir()} <= {"root"}
 
@@ -374,7 +375,7 @@ WRONG: list[tuple[list[object], int, str]] = [
     (["evaluate", "on"], 2, "known runs: one"),
     (["evaluate", "one", "--data", "no-such-folder"], 1, "no-such-folder is not a folder"),
     (["evaluate", "one", "--device", "tpu"], 2, "device 'tpu' is not known"),
-    (["evaluate", "one", "--device", "cuda:0"], 1, "Use --device auto or --device cpu"),
+    (["evaluate", "one", "--device", "cuda:99"], 1, "Use --device auto or --device cpu"),
     (["compare", "one", "--baseline", "nothing"], 2, "'nothing' is neither a run"),
     (["recommend", "one", "--user", "7"], 2, "user 7 is not in small; its user ids go from 101 to 188"),
     (["recommend", "one", "--user", "101", "--k", "0"], 2, "k = 0 is not allowed"),
@@ -399,7 +400,13 @@ WRONG: list[tuple[list[object], int, str]] = [
     ("arguments", "code", "told"), WRONG, ids=[" ".join(map(str, arguments)) for arguments, _, _ in WRONG]
 )
 def test_a_mistake_is_one_clear_message(root: Root, arguments: list[object], code: int, told: str) -> None:
-    assert_clear_failure(run_cli(root.path, *arguments), code, told)
+    assert_clear_failure(run_here(root.path, *arguments), code, told)
+
+
+def test_a_process_ends_with_the_code_of_its_mistake_and_one_line(root: Root) -> None:
+    assert_clear_failure(run_cli(root.path, "runs", "show", "on"), 2, "there is no run 'on'")
+    assert_clear_failure(run_cli(root.path, "runs", "stop", "one"), 1, "is not running")
+    assert_clear_failure(run_cli(root.path, "evaluate", "one", "--k", "0"), 2, "k = 0 is not allowed")
 
 
 @pytest.mark.parametrize(
@@ -432,13 +439,13 @@ def test_a_ratings_file_cut_in_the_middle_of_a_line_is_named_with_its_line(
     content = ratings_file(data).read_bytes()
     ratings_file(data).write_bytes(content[:-5])
     lines = content.count(b"\n")
-    assert_clear_failure(run_cli(root.path, *command, data), 1, f"ratings.dat, line {lines}", "cut")
+    assert_clear_failure(run_here(root.path, *command, data), 1, f"ratings.dat, line {lines}", "cut")
 
 
 def test_a_movie_without_a_year_can_be_recommended(new_root: Root, tmp_path: Path) -> None:
     data = write_ml1m(tmp_path / "small", SMALL, SMALL_MOVIES | {30: ("Misérables, Les", None, ["Drama"])})
     save_untrained(new_root, "run", read_dataset(data), window=2)
-    result = run_cli(new_root.path, "recommend", "run", "--user", "2", "--data", data, "--mask", "none")
+    result = run_here(new_root.path, "recommend", "run", "--user", "2", "--data", data, "--mask", "none")
     assert result.returncode == 0, result.stderr
     assert "Misérables, Les  0." in result.stdout
 
@@ -451,7 +458,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(root: Root) -> None:
 
 
 def test_help_names_every_command(new_root: Root) -> None:
-    result = run_cli(new_root.path, "--help")
+    result = run_here(new_root.path, "--help")
     assert result.returncode == 0
     for command in ("data", "train", "evaluate", "compare", "recommend", "import", "runs"):
         assert command in result.stdout
