@@ -10,8 +10,8 @@ import psutil
 
 from recformer.errors import JobError
 from recformer.jobs.locks import record_lock
-from recformer.jobs.records import Ending, JobRecord, read_job, write_job
-from recformer.jobs.state import CLOCK_TOLERANCE_S, is_alive
+from recformer.jobs.records import Ending, JobRecord, read_job, read_status, write_job
+from recformer.jobs.state import CLOCK_TOLERANCE_S, derive_state, is_alive
 from recformer.store import Root
 
 GRACE_S = 30.0
@@ -29,6 +29,9 @@ def request_stop(root: Root, run_id: str) -> JobRecord:
         job = read_job(folder)
         process = _process(job)
         if job is None or process is None:
+            raise nothing_to_stop
+        # The process of a run that has ended may live on and do something else: a notebook, say.
+        if not derive_state(job, read_status(folder), True, time.time()).active:
             raise nothing_to_stop
         if job.stop_requested_at is None:
             job = job.model_copy(update={"stop_requested_at": time.time()})

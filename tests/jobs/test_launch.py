@@ -17,7 +17,7 @@ from recformer.errors import JobError, StoreError
 from recformer.jobs.control import request_stop, stop
 from recformer.jobs.launch import claim, launch
 from recformer.jobs.overview import find_run
-from recformer.jobs.records import JobRecord, read_job, write_job
+from recformer.jobs.records import JobRecord, Status, read_job, write_job, write_status
 from recformer.jobs.state import is_alive
 from recformer.store import PROJECT, Root
 
@@ -301,3 +301,19 @@ def test_jobs_never_import_torch() -> None:
         "assert not {'torch', 'tensorflow', 'streamlit'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True)
+
+
+def test_a_finished_run_whose_process_lives_on_is_not_signalled(tmp_path: Path) -> None:
+    root = Root(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as host:
+        now = time.time()
+        created = psutil.Process(host.pid).create_time()
+        root.run("done").mkdir(parents=True)
+        job = JobRecord(command=["x"], device="cpu", queued_at=now, started_at=now, pid=host.pid, pid_created=created)
+        write_job(root.run("done"), job)
+        status = {"state": "finished", "epoch": 1, "num_epochs": 1, "step": 1, "steps": 1, "device": "cpu"}
+        write_status(root.run("done"), Status(**status, time=now + 1, progress_time=now))
+        with pytest.raises(JobError, match="not running"):
+            request_stop(root, "done")
+        assert host.poll() is None
+        host.kill()
