@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from recformer.data.dataset import Dataset
+from recformer.evaluation.ranks import Masking
 from recformer.evaluation.summary import summarise
 from recformer.jobs.overview import RunSummary
 from recformer.registry import SPLITS
@@ -13,7 +14,7 @@ from recformer.ui import readers
 from recformer.ui.charts import curve_chart, interval_chart
 from recformer.ui.palette import run_colours
 from recformer.ui.run_views import checkpoint_label, checkpoint_names, label_of, suggestion
-from recformer.ui.selection import pick_many, pick_one
+from recformer.ui.selection import pick_many, pick_masking, pick_one
 from recformer.ui.tables import config_differences, metric_table
 from recformer.ui.words import explain, plain
 
@@ -30,7 +31,7 @@ class Choice:
     """RUN/best or RUN/last, the reference among them."""
     reference: int
     """Position of the reference."""
-    masking: str
+    masking: Masking
     split: str
     data: Dataset
     runs: list[RunSummary]
@@ -73,15 +74,7 @@ def choose(runs: list[RunSummary]) -> Choice | None:
     reference = pick_one(
         left, "Reference", chosen, "baseline", key="compare.baseline", show=label, help=explain("difference")
     )
-    masking = middle.segmented_control(
-        "Masking",
-        ["history", "window", "none"],
-        default="history",
-        required=True,
-        key="masking",
-        bind="query-params",
-        help=explain("masking"),
-    )
+    masking = pick_masking(middle)
     splits = SPLITS.names()
     split = right.selectbox(
         "Split", splits, index=splits.index("leave_last_out"), key="split", bind="query-params", help=explain("split")
@@ -89,7 +82,7 @@ def choose(runs: list[RunSummary]) -> Choice | None:
     return Choice(
         list(chosen),
         chosen.index(reference),
-        str(masking),
+        masking,
         split,
         readers.dataset_of_models(chosen),
         runs,

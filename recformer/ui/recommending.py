@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,8 @@ from recformer.jobs.overview import RunSummary
 from recformer.ui import readers
 from recformer.ui.palette import genre_badges, run_colours
 from recformer.ui.run_views import checkpoint_label, checkpoint_names, suggestion
-from recformer.ui.selection import pick_many, pick_one
-from recformer.ui.words import explain, plain
+from recformer.ui.selection import pick_many, pick_masking, pick_one
+from recformer.ui.words import plain
 
 MOST = 4  # columns that can be read side by side
 
@@ -66,16 +66,8 @@ def choose(runs: list[RunSummary]) -> Choice | None:
         help="Type an id, an age or an occupation to find somebody.",
     )
     k = many.number_input("Length of the list", min_value=1, max_value=50, value=10, key="k", bind="query-params")
-    masking = masks.segmented_control(
-        "Masking",
-        ["history", "window", "none"],
-        default="history",
-        required=True,
-        key="masking",
-        bind="query-params",
-        help=explain("masking"),
-    )
-    return Choice(list(chosen), int(user), int(k), cast("Masking", masking), data, runs)
+    masking = pick_masking(masks)
+    return Choice(list(chosen), int(user), int(k), masking, data, runs)
 
 
 def show_person(choice: Choice, advice: dict[str, Any]) -> None:

@@ -5,12 +5,13 @@ the default never changes and the options are their own labels; runs, models, us
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from recformer.ui.words import plain
+from recformer.evaluation.ranks import Masking
+from recformer.ui.words import explain, plain
 
 
 def pick_one(
@@ -42,6 +43,20 @@ def pick_many(
     """A multi-select whose choices are the URL's parameter `name`; `suggested` where the URL says nothing."""
     _restore(key, name, options, suggested, many=True)
     return _keep(key, name, list(st.multiselect(label, options, format_func=show, key=key, **more)))
+
+
+def pick_masking(place: DeltaGenerator) -> Masking:
+    """What is taken out of the ranking, kept in the URL."""
+    chosen = place.segmented_control(
+        "Masking",
+        ["history", "window", "none"],
+        default="history",
+        required=True,
+        key="masking",
+        bind="query-params",
+        help=explain("masking"),
+    )
+    return cast("Masking", chosen)
 
 
 def _restore(key: str, name: str, options: list[str], fallback: list[str], *, many: bool) -> None:
