@@ -22,4 +22,4 @@ with frame("Compare"):
                 comparing.show_curves(choice)
             with configs:
                 comparing.show_configs(choice)
-            comparing.show_protocol(summary)
+            comparing.show_protocol(choice, summary)

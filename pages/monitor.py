@@ -8,8 +8,11 @@ from recformer.ui.run_views import show_damaged
 
 with frame("Monitor"):
     runs, damaged = readers.runs()
-    run = monitoring.pick_run(runs)
-    if run is None:
+    broken = monitoring.asked_for_damaged(damaged)
+    run = None if broken else monitoring.pick_run(runs)
+    if broken:
+        st.page_link("app.py", label="All other runs", icon=":material/home:")
+    elif run is None:
         st.info("Nothing to watch yet.", icon=":material/monitoring:")
         st.page_link("pages/train.py", label="Start a training run", icon=":material/play_circle:")
     elif run.state.active:

@@ -64,6 +64,8 @@ def choose_root(
     ] = None,
 ) -> None:
     global _root
+    if root is not None and root.exists() and not root.is_dir():
+        raise UsageError(f"--root {root} is no folder; name the one that holds runs/, models/ and data/")
     if root is not None:
         _root = Root(root.resolve())
 
@@ -250,6 +252,7 @@ def runs_stop(
     run_id: str, grace: Annotated[float, typer.Option("--grace", help="Seconds before it is killed.")] = 30.0
 ) -> None:
     """Ask a run to save and stop; kill it when it does not within the grace period."""
+    find_run(_root, checked_run_id(run_id))
     print(f"{run_id}: {control.stop(_root, checked_run_id(run_id), grace)}")
 
 

@@ -204,7 +204,8 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError([f"not valid YAML: {' '.join(str(error).split())}"], str(path)) from None
     if not isinstance(value, dict):
-        raise ConfigError([f"a mapping of fields is needed, this is a {type(value).__name__}"], str(path))
+        found = "the file is empty" if value is None else f"this is a {type(value).__name__}"
+        raise ConfigError([f"a mapping of fields is needed, {found}"], str(path))
     return cast("dict[str, Any]", value)
 
 
@@ -259,7 +260,10 @@ def _yaml_value(text: str) -> Any:
 
 
 def _faults(error: ValidationError, mapping: dict[str, Any]) -> Iterable[str]:
-    for fault in error.errors():
+    faults = error.errors()
+    for fault in faults:
+        if any(other["loc"][:-1] == fault["loc"] for other in faults):
+            continue  # a list is called too short only because its faulty entries were left out
         path = ".".join(str(part) for part in fault["loc"])
         schema = _schema_at(fault["loc"], mapping)
         cause = fault.get("ctx", {}).get("error")  # what our own validators raised
@@ -303,6 +307,10 @@ def describe_limits(field: FieldInfo) -> str:
     """What a field takes, in words: "a whole number, at least 1, at most 200"."""
     if get_origin(field.annotation) is Literal:
         return ", ".join(str(choice) for choice in get_args(field.annotation))
+    if get_origin(field.annotation) is tuple:
+        ends = ("min_length", "max_length")
+        lengths = [str(getattr(limit, end)) for limit in field.metadata for end in ends if hasattr(limit, end)]
+        return f"{' to '.join(lengths)} whole numbers"
     kinds: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
     words = [kinds.get(field.annotation, "")]
     for limit in field.metadata:

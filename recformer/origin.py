@@ -48,8 +48,11 @@ def read_origin(root: Root, run_id: str) -> Origin | None:
         return None
     try:
         return Origin(**value)
-    except TypeError as error:
-        raise StoreError(f"{root.run(run_id) / FILE} is damaged: {error}") from None
+    except TypeError:
+        raise StoreError(
+            f"{root.run(run_id) / FILE} is damaged: it needs dataset, fingerprint and path, it has "
+            f"{', '.join(value) or 'nothing'}. Remove it and name the dataset with --data"
+        ) from None
 
 
 def portable_path(root: Root, folder: Path) -> str:

@@ -18,10 +18,12 @@ from recformer.errors import CheckpointError, DataError, RecformerError, UsageEr
 from recformer.jobs.locks import record_lock
 from recformer.jobs.records import Status, read_job, read_status, write_status
 from recformer.origin import Origin, code_commit, portable_path, read_origin
-from recformer.store import RUN_ID, Root, find_checkpoint, reserve_run_id
+from recformer.registry import MODELS
+from recformer.store import RUN_ID, CheckpointRef, Root, find_checkpoint, reserve_run_id
 from recformer.training.device import resolve
 from recformer.training.loop import Outcome
 from recformer.training.run import check_resume, config_from_weights, fit
+from recformer.weights import infer_info, read_archive, read_state
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ def fresh(root: Root, config: TrainConfig, run_id: str | None, data: Path, devic
     if not data.is_dir():
         raise DataError(f"--data {data}: there is no such folder")
     weights = find_checkpoint(root, init_from) if init_from else None
+    if weights is not None:
+        _check_shapes(config, weights)
     if run_id is None:
         run_id = reserve_run_id(root, config.name)
     elif (root.run(run_id) / "status.json").exists() or root.model(run_id).exists():
@@ -88,11 +92,25 @@ def resumed(root: Root, run_id: str, changes: Iterable[str], data: Path | None, 
     before = parse(read_mapping(file), str(file))
     after = parse(override(before.model_dump(), changes), f"run {run_id}")
     check_resume(before, after)
+    _check_epochs_left(root, run_id, after)
     origin = read_origin(root, run_id)
     if data is None and origin is None:
         raise UsageError(f"run {run_id!r} does not say what it was trained on: name its dataset with --data")
     folder = data or (origin.folder(root) if origin else Path())
     return Plan(run_id, after, folder, resolve(device), resume=True, fingerprint=origin.fingerprint if origin else None)
+
+
+def _check_epochs_left(root: Root, run_id: str, config: TrainConfig) -> None:
+    """Raises UsageError where the run has been trained as far as is asked for, or further."""
+    position = read_archive(root.model(run_id) / "last.pt").get("position", {})
+    done = int(position.get("epoch", 0)) + (1 if position.get("step") else 0)
+    status = read_status(root.run(run_id))
+    finished = status is not None and status.state == "finished"
+    if config.num_epochs < done or (finished and config.num_epochs == done):
+        raise UsageError(
+            f"num_epochs = {config.num_epochs}, but run {run_id!r} has trained {done} epochs already; to train on, "
+            f"--set num_epochs={done + 1} or more"
+        )
 
 
 def carry_out(root: Root, plan: Plan, arguments: list[str]) -> Outcome:
@@ -140,6 +158,18 @@ def tell_failure(root: Root, run_id: str | None, device: str, error: RecformerEr
         )
     changes = {"state": "failed", "phase": "", "eta_s": None, "time": now, "message": str(error)}
     write_status(folder, status.model_copy(update=changes))
+
+
+def _check_shapes(config: TrainConfig, weights: CheckpointRef) -> None:
+    """Raises UsageError naming each model option that the shapes of the weights contradict."""
+    state = read_state(weights.path)
+    infer_info(weights.path, state, {})  # says so where the weights are of no known model
+    shapes = MODELS.get(config.model.name).shape_from(state)[0]
+    asked = config.model.model_dump(mode="json")
+    wrong = [key for key in shapes if asked[key] != shapes[key]]
+    if wrong:
+        faults = "; ".join(f"model.{key} = {asked[key]} does not fit the weights ({shapes[key]})" for key in wrong)
+        raise UsageError(f"{weights}: {faults}. Leave it as the weights have it")
 
 
 def _prepare(dataset: Dataset, config: TrainConfig) -> Prepared:

@@ -219,14 +219,14 @@ def show_configs(choice: Choice) -> None:
         st.caption("Nothing differs between these configurations.")
 
 
-def show_protocol(summary: dict[str, Any]) -> None:
+def show_protocol(choice: Choice, summary: dict[str, Any]) -> None:
     """How these numbers came about."""
     protocol = summary["protocol"]
     skipped = f" · {protocol['skipped_users']} users with too short a history" if protocol["skipped_users"] else ""
     st.caption(
         f"Protocol: {protocol['dataset']} ({protocol['fingerprint']}) · split {protocol['split']['name']}, "
         f"{protocol['part']} part · {protocol['cases']:,} cases{skipped} · ranked among all {protocol['item_set']} · "
-        "ties count against the model · "
+        f"masking {choice.masking} (duplication: none) · ties count against the model · "
         f"window of {protocol['window']} · 1,000 bootstrap resamples of users, seed {protocol['bootstrap_seed']}"
     )
 

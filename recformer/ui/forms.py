@@ -8,6 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from recformer.config import SECTIONS, Options, TrainConfig, describe_limits, parse
 from recformer.errors import ConfigError
+from recformer.ui.words import plain
 
 ROWS = [["Run", "Data", "Loss"], ["Model"], ["Training"], ["Machine"]]
 SECTION_GROUP = {"model": "Model", "loss": "Loss", "split": "Data"}
@@ -65,7 +66,7 @@ class _Form:
         named = [slot for slot in self._slots if slot == path or path.startswith(f"{slot}.")]
         named = named or [slot for slot in self._slots if slot.split(".")[-1] in fault and slot.startswith(path)]
         target = self._slots[named[0]] if named else st.empty()
-        target.error(fault, icon=":material/error:")
+        target.error(plain(fault), icon=":material/error:")
 
     def _fields(self, group: str, advanced: bool) -> list[tuple[str, FieldInfo, Any]]:
         return [
@@ -132,7 +133,7 @@ def _widget(path: str, field: FieldInfo, value: Any, key: str, disabled: bool) -
         return st.text_input(label, value=value, **common)
     if get_origin(field.annotation) is tuple:
         text = st.text_input(label, value=", ".join(str(part) for part in value), **common)
-        return [part.strip() for part in str(text).split(",") if part.strip()]
+        return [part.strip() for part in str(text).split(",")] if str(text).strip() else []
     # Numbers as text: a step of 0.01 would round a learning rate of 5e-4 away.
     return st.text_input(label, value=f"{value:g}", **common)
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from recformer.errors import RecformerError
+from recformer.ui.words import plain
 
 PAGES = [
     ("app.py", "Home", ":material/home:", "What is going on?"),
@@ -43,7 +44,7 @@ def guard() -> Generator[None]:
     try:
         yield
     except RecformerError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
     except Exception as error:
         log.exception("a page failed")
         st.error(

@@ -9,6 +9,7 @@ from recformer.evaluation.rank_store import all_stored
 from recformer.evaluation.ranks import Ranks
 from recformer.evaluation.summary import Evaluation, summarise
 from recformer.jobs.overview import RunSummary
+from recformer.metric.ndcg import ndcg
 from recformer.store import find_checkpoint
 from recformer.ui import readers
 from recformer.ui.charts import interval_chart
@@ -21,7 +22,7 @@ MOST = 6  # a headline, not a table of everything
 
 
 def show(runs: list[RunSummary]) -> None:
-    """NDCG of the newest evaluated runs that share a protocol, with intervals."""
+    """NDCG of the best evaluated runs that share a protocol, with intervals; imported ones are left out."""
     newest = _largest_group(runs)
     if not newest:
         return
@@ -55,11 +56,11 @@ def show(runs: list[RunSummary]) -> None:
 
 
 def _largest_group(runs: list[RunSummary]) -> list[tuple[RunSummary, Protocol, Ranks]]:
-    """Results under the protocol that most runs share; the newest runs, the oldest of them first."""
+    """Results under the protocol that most runs share; the best of them, the oldest first."""
     groups: dict[str, list[tuple[RunSummary, Protocol, Ranks]]] = {}
     for run in runs:
-        if "best" not in run.checkpoints:
-            continue
+        if "best" not in run.checkpoints or run.imported:
+            continue  # nobody knows what an imported model was trained on: it may not be called the best
         try:
             checkpoint = find_checkpoint(readers.root(), f"{run.run_id}/best")
         except UsageError:  # deleted meanwhile
@@ -67,7 +68,11 @@ def _largest_group(runs: list[RunSummary]) -> list[tuple[RunSummary, Protocol, R
         for protocol, ranks in all_stored(readers.root(), checkpoint):
             if protocol.part == PART:
                 groups.setdefault(protocol.key, []).append((run, protocol, ranks))
-    return max(groups.values(), key=len)[:MOST][::-1] if groups else []
+    if not groups:
+        return []
+    group = max(groups.values(), key=len)
+    best = sorted(group, key=lambda entry: -float(ndcg(entry[2].rank("history"), 10).mean()))[:MOST]
+    return sorted(best, key=lambda entry: entry[0].created)
 
 
 def first_steps(runs: list[RunSummary]) -> None:

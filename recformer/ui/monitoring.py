@@ -5,7 +5,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from recformer.jobs.control import request_stop
 from recformer.jobs.launch import LOG_FILE
-from recformer.jobs.overview import RunSummary, find_run
+from recformer.jobs.overview import DamagedRun, RunSummary, find_run
 from recformer.jobs.tail import tail
 from recformer.logs.reader import Curve
 from recformer.ui import readers
@@ -25,6 +25,15 @@ PANELS = {
     "Learning rate": ["lr"],
     "Windows per second": ["throughput/samples_per_s"],
 }
+
+
+def asked_for_damaged(damaged: list[DamagedRun]) -> bool:
+    """Whether the URL asks for a run whose records cannot be read; which one and why is then shown."""
+    asked = [run for run in damaged if run.run_id in st.query_params.get_all("run")]
+    for run in asked:
+        words = f"{run.run_id} cannot be shown: {run.reason}. Mend or remove that file; its checkpoints are untouched."
+        st.error(plain(words), icon=":material/error:")
+    return bool(asked)
 
 
 def pick_run(runs: list[RunSummary]) -> RunSummary | None:
@@ -67,7 +76,7 @@ def _status(run: RunSummary) -> None:
     status = run.status
     left, right = st.columns([5, 1], vertical_alignment="center")
     left.markdown(f"{STATE_MARKS[run.state.name]} {plain(run.state.words)}")
-    if run.state.name in ("starting", "running"):
+    if run.state.name in ("queued", "starting", "running"):
         _stop_button(run, right)
     if run.state.stalled:
         st.warning(

@@ -61,8 +61,8 @@ def pick_masking(place: DeltaGenerator) -> Masking:
 
 def _restore(key: str, name: str, options: list[str], fallback: list[str], *, many: bool) -> None:
     """Give the widget what the URL asks for, when the URL has changed since the widget last wrote it."""
-    asked = st.query_params.get_all(name)
-    if key in st.session_state and asked == st.session_state.get(f"{key}.url"):
+    asked = [value if value in options or "/" in value or not many else f"{value}/best" for value in _asked(name)]
+    if key in st.session_state and _asked(name) == st.session_state.get(f"{key}.url"):
         known = st.session_state[key] if many else [st.session_state[key]]
         if all(value in options for value in known):
             return
@@ -73,7 +73,11 @@ def _restore(key: str, name: str, options: list[str], fallback: list[str], *, ma
     st.session_state[key] = there if many else there[0]
 
 
+def _asked(name: str) -> list[str]:
+    return st.query_params.get_all(name)
+
+
 def _keep(key: str, name: str, chosen: list[str]) -> list[str]:
     st.query_params[name] = chosen
-    st.session_state[f"{key}.url"] = st.query_params.get_all(name)
+    st.session_state[f"{key}.url"] = _asked(name)
     return chosen

@@ -114,7 +114,7 @@ def test_a_run_whose_checkpoint_is_cut_does_not_resume_and_keeps_its_files(
         assert last.read_bytes() == whole[: len(whole) // 2]
     finally:
         last.write_bytes(whole)
-        (root.run("first") / "job.json").unlink()
+        (root.run("first") / "job.json").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("name", ["../evil", "..", "a/../../evil", "/tmp/evil", "a\0b", "first/../second"])
@@ -164,3 +164,22 @@ def test_a_configuration_file_that_is_no_configuration_is_named(
     file = tmp_path / "mine.yaml"
     file.write_bytes(content)
     assert_clear_failure(here("train", "--config", file, "--data", data), 2, str(file), "fault")
+
+
+def test_resuming_to_no_more_epochs_than_there_are_is_refused_and_changes_nothing(here: RunHere, root: Root) -> None:
+    before = (root.run("first") / "status.json").read_bytes()
+    result = here("train", "--resume", "first", "--set", "num_epochs=1", "--device", "cpu")
+    assert_clear_failure(result, 2, "num_epochs = 1", "has trained 1 epochs already", "num_epochs=2")
+    assert (root.run("first") / "status.json").read_bytes() == before
+
+
+def test_weights_that_do_not_fit_the_options_are_told_before_a_run_is_made(here: RunHere, root: Root) -> None:
+    before = sorted(path.name for path in root.runs.iterdir())
+    data = root.data / "small"
+    result = here("train", "--init-from", "first", "--data", data, "--set", "model.width=64", "--device", "cpu")
+    assert_clear_failure(result, 2, "model.width = 64 does not fit the weights (8)")
+    assert sorted(path.name for path in root.runs.iterdir()) == before
+
+
+def test_stopping_a_run_that_is_not_there_names_those_that_come_near(here: RunHere) -> None:
+    assert_clear_failure(here("runs", "stop", "frist"), 2, "there is no run 'frist'", "first")

@@ -139,7 +139,7 @@ def test_faults_of_the_form_are_told_at_their_fields_and_block_the_launch(full: 
     app.number_input(key="train.baseline.model.num_heads").set_value(5)
     app.text_input(key="train.baseline.learning_rate").set_value("fast")
     app.run()
-    faults = [error.value for error in app.error]
+    faults = [error.value.replace("\\", "") for error in app.error]
     assert any("num_heads = 5 does not divide width = 32" in fault for fault in faults)
     assert any("learning_rate = 'fast'" in fault for fault in faults)
     assert app.button(key="launch.faulty").disabled
@@ -173,3 +173,27 @@ def test_a_dataset_with_a_cut_line_is_a_clear_message_on_the_page(root: Root) ->
     assert len(app.error) == 1
     assert "ratings.dat, line" in app.error[0].value
     assert "Traceback" not in words(app)
+
+
+def test_home_calls_no_imported_model_the_best(full: Root) -> None:
+    record = full.model("first") / "best.json"
+    record.write_text(record.read_text().replace('"imported": false', '"imported": true'))
+    best = next(m.value for m in opened("app.py").markdown if "Best on" in str(m.value))
+    assert "second run" in best
+
+
+def test_a_link_to_a_damaged_run_says_what_is_damaged(full: Root) -> None:
+    (full.run("second") / "config.yaml").write_text("num_epochs: [")
+    app = opened("pages/monitor.py", {"run": "second"})
+    assert any("second cannot be shown" in error.value for error in app.error)
+
+
+def test_a_link_may_name_a_run_without_its_checkpoint(full: Root) -> None:
+    assert opened("pages/compare.py", {"runs": "first"}).multiselect(key="compare.runs").value == ["first/best"]
+
+
+def test_faults_show_what_was_entered_literally(full: Root) -> None:
+    app = opened("pages/train.py")
+    app.text_input(key="train.baseline.model.hidden_sizes").set_value("16, *x*").run()
+    assert "\\*x\\*" in app.error[0].value
+    assert "1 to 8 whole numbers" in app.error[0].value
