@@ -252,8 +252,9 @@ def runs_stop(
     run_id: str, grace: Annotated[float, typer.Option("--grace", help="Seconds before it is killed.")] = 30.0
 ) -> None:
     """Ask a run to save and stop; kill it when it does not within the grace period."""
-    find_run(_root, checked_run_id(run_id))
-    print(f"{run_id}: {control.stop(_root, checked_run_id(run_id), grace)}")
+    if not _root.run(run_id).is_dir():
+        find_run(_root, run_id)  # says which runs come near; one with a damaged record can be stopped all the same
+    print(f"{run_id}: {control.stop(_root, run_id, grace)}")
 
 
 def _run_facts(run: RunSummary) -> dict[str, Any]:

@@ -108,9 +108,13 @@ def _check_epochs_left(root: Root, run_id: str, config: TrainConfig) -> None:
     finished = status is not None and status.state == "finished"
     if config.num_epochs < done or (finished and config.num_epochs == done):
         raise UsageError(
-            f"num_epochs = {config.num_epochs}, but run {run_id!r} has trained {done} epochs already; to train on, "
+            f"num_epochs = {config.num_epochs}, but run {run_id!r} has trained {_epochs(done)} already; to train on, "
             f"--set num_epochs={done + 1} or more"
         )
+
+
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 def carry_out(root: Root, plan: Plan, arguments: list[str]) -> Outcome:

@@ -13,7 +13,7 @@ from recformer.registry import SPLITS
 from recformer.ui import readers
 from recformer.ui.charts import curve_chart, interval_chart
 from recformer.ui.palette import run_colours
-from recformer.ui.run_views import checkpoint_label, checkpoint_names, label_of, suggestion
+from recformer.ui.run_views import checkpoint_in_link, checkpoint_label, checkpoint_names, label_of, suggestion
 from recformer.ui.selection import pick_many, pick_masking, pick_one
 from recformer.ui.tables import config_differences, metric_table
 from recformer.ui.words import explain, plain
@@ -64,6 +64,7 @@ def choose(runs: list[RunSummary]) -> Choice | None:
         key="compare.runs",
         suggested=suggestion(runs),
         show=label,
+        read=checkpoint_in_link,
         max_selections=MOST,
         help="Checkpoints of your runs: the best by validation, or the last.",
     )

@@ -23,10 +23,10 @@ MOST = 6  # a headline, not a table of everything
 
 def show(runs: list[RunSummary]) -> None:
     """NDCG of the best evaluated runs that share a protocol, with intervals; imported ones are left out."""
-    newest = _largest_group(runs)
-    if not newest:
+    shown = _largest_group(runs)
+    if not shown:
         return
-    evaluations = [Evaluation(run.run_id, "best", protocol, ranks, None) for run, protocol, ranks in newest]
+    evaluations = [Evaluation(run.run_id, "best", protocol, ranks, None) for run, protocol, ranks in shown]
     cutoffs = [3, 5, 10]
     summary = summarise(evaluations, cutoffs, maskings=("history",))
     colours = run_colours(runs)
@@ -49,7 +49,7 @@ def show(runs: list[RunSummary]) -> None:
             "bars are 95% bootstrap intervals over users; where they overlap, Compare looks at the paired difference",
             help=explain("interval"),
         )
-        chosen = [f"{run.run_id}/best" for run, _, _ in newest]
+        chosen = [f"{run.run_id}/best" for run, _, _ in shown]
         st.page_link(
             "pages/compare.py", label="Compare them", icon=":material/bar_chart:", query_params={"runs": chosen}
         )

@@ -99,12 +99,13 @@ def going_on(runs: list[RunSummary]) -> None:
         help="Epochs in all, those already trained counted in.",
     )
     device = _pick_device(right)
+    whence = f"in epoch {done + 1}" if run.state.name == "finished" else "from its last save"
     st.markdown(
-        f"**{run.state.words}** It goes on in epoch {done} with the same weights, optimizer, random numbers and "
+        f"**{run.state.words}** It goes on {whence} with the same weights, optimizer, random numbers and "
         f"order of batches, as if it had never stopped, up to epoch {epochs}. Its other settings stay."
     )
     if int(epochs) < done or (run.state.name == "finished" and int(epochs) <= planned):
-        st.warning(f"It has trained {done} epochs already: choose more to train on.", icon=":material/warning:")
+        st.warning(f"It has been trained to epoch {done} already: choose more to train on.", icon=":material/warning:")
         return
     if st.button("Resume", type="primary", icon=":material/play_arrow:", key="resume.go"):
         resume(readers.root(), run_id, device, [f"num_epochs={int(epochs)}"])

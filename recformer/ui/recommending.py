@@ -13,7 +13,7 @@ from recformer.evaluation.ranks import Masking
 from recformer.jobs.overview import RunSummary
 from recformer.ui import readers
 from recformer.ui.palette import genre_badges, run_colours
-from recformer.ui.run_views import checkpoint_label, checkpoint_names, suggestion
+from recformer.ui.run_views import checkpoint_in_link, checkpoint_label, checkpoint_names, suggestion
 from recformer.ui.selection import pick_many, pick_masking, pick_one
 from recformer.ui.words import plain
 
@@ -46,6 +46,7 @@ def choose(runs: list[RunSummary]) -> Choice | None:
         key="recommend.runs",
         suggested=suggestion(runs)[:3],
         show=lambda name: checkpoint_label(runs, name),
+        read=checkpoint_in_link,
         max_selections=MOST,
     )
     if not chosen:

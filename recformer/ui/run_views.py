@@ -25,6 +25,11 @@ def checkpoint_label(runs: list[RunSummary], name: str) -> str:
     return label if which == "best" else f"{label} ({which})"
 
 
+def checkpoint_in_link(text: str) -> str:
+    """RUN means its best checkpoint, in a link as on the command line."""
+    return text if "/" in text else f"{text}/best"
+
+
 def checkpoint_names(runs: list[RunSummary]) -> list[str]:
     """RUN/best and RUN/last of every run that has them, best first."""
     return [f"{run.run_id}/{which}" for which in ("best", "last") for run in runs if which in run.checkpoints]

@@ -38,10 +38,14 @@ def pick_many(
     key: str,
     suggested: list[str],
     show: Callable[[str], str] = str,
+    read: Callable[[str], str] = str,
     **more: Any,
 ) -> list[str]:
-    """A multi-select whose choices are the URL's parameter `name`; `suggested` where the URL says nothing."""
-    _restore(key, name, options, suggested, many=True)
+    """A multi-select whose choices are the URL's parameter `name`; `suggested` where the URL says nothing.
+
+    `read` makes an option of what a link says, for links that people write by hand.
+    """
+    _restore(key, name, options, suggested, many=True, read=read)
     return _keep(key, name, list(st.multiselect(label, options, format_func=show, key=key, **more)))
 
 
@@ -59,9 +63,11 @@ def pick_masking(place: DeltaGenerator) -> Masking:
     return cast("Masking", chosen)
 
 
-def _restore(key: str, name: str, options: list[str], fallback: list[str], *, many: bool) -> None:
+def _restore(
+    key: str, name: str, options: list[str], fallback: list[str], *, many: bool, read: Callable[[str], str] = str
+) -> None:
     """Give the widget what the URL asks for, when the URL has changed since the widget last wrote it."""
-    asked = [value if value in options or "/" in value or not many else f"{value}/best" for value in _asked(name)]
+    asked = [read(value) for value in _asked(name)]
     if key in st.session_state and _asked(name) == st.session_state.get(f"{key}.url"):
         known = st.session_state[key] if many else [st.session_state[key]]
         if all(value in options for value in known):

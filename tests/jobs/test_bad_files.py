@@ -169,7 +169,7 @@ def test_a_configuration_file_that_is_no_configuration_is_named(
 def test_resuming_to_no_more_epochs_than_there_are_is_refused_and_changes_nothing(here: RunHere, root: Root) -> None:
     before = (root.run("first") / "status.json").read_bytes()
     result = here("train", "--resume", "first", "--set", "num_epochs=1", "--device", "cpu")
-    assert_clear_failure(result, 2, "num_epochs = 1", "has trained 1 epochs already", "num_epochs=2")
+    assert_clear_failure(result, 2, "num_epochs = 1", "has trained 1 epoch already", "num_epochs=2")
     assert (root.run("first") / "status.json").read_bytes() == before
 
 
