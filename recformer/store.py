@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,18 @@ class CheckpointRef:
 
 
 CHECKPOINT_FILES = {"best": "best.safetensors", "last": "last.pt"}
+RESUME_FILES = ("last.pt", "previous.pt")
+"""What a run can go on from, the newest first; previous.pt is the last.pt before."""
+
+
+def can_resume(root: Root, run_id: str) -> bool:
+    """Whether there is anything saved that the run could go on from; training finds out whether it is whole."""
+    return any((root.model(run_id) / file).is_file() for file in RESUME_FILES)
+
+
+def has_checkpoint(root: Root, run_id: str) -> bool:
+    """Whether training the run has left anything in models/ that training it anew would destroy."""
+    return can_resume(root, run_id) or (root.model(run_id) / CHECKPOINT_FILES["best"]).is_file()
 
 
 def find_checkpoint(root: Root, text: str) -> CheckpointRef:
@@ -125,11 +138,11 @@ def _ref_of_file(root: Root, path: Path) -> CheckpointRef:
     return CheckpointRef(path, None, path.name)
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], None], keep: Path | None = None) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to disk, then rename it over `path`.
 
-    A reader sees the old file or the new one, never a part. Raises StoreError when the disk refuses; the
-    file that was there before is then untouched.
+    A reader sees the old file or the new one, never a part. With `keep`, the old file stays under that name.
+    Raises StoreError when the disk refuses; the file that was there before is then untouched.
     """
     temporary: Path | None = None
     try:
@@ -141,7 +154,10 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.chmod(0o644)
+        if keep is not None and path.exists():
+            _keep(path, keep)
         temporary.replace(path)
+        _flush_names(path.parent)
     except OSError as error:
         raise StoreError(
             f"could not write {path}: {error.strerror or error}; what was there before is unchanged. "
@@ -150,6 +166,43 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _keep(path: Path, kept: Path) -> None:
+    """Rename the file at `path` to `kept` without its leaving its place: a second name for it is renamed."""
+    second = kept.with_name(f".{kept.name}.link.tmp")
+    second.unlink(missing_ok=True)
+    try:
+        os.link(path, second)
+    except OSError:  # a filesystem without hard links
+        path.replace(kept)
+        return
+    try:
+        second.replace(kept)
+    finally:
+        second.unlink(missing_ok=True)  # renaming over another name of the same file leaves both
+
+
+def _flush_names(folder: Path) -> None:
+    """Let renames in `folder` outlive a power failure, where the system can flush a folder."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes killed while writing into `folder` left there; nobody may be writing there now.
+
+    Raises StoreError when the disk refuses.
+    """
+    try:
+        for path in folder.glob(".*.tmp"):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"could not remove what was left half written in {folder}: {error.strerror}") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from recformer.store import (
     RUN_ID,
     CheckpointRef,
     Root,
+    can_resume,
     checked_run_id,
     find_checkpoint,
+    has_checkpoint,
     read_json,
+    remove_leftovers,
     reserve_run_id,
     run_id_from,
     write_atomically,
@@ -214,6 +218,127 @@ def test_a_writer_that_breaks_down_leaves_the_old_file_and_nothing_else(tmp_path
         write_atomically(path, write)
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file.txt"]
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@given(old=st.binary(max_size=50), new=st.binary(max_size=50), place=st.integers(0, 50), keep=st.booleans())
+def test_wherever_a_write_breaks_off_the_file_before_is_intact_and_nothing_else_is_left(
+    old: bytes, new: bytes, place: int, keep: bool
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "file"
+        kept = Path(name) / "kept" if keep else None
+
+        def write(temporary: Path) -> None:
+            temporary.write_bytes(new[:place])
+            if place < len(new):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        path.write_bytes(old)
+        if place < len(new):
+            with pytest.raises(StoreError, match="No space left"):
+                write_atomically(path, write, kept)
+            assert files_in(Path(name)) == {"file": old}
+        else:
+            write_atomically(path, write, kept)
+            assert files_in(Path(name)) == {"file": new} | ({"kept": old} if keep else {})
+
+
+def write_kept(folder: Path, content: str) -> None:
+    """Write `folder`/file, keeping the one before as `folder`/kept."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(content)
+
+    write_atomically(folder / "file", write, folder / "kept")
+
+
+def test_a_write_can_keep_the_file_before_it(tmp_path: Path) -> None:
+    for content in ("one", "two", "three"):
+        write_kept(tmp_path, content)
+    assert files_in(tmp_path) == {"file": b"three", "kept": b"two"}
+
+
+def test_a_kill_at_any_moment_of_a_write_leaves_a_whole_file_in_place_and_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for content in ("one", "two"):
+        write_kept(tmp_path, content)
+    seen: list[tuple[bytes, bytes]] = []
+
+    def watched(real: Any) -> Any:
+        def look_then_do(*arguments: Any, **options: Any) -> Any:
+            files = files_in(tmp_path)
+            seen.append((files["file"], files["kept"]))
+            return real(*arguments, **options)
+
+        return look_then_do
+
+    for name in ("os.link", "os.fsync", "os.replace", "os.unlink", "os.close"):
+        monkeypatch.setattr(name, watched(getattr(os, name.removeprefix("os."))))
+    write_kept(tmp_path, "three")
+    monkeypatch.undo()
+    assert dict.fromkeys(seen) == dict.fromkeys([(b"two", b"one"), (b"two", b"two"), (b"three", b"two")])
+
+
+def test_a_write_after_one_killed_between_its_renames_keeps_the_file_before_it(tmp_path: Path) -> None:
+    write_kept(tmp_path, "one")
+    os.link(tmp_path / "file", tmp_path / "kept")
+    write_kept(tmp_path, "two")
+    assert files_in(tmp_path) == {"file": b"two", "kept": b"one"}
+
+
+def test_a_filesystem_without_hard_links_keeps_the_file_before_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr("os.link", refuse)
+    for content in ("one", "two", "three"):
+        write_kept(tmp_path, content)
+    assert files_in(tmp_path) == {"file": b"three", "kept": b"two"}
+
+
+def test_a_write_flushes_the_file_and_then_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[str] = []
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        flushed.append(os.path.realpath(f"/proc/self/fd/{handle}"))
+        real(handle)
+
+    monkeypatch.setattr("os.fsync", fsync)
+    write_text(tmp_path / "file.txt", "text")
+    assert Path(flushed[0]).name.startswith(".file.txt.")
+    assert flushed[1:] == [str(tmp_path.resolve())]
+
+
+def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("last.pt", "previous.pt", "notes.tmp", ".hidden", ".last.pt.ab12.tmp", ".previous.pt.link.tmp"):
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path)
+    assert set(files_in(tmp_path)) == {"last.pt", "previous.pt", "notes.tmp", ".hidden"}
+    remove_leftovers(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("names", "resumable", "trained"),
+    [
+        ([], False, False),
+        ([".last.pt.ab12.tmp", "best.json"], False, False),
+        (["best.safetensors"], False, True),
+        (["last.pt"], True, True),
+        (["previous.pt"], True, True),
+    ],
+)
+def test_what_a_run_has_saved(root: Root, names: list[str], resumable: bool, trained: bool) -> None:
+    add_files(root, "run", *names)
+    assert (can_resume(root, "run"), has_checkpoint(root, "run")) == (resumable, trained)
+    assert not has_checkpoint(root, "other")
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
