@@ -1,18 +1,20 @@
 """The list of runs, as the disk tells it."""
 
+import errno
 import json
 import os
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from recformer.errors import StoreError, UsageError
 from recformer.jobs import records
-from recformer.jobs.overview import find_run, list_runs
+from recformer.jobs.overview import find_run, list_runs, shown_name
+from recformer.jobs.process import birth
 from recformer.jobs.records import JobRecord, Status
 from recformer.jobs.tail import BLOCK_BYTES, tail
+from recformer.labels import archive, rename, tag
 from recformer.store import Root
 
 CONFIG = "name: penalty λ=0.2\nnum_epochs: 10\nmodel: {name: movie_transformer, embedding_dim: 32}\n"
@@ -26,14 +28,13 @@ def root(tmp_path: Path) -> Root:
 def add_run(root: Root, run_id: str, queued_at: float, state: str = "running", alive: bool = True) -> None:
     folder = root.run(run_id)
     folder.mkdir(parents=True)
-    created = psutil.Process().create_time() if alive else 1.0
     job = JobRecord(
         command=["python"],
         device="cpu",
         queued_at=queued_at,
         started_at=queued_at,
         pid=os.getpid() if alive else 4_000_000,
-        pid_created=created,
+        birth=birth(os.getpid()) if alive else "long ago",
     )
     heartbeat = Status.model_validate(
         {
@@ -93,20 +94,111 @@ def test_an_imported_run_needs_no_records(root: Root) -> None:
     assert run.created == 1725245582.0
 
 
-@pytest.mark.parametrize(
-    ("file", "text"),
-    [("job.json", "{"), ("status.json", "{}"), ("config.yaml", "a: ["), ("config.yaml", "- a")],
-)
-def test_a_damaged_record_does_not_hide_the_other_runs(root: Root, file: str, text: str) -> None:
+def test_a_label_names_a_run_before_its_configuration_does_and_archived_runs_are_listed(root: Root) -> None:
+    add_run(root, "run", 100.0, alive=False)
+    assert (find_run(root, "run").name, shown_name(root.run("run"), "run")) == ("penalty λ=0.2", "penalty λ=0.2")
+    rename(root, "run", "the good one")
+    tag(root, "run", ["paper", "λ"])
+    archive(root, "run")
+    ((run,), _) = list_runs(root)
+    assert run.name == shown_name(root.run("run"), "run") == "the good one"
+    assert (run.labels.tags, run.labels.archived) == (["paper", "λ"], True)
+
+
+RECORDS = ["job.json", "status.json", "config.yaml", "best.json", "labels.json"]
+DAMAGES: dict[str, tuple[bytes | None, str]] = {
+    "cut": (b'{"a": [1, ', "it is cut off or no "),
+    "empty": (b"", "it is empty"),
+    "zeros": (bytes(300), ""),  # what a power cut may leave
+    "binary": (b"\x80\x03PK\xff\xfe\x00\x01", "it holds bytes that are no text"),
+    "list": (b"[1, 2]", "it holds a list"),
+    "text": (b'"words"', "it holds a"),
+    "number": (b"12", "it holds a"),
+    "deep": (b"[" * 3000 + b"]" * 3000, ""),
+    "folder": (None, "a folder stands in its place"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("file", RECORDS)
+def test_a_damaged_record_is_named_with_what_is_wrong_and_a_remedy_and_hides_no_other_run(
+    root: Root, file: str, damage: str
+) -> None:
+    content, words = DAMAGES[damage]
     add_run(root, "good", 100.0)
     add_run(root, "bad", 200.0)
-    (root.run("bad") / file).write_text(text)
+    path = (root.model("bad") if file == "best.json" else root.run("bad")) / file
+    path.parent.mkdir(exist_ok=True, parents=True)
+    path.unlink(missing_ok=True)
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
     runs, damaged = list_runs(root)
     assert [run.run_id for run in runs] == ["good"]
     assert [run.run_id for run in damaged] == ["bad"]
-    assert file in damaged[0].reason
+    reason = damaged[0].reason
+    assert reason.startswith(f"{path} is damaged: {words}"[: len(str(path)) + 13])
+    assert words in reason
+    assert "remove it" in reason.lower()
+    assert not any(jargon in reason for jargon in ("<byte", "Errno", "Error", "NoneType", "codec", "Expecting"))
+    assert len(reason.splitlines()) == 1
     with pytest.raises(StoreError, match="damaged"):
         find_run(root, "bad")
+
+
+WRONG_VALUES = [
+    ("job.json", '{"command": [], "device": "cpu", "queued_at": "never"}', "queued_at: "),
+    ("job.json", '{"command": [], "device": "cpu"}', "queued_at: field required"),
+    ("job.json", '{"command": [], "device": "cpu", "queued_at": 1, "pid": -5, "birth": "x"}', "pid"),
+    ("status.json", '{"state": "dancing"}', "state: "),
+    ("labels.json", '{"name": 3}', "name: "),
+    ("labels.json", '{"name": " "}', "an empty name is not allowed"),
+    ("labels.json", '{"tags": "a"}', "tags: "),
+    ("labels.json", '{"tags": [1]}', "tags"),
+    ("labels.json", '{"archived": "yes"}', "archived: "),
+    ("config.yaml", "name: 2024-01-01", "no setting has"),
+    ("config.yaml", "name: 2024-99-01", "no setting has"),
+    ("config.yaml", "name: !!bool x", "no setting has"),
+    ("config.yaml", "name: !!int ''", "no setting has"),
+    ("config.yaml", "a: [", "it is cut off or no YAML (line "),
+]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"), WRONG_VALUES, ids=[f"{file} {text}" for file, text, _ in WRONG_VALUES]
+)
+def test_a_record_with_a_wrong_value_says_which(root: Root, file: str, text: str, words: str) -> None:
+    add_run(root, "bad", 200.0)
+    (root.run("bad") / file).write_text(text)
+    runs, damaged = list_runs(root)
+    assert (runs, [run.run_id for run in damaged]) == ([], ["bad"])
+    assert damaged[0].reason.startswith(f"{root.run('bad') / file} is damaged: ")
+    assert words in damaged[0].reason
+
+
+def test_a_folder_that_may_not_be_read_is_told_and_hides_no_other_run(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_run(root, "good", 100.0)
+    add_run(root, "bad", 200.0)
+    scandir = os.scandir
+
+    def refuse(path: Path) -> object:
+        if Path(path).name == "bad":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    runs, damaged = list_runs(root)
+    assert [run.run_id for run in runs] == ["good"]
+    assert "cannot be read: Permission denied. Check its permissions" in damaged[0].reason
+
+
+def test_who_changes_a_configuration_that_was_read_changes_no_later_one(root: Root) -> None:
+    add_run(root, "run", 100.0)
+    find_run(root, "run").config["model"]["name"] = "another"
+    assert find_run(root, "run").config["model"]["name"] == "movie_transformer"
 
 
 def test_what_is_not_a_run_is_left_out(root: Root) -> None:
@@ -115,6 +207,8 @@ def test_what_is_not_a_run_is_left_out(root: Root) -> None:
     (root.runs / "notes.txt").touch()
     (root.runs / ".hidden").mkdir()
     (root.runs / "With Spaces").mkdir()
+    (root.runs / "to-itself").symlink_to("to-itself")
+    (root.runs / ".bin" / "b~1").mkdir(parents=True)
     assert [run.run_id for run in list_runs(root)[0]] == ["a"]
 
 
@@ -130,19 +224,22 @@ def test_an_unknown_run_names_similar_ones(root: Root) -> None:
         find_run(root, "../../etc")
 
 
-def test_two_hundred_runs_list_quickly(root: Root) -> None:
-    for index in range(200):
+def test_two_hundred_runs_list_quickly_though_some_are_damaged(root: Root) -> None:
+    for index in range(220):
         add_run(root, f"run-{index}", float(index))
         root.model(f"run-{index}").mkdir(parents=True)
         (root.model(f"run-{index}") / "best.json").write_text(json.dumps({"epoch": 1}))
+        if index >= 200:
+            (root.run(f"run-{index}") / RECORDS[index % 3]).write_bytes(b"\xff")
     best = min(_seconds_to_list(root) for _ in range(3))
-    print(f"200 runs: {best * 1000:.0f} ms")
+    print(f"220 runs: {best * 1000:.0f} ms")
     assert best < 0.5  # about 0.06 s when nothing else runs; CI machines are busy
 
 
 def _seconds_to_list(root: Root) -> float:
     start = time.perf_counter()
-    assert len(list_runs(root)[0]) == 200
+    runs, damaged = list_runs(root)
+    assert (len(runs), len(damaged)) == (200, 20)
     return time.perf_counter() - start
 
 
