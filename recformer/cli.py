@@ -1,6 +1,7 @@
 """The command line: what scripts and the app both call. Each command reads arguments, calls one function, prints."""
 
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -8,26 +9,24 @@ from typing import Annotated, Any, Literal, cast
 
 import typer
 
+from recformer import runs_cli
 from recformer.errors import RecformerError, UsageError
-from recformer.jobs import control
-from recformer.jobs.overview import RunSummary, find_run, list_runs
 from recformer.report import Format, render
+from recformer.runs_cli import JsonOption
 from recformer.store import Root, checked_run_id, find_checkpoint
 
 # What needs torch or pandas is imported by the command that uses it: `runs` must answer at once.
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 data_app = typer.Typer(no_args_is_help=True, help="Fetch and describe datasets.")
-runs_app = typer.Typer(invoke_without_command=True, help="List runs; show or stop one.")
 app.add_typer(data_app, name="data")
-app.add_typer(runs_app, name="runs")
+app.add_typer(runs_cli.app, name="runs")
 
 Masking = Literal["history", "window", "none"]
 DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the dataset.", metavar="DIR")]
 SplitOption = Annotated[str, typer.Option("--split", help="Split to evaluate under.")]
 CutoffOption = Annotated[str, typer.Option("--k", help="Cutoffs, comma-separated, 1 to 20.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda:N.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 RunsArgument = Annotated[list[str], typer.Argument(help="Run ids, RUN/last, or checkpoint files.", metavar="RUN …")]
 MaskOption = Annotated[Masking, typer.Option("--mask", help="What is taken out of the ranking.")]
 _root = Root.default()
@@ -36,14 +35,27 @@ _root = Root.default()
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage; errors are told on standard error."""
     try:
-        app(args=_root_first(sys.argv[1:]))
+        try:
+            app(args=_root_first(sys.argv[1:]))
+        finally:
+            print(end="", flush=True)  # at Python's own end it would be too late to notice that nobody reads
     except RecformerError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UsageError) else 1)
     except BrokenPipeError:
-        sys.exit(0)  # whoever read our output has seen enough
+        _end_unread()
     except KeyboardInterrupt:
         sys.exit(130)
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # typer makes a failure of it
+            _end_unread()
+        raise
+
+
+def _end_unread() -> None:
+    """End well: whoever read our output has seen enough. What is left of it would fail again, so it goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(0)
 
 
 def _root_first(arguments: list[str]) -> list[str]:
@@ -58,6 +70,7 @@ def _root_first(arguments: list[str]) -> list[str]:
 
 @app.callback()
 def choose_root(
+    context: typer.Context,
     root: Annotated[
         Path | None,
         typer.Option("--root", help="Where runs/, models/ and data/ are.", envvar="RECFORMER_ROOT", metavar="DIR"),
@@ -68,6 +81,7 @@ def choose_root(
         raise UsageError(f"--root {root} is no folder; name the one that holds runs/, models/ and data/")
     if root is not None:
         _root = Root(root.resolve())
+    context.obj = _root  # for runs_cli
 
 
 @data_app.command("fetch")
@@ -222,60 +236,6 @@ def import_checkpoint(
     dataset = None if data is None else _dataset(data)
     info = adopt(_root, checkpoint, checked_run_id(name), events or [], dataset, options)
     print(f"{name}: {info.model['name']}, {info.shape.num_tokens - 2} movies, {info.shape.num_users} users")
-
-
-@runs_app.callback()
-def runs(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List all runs with their states."""
-    if context.invoked_subcommand is not None:
-        return
-    found, damaged = list_runs(_root)
-    for broken in damaged:
-        print(f"{broken.run_id}: {broken.reason}", file=sys.stderr)
-    if as_json:
-        print(json.dumps([_run_facts(run) for run in found], indent=2))
-        return
-    for run in found:
-        print(f"{run.run_id:<32}  {run.state.name:<9}  {run.state.words}")
-    if not found:
-        print("no runs yet; start one with: python -m recformer train --preset baseline --data DIR")
-
-
-@runs_app.command("show")
-def runs_show(run_id: str, as_json: JsonOption = False) -> None:
-    """Everything a run's records say."""
-    _print_facts(_run_facts(find_run(_root, checked_run_id(run_id))), as_json)
-
-
-@runs_app.command("stop")
-def runs_stop(
-    run_id: str, grace: Annotated[float, typer.Option("--grace", help="Seconds before it is killed.")] = 30.0
-) -> None:
-    """Ask a run to save and stop; kill it when it does not within the grace period."""
-    if not _root.run(run_id).is_dir():
-        find_run(_root, run_id)  # says which runs come near; one with a damaged record can be stopped all the same
-    print(f"{run_id}: {control.stop(_root, run_id, grace)}")
-
-
-def _run_facts(run: RunSummary) -> dict[str, Any]:
-    status = run.status
-    return {
-        "run_id": run.run_id,
-        "name": run.name,
-        "state": run.state.name,
-        "words": run.state.words,
-        "stalled": run.state.stalled,
-        "created": run.created,
-        "epoch": status.epoch if status else None,
-        "num_epochs": status.num_epochs if status else None,
-        "step": status.step if status else None,
-        "steps": status.steps if status else None,
-        "eta_s": status.eta_s if status else None,
-        "device": status.device if status else None,
-        "metrics": status.metrics if status else {},
-        "checkpoints": run.checkpoints,
-        "config": run.config,
-    }
 
 
 def _print_facts(facts: dict[str, Any], as_json: bool) -> None:

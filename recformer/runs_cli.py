@@ -1,0 +1,218 @@
+"""`python -m recformer runs …`: list runs, say something about them, stop and delete them. Without torch or pandas."""
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from recformer import bin, labels
+from recformer.errors import UsageError
+from recformer.jobs import control
+from recformer.jobs.overview import RunSummary, find_run, list_runs
+from recformer.run_list import known_run
+from recformer.store import Root, checked_run_id
+
+app = typer.Typer(invoke_without_command=True, help="List runs; show, label, stop or delete one.")
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+RunArgument = Annotated[str, typer.Argument(help="Id of a run.", metavar="RUN")]
+
+
+@app.callback()
+def runs(
+    context: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="Archived runs too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List runs with their states, newest first."""
+    if context.invoked_subcommand is not None:
+        return
+    found, damaged = list_runs(_root(context))
+    for broken in damaged:
+        print(f"{broken.run_id}: {broken.reason}", file=sys.stderr)
+    shown = [run for run in found if everything or not run.labels.archived]
+    if as_json:
+        print(json.dumps([_facts(run) for run in shown], indent=2))
+        return
+    for run in shown:
+        print(_line(run))
+    if not found:
+        print("no runs yet; start one with: python -m recformer train --preset baseline --data DIR")
+    elif not shown:
+        print("all runs are archived; list them with: python -m recformer runs --all")
+
+
+@app.command("show")
+def show(context: typer.Context, run_id: RunArgument, as_json: JsonOption = False) -> None:
+    """Everything a run's records say."""
+    facts = _facts(find_run(_root(context), checked_run_id(run_id)))
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    for name, value in facts.items():
+        print(f"{name}: {value}")
+
+
+@app.command("stop")
+def stop(
+    context: typer.Context,
+    run_id: RunArgument,
+    grace: Annotated[
+        float | None, typer.Option("--grace", help="Seconds before it is killed.", show_default="as in the settings")
+    ] = None,
+) -> None:
+    """Ask a run to save and stop; kill it when it does not within the grace period."""
+    root = _root(context)
+    known_run(root, checked_run_id(run_id))  # one with a damaged record can be stopped all the same
+    print(f"{run_id}: {control.stop(root, run_id, grace)}")
+
+
+@app.command("rename")
+def rename(
+    context: typer.Context,
+    run_id: RunArgument,
+    name: Annotated[str, typer.Argument(help="What to call it, 1 to 80 characters.")],
+) -> None:
+    """Call a run something else; its id stays."""
+    print(f"{run_id}: is called {labels.rename(_root(context), run_id, name).name}")
+
+
+@app.command("tag")
+def tag(
+    context: typer.Context,
+    run_id: RunArgument,
+    tags: Annotated[list[str], typer.Argument(help="Tags, 1 to 40 characters each.", metavar="TAG …")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take these tags away.")] = False,
+) -> None:
+    """Give a run tags, or take them away."""
+    changed = labels.tag(_root(context), run_id, *(((), tags) if remove else (tags, ())))
+    print(f"{run_id}: {_tags(changed.tags) or 'no tags'}")
+
+
+@app.command("note")
+def note(
+    context: typer.Context,
+    run_id: RunArgument,
+    text: Annotated[str, typer.Argument(help='The note; "" removes it.')],
+) -> None:
+    """Write a note on a run, in place of the one it has."""
+    changed = labels.annotate(_root(context), run_id, text)
+    print(f"{run_id}: {'note saved' if changed.note else 'no note'}")
+
+
+@app.command("archive")
+def archive(context: typer.Context, run_id: RunArgument) -> None:
+    """Put a run aside: it is listed with --all only."""
+    labels.archive(_root(context), run_id)
+    print(f"{run_id}: archived")
+
+
+@app.command("unarchive")
+def unarchive(context: typer.Context, run_id: RunArgument) -> None:
+    """Put an archived run back into the list."""
+    labels.archive(_root(context), run_id, archived=False)
+    print(f"{run_id}: back in the list")
+
+
+@app.command("delete")
+def delete(context: typer.Context, run_id: RunArgument, yes: YesOption = False) -> None:
+    """Move a run with its checkpoints to the bin, from where it can be restored."""
+    root = _root(context)
+    known_run(root, checked_run_id(run_id))
+    _ask(f"Move run {run_id} with its checkpoints to the bin?", yes)
+    entry = bin.discard(root, run_id)
+    print(f"{run_id}: is in the bin as {entry}; restore it with: python -m recformer runs restore {entry}")
+
+
+@app.command("bin")
+def list_bin(context: typer.Context, as_json: JsonOption = False) -> None:
+    """List the deleted runs, the newest first."""
+    found = bin.discarded(_root(context))
+    if as_json:
+        print(json.dumps([asdict(one) for one in found], indent=2))
+        return
+    for one in found:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.discarded_at))
+        print(f"{one.entry:<44}  {when}  {_megabytes(one.bytes):>12}  {one.name}")
+    if not found:
+        print("the bin is empty")
+
+
+@app.command("restore")
+def restore(
+    context: typer.Context,
+    entry: Annotated[str, typer.Argument(help="Entry of the bin (see: runs bin).", metavar="ENTRY")],
+) -> None:
+    """Put a deleted run back."""
+    print(f"{entry}: restored as run {bin.restore(_root(context), entry)}")
+
+
+@app.command("empty-bin")
+def empty_bin(context: typer.Context, yes: YesOption = False) -> None:
+    """Remove all deleted runs for good."""
+    root = _root(context)
+    found = bin.discarded(root)
+    if not found:
+        print("the bin is empty")
+        return
+    size = _megabytes(sum(one.bytes for one in found))
+    count = "1 deleted run" if len(found) == 1 else f"{len(found)} deleted runs"
+    _ask(f"Remove {count} ({size}) for good?", yes)
+    bin.empty(root)
+    print(f"{count} ({size}) removed for good")
+
+
+def _root(context: typer.Context) -> Root:
+    return context.obj  # what the command line's own callback left there
+
+
+def _ask(question: str, yes: bool) -> None:
+    """Go on where a person says so. Raises UsageError where there is nobody to ask, Abort for a no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("this asks first, and there is no terminal to ask on: add --yes")
+    typer.confirm(question, abort=True, err=True)
+
+
+def _line(run: RunSummary) -> str:
+    marks = ["archived"] if run.labels.archived else []
+    marks += [f"“{run.labels.name}”"] if run.labels.name else []
+    marks += [_tags(run.labels.tags)] if run.labels.tags else []
+    return f"{run.run_id:<32}  {run.state.name:<9}  {run.state.words}{''.join(f'  {mark}' for mark in marks)}"
+
+
+def _tags(tags: list[str]) -> str:
+    return " ".join(f"#{tag}" for tag in tags)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+def _facts(run: RunSummary) -> dict[str, Any]:
+    status = run.status
+    return {
+        "run_id": run.run_id,
+        "name": run.name,
+        "tags": run.labels.tags,
+        "note": run.labels.note,
+        "archived": run.labels.archived,
+        "state": run.state.name,
+        "words": run.state.words,
+        "stalled": run.state.stalled,
+        "created": run.created,
+        "epoch": status.epoch if status else None,
+        "num_epochs": status.num_epochs if status else None,
+        "step": status.step if status else None,
+        "steps": status.steps if status else None,
+        "eta_s": status.eta_s if status else None,
+        "device": status.device if status else None,
+        "metrics": status.metrics if status else {},
+        "checkpoints": run.checkpoints,
+        "config": run.config,
+    }
