@@ -154,6 +154,15 @@ class TrainConfig(Options):
         ge=0,
         le=1440,
     )
+    save_steps: int = option(
+        0,
+        "Steps between saves",
+        "Saves after every so many steps too, whatever the minutes say; 0 saves by the minutes alone.",
+        group="Machine",
+        advanced=True,
+        ge=0,
+        le=1_000_000_000,
+    )
 
     @field_validator("model", "loss", "split", mode="before")
     @classmethod

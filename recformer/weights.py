@@ -1,11 +1,13 @@
 """Reading and writing weights: safe formats only, old layouts upgraded in one place, models built to fit."""
 
 import io
+import json
 import pickle
 import zipfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import safetensors
 import safetensors.torch
@@ -62,8 +64,13 @@ def info_from(value: dict[str, Any], where: Path) -> CheckpointInfo:
 
 
 def write_best(folder: Path, model: nn.Module, info: CheckpointInfo) -> None:
-    """Write best.safetensors, then best.json, each atomically. Raises StoreError when the disk refuses."""
-    content = safetensors.torch.save({key: value.contiguous().cpu() for key, value in model.state_dict().items()})
+    """Write best.safetensors, its record in it, then best.json, each atomically.
+
+    Raises StoreError when the disk refuses.
+    """
+    record = json.dumps(asdict(info), allow_nan=False)
+    tensors = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
+    content = safetensors.torch.save(tensors, metadata={"recformer": record})
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(content)
@@ -72,24 +79,53 @@ def write_best(folder: Path, model: nn.Module, info: CheckpointInfo) -> None:
     write_json(folder / "best.json", asdict(info))
 
 
-def write_archive(path: Path, value: dict[str, Any]) -> None:
-    """Write tensors and plain values as a .pt archive, atomically. Raises StoreError when the disk refuses."""
+def mend_best_record(folder: Path) -> None:
+    """Let best.json say again what best.safetensors says, after a process that died between writing the two.
+
+    Raises CheckpointError when best.safetensors is damaged, StoreError when the disk refuses.
+    """
+    path = folder / "best.json"
+    record = _inner_record(folder / "best.safetensors")
+    with suppress(StoreError):  # a damaged record is written anew
+        if record is None or read_json(path) == record:
+            return
+    write_json(path, record)
+
+
+def _inner_record(path: Path) -> dict[str, Any] | None:
+    """The record within a .safetensors file; None where it has none or there is no file. Raises CheckpointError."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return json.loads((file.metadata() or {}).get("recformer", "null"))
+    except FileNotFoundError:
+        return None
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(_damaged(path, str(error))) from None
+
+
+def write_archive(path: Path, value: dict[str, Any], keep: Path | None = None) -> None:
+    """Write tensors and plain values as a .pt archive, atomically; the archive before it stays as `keep`.
+
+    Raises StoreError when the disk refuses.
+    """
     buffer = io.BytesIO()
     torch.save(value, buffer)
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(buffer.getbuffer())
 
-    write_atomically(path, write)
+    write_atomically(path, write, keep)
 
 
 def read_archive(path: Path) -> dict[str, Any]:
-    """What a .pt or .pth file holds: tensors and plain values, nothing that runs code.
+    """What a .pt or .pth file holds: tensors and plain values, nothing that runs code. Its checksums are checked.
 
     Raises CheckpointError for a missing, cut or damaged file, and for a pickle that would import or call anything.
     """
     try:
-        value = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            _check_sums(file)
+            value = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"checkpoint {path} does not exist") from None
     except Exception as error:  # a damaged file makes PyTorch's reader raise almost anything
@@ -97,6 +133,17 @@ def read_archive(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} holds a {type(value).__name__}; a state dict (names to tensors) is needed")
     return cast("dict[str, Any]", value)
+
+
+def _check_sums(file: BinaryIO) -> None:
+    """Raises where an archive does not match its checksums: PyTorch's reader does not look at them."""
+    is_archive = file.read(4) == b"PK\x03\x04"  # else PyTorch's old format, which has none
+    if is_archive:
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"{damaged} does not match its checksum")
+    file.seek(0)
 
 
 def read_state(path: Path) -> State:
@@ -107,7 +154,7 @@ def read_state(path: Path) -> State:
         except FileNotFoundError:
             raise CheckpointError(f"checkpoint {path} does not exist") from None
         except (safetensors.SafetensorError, OSError, ValueError) as error:
-            raise CheckpointError(f"{path} is cut off or damaged ({error}). Copy it again from its source") from None
+            raise CheckpointError(_damaged(path, str(error))) from None
     value = read_archive(path)
     state = value["model"] if isinstance(value.get("model"), dict) else value
     wrong = [key for key, tensor in state.items() if not isinstance(tensor, Tensor)]
@@ -146,8 +193,10 @@ def load(path: Path, info: CheckpointInfo | None = None) -> tuple[nn.Module, Che
 
 
 def read_info(path: Path) -> CheckpointInfo:
-    """The record of a checkpoint: the .json beside it, what last.pt says, or what the shapes of a bare file tell."""
+    """The record of a checkpoint: the one in it, the .json beside it, or what the shapes of a bare file tell."""
     if path.suffix == ".safetensors":
+        if (record := _inner_record(path)) is not None:
+            return info_from(record, path)
         try:
             record = read_json(path.with_suffix(".json"))
         except StoreError as error:
@@ -182,18 +231,21 @@ def infer_info(path: Path, state: State, options: dict[str, Any]) -> CheckpointI
 
 def _why_unreadable(path: Path, error: Exception) -> str:
     """What to tell of a file that PyTorch would not load."""
-    damaged = f"{path} is cut off or damaged ({{}}). Copy it again from its source"
     if not isinstance(error, pickle.UnpicklingError):
-        return damaged.format(" ".join(str(error).split())[:120] or type(error).__name__)
+        return _damaged(path, " ".join(str(error).split())[:120] or type(error).__name__)
     if not zipfile.is_zipfile(path) and not _is_pickle(path):
         return f"{path} is no PyTorch checkpoint"
     reason = _reason(str(error))
     if reason.startswith("Unsupported operand") and not _is_plain_pickle(path):
-        return damaged.format(reason)
+        return _damaged(path, reason)
     return (
         f"{path} was refused: its pickle would do more than load tensors, and could run code ({reason}). "
         "Ask for a plain state dict, or a .safetensors file"
     )
+
+
+def _damaged(path: Path, reason: str) -> str:
+    return f"{path} is cut off or damaged ({reason}). Copy it again from its source"
 
 
 def _reason(text: str) -> str:

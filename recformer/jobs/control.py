@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -9,12 +10,14 @@ from pathlib import Path
 import psutil
 
 from recformer.errors import JobError
+from recformer.jobs.launch import spawn
 from recformer.jobs.locks import record_lock
+from recformer.jobs.process import birth
 from recformer.jobs.records import Ending, JobRecord, read_job, read_status, write_job
-from recformer.jobs.state import CLOCK_TOLERANCE_S, derive_state, is_alive
+from recformer.jobs.state import derive_state
+from recformer.settings import read_settings
 from recformer.store import Root
 
-GRACE_S = 30.0
 KILL_LIMIT_S = 10.0
 POLL_S = 0.1
 
@@ -42,28 +45,51 @@ def request_stop(root: Root, run_id: str) -> JobRecord:
     return job
 
 
-def stop(root: Root, run_id: str, grace_s: float = GRACE_S) -> str:
-    """Ask a run's process to end, wait up to `grace_s` seconds, then kill it and all its descendants.
+def stop_detached(root: Root, run_id: str) -> None:
+    """Ask a run's process to end, and let a process of its own see to it that it does (jobs.stopper).
 
-    Returns which of the two happened: "stopped by itself" or "killed after 30 s"; `job.json` remembers it.
-    Raises JobError when the run is not running, or when something outlives even the kill.
+    The app may be closed before the grace period is over. Raises JobError when the run is not running.
+    """
+    request_stop(root, run_id)
+    try:
+        spawn([sys.executable, "-m", "recformer.jobs.stopper", run_id], root, root.run(run_id))
+    except OSError as error:
+        raise JobError(
+            f"run {run_id!r} was asked to stop, but nothing will kill it if it does not: {error.strerror}"
+        ) from error
+
+
+def stop(root: Root, run_id: str, grace_s: float | None = None) -> str:
+    """Ask a run's process to end, and see it through. Raises JobError when the run is not running."""
+    request_stop(root, run_id)
+    return see_through(root, run_id, grace_s)
+
+
+def see_through(root: Root, run_id: str, grace_s: float | None = None) -> str:
+    """Wait up to `grace_s` seconds for a run that was asked to stop, then kill it and all its descendants.
+
+    Without `grace_s` the settings' grace period holds. Returns what happened: "stopped by itself", "cancelled
+    while it waited" or "killed after 30 s"; `job.json` remembers it. Raises JobError when something outlives
+    even the kill.
     """
     folder = root.run(run_id)
-    family = _family(read_job(folder))
-    job = request_stop(root, run_id)
+    grace_s = read_settings(root).grace_s if grace_s is None else grace_s
+    job = read_job(folder)
+    if job is None:
+        raise JobError(f"run {run_id!r} has no record any more: it was deleted")
+    family = _family(job)
     obeyed = _ended_within(job, grace_s)
     # Also when it obeyed: workers that it left behind would keep memory and devices from the next run.
     _kill_all(job, family)
-    if obeyed:
-        _record_ending(folder, job, "by itself")
-        return "stopped by itself"
-    _record_ending(folder, job, "killed")
-    return f"killed after {grace_s:g} s"
+    ended = _record_ending(folder, job, "by itself" if obeyed else "killed")
+    if ended == "cancelled":
+        return "cancelled while it waited"
+    return "stopped by itself" if ended == "by itself" else f"killed after {grace_s:g} s"
 
 
 def _process(job: JobRecord | None) -> psutil.Process | None:
     """The living process that the record names, else None."""
-    if job is None or job.pid is None or not is_alive(job.pid, job.pid_created):
+    if job is None or job.pid is None or not job.alive:
         return None
     with suppress(psutil.NoSuchProcess):
         return psutil.Process(job.pid)
@@ -83,20 +109,25 @@ def _ended_within(job: JobRecord, seconds: float) -> bool:
 
 
 def _family(job: JobRecord | None) -> set[psutil.Process]:
-    """The run's process and its descendants, and the session that it leads or led; zombies included.
+    """The run's process with its descendants, and its keeper's with the session that it leads; zombies included."""
+    if job is None:
+        return set()
+    return _kin(job.pid, job.birth) | _kin(job.keeper_pid, job.keeper_birth)
+
+
+def _kin(pid: int | None, born: str | None) -> set[psutil.Process]:
+    """A process, its descendants, and the members of the session that it leads or led.
 
     The system gives a leader's pid to nobody else while a member of its session lives. So where another
     process has the pid, nothing is left of the run, and that process's session is not ours to touch.
     """
-    if job is None or job.pid is None or job.pid_created is None:
+    if pid is None or born is None or birth(pid) not in (None, born):
         return set()
     members: set[psutil.Process] = set()
     with suppress(psutil.NoSuchProcess):
-        leader = psutil.Process(job.pid)
-        if abs(leader.create_time() - job.pid_created) > CLOCK_TOLERANCE_S:
-            return set()
+        leader = psutil.Process(pid)
         members = {leader, *leader.children(recursive=True)}
-    return members | _session(job.pid)
+    return members | _session(pid)
 
 
 def _session(leader: int) -> set[psutil.Process]:
@@ -135,10 +166,12 @@ def _living(processes: set[psutil.Process]) -> set[psutil.Process]:
     return living
 
 
-def _record_ending(folder: Path, job: JobRecord, ended: Ending) -> None:
-    """Write how the stop came out, unless the run was resumed or another stop said so meanwhile."""
+def _record_ending(folder: Path, job: JobRecord, ended: Ending) -> Ending:
+    """Write how the stop came out; what stands there then, should the run or another stop have said so first."""
     with record_lock(folder):
         current = read_job(folder)
-        if current is None or current.pid != job.pid or current.ended is not None:
-            return
-        write_job(folder, current.model_copy(update={"ended": ended, "ended_at": time.time()}))
+        if current is None or current.launch != job.launch:
+            return ended
+        if current.ended is None:
+            write_job(folder, current.model_copy(update={"ended": ended, "ended_at": time.time()}))
+        return current.ended or ended

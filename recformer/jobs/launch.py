@@ -1,10 +1,17 @@
-"""Start a training process that outlives whoever started it, and let a process claim the run it trains."""
+"""Start a training process that outlives whoever started it, and let a process claim the run it trains.
+
+A launched run has a keeper (see jobs.keeper), which waits for the device and then starts the training process.
+"""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,8 +22,10 @@ from filelock import FileLock
 from recformer import store
 from recformer.errors import JobError
 from recformer.jobs.locks import record_lock, train_lock
+from recformer.jobs.process import birth
+from recformer.jobs.queue import next_place
 from recformer.jobs.records import JobRecord, read_job, read_status, write_job
-from recformer.jobs.state import derive_state, is_alive
+from recformer.jobs.state import derive_state
 from recformer.store import Root
 
 LOG_FILE = "train.log"
@@ -25,34 +34,49 @@ LOG_FILE = "train.log"
 def launch(
     root: Root, run_id: str, arguments: list[str], device: str, *, executable: list[str] | None = None
 ) -> JobRecord:
-    """Start `python -m recformer ARGUMENTS` for a run, in a session of its own, and return its record.
+    """Queue `python -m recformer ARGUMENTS` for `device`, kept by a process in a session of its own; its record.
 
-    The process's output is appended to the run's `train.log`. `executable` replaces `python -m recformer`.
+    The output of both is appended to the run's `train.log`. `executable` replaces `python -m recformer`.
     Raises JobError when the run is alive, is just being started by somebody else, or cannot be started.
     """
     folder = root.run(run_id)
-    command = [*(executable or _recformer()), *arguments]
-    with record_lock(folder, timeout_s=0):
-        before = _refuse_when_alive(folder)
-        job = _new_record(command, device, before)
+    command = [*(executable or recformer_command()), *arguments]
+    keeper = [sys.executable, "-m", "recformer.jobs.keeper", run_id, "--", *command]
+    with record_lock(folder):
+        job = _new_record(root, command, device, _refuse_when_active(folder))
         write_job(folder, job)
         try:
-            child = _spawn(command, root, folder)
+            with _deferred():
+                child = spawn(keeper, root, folder)
         except OSError as error:
             write_job(folder, job.model_copy(update={"ended": "not started", "ended_at": time.time()}))
-            raise JobError(f"run {run_id!r} could not be started: {command[0]}: {error.strerror}") from error
+            raise JobError(f"run {run_id!r} could not be started: {keeper[0]}: {error.strerror}") from error
         try:
             # The child is not reaped before this: however soon it ends, its creation time can be read.
-            created = psutil.Process(child.pid).create_time()
-            job = job.model_copy(update={"pid": child.pid, "pid_created": created})
+            job = _naming(job, child.pid)
+            job = job.model_copy(update={"keeper_pid": job.pid, "keeper_birth": job.birth})
             write_job(folder, job)
         except BaseException:
             child.kill()  # a process that no record names could never be stopped
             child.wait()
             raise
-    # Without somebody who waits for it, a child that ends would stay a zombie as long as the app lives.
-    threading.Thread(target=child.wait, name=f"reaper-{run_id}", daemon=True).start()
     return job
+
+
+def enter_queue(root: Root, run_id: str, arguments: list[str], device: str) -> None:
+    """Let this process, started by hand, stand in the queue of `device`: the run's record says so from now on.
+
+    A launched process finds itself named there already, and this does nothing. Raises JobError when another
+    process has the run.
+    """
+    folder = root.run(run_id)
+    with record_lock(folder):
+        before = read_job(folder)
+        if _is_ours(folder, before):
+            return
+        _refuse_when_active(folder)
+        train_lock(folder).release()  # refuses where a process trains that the record does not name
+        write_job(folder, _own_record(root, arguments, device, before))
 
 
 @dataclass
@@ -62,14 +86,6 @@ class Claim:
     folder: Path
     record: JobRecord
     _lock: FileLock
-
-    def mark_started(self) -> None:
-        """Say that the process has its device and begins, after a claim made with `waiting=True`."""
-        with record_lock(self.folder):
-            # Read again: a stop may have been asked for meanwhile.
-            job = read_job(self.folder) or self.record
-            self.record = job.model_copy(update={"started_at": time.time()})
-            write_job(self.folder, self.record)
 
     def release(self) -> None:
         """Let go of the run, so that another process may train it."""
@@ -84,23 +100,22 @@ class Claim:
         self.release()
 
 
-def claim(root: Root, run_id: str, arguments: list[str], device: str, *, waiting: bool = False) -> Claim:
+def claim(root: Root, run_id: str, arguments: list[str], device: str) -> Claim:
     """Take a run for this process, which trains it; keep what is returned as long as that lasts.
 
-    A launched process finds itself named in `job.json`; one started by hand writes its own record there.
-    With `waiting` the run counts as queued until `Claim.mark_started`. Raises JobError when another process
-    has the run.
+    A process that was launched or has waited finds itself named in `job.json`; any other one writes its own
+    record there. Raises JobError when another process has the run.
     """
     folder = root.run(run_id)
     with record_lock(folder):
         before = read_job(folder)
-        named = before is not None and _names_this_process(before)
-        if not named:
-            before = _refuse_when_alive(folder)
+        ours = _is_ours(folder, before)
+        if not ours:
+            _refuse_when_active(folder)
         lock = train_lock(folder)
         try:
-            job = before if named and before is not None else _own_record(arguments, device, before)
-            if not waiting:
+            job = before if ours and before is not None else _own_record(root, arguments, device, before)
+            if job.started_at is None:
                 job = job.model_copy(update={"started_at": time.time()})
             write_job(folder, job)
         except BaseException:
@@ -109,42 +124,75 @@ def claim(root: Root, run_id: str, arguments: list[str], device: str, *, waiting
     return Claim(folder, job, lock)
 
 
-def _recformer() -> list[str]:
+def recformer_command() -> list[str]:
+    """The command line's own command."""
     return [sys.executable, "-m", "recformer"]
 
 
-def _refuse_when_alive(folder: Path) -> JobRecord | None:
-    """The run's record, which names no living process. Raises JobError otherwise."""
+def _refuse_when_active(folder: Path) -> JobRecord | None:
+    """The run's record, which names no process that waits or trains. Raises JobError otherwise.
+
+    A process that has said its last word may live on for a moment, or be somebody's notebook.
+    """
     job = read_job(folder)
-    if job is None or not is_alive(job.pid, job.pid_created):
+    if job is None or not job.alive:
         return job
     state = derive_state(job, read_status(folder), True, time.time())
+    if not state.active:
+        return job
     raise JobError(
         f"run {folder.name!r} has a living process (pid {job.pid}, {state.name}); "
         "wait for it, stop it, or use another run id"
     )
 
 
-def _new_record(command: list[str], device: str, before: JobRecord | None) -> JobRecord:
+def _is_ours(folder: Path, job: JobRecord | None) -> bool:
+    """Whether this process was launched to train the run, or has waited for that, and has not done it yet."""
+    if job is None or job.pid != os.getpid() or not job.alive:
+        return False
+    return derive_state(job, read_status(folder), True, time.time()).active
+
+
+@contextmanager
+def _deferred() -> Generator[None]:
+    """Processes started inside are born with SIGTERM and SIGINT blocked: a stop waits until the keeper looks."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _new_record(root: Root, command: list[str], device: str, before: JobRecord | None) -> JobRecord:
     now = time.time()
     created_at = now if before is None else before.created_at or before.queued_at
-    return JobRecord(command=command, device=device, queued_at=now, created_at=created_at)
+    return JobRecord(
+        command=command,
+        device=device,
+        queued_at=now,
+        launch=uuid.uuid4().hex,
+        place=next_place(root),
+        created_at=created_at,
+    )
 
 
-def _own_record(arguments: list[str], device: str, before: JobRecord | None) -> JobRecord:
-    job = _new_record([*_recformer(), *arguments], device, before)
-    return job.model_copy(update={"pid": os.getpid(), "pid_created": psutil.Process().create_time()})
+def _own_record(root: Root, arguments: list[str], device: str, before: JobRecord | None) -> JobRecord:
+    return _naming(_new_record(root, [*recformer_command(), *arguments], device, before), os.getpid())
 
 
-def _names_this_process(job: JobRecord) -> bool:
-    return job.pid == os.getpid() and is_alive(job.pid, job.pid_created)
+def _naming(job: JobRecord, pid: int) -> JobRecord:
+    created = psutil.Process(pid).create_time()
+    return job.model_copy(update={"pid": pid, "pid_created": created, "birth": birth(pid)})
 
 
-def _spawn(command: list[str], root: Root, folder: Path) -> subprocess.Popen[bytes]:
-    """Start `command` with its output in a real file: a pipe would block it when nobody reads any more."""
+def spawn(command: list[str], root: Root, folder: Path) -> subprocess.Popen[bytes]:
+    """Start `command` detached, in a session of its own, its output appended to the run's log.
+
+    A real file: a pipe would block the process when nobody reads any more. Raises OSError.
+    """
     environment = {**os.environ, "RECFORMER_ROOT": str(root.path.resolve()), "PYTHONUNBUFFERED": "1"}
     with (folder / LOG_FILE).open("ab") as log:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -153,3 +201,6 @@ def _spawn(command: list[str], root: Root, folder: Path) -> subprocess.Popen[byt
             env=environment,
             start_new_session=True,
         )
+    # Without somebody who waits for it, a child that ends would stay a zombie as long as the app lives.
+    threading.Thread(target=child.wait, name=f"reaper-{child.pid}", daemon=True).start()
+    return child

@@ -6,25 +6,31 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from recformer.errors import JobError
+from recformer.errors import JobError, StoreError
 
 LAUNCH_LOCK = ".launch.lock"
 TRAIN_LOCK = ".train.lock"
 RECORD_TIMEOUT_S = 10.0
+TRAIN_TIMEOUT_S = 3.0  # a process that has said "finished" takes a moment to end
 
 
 @contextmanager
-def record_lock(folder: Path, timeout_s: float = RECORD_TIMEOUT_S) -> Generator[None]:
+def record_lock(folder: Path) -> Generator[None]:
     """Hold the right to change the run's `job.json`, for the short time that takes; a launch holds it too.
 
-    Waits up to `timeout_s`; raises JobError when another process has it for longer.
+    Raises JobError when another process has it for longer than a few seconds, StoreError when the disk refuses.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LAUNCH_LOCK, timeout=timeout_s)
+    lock = FileLock(folder / LAUNCH_LOCK, timeout=RECORD_TIMEOUT_S)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
-        raise JobError(f"run {folder.name!r} is already being started; look again in a moment") from error
+        raise JobError(f"run {folder.name!r} is being started or changed by another process; try again") from error
+    except OSError as error:
+        raise StoreError(
+            f"run {folder.name!r} cannot be changed: {folder / LAUNCH_LOCK}: {error.strerror}. Check the disk's space "
+            "and the folder's permissions"
+        ) from error
     try:
         yield
     finally:
@@ -36,7 +42,7 @@ def train_lock(folder: Path) -> FileLock:
 
     Raises JobError when another process trains this run.
     """
-    lock = FileLock(folder / TRAIN_LOCK, timeout=0, thread_local=False)
+    lock = FileLock(folder / TRAIN_LOCK, timeout=TRAIN_TIMEOUT_S, thread_local=False)
     try:
         lock.acquire()
     except Timeout as error:

@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recformer import store
 from recformer.errors import StoreError
+from recformer.jobs.process import lives
 
 JOB_FILE = "job.json"
 STATUS_FILE = "status.json"
 
 StatusState = Literal["starting", "running", "stopping", "finished", "stopped", "failed"]
-Ending = Literal["by itself", "killed", "not started"]
+Ending = Literal["by itself", "killed", "not started", "cancelled"]
 
 
 class _Record(BaseModel):
@@ -28,19 +29,39 @@ class JobRecord(_Record):
     command: list[str]
     """The argument list of the process, its program first."""
     device: str
+    """Whose queue it stands in: "cpu" or "cuda:N"."""
     queued_at: float
-    """When this launch (or resume) was asked for; records of the trainer from before it do not count."""
+    """When this launch (or resume) was asked for."""
+    launch: str = ""
+    """A name that this launch alone has; the trainer's records of it carry the same."""
+    place: float = 0.0
+    """Order in its device's queue: the least is the next."""
     pid: int | None = None
+    """The process that waits for its turn, then the one that trains."""
     pid_created: float | None = None
-    """The process's creation time (psutil): a pid alone may by now belong to another process."""
+    """That process's creation time (psutil)."""
+    birth: str | None = None
+    """That process's identity (see jobs.process): a pid alone may by now belong to another process."""
+    keeper_pid: int | None = None
+    """The process that started the training one, waits for its end, and leads its session."""
+    keeper_birth: str | None = None
     created_at: float | None = None
     """When the run was first launched; a resume keeps it."""
     started_at: float | None = None
     """When the process had its device and began; None while it waits."""
     stop_requested_at: float | None = None
     ended: Ending | None = None
-    """How a stop came out ("by itself" or "killed"), or "not started" where there never was a process."""
+    """How a stop came out ("by itself", "killed", or "cancelled" while it waited), or "not started"."""
     ended_at: float | None = None
+    exit_code: int | None = None
+    """What its keeper saw when it ended: an exit code, or the negative number of the signal that killed it."""
+    out_of_memory: bool = False
+    """Whether the operating system, short of memory, killed a process when this one was killed."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs: that very one, not another one with its pid."""
+        return lives(self.pid, self.birth)
 
 
 class Status(_Record):
@@ -53,6 +74,8 @@ class Status(_Record):
     steps: int
     """Steps of the whole training, all epochs together."""
     device: str
+    launch: str = ""
+    """The launch it belongs to (JobRecord.launch)."""
     time: float
     """When this was written."""
     progress_time: float
@@ -63,6 +86,8 @@ class Status(_Record):
     samples_per_s: float | None = None
     eta_s: float | None = None
     memory_bytes: int = 0
+    free_memory_bytes: int | None = None
+    """Main memory that was left on the machine."""
     message: str | None = None
     """Why it failed, or what there is to know."""
     metrics: dict[str, float] = Field(default_factory=dict)

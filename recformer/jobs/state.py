@@ -1,9 +1,8 @@
 """What a run is doing, derived from its two records and from what the operating system says."""
 
 from dataclasses import dataclass
+from signal import Signals
 from typing import Literal
-
-import psutil
 
 from recformer.jobs.records import JobRecord, Status
 
@@ -15,7 +14,7 @@ FINAL = frozenset({"finished", "stopped", "failed"})
 HEARTBEAT_LIMIT_S = 10.0  # the trainer reports at least every 2 s
 FIRST_HEARTBEAT_LIMIT_S = 60.0  # importing torch on a busy machine comes before the first report
 SPAWN_LIMIT_S = 60.0  # a launcher that died between its record and its process leaves no pid behind
-CLOCK_TOLERANCE_S = 1.0  # creation times move a little when the system clock is adjusted
+LITTLE_MEMORY_BYTES = 256 << 20  # a process that vanishes with less than this left was probably killed for it
 
 
 @dataclass(frozen=True)
@@ -32,26 +31,15 @@ class RunState:
         return self.name in ACTIVE
 
 
-def is_alive(pid: int | None, pid_created: float | None) -> bool:
-    """Whether that very process runs: a reused pid (another creation time) and a zombie are dead."""
-    if pid is None or pid_created is None:
-        return False
-    try:
-        process = psutil.Process(pid)
-        same = abs(process.create_time() - pid_created) <= CLOCK_TOLERANCE_S
-        return same and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-    except psutil.Error:
-        return False
-
-
 def derive_state(job: JobRecord | None, status: Status | None, alive: bool, now: float) -> RunState:
     """The state of a run, from its records, whether its process is alive, and the time (seconds since 1970).
 
-    A final status stands whatever the process does. A status from before the job's launch is ignored.
+    A final status stands whatever the process does. A status of another launch is ignored; which one it is of
+    is told by name, not by time: clocks are set back.
     """
     if job is None and status is None:
         return RunState("imported", "Imported: it was not trained here.")
-    if job is not None and status is not None and status.time < _since(job):
+    if job is not None and status is not None and status.launch != job.launch:
         status = None
     if status is not None and status.state in FINAL:
         return _final(job, status)
@@ -91,32 +79,78 @@ def _alive(job: JobRecord | None, status: Status | None, now: float) -> RunState
 
 
 def _silence(job: JobRecord | None, status: Status | None, now: float) -> float | None:
-    """Seconds since the last sign of life where that is too long ago, else None."""
+    """Seconds since the last sign of life where that is too long ago, else None.
+
+    A sign from the future means that the clock was set back since: one who lives reports again within a second.
+    """
     if status is not None:
-        quiet, limit = now - status.time, HEARTBEAT_LIMIT_S
+        quiet, limit = abs(now - status.time), HEARTBEAT_LIMIT_S
     elif job is not None:
-        quiet, limit = now - _since(job), FIRST_HEARTBEAT_LIMIT_S
+        quiet, limit = abs(now - _since(job)), FIRST_HEARTBEAT_LIMIT_S
     else:
         return None
     return quiet if quiet > limit else None
 
 
 def _gone(job: JobRecord | None, status: Status | None, now: float) -> RunState:
-    if job is not None and job.ended == "not started":
+    if job is None:
+        return RunState("lost", _lost_words(status))
+    if job.ended == "not started":
         return RunState("failed", "Failed: its process could not be started.")
-    if job is not None and job.pid is None and status is None:
+    if job.ended == "cancelled":
+        return RunState("stopped", "Cancelled before its turn came; nothing was trained.")
+    if job.pid is None and status is None:
         return _without_process(job, now)
-    if job is not None and job.ended == "killed":
+    if job.ended == "killed":
         return RunState("stopped", f"Killed{_after(job)}: it did not end when asked to stop.")
-    if job is not None and (job.stop_requested_at is not None or job.ended is not None):
-        return RunState("stopped", "Stopped when asked to, but it did not say that it saved.")
+    if job.stop_requested_at is not None or job.ended is not None:
+        saved = "before it began to train" if status is None else "when asked to, but it did not say that it saved"
+        return RunState("stopped", f"Stopped {saved}.")
+    if job.out_of_memory:
+        return RunState("failed", _out_of_memory_words(status))
+    if job.exit_code is not None and job.exit_code > 0:
+        return RunState("failed", f"Failed with exit code {job.exit_code}; its log may tell why.")
+    if job.exit_code is not None and job.exit_code < 0:
+        return RunState(
+            "lost", f"Lost: its process was killed by {_signal(-job.exit_code)}, from outside or by a crash."
+        )
+    if job.started_at is None:
+        return RunState("lost", "Lost: its process ended while it waited for its turn.")
+    return RunState("lost", _lost_words(status))
+
+
+def _out_of_memory_words(status: Status | None) -> str:
+    used = "" if status is None or not status.memory_bytes else f" while it used {_gigabytes(status.memory_bytes)}"
+    return (
+        f"Killed for memory: the operating system ran out and killed its process{used}. What it saved is intact; "
+        "resume it when there is more memory, or start from its weights with a smaller batch."
+    )
+
+
+def _lost_words(status: Status | None) -> str:
+    if status is not None and status.free_memory_bytes is not None and status.free_memory_bytes < LITTLE_MEMORY_BYTES:
+        return (
+            "Lost: the process ended without saying why when the machine had only "
+            f"{_gigabytes(status.free_memory_bytes)} of memory left; it was probably killed for memory."
+        )
     if status is not None and status.state == "stopping":
-        return RunState("lost", "Lost: the process ended while stopping, and did not say that it saved.")
-    return RunState("lost", "Lost: the process ended without saying why; its log may tell.")
+        return "Lost: the process ended while stopping, and did not say that it saved."
+    return "Lost: the process ended without saying why; its log may tell."
+
+
+def _signal(number: int) -> str:
+    try:
+        return f"signal {number} ({Signals(number).name})"
+    except ValueError:
+        return f"signal {number}"
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"
 
 
 def _without_process(job: JobRecord, now: float) -> RunState:
-    if now - _since(job) > SPAWN_LIMIT_S:
+    if abs(now - _since(job)) > SPAWN_LIMIT_S:
         return RunState("lost", "Lost: its process was never started.")
     if job.started_at is None:
         return RunState("queued", "Waiting for its turn.")
@@ -124,7 +158,7 @@ def _without_process(job: JobRecord, now: float) -> RunState:
 
 
 def _after(job: JobRecord) -> str:
-    if job.stop_requested_at is None or job.ended_at is None:
+    if job.stop_requested_at is None or job.ended_at is None or job.ended_at < job.stop_requested_at:
         return ""
     return f" after {job.ended_at - job.stop_requested_at:.0f} s"
 

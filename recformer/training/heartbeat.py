@@ -1,8 +1,10 @@
 """The trainer's sign of life: status.json, written every second from a thread of its own."""
 
+import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,15 +16,18 @@ from recformer.errors import StoreError
 from recformer.jobs.records import Status, StatusState, write_status
 
 PERIOD_S = 1.0  # the contract is at least every 2 s
+BALLAST = ".ballast"
+BALLAST_BYTES = 64 << 10
 
 
 class Heartbeat:
     """Holds the latest status and writes it each second, however long a step, a validation or a compilation takes.
 
     A disk that refuses is reported once on standard error and tried again: a missing heartbeat must not end training.
+    The last word must be written even to a full disk; a file that is given up then makes room for it.
     """
 
-    def __init__(self, folder: Path, device: torch.device, num_epochs: int, steps: int) -> None:
+    def __init__(self, folder: Path, device: torch.device, num_epochs: int, steps: int, launch: str = "") -> None:
         self._folder = folder
         self._device = device
         self._lock = threading.Lock()
@@ -36,12 +41,15 @@ class Heartbeat:
             step=0,
             steps=steps,
             device=str(device),
+            launch=launch,
             time=now,
             progress_time=now,
         )
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
+        with suppress(OSError):  # a disk that is full already: training will say so
+            (self._folder / BALLAST).write_bytes(os.urandom(BALLAST_BYTES))
         self._write()
         self._thread.start()
         return self
@@ -51,6 +59,7 @@ class Heartbeat:
     ) -> None:
         self._ended.set()
         self._thread.join()
+        (self._folder / BALLAST).unlink(missing_ok=True)
         self._write()
 
     def update(self, **changes: Any) -> None:
@@ -70,8 +79,11 @@ class Heartbeat:
 
     def _write(self) -> None:
         with self._lock:
-            self._status = self._status.model_copy(update={"time": time.time(), "memory_bytes": self._memory()})
+            measured = {"memory_bytes": self._memory(), "free_memory_bytes": psutil.virtual_memory().available}
+            self._status = self._status.model_copy(update={"time": time.time(), **measured})
             status = self._status
+        if not self._folder.is_dir():
+            return  # deleted meanwhile: not to be made again
         try:
             write_status(self._folder, status)
         except StoreError as error:

@@ -1,9 +1,9 @@
-"""The training loop: step → save? → stop? until the epoch ends, then validate → log → keep the best."""
+"""The training loop: stop? → step → save? until the epoch ends, then validate → log → keep the best."""
 
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +33,10 @@ class DivergedError(RecformerError):
     """Training whose loss is no longer a number."""
 
 
+class OutOfMemoryError(RecformerError):
+    """Training that needs more memory than there is."""
+
+
 @dataclass
 class Training:
     """One training: what it works on and whom it tells. `run` is the loop."""
@@ -46,24 +50,42 @@ class Training:
     journal: Journal
     should_stop: Callable[[], bool]
     say: Callable[[str], None]
+    _told: list[str] = field(default_factory=list[str])
 
     def run(self) -> Outcome:
         """Train to the configured number of epochs, or until `should_stop`; both save.
 
-        Raises DivergedError when the loss is not a number, StoreError when a checkpoint cannot be written.
+        Raises DivergedError when the loss is not a number, OutOfMemoryError when there is not enough, StoreError when
+        a checkpoint cannot be written.
         """
+        try:
+            finished = self._train()
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            raise OutOfMemoryError(self._out_of_memory(error)) from error
+        self._save_last()
+        return "finished" if finished else "stopped"
+
+    def _train(self) -> bool:
+        """Train to the configured number of epochs. False when stopped before it."""
         torch.set_float32_matmul_precision(self.config.matmul_precision)
+        self._tell(*self.state.notes)
         batches = EpochBatches(self.prepared, self.config, self.state.device)
         forward = self._forward(batches)
-        clock = _Clock(self.state.position, batches.steps)
+        clock = _Clock(batches.done(self.state.position), self.state.position.seconds)
         while self.state.position.epoch < self.config.num_epochs:
             rate = learning_rate(self.config, self.state.position.epoch)
-            if not self._train_epoch(forward, batches, rate, clock):
-                self._save_last()
-                return "stopped"
-            self._finish_epoch(rate, clock)
-        self._save_last()
-        return "finished"
+            if not (self._train_epoch(forward, batches, rate, clock) and self._finish_epoch(rate, clock)):
+                return False
+        return True
+
+    def _tell(self, *problems: str) -> None:
+        """Say what is not as it should be, where whoever looks at the run later sees it too."""
+        for problem in problems:
+            self._told.append(problem)
+            self.say(problem)
+            self.heartbeat.update(message=" ".join(self._told))
 
     def _forward(self, batches: "EpochBatches") -> Forward:
         if not self.config.compile:
@@ -72,8 +94,7 @@ class Training:
         tokens, users, _ = batches.first()
         forward, problem = compile_forward(self.state.model, tokens, users)
         if problem:
-            self.say(problem)
-            self.heartbeat.update(message=problem)
+            self._tell(problem)
         return forward
 
     def _train_epoch(self, forward: Forward, batches: "EpochBatches", rate: float, clock: "_Clock") -> bool:
@@ -84,8 +105,12 @@ class Training:
             group["lr"] = rate
         loss_function = LOSSES.get(self.config.loss.name)(self.config.loss)
         running = torch.tensor(position.loss_sum, dtype=torch.float64, device=self.state.device)
-        self.heartbeat.update(state="running", phase="training")
+        self.heartbeat.update(state="running", phase="training", step=batches.done(position))
         for tokens, users, targets in batches.epoch(position.epoch, position.step):
+            if self.should_stop():
+                if position.step:
+                    self._look(running, batches, clock)
+                return False
             # The last batch of an epoch is smaller; compiling a second time for it would cost more than it gives.
             logits = (forward if len(targets) == self.config.batch_size else model)(tokens, users)  # (B, V)
             loss = loss_function(logits, targets, tokens)
@@ -95,46 +120,50 @@ class Training:
             running += loss.detach() * len(targets)
             position.step += 1
             position.cases += len(targets)
-            clock.count(len(targets))
-            stop = self.should_stop()
-            if stop or clock.look_due():
+            save = self._is_save_step(batches)
+            if save or clock.look_due():
                 self._look(running, batches, clock)
-            if stop:
-                return False
+                if save or clock.save_due(self.config.save_minutes):
+                    self._save_last()
         self._look(running, batches, clock)
         return True
 
+    def _is_save_step(self, batches: "EpochBatches") -> bool:
+        every = self.config.save_steps
+        return every > 0 and batches.done(self.state.position) % every == 0
+
     def _look(self, running: Tensor, batches: "EpochBatches", clock: "_Clock") -> None:
-        """Read the running loss from the device, tell the heartbeat, and save when it is time."""
+        """Read the running loss from the device and tell the heartbeat."""
         position = self.state.position
-        position.loss_sum = float(running)
+        position.loss_sum, position.seconds = float(running), clock.epoch_seconds()
         mean = position.loss_sum / position.cases
         if not math.isfinite(mean):
             raise DivergedError(
                 f"the loss is {mean} in epoch {position.epoch + 1}: training has diverged. The checkpoints saved "
                 "before are kept; start again with a lower learning rate"
             )
-        done = position.epoch * batches.steps + position.step
+        done = batches.done(position)
         total = self.config.num_epochs * batches.steps
         self.heartbeat.update(
             epoch=position.epoch + 1,
             step=done,
             steps=total,
             loss=mean,
-            samples_per_s=clock.samples_per_s(),
+            samples_per_s=position.samples_per_s,
             eta_s=clock.seconds_left(done, total),
         )
-        if clock.save_due(self.config.save_minutes):
-            self._save_last()
 
-    def _finish_epoch(self, rate: float, clock: "_Clock") -> None:
+    def _finish_epoch(self, rate: float, clock: "_Clock") -> bool:
+        """Validate, log and keep the best. False when stopped before all is validated: the epoch is not finished."""
         position = self.state.position
         self.heartbeat.update(phase="validating")
-        throughput = clock.samples_per_s()
-        loss, metrics = validate(self.state.model, self.prepared, self.config, self.state.device)
-        train_loss = position.loss_sum / position.cases
+        validated = validate(self.state.model, self.prepared, self.config, self.state.device, self.should_stop)
+        if validated is None:
+            return False
+        loss, metrics = validated
+        train_loss, throughput = position.loss_sum / position.cases, position.samples_per_s
+        position.finish_epoch()
         clock.start_epoch()
-        position.epoch, position.step, position.loss_sum, position.cases = position.epoch + 1, 0, 0.0, 0
         scalars = {"loss/train": train_loss, "loss/validation": loss, "lr": rate, **metrics}
         self.journal.write(position.epoch, scalars | {"throughput/samples_per_s": throughput})
         self.heartbeat.update(metrics=scalars)
@@ -146,9 +175,19 @@ class Training:
             position.best = {**scalars, "epoch": float(position.epoch)}
             self.heartbeat.update(best=position.best)
             write_best(self.models, self.state.model, self._info(position.best))
+        return True
 
     def _save_last(self) -> None:
-        self.state.save(self.models / "last.pt", self._info(self.state.position.best))
+        self.state.save(self.models, self._info(self.state.position.best))
+
+    def _out_of_memory(self, error: Exception) -> str:
+        size = self.config.batch_size
+        return (
+            f"out of memory in epoch {self.state.position.epoch + 1} ({_first_words(error)}): free some memory and "
+            f"resume, or use a smaller batch_size than {size}. A run cannot be resumed with another batch size: start "
+            f"a new one, from these weights where some were saved (train --init-from {self.info.run_id} "
+            f"--set batch_size={max(size // 2, 1)})"
+        )
 
     def _info(self, metrics: dict[str, float]) -> CheckpointInfo:
         position = self.state.position
@@ -179,22 +218,32 @@ class EpochBatches:
         for step in range(first_step, self.steps):
             yield self._gather(order[step * self._size : (step + 1) * self._size])
 
+    def done(self, position: Position) -> int:
+        """Steps of the whole training until `position`."""
+        return position.epoch * self.steps + position.step
+
     def _gather(self, cases: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         run = self._tokens[self._starts[cases][:, None] + self._reach]  # (B, T + 1)
         return run[:, :-1], self._users[cases], run[:, -1]
 
 
 def validate(
-    model: nn.Module, prepared: Prepared, config: TrainConfig, device: torch.device
-) -> tuple[float, dict[str, float]]:
+    model: nn.Module,
+    prepared: Prepared,
+    config: TrainConfig,
+    device: torch.device,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> tuple[float, dict[str, float]] | None:
     """Validation loss, and NDCG, HR and MRR at 10 with the history masked, and raw duplication at 10.
 
-    Computed on the validation rows, with dropout off.
+    Computed on the validation rows, with dropout off. None when `should_stop` says so, which each batch asks.
     """
     loss_function = LOSSES.get(config.loss.name)(config.loss)
     loss_sum, parts = 0.0, []
     rows = prepared.split.validation
     for batch, logits in score(model, prepared.windows, rows, device):
+        if should_stop():
+            return None
         tokens = torch.from_numpy(prepared.windows.inputs(batch)).to(device)
         targets = torch.from_numpy(prepared.windows.targets(batch)).to(device, torch.int64)
         loss_sum += float(loss_function(logits, targets, tokens)) * len(batch)
@@ -214,18 +263,24 @@ def _is_better(scalars: dict[str, float], best: dict[str, float], by: str) -> bo
     return scalars[f"metric/{by}"] > best[f"metric/{by}"]
 
 
-class _Clock:
-    """Times of this process: throughput, what is left, when to look and when to save."""
+def _is_out_of_memory(error: Exception) -> bool:
+    # PyTorch's CPU allocator has no exception of its own.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
-    def __init__(self, position: Position, steps_per_epoch: int) -> None:
+
+def _first_words(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+class _Clock:
+    """Times of this process: how long the epoch takes, what is left, when to look and when to save."""
+
+    def __init__(self, first_step: int, epoch_seconds: float) -> None:
         now = time.monotonic()
         self._start = now
-        self._first_step = position.epoch * steps_per_epoch + position.step
-        self._epoch_start = self._last_look = self._last_save = now
-        self._cases = 0
-
-    def count(self, cases: int) -> None:
-        self._cases += cases
+        self._first_step = first_step
+        self._epoch_start = now - epoch_seconds
+        self._last_look = self._last_save = now
 
     def look_due(self) -> bool:
         if time.monotonic() - self._last_look < LOOK_S:
@@ -239,13 +294,14 @@ class _Clock:
         self._last_save = time.monotonic()
         return True
 
-    def samples_per_s(self) -> float:
-        return self._cases / max(time.monotonic() - self._epoch_start, 1e-9)
+    def epoch_seconds(self) -> float:
+        """Time spent on the epoch, that before an interruption counted in."""
+        return time.monotonic() - self._epoch_start
 
     def seconds_left(self, done: int, total: int) -> float | None:
         trained = done - self._first_step
         return (time.monotonic() - self._start) / trained * (total - done) if trained else None
 
     def start_epoch(self) -> None:
-        """Throughput is counted anew from here."""
-        self._cases, self._epoch_start = 0, time.monotonic()
+        """The epoch's time is counted anew from here."""
+        self._epoch_start = time.monotonic()

@@ -10,20 +10,31 @@ from typing import Any
 
 import torch
 
-from recformer.config import TrainConfig, override, parse, preset, read_mapping
+from recformer.config import TrainConfig, dump, override, parse, preset, read_mapping
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
 from recformer.errors import CheckpointError, DataError, RecformerError, UsageError
 from recformer.jobs.locks import record_lock
 from recformer.jobs.records import Status, read_job, read_status, write_status
+from recformer.jobs.turn import await_turn
 from recformer.origin import Origin, code_commit, portable_path, read_origin
 from recformer.registry import MODELS
-from recformer.store import RUN_ID, CheckpointRef, Root, find_checkpoint, reserve_run_id
+from recformer.store import (
+    RUN_ID,
+    CheckpointRef,
+    Root,
+    can_resume,
+    find_checkpoint,
+    has_checkpoint,
+    reserve_run_id,
+    write_text,
+)
 from recformer.training.device import resolve
 from recformer.training.loop import Outcome
 from recformer.training.run import check_resume, config_from_weights, fit
-from recformer.weights import infer_info, read_archive, read_state
+from recformer.training.state import newest_saved
+from recformer.weights import infer_info, read_state
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ def chosen_config(
 
 
 def fresh(root: Root, config: TrainConfig, run_id: str | None, data: Path, device: str, init_from: str | None) -> Plan:
-    """A new run. Raises UsageError when `run_id` has been trained already, DeviceError, DataError."""
+    """A new run. Raises UsageError when `run_id` has checkpoints already, DeviceError, DataError."""
     target = resolve(device)
     if not data.is_dir():
         raise DataError(f"--data {data}: there is no such folder")
@@ -70,7 +81,7 @@ def fresh(root: Root, config: TrainConfig, run_id: str | None, data: Path, devic
         _check_shapes(config, weights)
     if run_id is None:
         run_id = reserve_run_id(root, config.name)
-    elif (root.run(run_id) / "status.json").exists() or root.model(run_id).exists():
+    elif has_checkpoint(root, run_id):
         raise UsageError(
             f"run {run_id!r} exists already; resume it (train --resume {run_id}) or choose another --run-id"
         )
@@ -80,12 +91,13 @@ def fresh(root: Root, config: TrainConfig, run_id: str | None, data: Path, devic
 
 
 def resumed(root: Root, run_id: str, changes: Iterable[str], data: Path | None, device: str) -> Plan:
-    """A run that goes on from its last.pt, with `changes` where they are allowed.
+    """A run that goes on from what it saved last, with `changes` where they are allowed.
 
-    Raises UsageError for a run that cannot be resumed or a change that would make it another run.
+    Raises UsageError for a run that cannot be resumed or a change that would make it another run, CheckpointError
+    when all that it saved is damaged.
     """
     file = root.run(run_id) / "config.yaml"
-    if not (root.model(run_id) / "last.pt").is_file() or not file.is_file():
+    if not can_resume(root, run_id) or not file.is_file():
         raise UsageError(
             f"run {run_id!r} cannot be resumed: it has no last.pt. Start it anew, or from weights (--init-from)"
         )
@@ -102,11 +114,12 @@ def resumed(root: Root, run_id: str, changes: Iterable[str], data: Path | None, 
 
 def _check_epochs_left(root: Root, run_id: str, config: TrainConfig) -> None:
     """Raises UsageError where the run has been trained as far as is asked for, or further."""
-    position = read_archive(root.model(run_id) / "last.pt").get("position", {})
-    done = int(position.get("epoch", 0)) + (1 if position.get("step") else 0)
+    position = newest_saved(root.model(run_id)).content.get("position", {})
+    epoch = int(position.get("epoch", 0))
+    done = epoch + (1 if position.get("step") else 0)
     status = read_status(root.run(run_id))
     finished = status is not None and status.state == "finished"
-    if config.num_epochs < done or (finished and config.num_epochs == done):
+    if config.num_epochs < done or (finished and config.num_epochs == epoch):
         raise UsageError(
             f"num_epochs = {config.num_epochs}, but run {run_id!r} has trained {_epochs(done)} already; to train on, "
             f"--set num_epochs={done + 1} or more"
@@ -118,7 +131,7 @@ def _epochs(count: int) -> str:
 
 
 def carry_out(root: Root, plan: Plan, arguments: list[str]) -> Outcome:
-    """Train as planned. Raises RecformerError; the run's status says why, once it is claimed."""
+    """Train as planned, once the device is free. Raises RecformerError; the status says why, once it is claimed."""
     try:
         dataset = load_dataset(plan.data, root.data / ".cache")
     except RecformerError:
@@ -130,6 +143,11 @@ def carry_out(root: Root, plan: Plan, arguments: list[str]) -> Outcome:
             f"run {plan.run_id!r} was trained on data with fingerprint {plan.fingerprint}, {plan.data} has "
             f"{dataset.fingerprint}: going on with it would be another run. Name the dataset it began with (--data)"
         )
+    if not plan.resume:
+        write_text(root.run(plan.run_id) / "config.yaml", dump(plan.config))  # its name shows while it waits
+        if not any(argument.startswith("--run-id") for argument in arguments):
+            arguments = [*arguments, "--run-id", plan.run_id]
+    await_turn(root, plan.run_id, arguments, str(plan.device))
     return fit(
         root,
         plan.run_id,
@@ -153,14 +171,14 @@ def tell_failure(root: Root, run_id: str | None, device: str, error: RecformerEr
     folder = root.run(run_id)
     with record_lock(folder):
         job, status = read_job(folder), read_status(folder)
-    if job is None or job.pid != os.getpid() or (status is not None and status.time >= job.queued_at):
+    if job is None or job.pid != os.getpid() or (status is not None and status.launch == job.launch):
         return
     now = time.time()
     if status is None:
         status = Status(
             state="failed", epoch=0, num_epochs=0, step=0, steps=0, device=device, time=now, progress_time=now
         )
-    changes = {"state": "failed", "phase": "", "eta_s": None, "time": now, "message": str(error)}
+    changes = {"launch": job.launch, "state": "failed", "phase": "", "eta_s": None, "time": now, "message": str(error)}
     write_status(folder, status.model_copy(update=changes))
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -16,18 +16,18 @@ from recformer.config import TrainConfig, dump, parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared
 from recformer.data.windows import Windows
-from recformer.errors import CheckpointError, RecformerError, UsageError
+from recformer.errors import CheckpointError, EvaluationError, RecformerError, StoreError, UsageError
 from recformer.evaluation.evaluate import Task, evaluate
 from recformer.jobs.launch import LOG_FILE, claim
 from recformer.model.sizes import Sizes
 from recformer.origin import Origin, write_origin
 from recformer.registry import MODELS
-from recformer.store import Root, find_checkpoint, write_text
+from recformer.store import Root, find_checkpoint, remove_leftovers, write_text
 from recformer.training.heartbeat import Heartbeat
 from recformer.training.journal import Journal
 from recformer.training.loop import EpochBatches, Outcome, Training
 from recformer.training.state import TrainState
-from recformer.weights import CheckpointInfo, read_info, read_state
+from recformer.weights import CheckpointInfo, mend_best_record, read_info, read_state
 
 # A change of these on resume would make it another run; each is refused by name.
 FIXED_ON_RESUME = ("model", "loss", "split", "window", "batch_size", "seed")
@@ -62,10 +62,11 @@ def fit(
     Raises RecformerError, after saying in status.json why it failed.
     """
     folder = root.run(run_id)
-    with claim(root, run_id, arguments, str(device)), _stop_signals() as should_stop:
+    with claim(root, run_id, arguments, str(device)) as held, _stop_signals() as asked:
+        should_stop = partial(_should_stop, folder, asked)
         write_text(folder / "config.yaml", dump(config))
         write_origin(root, run_id, origin)
-        with Heartbeat(folder, device, config.num_epochs, 0) as heartbeat:
+        with Heartbeat(folder, device, config.num_epochs, 0, held.record.launch) as heartbeat:
             try:
                 heartbeat.update(phase="loading data")
                 prepared = load()
@@ -83,23 +84,38 @@ def fit(
                     outcome = training.run()
                 if outcome == "finished":
                     heartbeat.update(phase="evaluating")
-                    _evaluate_best(root, run_id, config, prepared.dataset, device)
+                    _evaluate_best(root, run_id, config, prepared.dataset, device, should_stop)
             except RecformerError as error:
                 heartbeat.end("failed", str(error))
                 raise
+            except KeyboardInterrupt:
+                heartbeat.end("stopped", "Interrupted twice, so it did not save; resume goes on from the save before.")
+                raise
             except Exception as error:
                 heartbeat.end("failed", _unexpected(error))
-                with (folder / LOG_FILE).open("a", encoding="utf-8") as log:
+                with suppress(OSError), (folder / LOG_FILE).open("a", encoding="utf-8") as log:
                     traceback.print_exc(file=log)
                 raise RecformerError(f"{_unexpected(error)}; the details are in {folder / LOG_FILE}") from error
             heartbeat.end(outcome)
     return outcome
 
 
-def _evaluate_best(root: Root, run_id: str, config: TrainConfig, dataset: Dataset, device: torch.device) -> None:
+def _evaluate_best(
+    root: Root,
+    run_id: str,
+    config: TrainConfig,
+    dataset: Dataset,
+    device: torch.device,
+    should_stop: Callable[[], bool],
+) -> None:
     """Test ranks of the best checkpoint, so that Home and Compare have them at once. Nothing is chosen by them."""
+
+    def go_on(*_: int) -> None:
+        if should_stop():
+            raise EvaluationError("stopped before its end")
+
     try:
-        evaluate(root, find_checkpoint(root, run_id), Task(dataset, config.split), device)
+        evaluate(root, find_checkpoint(root, run_id), Task(dataset, config.split), device, go_on)
     except RecformerError as error:
         # The run is trained and saved whatever happens here; the next comparison evaluates again.
         print(f"evaluation: {error}", flush=True)
@@ -108,6 +124,7 @@ def _evaluate_best(root: Root, run_id: str, config: TrainConfig, dataset: Datase
 def _start(
     config: TrainConfig, prepared: Prepared, device: torch.device, models: Path, resume: bool, init_from: Path | None
 ) -> TrainState:
+    remove_leftovers(models)
     torch.manual_seed(config.seed)
     sizes = sizes_of(prepared.windows, prepared.dataset.num_users)
     model = MODELS.get(config.model.name)(config.model, sizes)
@@ -118,7 +135,9 @@ def _start(
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
     state = TrainState(model, optimizer, device)
     if resume:
-        state.restore(models / "last.pt")
+        state.restore(models)
+        with suppress(CheckpointError):  # a damaged best checkpoint does not stop training; reading it says so
+            mend_best_record(models)
     return state
 
 
@@ -154,11 +173,18 @@ def _info(run_id: str, config: TrainConfig, windows: Windows, origin: Origin) ->
 
 @contextmanager
 def _stop_signals() -> Generator[Callable[[], bool]]:
-    """While inside, SIGTERM and SIGINT only ask to stop; the function given says whether one came."""
+    """While inside, SIGTERM and SIGINT only ask to stop; the function given says whether one came.
+
+    A second Ctrl-C is from somebody who will not wait: it interrupts at once.
+    """
     asked: list[int] = []
-    previous = {
-        number: signal.signal(number, lambda got, _: asked.append(got)) for number in (signal.SIGTERM, signal.SIGINT)
-    }
+
+    def ask(number: int, _: object) -> None:
+        if number == signal.SIGINT and number in asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield lambda: bool(asked)
     finally:
@@ -166,12 +192,24 @@ def _stop_signals() -> Generator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+def _should_stop(folder: Path, asked: Callable[[], bool]) -> bool:
+    """Whether a stop was asked for. Raises StoreError when the run was deleted: it must not be made again."""
+    if not folder.is_dir():
+        raise StoreError(f"{folder} was deleted while the run trained; nothing more of it is saved")
+    return asked()
+
+
 def _say(log: Path, line: str) -> None:
-    """Print a line, and keep it in the run's log too where that is not what standard output goes to already."""
-    print(line, flush=True)
-    if not (log.exists() and os.path.samestat(log.stat(), os.fstat(1))):
-        with log.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+    """Print a line, and keep it in the run's log too where that is not what standard output goes to already.
+
+    A full disk, or a log that was deleted, is no reason to end training here.
+    """
+    with suppress(OSError):
+        print(line, flush=True)
+    with suppress(OSError):
+        if not (log.exists() and os.path.samestat(log.stat(), os.fstat(1))):
+            with log.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
 
 
 def _unexpected(error: Exception) -> str:

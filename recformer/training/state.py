@@ -8,7 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from recformer.errors import CheckpointError
+from recformer.store import CHECKPOINT_FILES, RESUME_FILES
 from recformer.weights import CheckpointInfo, read_archive, write_archive
+
+LAST, PREVIOUS = RESUME_FILES
 
 
 @dataclass
@@ -22,8 +25,52 @@ class Position:
     loss_sum: float = 0.0
     """Sum over that epoch's cases so far of the loss."""
     cases: int = 0
+    seconds: float = 0.0
+    """Time spent on that epoch so far, interruptions left out."""
     best: dict[str, float] = field(default_factory=dict[str, float])
     """Validation figures of the best epoch, with the epoch itself under "epoch"; empty before the first."""
+
+    @property
+    def samples_per_s(self) -> float:
+        """Cases a second in that epoch."""
+        return self.cases / max(self.seconds, 1e-9)
+
+    def finish_epoch(self) -> None:
+        """Stand at the beginning of the next epoch."""
+        self.epoch, self.step, self.loss_sum, self.cases, self.seconds = self.epoch + 1, 0, 0.0, 0, 0.0
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a run goes on from."""
+
+    path: Path
+    content: dict[str, Any]
+    problem: str | None
+    """What to tell where it is not the newest that was saved."""
+
+
+def newest_saved(models: Path) -> Saved:
+    """The newest archive in a run's folder of checkpoints that is whole: last.pt, else previous.pt.
+
+    Raises CheckpointError naming both where neither is.
+    """
+    faults: list[str] = []
+    for path in (models / LAST, models / PREVIOUS):
+        try:
+            content = read_archive(path)
+        except CheckpointError as error:
+            faults.append(str(error))
+            continue
+        return Saved(path, content, _fallen_back(models) if faults else None)
+    best = models / CHECKPOINT_FILES["best"]
+    remedy = f"from its best weights (train --init-from {models.name}/best)" if best.is_file() else "in its place"
+    raise CheckpointError(f"run {models.name!r} cannot be resumed: {'; '.join(faults)}; or start a new run {remedy}")
+
+
+def _fallen_back(models: Path) -> str:
+    fault = "cut off or damaged" if (models / LAST).exists() else "missing"
+    return f"{LAST} is {fault}: the run goes on from {PREVIOUS}, the save before it, and trains again what came after."
 
 
 @dataclass
@@ -34,30 +81,60 @@ class TrainState:
     optimizer: torch.optim.Optimizer
     device: torch.device
     position: Position = field(default_factory=Position)
+    notes: list[str] = field(default_factory=list[str])
+    """What there is to tell about how it was restored."""
+    _last_is_whole: bool = True
 
-    def save(self, path: Path, info: CheckpointInfo) -> None:
-        """Write everything atomically to last.pt. Raises StoreError when the disk refuses; the old one then stays."""
-        write_archive(
-            path,
-            {
-                "info": asdict(info),
-                "position": asdict(self.position),
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "random": self._random_state(),
-            },
-        )
+    def save(self, models: Path, info: CheckpointInfo) -> None:
+        """Write everything atomically to last.pt; the one before becomes previous.pt.
 
-    def restore(self, path: Path) -> None:
-        """Take on what `save` wrote. Raises CheckpointError when the file is damaged or of another model."""
-        saved = read_archive(path)
+        Raises StoreError when the disk refuses; the old ones then stay.
+        """
+        content = {
+            "info": asdict(info),
+            "position": asdict(self.position),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": self._random_state(),
+            "environment": self._environment(),
+        }
+        # A damaged last.pt must not take the place of the previous.pt that the run went on from.
+        write_archive(models / LAST, content, keep=models / PREVIOUS if self._last_is_whole else None)
+        self._last_is_whole = True
+
+    def restore(self, models: Path) -> None:
+        """Take on what `save` wrote; `notes` says what is not as it was.
+
+        Raises CheckpointError when the files are damaged or of another model.
+        """
+        saved = newest_saved(models)
         try:
-            self.model.load_state_dict(saved["model"])
-            self.optimizer.load_state_dict(saved["optimizer"])
-            self.position = Position(**saved["position"])
-            self._set_random_state(saved["random"])
+            self.model.load_state_dict(saved.content["model"])
+            self.optimizer.load_state_dict(saved.content["optimizer"])
+            self.position = Position(**saved.content["position"])
+            self._set_random_state(saved.content["random"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"{path} cannot be resumed from: {' '.join(str(error).split())[:200]}") from None
+            raise CheckpointError(
+                f"{saved.path} cannot be resumed from: {' '.join(str(error).split())[:200]}"
+            ) from None
+        self._last_is_whole = saved.problem is None
+        changed = self._changes(saved.content.get("environment", {}))
+        self.notes += [note for note in (saved.problem, changed) if note]
+
+    def _environment(self) -> dict[str, Any]:
+        """What the last bits of every number depend on."""
+        return {
+            "threads": torch.get_num_threads(),
+            "PyTorch": str(torch.__version__),
+            "device": self.device.type,
+        }
+
+    def _changes(self, before: dict[str, Any]) -> str | None:
+        now = self._environment()
+        changes = [f"{name} {before[name]} before, {now[name]} now" for name in before if before[name] != now[name]]
+        if not changes:
+            return None
+        return f"The run goes on, but not bit for bit as it would have without a break: {'; '.join(changes)}."
 
     def _random_state(self) -> dict[str, Any]:
         # Only dropout draws from the global generators; the order of batches is a function of seed and epoch.

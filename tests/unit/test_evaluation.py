@@ -258,6 +258,7 @@ def test_a_record_that_is_not_there_or_damaged_is_a_checkpoint_error_or_told_fro
     root: Root, dataset: Dataset
 ) -> None:
     checkpoint = save_untrained(root, "run", dataset)
+    save_file(read_state(checkpoint.path), checkpoint.path)  # without the record within
     record = checkpoint.path.with_suffix(".json")
     for text in ('{"form', '{"format": 99}', "[]", '{"format": 1, "run_id": "run"}'):
         record.write_text(text)

@@ -3,6 +3,9 @@
 import json
 import math
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,9 @@ import pytest
 
 from recformer.errors import StoreError
 from recformer.jobs import records
+from recformer.jobs.process import birth, lives
 from recformer.jobs.records import JobRecord, Status
-from recformer.jobs.state import derive_state, is_alive
+from recformer.jobs.state import LITTLE_MEMORY_BYTES, derive_state
 
 NOW = 1_000_000.0
 
@@ -25,6 +29,8 @@ def job(**changes: Any) -> JobRecord:
         "started_at": NOW - 55,
         "pid": 123,
         "pid_created": NOW - 60,
+        "birth": "boot/100",
+        "launch": "this",
     }
     return JobRecord(**(fields | changes))
 
@@ -37,6 +43,7 @@ def status(state: str, **changes: Any) -> Status:
         "step": 20,
         "steps": 100,
         "device": "cpu",
+        "launch": "this",
         "time": NOW - 1,
         "progress_time": NOW - 1,
     }
@@ -45,7 +52,7 @@ def status(state: str, **changes: Any) -> Status:
 
 NO_PID = {"pid": None, "pid_created": None, "started_at": None}
 ASKED = {"stop_requested_at": NOW - 40}
-OLD = {"time": NOW - 58}  # before the job's start
+OTHER = {"launch": "another"}
 
 TABLE = [
     # job, status, alive, state, stalled
@@ -55,6 +62,7 @@ TABLE = [
     # before the first heartbeat
     (job(**NO_PID, queued_at=NOW - 1), None, False, "queued", False),
     (job(**NO_PID, queued_at=NOW - 61), None, False, "lost", False),
+    (job(**NO_PID, queued_at=NOW + 3600), None, False, "lost", False),
     (job(**NO_PID | {"started_at": NOW - 1}), None, False, "starting", False),
     (job(**NO_PID, ended="not started"), None, False, "failed", False),
     (job(started_at=None), None, True, "queued", False),
@@ -84,6 +92,19 @@ TABLE = [
     (job(), status("starting"), False, "lost", False),
     (job(), status("running"), False, "lost", False),
     (job(), status("stopping"), False, "lost", False),
+    (job(exit_code=-9, ended_at=NOW), status("running"), False, "lost", False),
+    (job(exit_code=-11, ended_at=NOW), None, False, "lost", False),
+    (job(exit_code=1, ended_at=NOW), None, False, "failed", False),
+    (job(exit_code=0, ended_at=NOW), status("running"), False, "lost", False),
+    (job(exit_code=-9, ended_at=NOW, out_of_memory=True), status("running"), False, "failed", False),
+    # cancelled while it waited
+    (job(**ASKED, started_at=None, ended="cancelled"), None, False, "stopped", False),
+    (job(started_at=None, ended="cancelled"), status("running", **OTHER), False, "stopped", False),
+    # the clock was set forward by an hour, or back; who lives reports within a second and is believed again
+    (job(started_at=NOW - 3700), status("running", time=NOW - 3601), True, "running", True),
+    (job(started_at=NOW + 3500), status("running", time=NOW + 3599), True, "running", True),
+    (job(started_at=NOW + 3500), status("running"), True, "running", False),
+    (job(started_at=NOW + 3500), status("finished", time=NOW - 100), False, "finished", False),
     # a final status stands, whatever the process does
     *[
         (record, status(state, time=time), alive, state, False)
@@ -94,11 +115,11 @@ TABLE = [
     ],
     # a status left from before a resume says nothing
     *[
-        (job(), status(state, **OLD), alive, "starting" if alive else "lost", False)
+        (job(), status(state, **OTHER), alive, "starting" if alive else "lost", False)
         for state in ("running", "finished", "stopped", "failed")
         for alive in (True, False)
     ],
-    (job(started_at=None), status("finished", time=NOW - 61), True, "queued", False),
+    (job(started_at=None), status("finished", **OTHER), True, "queued", False),
 ]
 
 
@@ -127,13 +148,52 @@ def test_words_say_where_it_is() -> None:
     assert words == "Validating: epoch 2 of 10, step 20 of 100."
 
 
-def test_this_process_is_alive_and_one_with_another_creation_time_is_not() -> None:
+def test_words_say_that_it_was_killed_for_memory_and_what_to_do() -> None:
+    killed = job(exit_code=-9, out_of_memory=True)
+    words = derive_state(killed, status("running", memory_bytes=21_300_000_000), False, NOW).words
+    assert words.startswith("Killed for memory")
+    assert "21.3 GB" in words
+    assert "resume" in words
+
+
+@pytest.mark.parametrize(("free", "told"), [(LITTLE_MEMORY_BYTES - 1, True), (LITTLE_MEMORY_BYTES, False)])
+def test_a_process_that_vanished_from_a_full_machine_was_probably_killed_for_memory(free: int, told: bool) -> None:
+    state = derive_state(job(), status("running", free_memory_bytes=free), False, NOW)
+    assert state.name == "lost"
+    assert ("probably killed for memory" in state.words) == told
+
+
+def test_words_name_the_signal() -> None:
+    assert "SIGKILL" in derive_state(job(exit_code=-9), status("running"), False, NOW).words
+    assert "SIGSEGV" in derive_state(job(exit_code=-11), status("running"), False, NOW).words
+    assert "signal 99" in derive_state(job(exit_code=-99), status("running"), False, NOW).words
+
+
+def test_a_process_is_known_by_its_pid_and_its_birth() -> None:
+    born = birth(os.getpid())
+    assert lives(os.getpid(), born)
+    assert not lives(os.getpid(), f"{born}0")
+    assert not lives(os.getpid(), None)
+    assert not lives(None, born)
+
+
+def test_a_birth_does_not_move_with_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    born = birth(os.getpid())
     created = psutil.Process().create_time()
-    assert is_alive(os.getpid(), created)
-    assert is_alive(os.getpid(), created + 0.9)
-    assert not is_alive(os.getpid(), created + 1.1)
-    assert not is_alive(os.getpid(), None)
-    assert not is_alive(None, created)
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: 1e9)
+    assert psutil.Process().create_time() != created
+    assert lives(os.getpid(), born)
+
+
+def test_a_zombie_and_nobody_do_not_live() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        born = birth(child.pid)
+        assert lives(child.pid, born)
+        child.send_signal(signal.SIGKILL)
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert not lives(child.pid, born)
+    assert birth(child.pid) is None
+    assert not lives(child.pid, born)
 
 
 def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:

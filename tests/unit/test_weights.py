@@ -5,18 +5,36 @@ import io
 import json
 import os
 import pickle
+import shutil
+import tempfile
+import zipfile
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from torch import nn
 
 from recformer.config import Options
 from recformer.data.dataset import Dataset
 from recformer.errors import CheckpointError, RecformerError, StoreError
-from recformer.store import Root
-from recformer.training.state import TrainState
-from recformer.weights import CheckpointInfo, infer_info, load, read_archive, read_info, read_state, write_best
+from recformer.evaluation.rank_store import digest_of
+from recformer.store import Root, read_json, write_json
+from recformer.training.state import TrainState, newest_saved
+from recformer.weights import (
+    CheckpointInfo,
+    infer_info,
+    load,
+    mend_best_record,
+    read_archive,
+    read_info,
+    read_state,
+    write_best,
+)
 from tests.builders import dataset_in, dataset_of
 from tests.training_helpers import (
     assert_same_state,
@@ -76,7 +94,7 @@ def test_last_comes_back_bit_for_bit_with_everything(root: Root, dataset: Datase
     saved = read_archive(root.model("run") / "last.pt")
     model = small_model(sizes_for(dataset), seed=9)
     state = TrainState(model, torch.optim.Adam(model.parameters(), fused=True), torch.device("cpu"))
-    state.restore(root.model("run") / "last.pt")
+    state.restore(root.model("run"))
     assert_same_state(state.model.state_dict(), saved["model"])
     assert vars(state.position) == saved["position"]
     assert (state.position.epoch, state.position.step) == (2, 0)
@@ -84,6 +102,56 @@ def test_last_comes_back_bit_for_bit_with_everything(root: Root, dataset: Datase
     loaded, info = load(root.model("run") / "last.pt")
     assert_same_state(loaded.state_dict(), saved["model"])
     assert info.dataset == {"name": "small", "fingerprint": dataset.fingerprint}
+
+
+def write_old_best(folder: Path, model: nn.Module, info: CheckpointInfo) -> None:
+    """A best checkpoint as it was before its weights held their record."""
+    save_file(model.state_dict(), folder / "best.safetensors")
+    write_json(folder / "best.json", asdict(info))
+
+
+def test_a_best_checkpoint_without_a_record_in_it_is_read_with_the_one_beside_it(tmp_path: Path) -> None:
+    write_old_best(tmp_path, small_model(sizes_for(SMALL)), info_of())
+    assert load(tmp_path / "best.safetensors")[1] == info_of()
+    mend_best_record(tmp_path)
+    assert read_json(tmp_path / "best.json") == asdict(info_of())
+
+
+@pytest.mark.parametrize("beside", ["older", "damaged", "missing"])
+def test_a_crash_between_weights_and_record_of_the_best_is_mended(
+    beside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_best(tmp_path, small_model(sizes_for(SMALL)), info_of())
+    newer = replace(info_of(), epoch=7, metrics={"metric/ndcg@10": 1 / 3})
+    monkeypatch.setattr("recformer.weights.write_json", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        write_best(tmp_path, small_model(sizes_for(SMALL), seed=1), newer)
+    monkeypatch.undo()
+    if beside == "damaged":
+        (tmp_path / "best.json").write_text("{")
+    if beside == "missing":
+        (tmp_path / "best.json").unlink()
+    assert read_info(tmp_path / "best.safetensors") == newer
+    mend_best_record(tmp_path)
+    assert read_json(tmp_path / "best.json") == asdict(newer)
+
+
+def test_mending_a_record_that_is_right_or_of_no_weights_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recformer.weights.write_json", no_space)
+    mend_best_record(tmp_path)
+    monkeypatch.undo()
+    write_best(tmp_path, small_model(sizes_for(SMALL)), info_of())
+    monkeypatch.setattr("recformer.weights.write_json", no_space)
+    mend_best_record(tmp_path)
+
+
+def test_the_same_best_checkpoint_is_the_same_bytes(tmp_path: Path) -> None:
+    info = replace(info_of(), metrics={"loss/train": 2.5, "metric/ndcg@10": 0.1}, dataset={"name": "a", "z": "b"})
+    for name in ("one", "other"):
+        write_best(tmp_path / name, small_model(sizes_for(SMALL)), info)
+    assert digest_of(tmp_path / "one" / "best.safetensors") == digest_of(tmp_path / "other" / "best.safetensors")
 
 
 def written(kind: str, folder: Path) -> Path:
@@ -94,11 +162,152 @@ def written(kind: str, folder: Path) -> Path:
         return folder / "best.safetensors"
     if kind == "last":
         state = TrainState(model, torch.optim.Adam(model.parameters()), torch.device("cpu"))
-        state.save(folder / "last.pt", info_of())
+        state.save(folder, info_of())
         return folder / "last.pt"
     path = folder / "model.pth"
     torch.save(model.state_dict(), path, _use_new_zipfile_serialization=kind == "zip")
     return path
+
+
+def train_state(seed: int = 0) -> TrainState:
+    """A small model that has trained one step, so that there is a state of the optimizer."""
+    model = small_model(sizes_for(SMALL), seed=seed)
+    state = TrainState(model, torch.optim.Adam(model.parameters()), torch.device("cpu"))
+    sum(parameter.sum() for parameter in model.parameters()).backward()  # type: ignore[union-attr]
+    state.optimizer.step()
+    state.position.epoch = seed
+    return state
+
+
+def restored(folder: Path) -> TrainState:
+    state = train_state(seed=9)
+    state.restore(folder)
+    return state
+
+
+def assert_is_state(state: TrainState, seed: int) -> None:
+    expected = train_state(seed)
+    assert_same_state(state.model.state_dict(), expected.model.state_dict())
+    for key, moments in expected.optimizer.state_dict()["state"].items():
+        assert_same_state(state.optimizer.state_dict()["state"][key], moments)
+    assert state.position == expected.position
+
+
+@pytest.fixture(scope="module")
+def two_saves(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with states 1 and 2 saved after each other."""
+    folder = tmp_path_factory.mktemp("saves") / "run"
+    for seed in (1, 2):
+        train_state(seed).save(folder, info_of())
+    return folder
+
+
+def copied(source: Path, folder: Path) -> Path:
+    return Path(shutil.copytree(source, folder, dirs_exist_ok=True))
+
+
+def test_saving_keeps_the_save_before_and_no_more(tmp_path: Path) -> None:
+    for seed in range(4):
+        train_state(seed).save(tmp_path, info_of())
+    assert {path.name for path in tmp_path.iterdir()} == {"last.pt", "previous.pt"}
+    assert_is_state(restored(tmp_path), 3)
+    assert newest_saved(tmp_path).path == tmp_path / "last.pt"
+    assert read_archive(tmp_path / "previous.pt")["position"]["epoch"] == 2
+
+
+@given(data=st.data())
+def test_a_last_file_damaged_at_any_byte_or_cut_anywhere_falls_back_or_is_what_was_saved(
+    two_saves: Path, data: st.DataObject
+) -> None:
+    content = (two_saves / "last.pt").read_bytes()
+    place = data.draw(st.integers(0, len(content) - 1))
+    change = data.draw(st.integers(0, 255), label="bits to flip, none to cut")
+    with tempfile.TemporaryDirectory() as name:
+        folder = copied(two_saves, Path(name))
+        damaged = content[:place] + (bytes([content[place] ^ change]) + content[place + 1 :] if change else b"")
+        (folder / "last.pt").write_bytes(damaged)
+        state = restored(folder)
+        if state.notes:
+            assert state.notes == [
+                "last.pt is cut off or damaged: the run goes on from previous.pt, the save before it, "
+                "and trains again what came after."
+            ]
+            assert_is_state(state, 1)
+        else:
+            assert change, "a cut file was taken for a whole one"
+            assert_is_state(state, 2)
+
+
+def test_the_first_and_the_last_byte_of_every_tensor_are_checked(two_saves: Path, tmp_path: Path) -> None:
+    folder = copied(two_saves, tmp_path)
+    content = (folder / "last.pt").read_bytes()
+    with zipfile.ZipFile(folder / "last.pt") as archive:
+        tensors = [entry for entry in archive.infolist() if "/data/" in entry.filename]
+    assert tensors
+    for entry in tensors:
+        extra = int.from_bytes(content[entry.header_offset + 28 : entry.header_offset + 30], "little")
+        first = entry.header_offset + 30 + len(entry.filename) + extra
+        for place in (first, first + entry.file_size - 1):
+            damaged = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+            (folder / "last.pt").write_bytes(damaged)
+            assert torch.load(folder / "last.pt", weights_only=True), "PyTorch itself does not notice"
+            assert newest_saved(folder).path.name == "previous.pt"
+
+
+def test_a_run_with_the_previous_save_alone_goes_on_from_it(two_saves: Path, tmp_path: Path) -> None:
+    folder = copied(two_saves, tmp_path)
+    (folder / "last.pt").unlink()
+    state = restored(folder)
+    assert_is_state(state, 1)
+    assert state.notes[0].startswith("last.pt is missing: the run goes on from previous.pt")
+
+
+def test_the_first_save_after_falling_back_spares_the_previous_one(two_saves: Path, tmp_path: Path) -> None:
+    folder = copied(two_saves, tmp_path)
+    (folder / "last.pt").write_bytes(b"damaged")
+    previous = (folder / "previous.pt").read_bytes()
+    state = restored(folder)
+    state.position.epoch = 5
+    state.save(folder, info_of())
+    assert (folder / "previous.pt").read_bytes() == previous
+    assert restored(folder).position.epoch == 5
+    last = (folder / "last.pt").read_bytes()
+    state.save(folder, info_of())
+    assert (folder / "previous.pt").read_bytes() == last
+
+
+@pytest.mark.parametrize("best", [True, False])
+def test_of_two_damaged_saves_both_are_named_with_what_to_do(best: bool, two_saves: Path, tmp_path: Path) -> None:
+    folder = copied(two_saves, tmp_path / "run")
+    for name in ("last.pt", "previous.pt"):
+        (folder / name).write_bytes(b"PK\x03\x04")
+    if best:
+        write_best(folder, small_model(sizes_for(SMALL)), info_of())
+    with pytest.raises(
+        CheckpointError, match=r"'run' cannot be resumed.*last\.pt is cut.*previous\.pt is cut"
+    ) as caught:
+        restored(folder)
+    assert ("--init-from run/best" in str(caught.value)) == best
+
+
+def test_a_resume_under_other_conditions_says_which(two_saves: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert restored(two_saves).notes == []
+    threads = torch.get_num_threads()
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads + 6)
+    assert restored(two_saves).notes == [
+        "The run goes on, but not bit for bit as it would have without a break: "
+        f"threads {threads} before, {threads + 6} now."
+    ]
+
+
+def test_a_save_that_does_not_say_under_what_conditions_is_resumed_in_silence(two_saves: Path, tmp_path: Path) -> None:
+    saved = read_archive(two_saves / "last.pt")
+    del saved["environment"]
+    del saved["position"]["seconds"]
+    torch.save(saved, tmp_path / "last.pt")
+    state = restored(tmp_path)
+    assert_is_state(state, 2)
+    assert state.notes == []
 
 
 KINDS = ["zip", "legacy", "last", "safetensors"]
@@ -193,10 +402,9 @@ def test_a_state_dict_of_another_architecture_is_told_with_its_keys(tmp_path: Pa
 
 
 def test_weights_that_do_not_fit_their_record_are_told(tmp_path: Path) -> None:
-    write_best(tmp_path, small_model(sizes_for(SMALL)), info_of())
-    record = json.loads((tmp_path / "best.json").read_text())
-    record["sizes"]["num_users"] = 99
-    (tmp_path / "best.json").write_text(json.dumps(record))
+    write_old_best(
+        tmp_path, small_model(sizes_for(SMALL)), replace(info_of(), sizes=info_of().sizes | {"num_users": 99})
+    )
     with pytest.raises(CheckpointError, match=r"does not fit movie_transformer.*user_embedding\.weight"):
         load(tmp_path / "best.safetensors")
 
@@ -227,9 +435,7 @@ def test_a_write_that_fails_half_way_leaves_the_file_before_it(
     def write(seed: int) -> None:
         model = small_model(sizes_for(SMALL), seed=seed)
         if file == "last.pt":
-            TrainState(model, torch.optim.Adam(model.parameters()), torch.device("cpu")).save(
-                tmp_path / file, info_of()
-            )
+            TrainState(model, torch.optim.Adam(model.parameters()), torch.device("cpu")).save(tmp_path, info_of())
         else:
             write_best(tmp_path, model, info_of())
 
@@ -266,12 +472,12 @@ def test_a_disk_that_fills_up_while_training_fails_the_run_and_keeps_what_was_sa
 def test_a_last_file_without_a_part_cannot_be_resumed_from(missing: str, tmp_path: Path) -> None:
     model = small_model(sizes_for(SMALL))
     state = TrainState(model, torch.optim.Adam(model.parameters()), torch.device("cpu"))
-    state.save(tmp_path / "last.pt", info_of())
+    state.save(tmp_path, info_of())
     saved = read_archive(tmp_path / "last.pt")
     del saved[missing]
     torch.save(saved, tmp_path / "last.pt")
     with pytest.raises(CheckpointError, match=r"last\.pt cannot be resumed from"):
-        state.restore(tmp_path / "last.pt")
+        state.restore(tmp_path)
 
 
 def test_a_record_says_the_model_as_options(root: Root) -> None:

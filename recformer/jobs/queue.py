@@ -1,0 +1,168 @@
+"""Whose turn it is: one line of runs for each device, read from the runs' own records.
+
+There is no daemon and no file of the queue's own. Each waiting process looks for itself whether its turn has come;
+the order is the `place` in the runs' records, and who died is out of the line by that alone.
+"""
+
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+
+from recformer.errors import JobError, StoreError
+from recformer.jobs.locks import RECORD_TIMEOUT_S, record_lock
+from recformer.jobs.records import JOB_FILE, JobRecord, read_job, read_status, write_job
+from recformer.jobs.state import derive_state
+from recformer.settings import Settings, read_settings
+from recformer.store import RUN_ID, Root
+
+QUEUE_LOCK = ".queue.lock"
+Move = Literal["up", "down", "first", "last"]
+
+
+@dataclass
+class Line:
+    """The runs of one device by id: those that train, and those that wait, the next one first."""
+
+    running: list[str] = field(default_factory=list[str])
+    waiting: list[str] = field(default_factory=list[str])
+
+
+def lines(root: Root) -> dict[str, Line]:
+    """The line of each device that has one. Runs with damaged records stand in none."""
+    found: dict[str, Line] = {}
+    for run_id, job in sorted(_living(root).items(), key=lambda entry: (entry[1].place, entry[1].queued_at, entry[0])):
+        line = found.setdefault(job.device, Line())
+        (line.waiting if job.started_at is None else line.running).append(run_id)
+    return found
+
+
+def next_place(root: Root) -> float:
+    """A place behind everybody who waits now."""
+    return max((job.place for job in _living(root).values()), default=0.0) + 1.0
+
+
+def take_turn(root: Root, run_id: str) -> bool:
+    """Whether a waiting run's turn has come; if so, its record says from now on that it has started.
+
+    Raises JobError when the run does not wait (any more).
+    """
+    job = _record_of(root, run_id)
+    if not _has_turn(root, run_id, job):  # most often; without a lock
+        return False
+    with _queue_lock(root), record_lock(root.run(run_id)):
+        job = _record_of(root, run_id)
+        if not _has_turn(root, run_id, job):
+            return False
+        write_job(root.run(run_id), job.model_copy(update={"started_at": time.time()}))
+    return True
+
+
+def move(root: Root, run_id: str, where: Move) -> list[str]:
+    """Move a waiting run within its device's line, and return that line's waiting runs as they stand then.
+
+    Raises JobError when the run does not wait.
+    """
+    with _queue_lock(root):
+        line = next((line.waiting for line in lines(root).values() if run_id in line.waiting), None)
+        if line is None:
+            raise JobError(f"run {run_id!r} does not wait in a queue, so it cannot be moved there")
+        before = line.index(run_id)
+        after = {"up": max(before - 1, 0), "down": before + 1, "first": 0, "last": len(line)}[where]
+        order = [other for other in line if other != run_id]
+        order.insert(after, run_id)
+        places = sorted(_record_of(root, other).place for other in line)
+        # Places may be equal after two launches at one moment: spread them, or the order would not be told.
+        for number, other in enumerate(order):
+            _give_place(root, other, max(places[0] + number, places[number]))
+        return order
+
+
+def _has_turn(root: Root, run_id: str, job: JobRecord) -> bool:
+    line = lines(root).get(job.device, Line())
+    free = max(_settings(root).jobs_per_device - len(line.running), 0)
+    return run_id in line.waiting[:free]
+
+
+def _settings(root: Root) -> Settings:
+    try:
+        return read_settings(root)
+    except StoreError:  # who waits must not die of somebody's typing error
+        return Settings()
+
+
+def _give_place(root: Root, run_id: str, place: float) -> None:
+    with record_lock(root.run(run_id)):
+        job = read_job(root.run(run_id))
+        if job is not None and job.place != place:
+            write_job(root.run(run_id), job.model_copy(update={"place": place}))
+
+
+def _record_of(root: Root, run_id: str) -> JobRecord:
+    job = read_job(root.run(run_id))
+    if job is None:
+        raise JobError(f"run {run_id!r} has no record any more: it was deleted")
+    return job
+
+
+def _living(root: Root) -> dict[str, JobRecord]:
+    """Records of the runs that wait or work, by id."""
+    found: dict[str, JobRecord] = {}
+    for folder in _run_folders(root):
+        job = _job_of(folder)
+        if job is None or job.ended_at is not None or not job.alive:
+            continue
+        if job.started_at is None or _works(folder, job):
+            found[folder.name] = job
+    return found
+
+
+def _works(folder: Path, job: JobRecord) -> bool:
+    """Whether a started run still does: a process may outlive its training, a notebook's say."""
+    try:
+        return derive_state(job, read_status(folder), True, time.time()).active
+    except StoreError:
+        return True
+
+
+def _run_folders(root: Root) -> list[Path]:
+    try:
+        return [root.runs / entry.name for entry in os.scandir(root.runs) if RUN_ID.fullmatch(entry.name)]
+    except FileNotFoundError:
+        return []
+
+
+def _job_of(folder: Path) -> JobRecord | None:
+    """The record in a folder, parsed once for each of its versions: ten who wait look ten times a second in all."""
+    path = folder / JOB_FILE
+    try:
+        stamp = path.stat()
+        return _parsed(folder, stamp.st_mtime_ns, stamp.st_ino)
+    except (OSError, StoreError):
+        return None
+
+
+@lru_cache(maxsize=2048)
+def _parsed(folder: Path, _changed: int, _inode: int) -> JobRecord | None:
+    return read_job(folder)
+
+
+@contextmanager
+def _queue_lock(root: Root) -> Generator[None]:
+    """The right to decide who is next. Raises JobError when somebody has it for long."""
+    root.runs.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(root.runs / QUEUE_LOCK, timeout=RECORD_TIMEOUT_S)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise JobError(f"the queue's lock {root.runs / QUEUE_LOCK} is held by another process; try again") from error
+    try:
+        yield
+    finally:
+        lock.release()

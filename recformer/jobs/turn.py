@@ -1,0 +1,103 @@
+"""Wait for a run's turn, without torch: a process that waits costs some 35 MB and next to no work.
+
+`python -m recformer.jobs.turn RUN_ID -- COMMAND …` is what a command line that finds its device busy becomes: it keeps
+its process id and its terminal, waits, and becomes COMMAND when the turn has come.
+"""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+from recformer.errors import RecformerError, StoreError
+from recformer.jobs.launch import enter_queue, recformer_command
+from recformer.jobs.locks import record_lock
+from recformer.jobs.queue import Line, lines, take_turn
+from recformer.jobs.records import read_job, write_job
+from recformer.store import Root
+
+POLL_S = 0.5
+STOPS = (signal.SIGTERM, signal.SIGINT)
+
+
+def await_turn(root: Root, run_id: str, arguments: list[str], device: str) -> None:
+    """Return when this process may train the run on `device`: at once, or after its turn has come.
+
+    To wait, the process becomes `recformer.jobs.turn`, and then again `python -m recformer ARGUMENTS`: with torch
+    loaded it would hold hundreds of megabytes. Raises JobError when another process has the run.
+    """
+    enter_queue(root, run_id, arguments, device)
+    job = read_job(root.run(run_id))
+    if (job is not None and job.started_at is not None) or take_turn(root, run_id):
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.environ["RECFORMER_ROOT"] = str(root.path)
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # inherited: Ctrl-C before the waiting process looks is not lost
+    command = [*recformer_command(), *arguments]
+    os.execv(sys.executable, [sys.executable, "-m", "recformer.jobs.turn", run_id, "--", *command])
+
+
+def wait_for_turn(root: Root, run_id: str, tell: Callable[[str], None]) -> int | None:
+    """Wait until the run may start. Returns None then, or the signal that cancelled it, which its record then says.
+
+    SIGTERM and SIGINT must be blocked: they are waited for here, so none is lost between two looks.
+    `tell` is given a line each time the place has changed. Raises JobError when the run was deleted.
+    """
+    told = ""
+    while True:
+        try:
+            if take_turn(root, run_id):
+                return None
+            words = _place_words(lines(root), run_id)
+        except StoreError as error:  # a disk that is full now is perhaps not for ever
+            words = str(error)
+        if words and words != told:
+            tell(words)
+            told = words
+        asked = signal.sigtimedwait(STOPS, POLL_S)
+        if asked is not None:
+            _cancel(root, run_id)
+            tell("cancelled while it waited; nothing was trained")
+            return int(asked.si_signo)
+
+
+def _cancel(root: Root, run_id: str) -> None:
+    folder = root.run(run_id)
+    with record_lock(folder):
+        job = read_job(folder)
+        if job is not None:
+            write_job(folder, job.model_copy(update={"ended": "cancelled", "ended_at": time.time()}))
+
+
+def _place_words(found: dict[str, Line], run_id: str) -> str:
+    for device, line in found.items():
+        if run_id in line.waiting:
+            ahead = [*line.running, *line.waiting[: line.waiting.index(run_id)]]
+            return (
+                f"waiting for {device}, place {line.waiting.index(run_id) + 1}; ahead: {', '.join(ahead) or 'nobody'}"
+            )
+    return ""
+
+
+def main() -> None:
+    """Wait in the foreground; Ctrl-C leaves the queue."""
+    run_id, separator, *command = sys.argv[1:]
+    assert separator == "--"
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        cancelled_by = wait_for_turn(
+            Root.default(), run_id, lambda words: print(f"{run_id}: {words}", file=sys.stderr, flush=True)
+        )
+    except RecformerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    if cancelled_by is not None:
+        sys.exit(128 + cancelled_by)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    os.execv(command[0], command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""What people set for all runs under a root: how many train at once, and how long a stop waits before it kills."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recformer.errors import StoreError, UsageError
+from recformer.store import Root, read_json, write_json
+
+FILE = ".settings.json"  # no run id begins with a dot
+
+
+class Settings(BaseModel):
+    """`runs/.settings.json`; each field's limits are those of the form and of the command line."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    jobs_per_device: int = Field(
+        default=1,
+        ge=1,
+        le=16,
+        title="Runs at once on a device",
+        description="How many runs train at the same time on one GPU, or on the processor; the next ones wait.",
+    )
+    grace_s: float = Field(
+        default=30.0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        title="Grace period of a stop, in seconds",
+        description="How long a run that was asked to stop may take to end its step and save, before it is killed.",
+    )
+
+
+def read_settings(root: Root) -> Settings:
+    """The settings; the defaults where there are none. Raises StoreError when the file is damaged."""
+    path = _path(root)
+    value = read_json(path)
+    try:
+        return Settings.model_validate(value or {})
+    except ValidationError as error:
+        raise StoreError(f"{path} is damaged: {_fault(error)}. Mend or remove it: the defaults then hold") from None
+
+
+def change_settings(root: Root, **changes: object) -> Settings:
+    """Settings with `changes`, written atomically. Raises UsageError for a value or name that is not allowed."""
+    try:
+        changed = Settings.model_validate(read_settings(root).model_dump() | changes)
+    except ValidationError as error:
+        raise UsageError(f"settings: {_fault(error)}; allowed: {', '.join(Settings.model_fields)}") from None
+    write_json(_path(root), changed.model_dump())
+    return changed
+
+
+def _path(root: Root) -> Path:
+    return root.runs / FILE
+
+
+def _fault(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    reason = fault["msg"][:1].lower() + fault["msg"][1:]
+    return f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {reason}"
