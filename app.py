@@ -3,32 +3,32 @@
 import streamlit as st
 
 from recformer.ui import headline, readers
+from recformer.ui.bin_view import show_bin
 from recformer.ui.fetching import need_dataset
 from recformer.ui.frame import frame, guard
-from recformer.ui.run_views import progress_card, run_links, runs_table, show_damaged
+from recformer.ui.queue_view import show_machine, show_queue
+from recformer.ui.run_list_view import show_runs
+from recformer.ui.run_views import show_damaged
 
 
 @st.fragment(run_every=2)
 def live() -> None:
-    """Runs that wait or work; when one begins or ends, the whole page is drawn anew."""
+    """The machine, and the runs that work or wait; when one begins or ends, the whole page is drawn anew."""
     with guard():
-        active = [run for run in readers.runs()[0] if run.state.active]
-        for run in active:
-            progress_card(run)
-        if {run.run_id for run in active} != st.session_state["home.active"]:
+        runs, _ = readers.runs()
+        show_machine()
+        show_queue(runs)
+        if {run.run_id for run in runs if run.state.active} != st.session_state["home.active"]:
             st.rerun()
 
 
 with frame("Home"):
     runs, damaged = readers.runs()
     st.session_state["home.active"] = {run.run_id for run in runs if run.state.active}
-    if st.session_state["home.active"]:
-        live()
+    live()
     need_dataset()
-    headline.show(runs)
-    if runs:
-        st.markdown("#### Runs")
-        for chosen in runs_table(runs):
-            run_links(chosen)
+    headline.show([run for run in runs if not run.labels.archived])
+    show_runs(runs)
     show_damaged(damaged)
+    show_bin()
     headline.first_steps(runs)

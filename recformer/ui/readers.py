@@ -10,6 +10,8 @@ from recformer.data.cache import load as load_dataset
 from recformer.data.catalog import datasets
 from recformer.data.dataset import Dataset
 from recformer.errors import UsageError
+from recformer.jobs.devices import Load
+from recformer.jobs.devices import loads as device_loads
 from recformer.jobs.overview import DamagedRun, RunSummary, list_runs
 from recformer.logs.reader import Curve, RunLog
 from recformer.origin import Origin, read_origin
@@ -110,6 +112,12 @@ def advice(names: list[str], data: Dataset, user: int, k: int, masking: "Masking
     """Several checkpoints' recommendations for a user; see recformer.advice."""
     stamps = tuple(checkpoint(name).path.stat().st_mtime_ns for name in names)
     return _advice(tuple(names), stamps, data.fingerprint, data, user, k, masking)
+
+
+@st.cache_data(ttl=1.5, show_spinner=False)
+def loads() -> list[Load]:
+    """How busy each device is, looked at once for all who watch."""
+    return device_loads()
 
 
 @st.cache_resource(show_spinner=False)

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from recformer.jobs.overview import DamagedRun, RunSummary
+from recformer.ui.run_actions import stop_button
 from recformer.ui.words import STATE_MARKS, duration, number, plain
 
 
@@ -62,7 +63,10 @@ def progress_card(run: RunSummary) -> None:
             st.caption(run.state.words)
         if run.state.stalled:
             st.warning(run.state.words, icon=":material/warning:")
-        st.page_link("pages/monitor.py", label="Watch", icon=":material/monitoring:", query_params={"run": run.run_id})
+        with st.container(horizontal=True, vertical_alignment="center"):
+            watch = {"run": run.run_id}
+            st.page_link("pages/monitor.py", label="Watch", icon=":material/monitoring:", query_params=watch)
+            stop_button(run)
 
 
 def _last_ndcg(run: RunSummary) -> str:
@@ -82,6 +86,7 @@ RUN_COLUMNS: dict[str, Any] = {
         "Loss", format="%.3f", help="Validation loss of the best checkpoint", width="small"
     ),
     "dataset": st.column_config.TextColumn("Dataset", width="small"),
+    "tags": st.column_config.ListColumn("Tags", width="small"),
     "begun": st.column_config.DatetimeColumn("Begun", format="distance"),
     "id": st.column_config.TextColumn("Id"),
 }
@@ -100,25 +105,10 @@ def runs_table(runs: list[RunSummary]) -> list[RunSummary]:
         column_config=RUN_COLUMNS,
     )
     st.caption(
-        "NDCG@10 (history masked) and loss are the best checkpoint's, on the validation part. Tick a run to open it."
+        "NDCG@10 (history masked) and loss are the best checkpoint's, on the validation part. Tick a run to see what "
+        "can be done with it."
     )
     return [runs[row] for row in selection["selection"]["rows"] if row < len(runs)]
-
-
-def run_links(run: RunSummary) -> None:
-    """Where to go with a run."""
-    with st.container(horizontal=True):
-        st.markdown(f"**{plain(run.name)}** · {run.state.words}")
-        st.page_link(
-            "pages/monitor.py", label="Monitor", icon=":material/monitoring:", query_params={"run": run.run_id}
-        )
-        if run.checkpoints:
-            chosen = {"runs": f"{run.run_id}/{run.checkpoints[0]}"}
-            st.page_link("pages/compare.py", label="Compare", icon=":material/bar_chart:", query_params=chosen)
-            st.page_link("pages/recommend.py", label="Recommend", icon=":material/movie:", query_params=chosen)
-        if "last" in run.checkpoints and not run.state.active:
-            going_on = {"mode": "Resume", "resume": run.run_id}
-            st.page_link("pages/train.py", label="Resume", icon=":material/play_circle:", query_params=going_on)
 
 
 def _row(run: RunSummary) -> dict[str, Any]:
@@ -132,6 +122,7 @@ def _row(run: RunSummary) -> dict[str, Any]:
         "ndcg": best.get("metric/ndcg@10"),
         "loss": best.get("loss/validation"),
         "dataset": ((run.best or {}).get("dataset") or {}).get("name", "–"),
+        "tags": run.labels.tags,
         "begun": run.created,
         "id": run.run_id,
     }
