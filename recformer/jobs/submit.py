@@ -5,12 +5,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from recformer.config import TrainConfig, dump
+from recformer.errors import JobError
+from recformer.jobs.devices import queue_of
 from recformer.jobs.launch import launch
+from recformer.origin import Origin, portable_path, read_origin, write_origin
 from recformer.store import Root, reserve_run_id, write_text
 
 
 def submit(root: Root, config: TrainConfig, data: Path, device: str, init_from: str | None = None) -> str:
-    """Start a new run and return its id. `init_from` names a checkpoint whose weights it begins with.
+    """Queue a new run and return its id. `init_from` names a checkpoint whose weights it begins with.
 
     Raises JobError when it cannot be launched, StoreError when the disk refuses; no half-made run stays behind.
     """
@@ -18,10 +21,9 @@ def submit(root: Root, config: TrainConfig, data: Path, device: str, init_from: 
     folder = root.run(run_id)
     try:
         write_text(folder / "config.yaml", dump(config))
-        arguments = ["train", "--config", str(folder / "config.yaml"), "--data", str(data.resolve())]
-        arguments += ["--run-id", run_id, "--device", device]
-        arguments += ["--init-from", init_from] if init_from else []
-        launch(root, run_id, arguments, device)
+        # The trainer writes its fingerprint; until then this says what to start again with, should it never begin.
+        write_origin(root, run_id, Origin(data.name, "", portable_path(root, data), init_from))
+        launch(root, run_id, _fresh_arguments(root, run_id, data, device, init_from), queue_of(device))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -36,4 +38,22 @@ def resume(root: Root, run_id: str, device: str, overrides: Iterable[str] = ()) 
     arguments = ["train", "--resume", run_id, "--device", device]
     for assignment in overrides:
         arguments += ["--set", assignment]
-    launch(root, run_id, arguments, device)
+    launch(root, run_id, arguments, queue_of(device))
+
+
+def start_again(root: Root, run_id: str, device: str) -> None:
+    """Launch a run that never saved anything (cancelled, lost or failed before) as it was asked for.
+
+    Raises JobError when it is alive, cannot be launched, or does not say what it was to be trained on.
+    """
+    origin = read_origin(root, run_id)
+    if origin is None or not (root.run(run_id) / "config.yaml").is_file():
+        raise JobError(f"run {run_id!r} does not say what it was to train; start a new run instead")
+    arguments = _fresh_arguments(root, run_id, origin.folder(root), device, origin.init_from)
+    launch(root, run_id, arguments, queue_of(device))
+
+
+def _fresh_arguments(root: Root, run_id: str, data: Path, device: str, init_from: str | None) -> list[str]:
+    config = str(root.run(run_id) / "config.yaml")
+    arguments = ["train", "--config", config, "--data", str(data.resolve()), "--run-id", run_id, "--device", device]
+    return arguments + (["--init-from", init_from] if init_from else [])

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from recformer.errors import RecformerError, StoreError
-from recformer.jobs.launch import enter_queue, recformer_command
+from recformer.jobs.launch import recformer_command
 from recformer.jobs.locks import record_lock
 from recformer.jobs.queue import Line, lines, take_turn
 from recformer.jobs.records import read_job, write_job
@@ -21,13 +21,12 @@ POLL_S = 0.5
 STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
-def await_turn(root: Root, run_id: str, arguments: list[str], device: str) -> None:
-    """Return when this process may train the run on `device`: at once, or after its turn has come.
+def await_turn(root: Root, run_id: str, arguments: list[str]) -> None:
+    """Return when this process, which has entered the queue, may train the run: at once, or when its turn has come.
 
     To wait, the process becomes `recformer.jobs.turn`, and then again `python -m recformer ARGUMENTS`: with torch
-    loaded it would hold hundreds of megabytes. Raises JobError when another process has the run.
+    loaded it would hold hundreds of megabytes.
     """
-    enter_queue(root, run_id, arguments, device)
     job = read_job(root.run(run_id))
     if (job is not None and job.started_at is not None) or take_turn(root, run_id):
         return

@@ -15,10 +15,11 @@ from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
 from recformer.errors import CheckpointError, DataError, RecformerError, UsageError
+from recformer.jobs.launch import enter_queue
 from recformer.jobs.locks import record_lock
 from recformer.jobs.records import Status, read_job, read_status, write_status
 from recformer.jobs.turn import await_turn
-from recformer.origin import Origin, code_commit, portable_path, read_origin
+from recformer.origin import Origin, code_commit, portable_path, read_origin, write_origin
 from recformer.registry import MODELS
 from recformer.store import (
     RUN_ID,
@@ -143,11 +144,14 @@ def carry_out(root: Root, plan: Plan, arguments: list[str]) -> Outcome:
             f"run {plan.run_id!r} was trained on data with fingerprint {plan.fingerprint}, {plan.data} has "
             f"{dataset.fingerprint}: going on with it would be another run. Name the dataset it began with (--data)"
         )
+    if not plan.resume and not any(argument.startswith("--run-id") for argument in arguments):
+        arguments = [*arguments, "--run-id", plan.run_id]
+    enter_queue(root, plan.run_id, arguments, str(plan.device))
     if not plan.resume:
-        write_text(root.run(plan.run_id) / "config.yaml", dump(plan.config))  # its name shows while it waits
-        if not any(argument.startswith("--run-id") for argument in arguments):
-            arguments = [*arguments, "--run-id", plan.run_id]
-    await_turn(root, plan.run_id, arguments, str(plan.device))
+        # While it waits its name is shown; should it never begin, these say what to start again with.
+        write_text(root.run(plan.run_id) / "config.yaml", dump(plan.config))
+        write_origin(root, plan.run_id, _origin(root, plan, dataset))
+    await_turn(root, plan.run_id, arguments)
     return fit(
         root,
         plan.run_id,

@@ -1,5 +1,6 @@
 """The Train page's parts: a new run, a resumed one, or one begun from another's weights; a summary; the launch."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,14 +9,20 @@ from streamlit.delta_generator import DeltaGenerator
 
 from recformer.config import TrainConfig, parse, preset, preset_names
 from recformer.data.dataset import Dataset
+from recformer.jobs.devices import queue_of
 from recformer.jobs.overview import RunSummary
-from recformer.jobs.submit import resume, submit
+from recformer.jobs.queue import Line, lines
+from recformer.jobs.submit import resume, start_again, submit
+from recformer.settings import read_settings
+from recformer.training.changes import FIXED, INEXACT, effective
 from recformer.ui import readers
 from recformer.ui.forms import config_form
+from recformer.ui.run_actions import can_go_on
 from recformer.ui.run_views import checkpoint_label, checkpoint_names, label_of
 from recformer.ui.selection import pick_one
 from recformer.ui.words import duration, plain
 
+FAULTY = ":red[:material/error: The form has faults, shown at their fields below; mend them to launch.]"
 SUGGESTED_EPOCHS = 20  # the article's 1000 would take hours on a laptop; the form says how to get them
 PRESET_WORDS = {
     "baseline": "The article's baseline: cross-entropy, constant learning rate.",
@@ -25,7 +32,7 @@ PRESET_WORDS = {
 }
 
 
-def new_run(runs: list[RunSummary]) -> None:
+def new_run(_runs: list[RunSummary]) -> None:
     """Preset, then every field, a summary, and the launch."""
     left, middle, right = st.columns(3)
     name = left.selectbox(
@@ -46,7 +53,7 @@ def new_run(runs: list[RunSummary]) -> None:
     summary = st.container()
     config = config_form(start, f"train.{name}")
     with summary:
-        _launch_box(config, data, device, None, _busy(runs))
+        _launch_box(config, data, device, None)
 
 
 def from_weights(runs: list[RunSummary]) -> None:
@@ -66,19 +73,19 @@ def from_weights(runs: list[RunSummary]) -> None:
     summary = st.container()
     config = config_form(start, f"weights.{name}", locked=("model",))
     with summary:
-        _launch_box(config, data, device, name, _busy(runs))
+        _launch_box(config, data, device, name)
 
 
 def going_on(runs: list[RunSummary]) -> None:
-    """A run that goes on exactly from its last save."""
-    able = [run for run in runs if "last" in run.checkpoints and not run.state.active]
+    """A run that goes on exactly from its last save, or one that never saved and starts again."""
+    able = [run for run in runs if can_go_on(run) and not run.state.active]
     if not able:
         st.info(
-            "No run can be resumed now: a stopped, failed or finished run with a saved last.pt can.",
+            "No run can be resumed now: a stopped, failed, lost or finished run with a saved last.pt can.",
             icon=":material/info:",
         )
         return
-    left, middle, right = st.columns(3)
+    left, right = st.columns(2)
     run_id = pick_one(
         left,
         "Run to resume",
@@ -88,28 +95,71 @@ def going_on(runs: list[RunSummary]) -> None:
         show=lambda run_id: label_of(runs, run_id),
     )
     run = next(run for run in able if run.run_id == run_id)
-    done = run.status.epoch if run.status is not None else 0
-    planned = int(run.config.get("num_epochs", 1))
-    target = planned if run.state.name != "finished" else planned + SUGGESTED_EPOCHS
-    epochs = middle.number_input(
-        "Train to epoch",
-        min_value=1,
-        value=target,
-        key=f"resume.{run_id}.epochs",
-        help="Epochs in all, those already trained counted in.",
-    )
     device = _pick_device(right)
-    whence = f"in epoch {done + 1}" if run.state.name == "finished" else "from its last save"
+    if "last" in run.checkpoints:
+        _resume_form(run, device)
+    else:
+        _again(run, device)
+
+
+def _again(run: RunSummary, device: str) -> None:
     st.markdown(
-        f"**{run.state.words}** It goes on {whence} with the same weights, optimizer, random numbers and "
-        f"order of batches, as if it had never stopped, up to epoch {epochs}. Its other settings stay."
+        f"**{plain(run.state.words)}** It never saved anything, so there is nothing to go on from: it starts again "
+        f"from its first step, with the settings it was given.{_queue_words(device)}"
     )
-    if int(epochs) < done or (run.state.name == "finished" and int(epochs) <= planned):
-        st.warning(f"It has been trained to epoch {done} already: choose more to train on.", icon=":material/warning:")
-        return
-    if st.button("Resume", type="primary", icon=":material/play_arrow:", key="resume.go"):
-        resume(readers.root(), run_id, device, [f"num_epochs={int(epochs)}"])
-        st.switch_page("pages/monitor.py", query_params={"run": run_id})
+    if st.button("Start again", type="primary", icon=":material/play_arrow:", key="again.go"):
+        start_again(readers.root(), run.run_id, device)
+        st.switch_page("pages/monitor.py", query_params={"run": run.run_id})
+
+
+def _resume_form(run: RunSummary, device: str) -> None:
+    before = parse(run.config, f"{run.run_id}/config.yaml")
+    finished = run.state.name == "finished"
+    start = before.model_copy(update={"num_epochs": before.num_epochs + SUGGESTED_EPOCHS}) if finished else before
+    summary = st.container(border=True)
+    after = config_form(start, f"resume.{run.run_id}", locked=(*FIXED, "name"))
+    with summary:
+        if after is None:
+            st.markdown(FAULTY)
+            st.button("Resume", type="primary", disabled=True, key="resume.faulty")
+            return
+        done = run.status.epoch if run.status is not None else 0
+        words, button = st.columns([5, 1], vertical_alignment="center")
+        words.markdown(_what_resume_does(run, before, after) + _queue_words(device))
+        too_few = after.num_epochs < done or (finished and after.num_epochs <= before.num_epochs)
+        if too_few:
+            st.warning(
+                f"It has been trained to epoch {done} already: choose more epochs to train on.",
+                icon=":material/warning:",
+            )
+        if button.button(
+            "Resume", type="primary", icon=":material/play_arrow:", key="resume.go", disabled=too_few, width="stretch"
+        ):
+            changes = [f"{name}={json.dumps(new)}" for name, (_, new) in effective(before, after).items()]
+            resume(readers.root(), run.run_id, device, changes)
+            st.switch_page("pages/monitor.py", query_params={"run": run.run_id})
+
+
+def _what_resume_does(run: RunSummary, before: TrainConfig, after: TrainConfig) -> str:
+    """Whence it goes on, which edits take effect, and which settings cannot be edited."""
+    changed = effective(before, after)
+    whence = "after its last epoch" if run.state.name == "finished" else "from its last save"
+    exact = "" if any(name in INEXACT for name in changed) else ", bit for bit as if it had never stopped"
+    lines = [f"**{plain(run.state.words)}** It goes on {whence}{exact}, up to epoch {after.num_epochs:,}."]
+    if changed:
+        edits = " · ".join(
+            f"{_title(name)} {plain(str(old))} → {plain(str(new))}" for name, (old, new) in changed.items()
+        )
+        lines.append(f":material/check: **Takes effect:** {edits}")
+    fixed = ", ".join(_title(name).lower() for name in FIXED)
+    lines.append(
+        f":material/lock: **Cannot be changed here:** {fixed}. That would be another run: start from its weights."
+    )
+    return "  \n".join(lines)
+
+
+def _title(name: str) -> str:
+    return str(TrainConfig.model_fields[name].title)
 
 
 MODES: dict[str, Callable[[list[RunSummary]], None]] = {
@@ -138,27 +188,27 @@ def _config_like(name: str) -> TrainConfig:
     return parse(mapping, name).model_copy(update={"num_epochs": SUGGESTED_EPOCHS})
 
 
-def _busy(runs: list[RunSummary]) -> str:
-    """A word of warning where something trains already: the two would share the machine."""
-    active = [run.name for run in runs if run.state.active]
-    return (
-        f" :orange[{', '.join(map(plain, active))} is training now; the two will slow each other down.]"
-        if active
-        else ""
-    )
+def _queue_words(device: str) -> str:
+    """How many runs are before it where the device is taken; nothing where it begins at once."""
+    line = lines(readers.root()).get(queue_of(device), Line())
+    ahead = len(line.running) + len(line.waiting)
+    if len(line.running) < read_settings(readers.root()).jobs_per_device and not line.waiting:
+        return ""
+    count = "1 run is" if ahead == 1 else f"{ahead} runs are"
+    return f"  \n:orange[:material/schedule: {count} ahead of it on this device; it waits for its turn.]"
 
 
-def _launch_box(config: TrainConfig | None, folder: Path, device: str, init_from: str | None, warning: str) -> None:
+def _launch_box(config: TrainConfig | None, folder: Path, device: str, init_from: str | None) -> None:
     """One line of what will happen and how long it takes here, and the button."""
     with st.container(border=True):
         if config is None:
-            st.markdown(":red[:material/error: The form has faults, shown at their fields below; mend them to launch.]")
+            st.markdown(FAULTY)
             st.button("Launch", type="primary", disabled=True, key="launch.faulty")
             return
         words, button = st.columns([5, 1], vertical_alignment="center")
         with words, st.spinner("Measuring the speed on this machine …"):
             will_happen = _what_will_happen(config, readers.dataset(folder), device)
-        words.markdown(will_happen + warning)
+        words.markdown(will_happen + _queue_words(device))
         if button.button("Launch", type="primary", icon=":material/play_arrow:", key="launch", width="stretch"):
             run_id = submit(readers.root(), config, folder, device, init_from)
             st.switch_page("pages/monitor.py", query_params={"run": run_id})

@@ -1,22 +1,25 @@
 """The Monitor page's parts: status, curves and log of one run, refreshed by one fragment while it is active."""
 
-import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
+from pathlib import Path
 
-from recformer.jobs.control import request_stop
+import streamlit as st
+
 from recformer.jobs.launch import LOG_FILE
 from recformer.jobs.overview import DamagedRun, RunSummary, find_run
+from recformer.jobs.queue import lines
 from recformer.jobs.tail import tail
 from recformer.logs.reader import Curve
 from recformer.ui import readers
 from recformer.ui.charts import Lines, curve_chart
 from recformer.ui.frame import guard
 from recformer.ui.palette import OKABE_ITO, REFERENCE, run_colours
+from recformer.ui.run_actions import run_actions, stop_button
 from recformer.ui.run_views import label_of
 from recformer.ui.selection import pick_one
 from recformer.ui.words import STATE_MARKS, duration, memory, number, plain
 
 REFRESH_S = 2
+LAST_WORDS = 6
 # One chart each, in this order; whatever else a log holds comes after.
 PANELS = {
     "Loss": ["loss/train", "loss/validation"],
@@ -53,6 +56,15 @@ def pick_run(runs: list[RunSummary]) -> RunSummary | None:
     return next(run for run in runs if run.run_id == chosen)
 
 
+def show_actions(run: RunSummary) -> None:
+    """What people said about the run, and what can be done with it. Drawn once: it must not be redrawn under a menu."""
+    tags = " ".join(f":gray-badge[{plain(tag)}]" for tag in run.labels.tags)
+    archived = ":gray-badge[:material/archive: archived]" if run.labels.archived else ""
+    if run.labels.note or tags or archived:
+        st.markdown(f"{tags} {archived} :gray[{plain(run.labels.note)}]")
+    run_actions(run, monitor=False)
+
+
 @st.fragment(run_every=REFRESH_S)
 def live(run_id: str) -> None:
     """The run's view, drawn again every two seconds; the page stops polling when the run has ended."""
@@ -66,8 +78,8 @@ def show(run_id: str) -> RunSummary:
     run = find_run(readers.root(), run_id)
     _status(run)
     _curves(run)
-    log = tail(readers.root().run(run_id) / LOG_FILE, 200)
-    with st.expander("Log", expanded=run.state.name in ("failed", "lost"), icon=":material/article:"):
+    log = tail(_log_file(run), 200)
+    with st.expander("Log", icon=":material/article:"):
         st.code(log or "This run has written no log.", language=None, height=320 if log else "content")
     return run
 
@@ -75,13 +87,17 @@ def show(run_id: str) -> RunSummary:
 def _status(run: RunSummary) -> None:
     status = run.status
     left, right = st.columns([5, 1], vertical_alignment="center")
-    left.markdown(f"{STATE_MARKS[run.state.name]} {plain(run.state.words)}")
-    if run.state.name in ("queued", "starting", "running"):
-        _stop_button(run, right)
+    left.markdown(f"{STATE_MARKS[run.state.name]} {plain(run.state.words)}{_place(run)}")
+    if run.state.active:
+        with right:
+            stop_button(run)
     if run.state.stalled:
         st.warning(
             "The process lives but has not reported for a while; its log below may tell why.", icon=":material/warning:"
         )
+    if run.state.name in ("failed", "lost") and (words := tail(_log_file(run), LAST_WORDS)):
+        st.caption("The last lines of its log:")
+        st.code(words, language=None)
     if status is None:
         return
     if status.message and run.state.name != "failed":
@@ -102,15 +118,18 @@ def _status(run: RunSummary) -> None:
             st.metric(label, value, width=115)
 
 
-def _stop_button(run: RunSummary, place: DeltaGenerator) -> None:
-    if place.button(
-        "Stop",
-        key=f"stop.{run.run_id}",
-        icon=":material/stop_circle:",
-        help="Ends the step that is going on, saves, and stops. It can be resumed exactly from there.",
-    ):
-        request_stop(readers.root(), run.run_id)
-        st.rerun()
+def _place(run: RunSummary) -> str:
+    """Where a waiting run stands in its queue, and behind whom."""
+    line = next((line for line in lines(readers.root()).values() if run.run_id in line.waiting), None)
+    if line is None:
+        return ""
+    place = line.waiting.index(run.run_id)
+    ahead = [label_of(readers.runs()[0], other) for other in (*line.running, *line.waiting[:place])]
+    return f" Place {place + 1}" + (f", behind {plain(', '.join(ahead))}." if ahead else ".")
+
+
+def _log_file(run: RunSummary) -> Path:
+    return readers.root().run(run.run_id) / LOG_FILE
 
 
 def _curves(run: RunSummary) -> None:

@@ -31,8 +31,6 @@ def run_actions(run: RunSummary, *, monitor: bool = True) -> None:
             st.page_link("pages/compare.py", label="Compare", icon=":material/bar_chart:", query_params=chosen)
             st.page_link("pages/recommend.py", label="Recommend", icon=":material/movie:", query_params=chosen)
         _start_links(run)
-        if run.state.active and monitor:
-            stop_button(run)
         _menu(run)
 
 
