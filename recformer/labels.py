@@ -102,7 +102,10 @@ def _change(root: Root, run_id: str, change: Callable[[Labels], dict[str, Any]])
     """What `change` gives is written over the labels of that moment, so that two who edit at once lose nothing."""
     with edit_lock(root):
         folder = root.run(known_run(root, run_id))
-        before = read_labels(folder)
+        try:
+            before = read_labels(folder)
+        except StoreError as error:
+            raise StoreError(f"{error}. Mend or remove it, then try again; nothing was changed") from error
         after = Labels.model_validate(before.model_dump() | change(before))
         if after != before:
             write_json(folder / FILE, after.model_dump())

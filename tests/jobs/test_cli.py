@@ -455,6 +455,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(root: Root) -> None:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == ""
+        assert process.wait(timeout=60) == 0
 
 
 def test_help_names_every_command(new_root: Root) -> None:

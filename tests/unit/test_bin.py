@@ -3,6 +3,7 @@
 import errno
 import itertools
 import os
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from filelock import FileLock
 
 from recformer import bin
 from recformer.bin import discard, discarded, empty, restore
@@ -199,10 +201,37 @@ def test_a_run_whose_keeper_still_writes_how_it_ended_is_not_deleted(root: Root)
 
 
 def test_a_run_that_is_just_being_launched_is_not_deleted(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recformer.bin.record_lock", lambda folder: record_lock(folder, timeout_s=0.05))
-    with record_lock(root.run("one")), pytest.raises(JobError, match="already being started"):
+    monkeypatch.setattr("recformer.jobs.locks.RECORD_TIMEOUT_S", 0.05)
+    with record_lock(root.run("one")), pytest.raises(JobError, match="is being started or changed by another process"):
         discard(root, "one")
     assert listed(root) == ["one", "other"]
+
+
+def test_who_waits_to_launch_a_run_while_it_is_deleted_does_not_make_it_anew(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def wait_to_launch() -> None:
+        try:
+            with record_lock(root.run("one")):
+                told.append("launched")
+        except RecformerError as error:
+            told.append(str(error))
+
+    waiter = threading.Thread(target=wait_to_launch)
+
+    def lock_later(folder: Path) -> FileLock:
+        waiter.start()
+        time.sleep(0.2)  # the waiter looks every 0.05 s
+        return train_lock(folder)
+
+    monkeypatch.setattr(bin, "train_lock", lock_later)
+    discard(root, "one")
+    waiter.join()
+    assert len(told) == 1
+    assert "launched" not in told
+    assert not root.run("one").exists()
 
 
 def test_a_run_with_a_damaged_record_is_deleted_where_nothing_trains_it(

@@ -93,9 +93,10 @@ def test_what_a_newer_version_added_is_kept(root: Root) -> None:
 def test_damaged_labels_are_named_and_not_written_over(root: Root, content: bytes) -> None:
     path = root.run("one") / "labels.json"
     path.write_bytes(content)
-    for use in (lambda: read_labels(root.run("one")), lambda: archive(root, "one")):
-        with pytest.raises(StoreError, match="labels.json is damaged"):
-            use()
+    with pytest.raises(StoreError, match="labels.json is damaged"):
+        read_labels(root.run("one"))
+    with pytest.raises(StoreError, match="labels.json is damaged.* Mend or remove it, then try again"):
+        archive(root, "one")
     assert path.read_bytes() == content
 
 
@@ -112,7 +113,7 @@ def test_two_who_edit_at_once_lose_nothing(root: Root) -> None:
     assert read_labels(root.run("one")).tags == sorted(f"{who}{number}" for who in "ab" for number in range(10))
 
 
-def test_a_disk_that_refuses_is_told_in_words(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_refuses_is_told_in_words(root: Root) -> None:
     (root.runs / ".edit.lock").mkdir()
     with pytest.raises(StoreError, match=r"\.edit\.lock: Is a directory; nothing was changed"):
         archive(root, "one")
