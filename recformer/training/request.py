@@ -83,9 +83,8 @@ def fresh(root: Root, config: TrainConfig, run_id: str | None, data: Path, devic
     if run_id is None:
         run_id = reserve_run_id(root, config.name)
     elif has_checkpoint(root, run_id):
-        raise UsageError(
-            f"run {run_id!r} exists already; resume it (train --resume {run_id}) or choose another --run-id"
-        )
+        way = "resume it (train --resume" if can_resume(root, run_id) else "begin with its weights (train --init-from"
+        raise UsageError(f"run {run_id!r} exists already; {way} {run_id}) or choose another --run-id")
     return Plan(
         run_id, config, data, target, False, weights.path if weights else None, str(weights) if weights else None
     )
