@@ -8,14 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from recformer import bin, labels
+from recformer import bin, labels, settings
 from recformer.errors import UsageError
-from recformer.jobs import control
+from recformer.jobs import control, queue
+from recformer.jobs.launch import LOG_FILE
 from recformer.jobs.overview import RunSummary, find_run, list_runs
+from recformer.jobs.tail import tail
 from recformer.run_list import known_run
 from recformer.store import Root, checked_run_id
 
 app = typer.Typer(invoke_without_command=True, help="List runs; show, label, stop or delete one.")
+
+LAST_WORDS = 6  # lines of the log of a run that went wrong
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -49,7 +53,10 @@ def runs(
 @app.command("show")
 def show(context: typer.Context, run_id: RunArgument, as_json: JsonOption = False) -> None:
     """Everything a run's records say."""
-    facts = _facts(find_run(_root(context), checked_run_id(run_id)))
+    root = _root(context)
+    facts = _facts(find_run(root, checked_run_id(run_id)))
+    if facts["state"] in ("failed", "lost"):
+        facts["log"] = tail(root.run(run_id) / LOG_FILE, LAST_WORDS)
     if as_json:
         print(json.dumps(facts, indent=2))
         return
@@ -69,6 +76,48 @@ def stop(
     root = _root(context)
     known_run(root, checked_run_id(run_id))  # one with a damaged record can be stopped all the same
     print(f"{run_id}: {control.stop(root, run_id, grace)}")
+
+
+@app.command("queue")
+def show_queue(context: typer.Context, as_json: JsonOption = False) -> None:
+    """Each device's line: what trains, and what waits in which order."""
+    found = queue.lines(_root(context))
+    if as_json:
+        print(json.dumps({device: asdict(line) for device, line in found.items()}, indent=2))
+        return
+    for device, line in sorted(found.items()):
+        print(f"{device}: {', '.join(line.running) or 'nothing'} trains")
+        for place, run_id in enumerate(line.waiting, start=1):
+            print(f"  {place}. {run_id}")
+    if not found:
+        print("nothing trains or waits")
+
+
+@app.command("move")
+def move(
+    context: typer.Context,
+    run_id: RunArgument,
+    where: Annotated[queue.Move, typer.Argument(help="Where to in its line.")],
+) -> None:
+    """Move a waiting run within its device's line."""
+    print(f"waiting now: {', '.join(queue.move(_root(context), checked_run_id(run_id), where))}")
+
+
+@app.command("settings")
+def change_settings(
+    context: typer.Context,
+    assignments: Annotated[
+        list[str] | None, typer.Argument(help="jobs_per_device=2, grace_s=60", metavar="[KEY=VALUE …]")
+    ] = None,
+) -> None:
+    """What holds for all runs: how many train at once on a device, and how long a stop waits before it kills."""
+    root = _root(context)
+    pairs = [assignment.partition("=") for assignment in assignments or []]
+    if wrong := [key for key, equals, _ in pairs if not equals]:
+        raise UsageError(f"{wrong[0]!r}: write key=value, for example jobs_per_device=2")
+    changes = {key: value for key, _, value in pairs}
+    for name, value in settings.change_settings(root, **changes) if pairs else settings.read_settings(root):
+        print(f"{name}: {value:g}")
 
 
 @app.command("rename")

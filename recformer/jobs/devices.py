@@ -12,7 +12,6 @@ from pathlib import Path
 import psutil
 import pynvml
 
-
 LOOK_LIMIT_S = 10.0  # an average over longer would not say what is going on now
 FIRST_LOOK_S = 0.1
 

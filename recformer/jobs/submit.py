@@ -9,6 +9,7 @@ from recformer.errors import JobError
 from recformer.jobs.devices import queue_of
 from recformer.jobs.launch import launch
 from recformer.origin import Origin, portable_path, read_origin, write_origin
+from recformer.run_list import known_run
 from recformer.store import Root, reserve_run_id, write_text
 
 
@@ -33,8 +34,9 @@ def submit(root: Root, config: TrainConfig, data: Path, device: str, init_from: 
 def resume(root: Root, run_id: str, device: str, overrides: Iterable[str] = ()) -> None:
     """Let a run go on from its last.pt, with `overrides` ("num_epochs=20") where they are allowed on resume.
 
-    Raises JobError when it is alive or cannot be launched.
+    Raises JobError when it is alive or cannot be launched, UsageError when there is no such run.
     """
+    known_run(root, run_id)
     arguments = ["train", "--resume", run_id, "--device", device]
     for assignment in overrides:
         arguments += ["--set", assignment]

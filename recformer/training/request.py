@@ -31,9 +31,10 @@ from recformer.store import (
     reserve_run_id,
     write_text,
 )
+from recformer.training.changes import check_resume
 from recformer.training.device import resolve
 from recformer.training.loop import Outcome
-from recformer.training.run import check_resume, config_from_weights, fit
+from recformer.training.run import config_from_weights, fit
 from recformer.training.state import newest_saved
 from recformer.weights import infer_info, read_state
 

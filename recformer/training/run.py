@@ -16,7 +16,7 @@ from recformer.config import TrainConfig, dump, parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared
 from recformer.data.windows import Windows
-from recformer.errors import CheckpointError, EvaluationError, RecformerError, StoreError, UsageError
+from recformer.errors import CheckpointError, EvaluationError, RecformerError, StoreError
 from recformer.evaluation.evaluate import Task, evaluate
 from recformer.jobs.launch import LOG_FILE, claim
 from recformer.model.sizes import Sizes
@@ -28,19 +28,6 @@ from recformer.training.journal import Journal
 from recformer.training.loop import EpochBatches, Outcome, Training
 from recformer.training.state import TrainState
 from recformer.weights import CheckpointInfo, mend_best_record, read_info, read_state
-
-# A change of these on resume would make it another run; each is refused by name.
-FIXED_ON_RESUME = ("model", "loss", "split", "window", "batch_size", "seed")
-
-
-def check_resume(before: TrainConfig, after: TrainConfig) -> None:
-    """Raises UsageError naming each setting that cannot be changed when a run is resumed."""
-    faults = [name for name in FIXED_ON_RESUME if getattr(before, name) != getattr(after, name)]
-    if faults:
-        raise UsageError(
-            f"{', '.join(faults)} cannot be changed on resume: it would be another run. "
-            "Start a new one from these weights instead (train --init-from)"
-        )
 
 
 def fit(

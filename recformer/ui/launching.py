@@ -216,7 +216,9 @@ def _launch_box(config: TrainConfig | None, folder: Path, device: str, init_from
 
 def _what_will_happen(config: TrainConfig, data: Dataset, device: str) -> str:
     # The name, the seed and how often it saves change nothing that is measured.
-    measured = config.model_copy(update={"name": "measured", "seed": 0, "save_minutes": 1.0, "num_epochs": 1})
+    measured = config.model_copy(
+        update={"name": "measured", "seed": 0, "save_minutes": 1.0, "save_steps": 0, "num_epochs": 1}
+    )
     estimate = readers.estimate(measured.model_dump_json(), data.fingerprint, data, device)
     seconds = estimate.seconds * config.num_epochs
     compiled = (

@@ -16,8 +16,8 @@ from recformer.jobs.records import read_status
 from recformer.jobs.state import RunState, is_alive
 from recformer.jobs.submit import resume, submit
 from recformer.store import Root
+from recformer.training.changes import check_resume
 from recformer.training.loop import DivergedError
-from recformer.training.run import check_resume
 from recformer.weights import load, read_archive, read_info, read_state
 from tests.builders import dataset_in, sequences, write_ml1m
 from tests.training_helpers import (
@@ -40,7 +40,18 @@ from tests.waiting import wait_until
 SMALL_RUN = ["--preset", "baseline", "--set", "batch_size=64", *SMALL_SET, "--device", "cpu"]
 # An epoch of some hundred steps that take seconds, so that a signal lands within it.
 EPOCHS = 6
-LONG_RUN = ["--preset", "baseline", "--set", "batch_size=4", f"num_epochs={EPOCHS}", *SMALL_SET, "--device", "cpu"]
+EXACT = ["model.dropout=0.3", "schedule=cosine", "schedule_period=4"]
+LONG_RUN = [
+    "--preset",
+    "baseline",
+    "--set",
+    "batch_size=4",
+    f"num_epochs={EPOCHS}",
+    *SMALL_SET,
+    *EXACT,
+    "--device",
+    "cpu",
+]
 
 
 @pytest.fixture
