@@ -15,10 +15,8 @@ with frame("Monitor"):
     elif run is None:
         st.info("Nothing to watch yet.", icon=":material/monitoring:")
         st.page_link("pages/train.py", label="Start a training run", icon=":material/play_circle:")
+    elif run.state.active:
+        monitoring.live(run.run_id)
     else:
-        monitoring.show_actions(run)
-        if run.state.active:
-            monitoring.live(run.run_id)
-        else:
-            monitoring.show(run.run_id)
+        monitoring.show(run.run_id)
     show_damaged(damaged)

@@ -18,11 +18,11 @@ Slots = dict[str, DeltaGenerator]
 def config_form(start: TrainConfig, key: str, locked: tuple[str, ...] = ()) -> TrainConfig | None:
     """Widgets for every field, beginning with the values of `start`; the configuration they say, None when faulty.
 
-    `key` separates the widgets' state (one form a preset); `locked` sections are shown but cannot be changed.
-    Faults are shown at their fields.
+    `key` separates the widgets' state (one form a preset); `locked` sections and fields are shown, below the others,
+    but cannot be changed. Faults are shown at their fields.
     """
     form = _Form(start, key, locked)
-    for row in ROWS:
+    for row in sorted(ROWS, key=lambda row: all(form.is_locked(group) for group in row)):
         for place, group in zip(st.columns(len(row)), row, strict=True):
             with place:
                 form.show(group, columns=1 if len(row) > 1 else 3)
@@ -59,6 +59,12 @@ class _Form:
             if advanced:
                 with st.expander("Advanced", type="compact"):
                     self._grid(advanced, columns)
+
+    def is_locked(self, group: str) -> bool:
+        """Whether nothing of a group can be changed."""
+        names = [path for path, _, _ in [*self._fields(group, False), *self._fields(group, True)]]
+        names += [section for section, home in SECTION_GROUP.items() if home == group]
+        return all(name in self._locked for name in names)
 
     def tell(self, fault: str) -> None:
         """Show a fault at the field it names, or below the whole form."""

@@ -40,12 +40,13 @@ def asked_for_damaged(damaged: list[DamagedRun]) -> bool:
 
 
 def pick_run(runs: list[RunSummary]) -> RunSummary | None:
-    """The run to watch, kept in the URL; a running one first."""
+    """The run to watch, kept in the URL, a running one first; and beside it what can be done with it."""
     if not runs:
         return None
-    ordered = sorted(runs, key=lambda run: not run.state.active)
+    ordered = sorted(runs, key=lambda run: (not run.state.active, run.labels.archived))
+    place, actions = st.columns([1, 2], vertical_alignment="center")
     chosen = pick_one(
-        st.container(),
+        place,
         "Run",
         [run.run_id for run in ordered],
         "run",
@@ -53,16 +54,20 @@ def pick_run(runs: list[RunSummary]) -> RunSummary | None:
         show=lambda run_id: label_of(runs, run_id),
         label_visibility="collapsed",
     )
-    return next(run for run in runs if run.run_id == chosen)
+    run = next(run for run in runs if run.run_id == chosen)
+    # Outside of what polls: it must not be drawn anew under an open menu.
+    with actions:
+        run_actions(run, monitor=False)
+    _labels(run)
+    return run
 
 
-def show_actions(run: RunSummary) -> None:
-    """What people said about the run, and what can be done with it. Drawn once: it must not be redrawn under a menu."""
+def _labels(run: RunSummary) -> None:
+    """What people said about the run."""
     tags = " ".join(f":gray-badge[{plain(tag)}]" for tag in run.labels.tags)
     archived = ":gray-badge[:material/archive: archived]" if run.labels.archived else ""
     if run.labels.note or tags or archived:
         st.markdown(f"{tags} {archived} :gray[{plain(run.labels.note)}]")
-    run_actions(run, monitor=False)
 
 
 @st.fragment(run_every=REFRESH_S)

@@ -32,13 +32,14 @@ def checkpoint_in_link(text: str) -> str:
 
 
 def checkpoint_names(runs: list[RunSummary]) -> list[str]:
-    """RUN/best and RUN/last of every run that has them, best first."""
-    return [f"{run.run_id}/{which}" for which in ("best", "last") for run in runs if which in run.checkpoints]
+    """RUN/best and RUN/last of every run that has them, best first, archived runs last."""
+    ordered = sorted(runs, key=lambda run: run.labels.archived)
+    return [f"{run.run_id}/{which}" for which in ("best", "last") for run in ordered if which in run.checkpoints]
 
 
 def suggestion(runs: list[RunSummary]) -> list[str]:
     """The best checkpoints of the four newest runs on the newest one's dataset, the oldest (reference) first."""
-    best = [run for run in runs if "best" in run.checkpoints]
+    best = [run for run in runs if "best" in run.checkpoints and not run.labels.archived]
     alike = [run for run in best if _fingerprint(run) == _fingerprint(best[0])]
     return [f"{run.run_id}/best" for run in reversed(alike[:4])]
 
@@ -51,8 +52,14 @@ def progress_card(run: RunSummary) -> None:
     """An active run: state, bar, time left, last figures, and the way to its page."""
     status = run.status
     with st.container(border=True):
-        st.markdown(f"**{plain(run.name)}** {STATE_MARKS[run.state.name]} :gray[:small[{run.run_id}]]")
-        if status is not None and status.steps:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            mark = STATE_MARKS[run.state.name]
+            st.markdown(f"**{plain(run.name)}** {mark} :gray[:small[{run.run_id}]]", width="stretch")
+            watch = {"run": run.run_id}
+            st.page_link("pages/monitor.py", label="Watch", icon=":material/monitoring:", query_params=watch)
+            stop_button(run)
+        # While it waits or starts, its figures are those of the launch before.
+        if status is not None and status.steps and run.state.name not in ("queued", "starting"):
             st.progress(
                 min(status.step / status.steps, 1.0),
                 text=f"epoch {status.epoch} of {status.num_epochs} · {duration(status.eta_s)} left · "
@@ -63,10 +70,6 @@ def progress_card(run: RunSummary) -> None:
             st.caption(run.state.words)
         if run.state.stalled:
             st.warning(run.state.words, icon=":material/warning:")
-        with st.container(horizontal=True, vertical_alignment="center"):
-            watch = {"run": run.run_id}
-            st.page_link("pages/monitor.py", label="Watch", icon=":material/monitoring:", query_params=watch)
-            stop_button(run)
 
 
 def _last_ndcg(run: RunSummary) -> str:
@@ -100,6 +103,7 @@ def runs_table(runs: list[RunSummary]) -> list[RunSummary]:
         frame,
         key="home.runs",
         hide_index=True,
+        placeholder="–",
         on_select="rerun",
         selection_mode="single-row",
         column_config=RUN_COLUMNS,
