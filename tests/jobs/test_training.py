@@ -13,7 +13,7 @@ from recformer.errors import JobError, UsageError
 from recformer.jobs.control import stop
 from recformer.jobs.overview import find_run
 from recformer.jobs.records import read_status
-from recformer.jobs.state import RunState, is_alive
+from recformer.jobs.state import RunState
 from recformer.jobs.submit import resume, submit
 from recformer.store import Root
 from recformer.training.changes import check_resume
@@ -361,7 +361,7 @@ def ended(root: Root, run_id: str) -> RunState | None:
     """The run's state once its process has gone, None before."""
     run = find_run(root, run_id)
     assert run.job is not None
-    return None if is_alive(run.job.pid, run.job.pid_created) else find_run(root, run_id).state
+    return None if run.job.alive else find_run(root, run_id).state
 
 
 def test_a_submitted_run_trains_by_itself_and_a_resumed_one_goes_on(root: Root, tmp_path: Path) -> None:
