@@ -1,112 +1,20 @@
 """The way through the app that everything is for, in a real Chromium with real data and real processes."""
 
 import json
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from recformer.store import PROJECT
-from tests.browser.chromium import ARGUMENTS, installed
+from tests.browser.app import command, points_of_the_loss_curve, serving, shot, state_of
 from tests.builders import sequences, write_ml1m
 from tests.waiting import wait_until
 
-SCREENSHOTS = PROJECT / ".screenshots"
-PATIENCE_MS = 90_000
 DEMO = "demo-baseline"
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root as a newcomer has it: the demo runs, and MovieLens-100K fetched by the real command."""
-    root = tmp_path_factory.mktemp("root")
-    for part in ("runs", "models"):
-        for demo in (PROJECT / part).glob("demo-*"):
-            shutil.copytree(demo, root / part / demo.name)
-    command(root, "data", "fetch", "ml-100k")
-    return root
-
-
-@contextmanager
-def serving(root: Path) -> Iterator[str]:
-    """The running app; gives its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    root.mkdir(parents=True, exist_ok=True)
-    log = (root / "app.log").open("wb")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
-        cwd=PROJECT,
-        env={**os.environ, "RECFORMER_ROOT": str(root)},
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_until(lambda: answers(f"{url}/_stcore/health"), "the app to answer")
-        yield url
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
-        log.close()
-
-
-@pytest.fixture(scope="module")
-def address(root: Path) -> Iterator[str]:
-    with serving(root) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    path = installed()
-    assert path, "no Chromium: run python -m tests.browser.chromium, which gets one or says how"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(PATIENCE_MS)
-        expect.set_options(timeout=PATIENCE_MS)
-        yield page
-        browser.close()
-
-
-def answers(url: str) -> bool:
-    try:
-        return urllib.request.urlopen(url, timeout=5).status == 200
-    except (urllib.error.URLError, ConnectionError):
-        return False
-
-
-def command(root: Path, *arguments: str) -> str:
-    """Standard output of the real command line."""
-    result = subprocess.run(
-        [sys.executable, "-m", "recformer", *arguments],
-        cwd=PROJECT,
-        env={**os.environ, "RECFORMER_ROOT": str(root)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
-def shot(page: Page, name: str) -> None:
-    SCREENSHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=str(SCREENSHOTS / f"{name}.png"), full_page=True)
 
 
 def table_rows(page: Page) -> list[list[str]]:
@@ -143,16 +51,6 @@ def launch_two_epochs(address: str, page: Page) -> str:
     return page.url.split("run=")[1].split("&")[0]
 
 
-def points_of_the_loss_curve(page: Page) -> int:
-    """How many points the first chart's last trace has, as Plotly draws it."""
-    script = """() => {
-        const plot = document.querySelector('.js-plotly-plot');
-        const traces = plot && plot._fullData ? plot._fullData : [];
-        return traces.length ? traces[traces.length - 1].x.length : 0;
-    }"""
-    return int(page.evaluate(script))
-
-
 def watch_the_curve_grow(page: Page, run_id: str) -> None:
     assert run_id == "my-first-run"
     page.evaluate("window.notReloaded = true")
@@ -170,10 +68,6 @@ def watch_the_curve_grow(page: Page, run_id: str) -> None:
     assert page.evaluate("window.notReloaded") is True
     expect(page.get_by_text("Finished 2 epochs.")).to_be_visible()
     shot(page, "monitor")
-
-
-def state_of(root: Path, run_id: str) -> str:
-    return json.loads(command(root, "runs", "show", run_id, "--json"))["state"]
 
 
 def compare_equals_the_command_line(root: Path, address: str, page: Page, run_id: str) -> None:

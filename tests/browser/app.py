@@ -1,0 +1,99 @@
+"""The app as a process of its own, and what the browser tests ask of it and of the real command line."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+from recformer.store import PROJECT
+from tests.waiting import wait_until
+
+SCREENSHOTS = PROJECT / ".screenshots"
+PATIENCE_MS = 90_000
+
+
+def started_app(root: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """The app, answering; its process and its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / "app.log").open("ab") as log:
+        app = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless=true"],
+            cwd=PROJECT,
+            env={**os.environ, "RECFORMER_ROOT": str(root)},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    url = f"http://127.0.0.1:{port}"
+    wait_until(lambda: answers(f"{url}/_stcore/health"), "the app to answer")
+    return app, url
+
+
+@contextmanager
+def serving(root: Path) -> Iterator[str]:
+    """The running app; gives its address."""
+    app, url = started_app(root)
+    try:
+        yield url
+    finally:
+        app.terminate()
+        app.wait(timeout=30)
+
+
+def copied_demos(root: Path) -> Path:
+    """`root` with the demo runs in it."""
+    for part in ("runs", "models"):
+        for demo in (PROJECT / part).glob("demo-*"):
+            shutil.copytree(demo, root / part / demo.name)
+    return root
+
+
+def answers(url: str) -> bool:
+    try:
+        return urllib.request.urlopen(url, timeout=5).status == 200
+    except (urllib.error.URLError, ConnectionError):
+        return False
+
+
+def command(root: Path, *arguments: str) -> str:
+    """Standard output of the real command line."""
+    result = subprocess.run(
+        [sys.executable, "-m", "recformer", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, "RECFORMER_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def shot(page: Page, name: str) -> None:
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=str(SCREENSHOTS / f"{name}.png"), full_page=True)
+
+
+def points_of_the_loss_curve(page: Page) -> int:
+    """How many points the first chart's last trace has, as Plotly draws it."""
+    script = """() => {
+        const plot = document.querySelector('.js-plotly-plot');
+        const traces = plot && plot._fullData ? plot._fullData : [];
+        return traces.length ? traces[traces.length - 1].x.length : 0;
+    }"""
+    return int(page.evaluate(script))
+
+
+def state_of(root: Path, run_id: str) -> str:
+    return json.loads(command(root, "runs", "show", run_id, "--json"))["state"]

@@ -1,0 +1,199 @@
+"""Jobs that outlive everything, in a real Chromium: stop and resume, a killed app, a closed browser, the queue, the bin."""
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.sync_api import Page, expect
+
+from recformer.jobs.records import read_job, read_status
+from recformer.logs.reader import RunLog
+from recformer.store import Root
+from tests.browser.app import command, copied_demos, points_of_the_loss_curve, serving, shot, started_app, state_of
+from tests.builders import sequences, write_ml1m
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+MANY = "5000"  # epochs that nobody waits for
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    """A root with a small dataset; what still trains there in the end is killed."""
+    write_ml1m(tmp_path / "data" / "small", sequences(num_users=60, num_items=80, shortest=50, longest=70))
+    yield tmp_path
+    for folder in (tmp_path / "runs").glob("*/"):
+        job = read_job(folder)
+        for pid in [] if job is None else [job.pid, job.keeper_pid]:
+            if pid is not None and psutil.pid_exists(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+def launch(url: str, page: Page, name: str, epochs: str) -> str:
+    """Launch a run with the form; its id."""
+    page.goto(f"{url}/train")
+    expect(page.get_by_text("20 epochs on small")).to_be_visible()
+    field = page.get_by_role("spinbutton", name="Epochs", exact=True)
+    field.fill(epochs)
+    field.press("Enter")
+    expect(page.get_by_text(f"{int(epochs):,} epochs on small")).to_be_visible()
+    title = page.get_by_role("textbox", name="Name", exact=True)
+    title.fill(name)
+    title.press("Enter")
+    wait_until(lambda: page.get_by_text("Measuring the speed").count() == 0, "the estimate")
+    page.get_by_role("button", name="Launch").click()
+    page.wait_for_url(re.compile(r"monitor\?run="))
+    return page.url.split("run=")[1].split("&")[0]
+
+
+def logged(root: Path, run_id: str) -> list[int]:
+    """Epochs in the run's log."""
+    log = RunLog(root / "runs" / run_id)
+    log.refresh()
+    return log.scalars()["loss/train"].step.tolist()
+
+
+def test_launch_stop_resume_and_the_curve_goes_on_where_it_was(root: Path, page: Page) -> None:
+    with serving(root) as url:
+        run_id = launch(url, page, "goes on", MANY)
+        wait_until(lambda: points_of_the_loss_curve(page) >= 3, "three epochs on the curve", 180)
+        page.get_by_role("button", name="Stop").click()
+        expect(page.get_by_text(re.compile("Stopped in epoch"))).to_be_visible()
+        shot(page, "stopped")
+        before = logged(root, run_id)
+        wait_until(lambda: points_of_the_loss_curve(page) == len(before), "all of them on the curve")
+        page.get_by_role("link", name="Resume").click()
+        expect(page.get_by_text("bit for bit as if it had never stopped")).to_be_visible()
+        expect(page.get_by_text("Cannot be changed here:")).to_be_visible()
+        rate = page.get_by_role("textbox", name="Learning rate", exact=True)
+        rate.fill("0.0001")
+        rate.press("Enter")
+        expect(page.get_by_text(re.compile(r"Takes effect:.*Learning rate 0\.0005 → 0\.0001"))).to_be_visible()
+        shot(page, "resume")
+        page.get_by_role("button", name="Resume").last.click()
+        page.wait_for_url(re.compile(r"monitor\?run="))
+        wait_until(lambda: points_of_the_loss_curve(page) >= len(before) + 2, "the curve to go on", 180)
+        expect(page.get_by_text(re.compile("Training: epoch"))).to_be_visible()
+        command(root, "runs", "stop", run_id)
+    after = logged(root, run_id)
+    assert after == list(range(1, len(after) + 1))
+    assert after[: len(before)] == before
+    assert "learning_rate: 0.0001" in (root / "runs" / run_id / "config.yaml").read_text()
+
+
+def test_a_killed_app_and_a_closed_browser_leave_the_run_training(root: Path, page: Page) -> None:
+    app, url = started_app(root)
+    run_id = launch(url, page, "outlives", "60")
+    wait_until(lambda: points_of_the_loss_curve(page) >= 1, "an epoch on the curve", 180)
+    page.goto("about:blank")
+    app.send_signal(signal.SIGKILL)
+    app.wait()
+    reached = len(logged(root, run_id))
+    wait_until(lambda: len(logged(root, run_id)) > reached, "an epoch that nobody watched")
+    with serving(root) as url:
+        page.goto(f"{url}/monitor?run={run_id}")
+        wait_until(lambda: points_of_the_loss_curve(page) > reached, "the curve in the new app", 180)
+        expect(page.get_by_text("Finished 60 epochs.")).to_be_visible(timeout=300_000)
+        wait_until(lambda: points_of_the_loss_curve(page) == 60, "the whole curve")
+    assert state_of(root, run_id) == "finished"
+    assert logged(root, run_id) == list(range(1, 61))
+
+
+def test_the_queue_on_home_can_be_reordered_and_left(root: Path, page: Page) -> None:
+    with serving(root) as url:
+        first = launch(url, page, "first", MANY)
+        wait_until(lambda: status_state(root, first) == "running", "the first to train")
+        for name in ("second", "third"):
+            launch(url, page, name, MANY)
+            expect(page.get_by_text("Waiting for its turn.")).to_be_visible()
+        page.goto(url)
+        expect(page.get_by_text("Waiting for the processor")).to_be_visible()
+        assert places(page) == ["second", "third"]
+        shot(page, "queue")
+        page.get_by_test_id("stMain").get_by_role("button", name="arrow_upward").last.click()
+        wait_until(lambda: places(page) == ["third", "second"], "the third to move up")
+        page.get_by_role("button", name="Cancel").last.click()
+        wait_until(lambda: places(page) == ["third"], "the second to leave the queue")
+        page.get_by_role("button", name="Stop").first.click()
+        wait_until(lambda: status_state(root, "third") == "running", "the third's turn", 180)
+        command(root, "runs", "stop", "third")
+    assert state_of(root, first) == "stopped"
+    assert state_of(root, "second") == "stopped"
+    assert not (root / "models" / "second").exists()
+
+
+def status_state(root: Path, run_id: str) -> str | None:
+    status = read_status(root / "runs" / run_id)
+    return None if status is None else status.state
+
+
+def places(page: Page) -> list[str]:
+    """Names of the waiting runs, as the list on Home shows them."""
+    items = page.get_by_test_id("stMain").locator("ol li strong").all()
+    return [item.inner_text() for item in items]
+
+
+def test_a_run_is_named_tagged_archived_deleted_and_restored(address: str, page: Page, demo_root: Path) -> None:
+    page.goto(f"{address}/monitor?run=demo-penalty")
+    menu(page, "Name, tags and note")
+    name = page.get_by_role("textbox", name="Name")
+    name.fill("penalty, as in the article")
+    name.press("Enter")
+    tags = page.get_by_role("combobox", name="Tags")
+    tags.fill("article")
+    tags.press("Enter")
+    tags.press("Escape")
+    page.get_by_role("textbox", name="Note").fill("Repeats less, ranks the same.")
+    shot(page, "edit")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Repeats less, ranks the same.").last).to_be_visible()
+    expect(page.get_by_test_id("stMain").get_by_text("article", exact=True)).to_be_visible()
+    facts = command(demo_root, "runs", "show", "demo-penalty")
+    assert "name: penalty, as in the article" in facts
+    assert "tags: ['article']" in facts
+    menu(page, "Archive")
+    expect(page.get_by_text("archived", exact=True)).to_be_visible()
+    assert "demo-penalty" not in command(demo_root, "runs")
+    menu(page, "Take out of the archive")
+    wait_until(lambda: "demo-penalty" in command(demo_root, "runs"), "the run in the list again")
+    before = files(demo_root)
+    menu(page, "Delete …")
+    expect(page.get_by_text("go to the bin")).to_be_visible()
+    shot(page, "delete")
+    page.get_by_role("button", name="Delete", exact=True).click()
+    wait_until(lambda: not Root(demo_root).run("demo-penalty").exists(), "the run in the bin")
+    page.goto(address)
+    page.get_by_text(re.compile("Bin · 1 run")).click()
+    shot(page, "bin")
+    page.get_by_role("button", name="Restore").click()
+    wait_until(lambda: files(demo_root) == before, "every file where it was")
+    expect(page.get_by_text(re.compile("Bin · 1 run"))).to_have_count(0)
+
+
+@pytest.fixture(scope="module")
+def demo_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copied_demos(tmp_path_factory.mktemp("demos"))
+
+
+@pytest.fixture(scope="module")
+def address(demo_root: Path) -> Iterator[str]:
+    with serving(demo_root) as url:
+        yield url
+
+
+def menu(page: Page, action: str) -> None:
+    """Choose from the menu of the run that Monitor shows, once the page stands still."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    page.get_by_role("button", name="More").click()
+    page.get_by_text(action, exact=True).click()
+
+
+def files(root: Path) -> dict[str, int]:
+    """Every file of the run by path, with its size; locks come and go."""
+    run = [root / part / "demo-penalty" for part in ("runs", "models")]
+    found = [path for folder in run for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    return {str(path.relative_to(root)): path.stat().st_size for path in found}
