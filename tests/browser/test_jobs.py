@@ -156,7 +156,7 @@ def test_a_run_is_named_tagged_archived_deleted_and_restored(address: str, page:
     assert "name: penalty, as in the article" in facts
     assert "tags: ['article']" in facts
     menu(page, "Archive")
-    expect(page.get_by_text("archived", exact=True)).to_be_visible()
+    expect(page.get_by_test_id("stMain").get_by_text(re.compile(r"\barchived$"))).to_be_visible()
     assert "demo-penalty" not in command(demo_root, "runs")
     menu(page, "Take out of the archive")
     wait_until(lambda: "demo-penalty" in command(demo_root, "runs"), "the run in the list again")
