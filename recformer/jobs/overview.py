@@ -18,7 +18,7 @@ from recformer.jobs.state import RunState, derive_state
 from recformer.labels import FILE as LABELS_FILE
 from recformer.labels import Labels, read_labels
 from recformer.run_list import entries_of, known_run, run_ids
-from recformer.store import CHECKPOINT_FILES, Root, read_json
+from recformer.store import CHECKPOINT_FILES, RESUME_FILES, Root, read_json
 
 CONFIG_FILE = "config.yaml"
 BEST_FILE = "best.json"
@@ -52,6 +52,8 @@ class RunSummary:
     log_files: list[Path]
     checkpoints: list[str]
     """Those there are of "best" and "last"."""
+    resumable: bool
+    """Whether anything was saved that it can go on from."""
     best: dict[str, Any] | None
     """The record beside the best checkpoint (`best.json`)."""
     imported: bool = False
@@ -121,6 +123,7 @@ def _summary(root: Root, run_id: str, now: float) -> RunSummary:
         created=_created(job, log_files, folder if folder.is_dir() else model),
         log_files=log_files,
         checkpoints=[name for name, file in CHECKPOINT_FILES.items() if file in saved],
+        resumable=not saved.isdisjoint(RESUME_FILES),
         best=best,
         imported=(best or {}).get("imported") is True,
     )

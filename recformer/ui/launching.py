@@ -96,7 +96,7 @@ def going_on(runs: list[RunSummary]) -> None:
     )
     run = next(run for run in able if run.run_id == run_id)
     device = _pick_device(right)
-    if "last" in run.checkpoints:
+    if run.resumable:
         _resume_form(run, device)
     else:
         _again(run, device)

@@ -56,7 +56,7 @@ def stop_button(run: RunSummary) -> None:
 
 def _start_links(run: RunSummary) -> None:
     if not run.state.active and can_go_on(run):
-        label = "Resume" if "last" in run.checkpoints else "Start again"
+        label = "Resume" if run.resumable else "Start again"
         going_on = {"mode": "Resume", "resume": run.run_id}
         st.page_link("pages/train.py", label=label, icon=":material/resume:", query_params=going_on)
     if run.checkpoints:
@@ -72,7 +72,7 @@ def _start_links(run: RunSummary) -> None:
 
 def can_go_on(run: RunSummary) -> bool:
     """Whether a run that has ended can be resumed, or, where it never saved anything, started again."""
-    return "last" in run.checkpoints or (not run.checkpoints and run.job is not None)
+    return run.resumable or (not run.checkpoints and run.job is not None)
 
 
 def _menu(run: RunSummary) -> None:

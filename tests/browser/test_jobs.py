@@ -185,6 +185,16 @@ def address(demo_root: Path) -> Iterator[str]:
         yield url
 
 
+def test_the_settings_are_those_of_the_command_line(address: str, page: Page, demo_root: Path) -> None:
+    page.goto(address)
+    page.get_by_role("button", name="Settings").click()
+    jobs = page.get_by_role("spinbutton", name="Runs at once on a device")
+    jobs.fill("2")
+    jobs.press("Enter")
+    page.get_by_role("button", name="Save").click()
+    wait_until(lambda: "jobs_per_device: 2" in command(demo_root, "runs", "settings"), "the setting on disk")
+
+
 def menu(page: Page, action: str) -> None:
     """Choose from the menu of the run that Monitor shows, once the page stands still."""
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")

@@ -1,14 +1,17 @@
 """Every page in every state it can be met in: nothing there, data but no runs, several runs, damaged records."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from recformer.config import parse_section
+from recformer.config import override, parse, parse_section
 from recformer.evaluation.evaluate import Task, evaluate
+from recformer.jobs.records import JobRecord, write_job
+from recformer.jobs.submit import submit
 from recformer.store import PROJECT, Root
 from recformer.ui import readers
 from tests.builders import dataset_in, sequences, write_ml1m
@@ -197,3 +200,74 @@ def test_faults_show_what_was_entered_literally(full: Root) -> None:
     app.text_input(key="train.baseline.model.hidden_sizes").set_value("16, *x*").run()
     assert "\\*x\\*" in app.error[0].value
     assert "1 to 8 whole numbers" in app.error[0].value
+
+
+DAMAGES = {
+    "job.json": '{"command": ["python"',
+    "status.json": "[]",
+    "config.yaml": "name: [unclosed",
+    "labels.json": '{"tags": "not a list"}',
+}
+
+
+def test_of_200_runs_of_which_20_are_damaged_home_lists_180_and_names_20(root: Root) -> None:
+    damages = list(DAMAGES.items())
+    for number in range(200):
+        folder = root.run(f"run-{number:03}")
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text(f"name: run {number}\n")
+        if number % 10 == 0:
+            file, text = damages[number // 10 % len(damages)]
+            (folder / file).write_text(text)
+    app = opened("app.py")
+    assert not app.error
+    damaged = {f"run-{number:03}" for number in range(0, 200, 10)}
+    assert set(app.dataframe[0].value["id"]) == {f"run-{number:03}" for number in range(200)} - damaged
+    text = words(app)
+    assert "20 runs have damaged records" in str(app.expander[0].label)
+    for run_id in damaged:
+        assert f"**{run_id}**" in text
+
+
+def test_home_shows_the_processor(full: Root) -> None:
+    app = opened("app.py")
+    assert app.button(key="settings.open").label == "Settings"
+    (load,) = [bar for bar in app.get("progress") if "Processor" in bar.proto.text]
+    assert "% busy" in load.proto.text and "memory" in load.proto.text
+
+
+def test_a_run_that_never_saved_can_be_started_again_from_the_page(full: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    launched: list[list[str]] = []
+    monkeypatch.setattr(
+        "recformer.jobs.submit.launch", lambda root, run_id, arguments, device: launched.append(arguments)
+    )
+    run_id = submit(full, small_config(name="cancelled"), full.data / "small", "cpu")
+    now = time.time()
+    job = JobRecord(command=["x"], device="cpu", queued_at=now, ended="cancelled", ended_at=now)
+    write_job(full.run(run_id), job)
+    app = opened("pages/train.py", {"mode": "Resume", "resume": run_id})
+    assert "It never saved anything" in words(app)
+    app.button(key="again.go").click().run()
+    assert len(launched) == 2
+    assert launched[1][:-1] == launched[0][:-1]  # all but the device, which was chosen anew
+
+
+def test_resume_says_which_edits_take_effect_and_launches_with_them(
+    full: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[list[str]] = []
+    monkeypatch.setattr(
+        "recformer.jobs.submit.launch", lambda root, run_id, arguments, device: launched.append(arguments)
+    )
+    app = opened("pages/train.py", {"mode": "Resume", "resume": "first"})
+    assert app.number_input(key="resume.first.batch_size").disabled
+    assert app.selectbox(key="resume.first.loss").disabled
+    app.text_input(key="resume.first.learning_rate").set_value("1e-5").run()
+    text = words(app)
+    assert "Takes effect:" in text and "Learning rate 0.0005 → 1e-05" in text
+    assert "Cannot be changed here:" in text
+    app.button(key="resume.go").click().run()
+    assert launched[0][:3] == ["train", "--resume", "first"]
+    changes = [launched[0][at + 1] for at, word in enumerate(launched[0]) if word == "--set"]
+    after = parse(override(small_config().model_dump(), changes))
+    assert (after.learning_rate, after.num_epochs) == (1e-5, 21)

@@ -1,0 +1,17 @@
+"""SIGKILL, and now and then SIGTERM, at random moments: twenty seeded runs end with the bits of an uninterrupted one."""
+
+import signal
+
+import pytest
+
+from tests.interruptions import Reference, interrupted_at_random
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    return Reference.trained(tmp_path_factory.mktemp("kills"))
+
+
+@pytest.mark.parametrize("seed", range(200, 220))
+def test_a_run_killed_at_random_moments_ends_with_the_bits_of_one_that_was_not(reference: Reference, seed: int) -> None:
+    interrupted_at_random(reference, seed, [signal.SIGKILL, signal.SIGKILL, signal.SIGTERM])
