@@ -31,7 +31,8 @@ def started_app(root: Path) -> tuple[subprocess.Popen[bytes], str]:
         app = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless=true"],
             cwd=PROJECT,
-            env={**os.environ, "RECFORMER_ROOT": str(root)},
+            # One thread: trainings of tests that run beside this one would take each other's cores by spinning.
+            env={**os.environ, "RECFORMER_ROOT": str(root), "OMP_NUM_THREADS": "1"},
             stdout=log,
             stderr=subprocess.STDOUT,
         )

@@ -17,7 +17,7 @@ from tests.browser.app import command, copied_demos, points_of_the_loss_curve, s
 from tests.builders import sequences, write_ml1m
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
 MANY = "5000"  # epochs that nobody waits for
 
 
@@ -60,7 +60,7 @@ def logged(root: Path, run_id: str) -> list[int]:
 def test_launch_stop_resume_and_the_curve_goes_on_where_it_was(root: Path, page: Page) -> None:
     with serving(root) as url:
         run_id = launch(url, page, "goes on", MANY)
-        wait_until(lambda: points_of_the_loss_curve(page) >= 3, "three epochs on the curve", 180)
+        wait_until(lambda: points_of_the_loss_curve(page) >= 3, "three epochs on the curve", 600)
         page.get_by_role("button", name="Stop").click()
         expect(page.get_by_text(re.compile("Stopped in epoch"))).to_be_visible()
         shot(page, "stopped")
@@ -76,7 +76,7 @@ def test_launch_stop_resume_and_the_curve_goes_on_where_it_was(root: Path, page:
         shot(page, "resume")
         page.get_by_role("button", name="Resume").last.click()
         page.wait_for_url(re.compile(r"monitor\?run="))
-        wait_until(lambda: points_of_the_loss_curve(page) >= len(before) + 2, "the curve to go on", 180)
+        wait_until(lambda: points_of_the_loss_curve(page) >= len(before) + 2, "the curve to go on", 600)
         expect(page.get_by_text(re.compile("Training: epoch"))).to_be_visible()
         command(root, "runs", "stop", run_id)
     after = logged(root, run_id)
@@ -87,8 +87,8 @@ def test_launch_stop_resume_and_the_curve_goes_on_where_it_was(root: Path, page:
 
 def test_a_killed_app_and_a_closed_browser_leave_the_run_training(root: Path, page: Page) -> None:
     app, url = started_app(root)
-    run_id = launch(url, page, "outlives", "60")
-    wait_until(lambda: points_of_the_loss_curve(page) >= 1, "an epoch on the curve", 180)
+    run_id = launch(url, page, "outlives", "30")
+    wait_until(lambda: points_of_the_loss_curve(page) >= 1, "an epoch on the curve", 600)
     page.goto("about:blank")
     app.send_signal(signal.SIGKILL)
     app.wait()
@@ -96,11 +96,11 @@ def test_a_killed_app_and_a_closed_browser_leave_the_run_training(root: Path, pa
     wait_until(lambda: len(logged(root, run_id)) > reached, "an epoch that nobody watched")
     with serving(root) as url:
         page.goto(f"{url}/monitor?run={run_id}")
-        wait_until(lambda: points_of_the_loss_curve(page) > reached, "the curve in the new app", 180)
-        expect(page.get_by_text("Finished 60 epochs.")).to_be_visible(timeout=300_000)
-        wait_until(lambda: points_of_the_loss_curve(page) == 60, "the whole curve")
+        wait_until(lambda: points_of_the_loss_curve(page) > reached, "the curve in the new app", 600)
+        expect(page.get_by_text("Finished 30 epochs.")).to_be_visible(timeout=600_000)
+        wait_until(lambda: points_of_the_loss_curve(page) == 30, "the whole curve")
     assert state_of(root, run_id) == "finished"
-    assert logged(root, run_id) == list(range(1, 61))
+    assert logged(root, run_id) == list(range(1, 31))
 
 
 def test_the_queue_on_home_can_be_reordered_and_left(root: Path, page: Page) -> None:
@@ -119,7 +119,7 @@ def test_the_queue_on_home_can_be_reordered_and_left(root: Path, page: Page) -> 
         page.get_by_role("button", name="Cancel").last.click()
         wait_until(lambda: places(page) == ["third"], "the second to leave the queue")
         page.get_by_role("button", name="Stop").first.click()
-        wait_until(lambda: status_state(root, "third") == "running", "the third's turn", 180)
+        wait_until(lambda: status_state(root, "third") == "running", "the third's turn", 600)
         command(root, "runs", "stop", "third")
     assert state_of(root, first) == "stopped"
     assert state_of(root, "second") == "stopped"

@@ -14,7 +14,7 @@ from tests.builders import sequences, write_ml1m
 from tests.waiting import wait_until
 
 DEMO = "demo-baseline"
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
 
 
 def table_rows(page: Page) -> list[list[str]]:
@@ -26,7 +26,7 @@ def table_rows(page: Page) -> list[list[str]]:
 def test_train_watch_compare_and_recommend(root: Path, address: str, page: Page) -> None:
     run_id = launch_two_epochs(address, page)
     watch_the_curve_grow(page, run_id)
-    wait_until(lambda: state_of(root, run_id) == "finished", "the run to finish", 300)
+    wait_until(lambda: state_of(root, run_id) == "finished", "the run to finish", 600)
     compare_equals_the_command_line(root, address, page, run_id)
     recommend_equals_the_command_line(root, address, page, run_id)
 
@@ -62,7 +62,7 @@ def watch_the_curve_grow(page: Page, run_id: str) -> None:
             seen.append(count)
         return count == 2
 
-    wait_until(grown, "two epochs on the curve", 300)
+    wait_until(grown, "two epochs on the curve", 600)
     assert seen == sorted(seen)
     assert 1 in seen, f"the curve went {seen}: the first epoch was never seen alone"
     assert page.evaluate("window.notReloaded") is True
