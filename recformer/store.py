@@ -5,7 +5,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,14 +193,15 @@ def _flush_names(folder: Path) -> None:
             os.close(handle)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove what processes killed while writing into `folder` left there; nobody may be writing there now.
+def remove_leftovers(folder: Path, names: Iterable[str] = ("*",)) -> None:
+    """Remove what processes killed while writing files called `names` in `folder` left; nobody may write them now.
 
     Raises StoreError when the disk refuses.
     """
     try:
-        for path in folder.glob(".*.tmp"):
-            path.unlink(missing_ok=True)
+        for name in names:
+            for path in folder.glob(f".{name}.*.tmp"):
+                path.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"could not remove what was left half written in {folder}: {error.strerror}") from error
 

@@ -24,11 +24,13 @@ from recformer.errors import JobError
 from recformer.jobs.locks import record_lock, train_lock
 from recformer.jobs.process import birth
 from recformer.jobs.queue import next_place
-from recformer.jobs.records import JobRecord, read_job, read_status, write_job
+from recformer.jobs.records import JOB_FILE, STATUS_FILE, JobRecord, read_job, read_status, write_job
 from recformer.jobs.state import derive_state
 from recformer.store import Root
 
 LOG_FILE = "train.log"
+TRAINERS_FILES = (JOB_FILE, STATUS_FILE, "config.yaml", "origin.json")
+"""What only the holder of a run's two locks writes; others may be writing labels and ranks beside them."""
 
 
 def launch(
@@ -117,6 +119,7 @@ def claim(root: Root, run_id: str, arguments: list[str], device: str) -> Claim:
             job = before if ours and before is not None else _own_record(root, arguments, device, before)
             if job.started_at is None:
                 job = job.model_copy(update={"started_at": time.time()})
+            store.remove_leftovers(folder, TRAINERS_FILES)
             write_job(folder, job)
         except BaseException:
             lock.release()
