@@ -1,19 +1,49 @@
 """The run's TensorBoard log: one point an epoch under each tag."""
 
+import io
+import itertools
+import os
+import socket
+import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from torch.utils.tensorboard.writer import SummaryWriter
+from tensorboard.compat.proto import event_pb2
+from tensorboard.summary.writer.record_writer import RecordWriter
+from torch.utils.tensorboard.summary import scalar, text
+
+from recformer.errors import StoreError
+
+# The generated module builds its classes when imported, where type checkers do not see them.
+_EVENT: Any = event_pb2.Event  # pyright: ignore[reportAttributeAccessIssue]
+_SESSION: Any = event_pb2.SessionLog  # pyright: ignore[reportAttributeAccessIssue]
+_VERSION = "brain.Event:2"
+_numbers = itertools.count()
 
 
 class Journal:
-    """Writes scalars at the epoch's number (the first is 1), flushed at once so that readers see them live."""
+    """Writes scalars at the epoch's number (the first is 1), each epoch whole or not at all.
+
+    It writes at once, so that readers see them live: TensorBoard's own writer does it in a thread, which a full disk
+    ends with a stack trace. Every method raises StoreError when the disk refuses.
+    """
 
     def __init__(self, folder: Path, epochs_done: int) -> None:
         # What a crashed process logged after its last save is void: the resumed run logs those epochs again.
-        purge_step = epochs_done + 1 if epochs_done or any(folder.glob("events.out.tfevents.*")) else None
-        self._writer = SummaryWriter(str(folder), purge_step=purge_step)
+        purge = epochs_done > 0 or any(folder.glob("events.out.tfevents.*"))
+        name = f"{int(time.time()):010}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
+        self._path = folder / f"events.out.tfevents.{name}"
+        try:
+            self._file = self._path.open("xb", buffering=0)
+        except OSError as error:
+            raise self._refused(error) from error
+        start = [_EVENT(file_version=_VERSION)]
+        if purge:
+            start.append(_EVENT(step=epochs_done + 1, session_log=_SESSION(status=_SESSION.START)))
+        self._append(start)
 
     def __enter__(self) -> Self:
         return self
@@ -21,15 +51,33 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.close()
+        self._file.close()
 
     def write(self, epoch: int, scalars: dict[str, float]) -> None:
         """Log all `scalars` (tag to value) at `epoch`."""
-        for tag, value in scalars.items():
-            self._writer.add_scalar(tag, value, epoch)
-        self._writer.flush()
+        self._append(_EVENT(step=epoch, summary=scalar(tag, value)) for tag, value in scalars.items())
 
-    def note(self, title: str, text: str) -> None:
+    def note(self, title: str, words: str) -> None:
         """Log a text, such as the configuration."""
-        self._writer.add_text(title, f"```\n{text}\n```", 0)
-        self._writer.flush()
+        self._append([_EVENT(step=0, summary=text(title, f"```\n{words}\n```"))])
+
+    def _append(self, events: Iterable[Any]) -> None:
+        records = io.BytesIO()
+        for event in events:
+            event.wall_time = time.time()
+            RecordWriter(records).write(event.SerializeToString())
+        before, left = self._file.tell(), records.getbuffer()
+        try:
+            while left:  # a disk that is nearly full takes a part, and refuses the rest
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            with suppress(OSError):
+                self._file.seek(before)
+                self._file.truncate()
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"could not write the log {self._path}: {error.strerror or error}; what was logged before is unchanged. "
+            "Free some space or check the folder's permissions, then resume"
+        )
