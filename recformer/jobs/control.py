@@ -168,6 +168,8 @@ def _living(processes: set[psutil.Process]) -> set[psutil.Process]:
 
 def _record_ending(folder: Path, job: JobRecord, ended: Ending) -> Ending:
     """Write how the stop came out; what stands there then, should the run or another stop have said so first."""
+    if not folder.is_dir():
+        return ended  # deleted meanwhile
     with record_lock(folder):
         current = read_job(folder)
         if current is None or current.launch != job.launch:

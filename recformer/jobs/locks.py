@@ -15,11 +15,14 @@ TRAIN_TIMEOUT_S = 3.0  # a process that has said "finished" takes a moment to en
 
 
 @contextmanager
-def record_lock(folder: Path) -> Generator[None]:
+def record_lock(folder: Path, make: bool = True) -> Generator[None]:
     """Hold the right to change the run's `job.json`, for the short time that takes; a launch holds it too.
 
-    Raises JobError when another process has it for longer than a few seconds, StoreError when the disk refuses.
+    Without `make` a run that was deleted is not made again. Raises JobError for such a run, and when another process
+    has the right for longer than a few seconds; StoreError when the disk refuses.
     """
+    if not make and not folder.is_dir():
+        raise JobError(f"run {folder.name!r} was deleted")
     lock = FileLock(folder / LAUNCH_LOCK, timeout=RECORD_TIMEOUT_S)
     try:
         folder.mkdir(parents=True, exist_ok=True)
