@@ -5,6 +5,8 @@ import json
 import logging
 import shutil
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from recformer.data.dataset import Dataset, fingerprint_of
 from recformer.errors import DataError
 
 FORMAT = "1"  # raise it whenever reading or storing changes what a Dataset holds
+TEMPORARY = ".tmp-"
+LEFTOVER_S = 3600.0  # storing takes seconds; one that is taken for left over is only not kept
 ARRAYS = ("user_ids", "item_ids", "offsets", "items", "timestamps", "ratings")
 
 log = logging.getLogger(__name__)
@@ -102,12 +106,21 @@ def _read_frame(path: Path) -> pd.DataFrame:
     return frame
 
 
+def _remove_leftovers(cache: Path) -> None:
+    """Remove what processes that were killed while storing left there."""
+    for folder in cache.glob(f"{TEMPORARY}*"):
+        with suppress(FileNotFoundError):  # stored or removed meanwhile
+            if time.time() - folder.stat().st_mtime > LEFTOVER_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def _store(dataset: Dataset, entry: Path) -> None:
     """Write the entry whole or not at all; a disk that refuses is no reason not to load."""
     temporary: Path | None = None
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=entry.parent, prefix=".tmp-"))
+        _remove_leftovers(entry.parent)
+        temporary = Path(tempfile.mkdtemp(dir=entry.parent, prefix=TEMPORARY))
         np.savez(temporary / "arrays.npz", **{name: getattr(dataset, name) for name in ARRAYS})
         for name, frame in (("movies", dataset.movies), ("users", dataset.users)):
             frame.to_parquet(temporary / f"{name}.parquet", index=False, write_page_checksum=True)

@@ -1,5 +1,7 @@
 """The cache of parsed datasets: found by content, rebuilt when damaged, never in the way."""
 
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +124,15 @@ def test_a_lost_race_keeps_the_first_entry(folder: Path, cache: Path, monkeypatc
     monkeypatch.setattr(cache_module, "_read", lambda *_: None)  # as if the entry had not been there yet
     assert load(folder, cache).num_interactions == len(SMALL)
     assert [entry.stat().st_ino for entry in entries(cache)] == [first]
+
+
+def test_what_a_process_killed_while_storing_left_is_removed_once_nobody_can_be_at_it(
+    folder: Path, cache: Path
+) -> None:
+    for name, hours in ((".tmp-old", 2), (".tmp-new", 0)):
+        (cache / name).mkdir(parents=True)
+        (cache / name / "arrays.npz").write_bytes(b"half")
+        then = time.time() - hours * 3600
+        os.utime(cache / name, (then, then))
+    load(folder, cache)
+    assert [path.name for path in entries(cache) if path.name.startswith(".")] == [".tmp-new"]
