@@ -165,7 +165,8 @@ def write_atomically(path: Path, write: Callable[[Path], None], keep: Path | Non
         ) from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # a disk that has turned read-only meanwhile; the error above says so
+                temporary.unlink(missing_ok=True)
 
 
 def _keep(path: Path, kept: Path) -> None:

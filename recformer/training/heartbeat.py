@@ -59,7 +59,8 @@ class Heartbeat:
     ) -> None:
         self._ended.set()
         self._thread.join()
-        (self._folder / BALLAST).unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that has turned read-only
+            (self._folder / BALLAST).unlink(missing_ok=True)
         self._write()
 
     def update(self, **changes: Any) -> None:

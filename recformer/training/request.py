@@ -172,8 +172,12 @@ def tell_failure(root: Root, run_id: str | None, device: str, error: RecformerEr
     """
     if run_id is None or not RUN_ID.fullmatch(run_id) or not root.run(run_id).is_dir():
         return
-    folder = root.run(run_id)
-    with record_lock(folder):
+    with suppress(RecformerError):  # a disk that refuses this too must not hide `error`
+        _write_failure(root.run(run_id), device, error)
+
+
+def _write_failure(folder: Path, device: str, error: RecformerError) -> None:
+    with record_lock(folder, make=False):
         job, status = read_job(folder), read_status(folder)
     if job is None or job.pid != os.getpid() or (status is not None and status.launch == job.launch):
         return

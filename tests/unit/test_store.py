@@ -317,6 +317,18 @@ def test_a_write_flushes_the_file_and_then_its_name(tmp_path: Path, monkeypatch:
     assert flushed[1:] == [str(tmp_path.resolve())]
 
 
+def test_a_disk_that_turns_read_only_in_the_middle_of_a_write_is_a_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("os.fsync", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(StoreError, match="Read-only file system; what was there before is unchanged"):
+        write_text(tmp_path / "file.txt", "text")
+
+
 def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
     for name in ("last.pt", "previous.pt", "notes.tmp", ".hidden", ".last.pt.ab12.tmp", ".previous.pt.link.tmp"):
         (tmp_path / name).touch()
