@@ -51,6 +51,7 @@ def discard(root: Root, run_id: str) -> str:
     with edit_lock(root):
         folder = root.run(known_run(root, run_id))
         try:
+            folder.mkdir(parents=True, exist_ok=True)  # a run may have checkpoints alone
             with record_lock(folder):  # nobody launches it now
                 _refuse_when_at_work(folder)
                 with train_lock(folder):

@@ -47,7 +47,7 @@ def keep(root: Root, run_id: str, command: list[str]) -> None:
     if child is None:
         return
     job_pid, out_of_memory = child.pid, _watch(child)
-    with record_lock(folder, make=False):
+    with record_lock(folder):
         job = read_job(folder)
         if job is not None and job.pid == job_pid and job.ended_at is None:
             changes = {"exit_code": child.returncode, "out_of_memory": out_of_memory, "ended_at": time.time()}
@@ -56,13 +56,13 @@ def keep(root: Root, run_id: str, command: list[str]) -> None:
 
 def _wait_to_be_named(folder: Path) -> None:
     """The launcher holds the record until it has written this process's id into it."""
-    with record_lock(folder, make=False):
+    with record_lock(folder):
         pass
 
 
 def _start(folder: Path, command: list[str]) -> subprocess.Popen[bytes] | None:
     """Start the training process and name it in the record; None when it could not be started."""
-    with record_lock(folder, make=False):
+    with record_lock(folder):
         job = read_job(folder)
         if job is None:
             return None

@@ -20,7 +20,7 @@ import psutil
 from filelock import FileLock
 
 from recformer import store
-from recformer.errors import JobError
+from recformer.errors import JobError, StoreError
 from recformer.jobs.locks import record_lock, train_lock
 from recformer.jobs.process import birth
 from recformer.jobs.queue import next_place
@@ -41,7 +41,7 @@ def launch(
     The output of both is appended to the run's `train.log`. `executable` replaces `python -m recformer`.
     Raises JobError when the run is alive, is just being started by somebody else, or cannot be started.
     """
-    folder = root.run(run_id)
+    folder = _made(root, run_id)
     command = [*(executable or recformer_command()), *arguments]
     keeper = [sys.executable, "-m", "recformer.jobs.keeper", run_id, "--", *command]
     with record_lock(folder):
@@ -71,7 +71,7 @@ def enter_queue(root: Root, run_id: str, arguments: list[str], device: str) -> N
     A launched process finds itself named there already, and this does nothing. Raises JobError when another
     process has the run.
     """
-    folder = root.run(run_id)
+    folder = _made(root, run_id)
     with record_lock(folder):
         before = read_job(folder)
         if _is_ours(folder, before):
@@ -108,7 +108,7 @@ def claim(root: Root, run_id: str, arguments: list[str], device: str) -> Claim:
     A process that was launched or has waited finds itself named in `job.json`; any other one writes its own
     record there. Raises JobError when another process has the run.
     """
-    folder = root.run(run_id)
+    folder = _made(root, run_id)
     with record_lock(folder):
         before = read_job(folder)
         ours = _is_ours(folder, before)
@@ -130,6 +130,18 @@ def claim(root: Root, run_id: str, arguments: list[str], device: str) -> Claim:
 def recformer_command() -> list[str]:
     """The command line's own command."""
     return [sys.executable, "-m", "recformer"]
+
+
+def _made(root: Root, run_id: str) -> Path:
+    """The run's folder, made where a new run begins. Raises StoreError when the disk refuses."""
+    folder = root.run(run_id)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"could not make {folder}: {error.strerror}. Check the disk's space and the folder's permissions"
+        ) from error
+    return folder
 
 
 def _refuse_when_active(folder: Path) -> JobRecord | None:

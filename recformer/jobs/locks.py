@@ -15,17 +15,16 @@ TRAIN_TIMEOUT_S = 3.0  # a process that has said "finished" takes a moment to en
 
 
 @contextmanager
-def record_lock(folder: Path, make: bool = True) -> Generator[None]:
+def record_lock(folder: Path) -> Generator[None]:
     """Hold the right to change the run's `job.json`, for the short time that takes; a launch holds it too.
 
-    Without `make` a run that was deleted is not made again. Raises JobError for such a run, and when another process
-    has the right for longer than a few seconds; StoreError when the disk refuses.
+    Raises JobError when the run has no folder (a deleted one must not be made again) or when another process has the
+    right for longer than a few seconds; StoreError when the disk refuses.
     """
-    if not make and not folder.is_dir():
-        raise JobError(f"run {folder.name!r} was deleted")
+    if not folder.is_dir():
+        raise JobError(f"run {folder.name!r} is not there (any more); it may have been deleted")
     lock = FileLock(folder / LAUNCH_LOCK, timeout=RECORD_TIMEOUT_S)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
         raise JobError(f"run {folder.name!r} is being started or changed by another process; try again") from error

@@ -56,7 +56,7 @@ def take_turn(root: Root, run_id: str) -> bool:
     job = _record_of(root, run_id)
     if not _has_turn(root, run_id, job):  # most often; without a lock
         return False
-    with _queue_lock(root), record_lock(root.run(run_id), make=False):
+    with _queue_lock(root), record_lock(root.run(run_id)):
         job = _record_of(root, run_id)
         if not _has_turn(root, run_id, job):
             return False
@@ -98,7 +98,7 @@ def _settings(root: Root) -> Settings:
 
 
 def _give_place(root: Root, run_id: str, place: float) -> None:
-    with record_lock(root.run(run_id), make=False):
+    with record_lock(root.run(run_id)):
         job = read_job(root.run(run_id))
         if job is not None and job.place != place:
             write_job(root.run(run_id), job.model_copy(update={"place": place}))

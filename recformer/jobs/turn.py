@@ -64,7 +64,7 @@ def wait_for_turn(root: Root, run_id: str, tell: Callable[[str], None]) -> int |
 
 def _cancel(root: Root, run_id: str) -> None:
     folder = root.run(run_id)
-    with record_lock(folder, make=False):
+    with record_lock(folder):
         job = read_job(folder)
         if job is not None:
             write_job(folder, job.model_copy(update={"ended": "cancelled", "ended_at": time.time()}))

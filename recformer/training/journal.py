@@ -3,6 +3,7 @@
 import io
 import itertools
 import os
+import re
 import socket
 import time
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ from recformer.errors import StoreError
 _EVENT: Any = event_pb2.Event  # pyright: ignore[reportAttributeAccessIssue]
 _SESSION: Any = event_pb2.SessionLog  # pyright: ignore[reportAttributeAccessIssue]
 _VERSION = "brain.Event:2"
+_STAMP = re.compile(r"tfevents\.(\d+)")
 _numbers = itertools.count()
 
 
@@ -33,8 +35,12 @@ class Journal:
 
     def __init__(self, folder: Path, epochs_done: int) -> None:
         # What a crashed process logged after its last save is void: the resumed run logs those epochs again.
-        purge = epochs_done > 0 or any(folder.glob("events.out.tfevents.*"))
-        name = f"{int(time.time()):010}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
+        stamps = [int(match[1]) for path in folder.glob("*tfevents*") if (match := _STAMP.search(path.name))]
+        purge = epochs_done > 0 or bool(stamps)
+        # Readers take a run's files in the order of their times. After a clock was set back, this one would come
+        # before those that it continues: its time then runs ahead.
+        self._ahead = max(max(stamps, default=0) + 2 - time.time(), 0.0)
+        name = f"{int(self._now()):010}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
         self._path = folder / f"events.out.tfevents.{name}"
         try:
             self._file = self._path.open("xb", buffering=0)
@@ -64,7 +70,7 @@ class Journal:
     def _append(self, events: Iterable[Any]) -> None:
         records = io.BytesIO()
         for event in events:
-            event.wall_time = time.time()
+            event.wall_time = self._now()
             RecordWriter(records).write(event.SerializeToString())
         before, left = self._file.tell(), records.getbuffer()
         try:
@@ -75,6 +81,9 @@ class Journal:
                 self._file.seek(before)
                 self._file.truncate()
             raise self._refused(error) from error
+
+    def _now(self) -> float:
+        return time.time() + self._ahead
 
     def _refused(self, error: OSError) -> StoreError:
         return StoreError(

@@ -177,7 +177,7 @@ def tell_failure(root: Root, run_id: str | None, device: str, error: RecformerEr
 
 
 def _write_failure(folder: Path, device: str, error: RecformerError) -> None:
-    with record_lock(folder, make=False):
+    with record_lock(folder):
         job, status = read_job(folder), read_status(folder)
     if job is None or job.pid != os.getpid() or (status is not None and status.launch == job.launch):
         return

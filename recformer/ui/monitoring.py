@@ -125,8 +125,10 @@ def _status(run: RunSummary) -> None:
 
 def _place(run: RunSummary) -> str:
     """Where a waiting run stands in its queue, and behind whom."""
+    if run.state.name != "queued":
+        return ""
     line = next((line for line in lines(readers.root()).values() if run.run_id in line.waiting), None)
-    if line is None:
+    if line is None:  # its turn has come meanwhile
         return ""
     place = line.waiting.index(run.run_id)
     ahead = [label_of(readers.runs()[0], other) for other in (*line.running, *line.waiting[:place])]

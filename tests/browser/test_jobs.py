@@ -112,7 +112,7 @@ def test_the_queue_on_home_can_be_reordered_and_left(root: Path, page: Page) -> 
             expect(page.get_by_text("Waiting for its turn.")).to_be_visible()
         page.goto(url)
         expect(page.get_by_text("Waiting for the processor")).to_be_visible()
-        assert places(page) == ["second", "third"]
+        wait_until(lambda: places(page) == ["second", "third"], "both places")
         shot(page, "queue")
         page.get_by_test_id("stMain").get_by_role("button", name="arrow_upward").last.click()
         wait_until(lambda: places(page) == ["third", "second"], "the third to move up")
@@ -133,8 +133,7 @@ def status_state(root: Path, run_id: str) -> str | None:
 
 def places(page: Page) -> list[str]:
     """Names of the waiting runs, as the list on Home shows them."""
-    items = page.get_by_test_id("stMain").locator("ol li strong").all()
-    return [item.inner_text() for item in items]
+    return page.get_by_test_id("stMain").locator("ol li strong").all_inner_texts()
 
 
 def test_a_run_is_named_tagged_archived_deleted_and_restored(address: str, page: Page, demo_root: Path) -> None:

@@ -143,10 +143,9 @@ def _lives(root: Root, run_id: str) -> bool:
     return job is not None and (job.alive or psutil.pid_exists(job.keeper_pid or 0))
 
 
-def test_a_read_only_disk_can_be_read_and_a_change_is_one_clear_line(tmp_path: Path, data: Path) -> None:
+def test_a_read_only_disk_can_be_read_and_a_change_is_one_clear_line(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "16m") as disk:
         root = Root(disk)
-        shutil.copytree(data, root.data / "long")
         train_here(root, "run", dataset_in(root.data / "long"), small_config())
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         for command in (["runs"], ["runs", "show", "run"], ["runs", "queue"], ["runs", "bin"], ["evaluate", "run"]):

@@ -391,6 +391,15 @@ def test_a_stop_is_seen_through_after_whoever_asked_for_it_has_gone(root: Root, 
     wait_for(lambda: said in (root.run("run") / "train.log").read_text(), "its word in the log")
 
 
+def test_a_claim_removes_what_killed_trainers_left_and_nothing_else(root: Root) -> None:
+    root.run("run").mkdir(parents=True)
+    left = {name: root.run("run") / f".{name}.abc.tmp" for name in ("status.json", "config.yaml", "labels.json")}
+    for path in left.values():
+        path.touch()
+    with claim(root, "run", ["train"], "cpu"):
+        assert [name for name, path in left.items() if path.exists()] == ["labels.json"]  # somebody may be writing it
+
+
 def test_jobs_never_import_torch() -> None:
     script = (
         "import sys\n"

@@ -72,3 +72,19 @@ def test_a_folder_that_is_gone_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="could not write the log .*No such file"):
         Journal(tmp_path / "deleted", 0)
     assert not (tmp_path / "deleted").exists()
+
+
+def test_a_clock_set_back_before_a_resume_does_not_bring_void_epochs_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Journal(tmp_path, 0) as journal:
+        for epoch in (1, 2, 3):
+            journal.write(epoch, {"loss": 1.0})
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    with Journal(tmp_path, 1) as journal:
+        journal.write(2, {"loss": 2.0})
+    monkeypatch.undo()
+    log = RunLog(tmp_path)
+    log.refresh()
+    curve = log.scalars()["loss"]
+    assert (curve.step.tolist(), curve.value.tolist()) == ([1, 2], [1.0, 2.0])
