@@ -53,15 +53,18 @@ def take_turn(root: Root, run_id: str) -> bool:
 
     Raises JobError when the run does not wait (any more).
     """
-    job = _record_of(root, run_id)
-    if not _has_turn(root, run_id, job):  # most often; without a lock
-        return False
     with _queue_lock(root), record_lock(root.run(run_id)):
         job = _record_of(root, run_id)
-        if not _has_turn(root, run_id, job):
+        if not has_turn(root, run_id, lines(root).get(job.device, Line())):
             return False
         write_job(root.run(run_id), job.model_copy(update={"started_at": time.time()}))
     return True
+
+
+def has_turn(root: Root, run_id: str, line: Line) -> bool:
+    """Whether a run is among those of its line that may start now; `take_turn` makes sure of it."""
+    free = max(_settings(root).jobs_per_device - len(line.running), 0)
+    return run_id in line.waiting[:free]
 
 
 def move(root: Root, run_id: str, where: Move) -> list[str]:
@@ -82,12 +85,6 @@ def move(root: Root, run_id: str, where: Move) -> list[str]:
         for number, other in enumerate(order):
             _give_place(root, other, max(places[0] + number, places[number]))
         return order
-
-
-def _has_turn(root: Root, run_id: str, job: JobRecord) -> bool:
-    line = lines(root).get(job.device, Line())
-    free = max(_settings(root).jobs_per_device - len(line.running), 0)
-    return run_id in line.waiting[:free]
 
 
 def _settings(root: Root) -> Settings:
@@ -112,14 +109,14 @@ def _record_of(root: Root, run_id: str) -> JobRecord:
 
 
 def _living(root: Root) -> dict[str, JobRecord]:
-    """Records of the runs that wait or work, by id."""
+    """Records of the runs that wait or work, by id. Each who waits asks this every second, so it is kept cheap."""
     found: dict[str, JobRecord] = {}
-    for folder in _run_folders(root):
-        job = _job_of(folder)
+    for run_id in _run_ids(root):
+        job = _job_of(root, run_id)
         if job is None or job.ended_at is not None or not job.alive:
             continue
-        if job.started_at is None or _works(folder, job):
-            found[folder.name] = job
+        if job.started_at is None or _works(root.run(run_id), job):
+            found[run_id] = job
     return found
 
 
@@ -131,26 +128,25 @@ def _works(folder: Path, job: JobRecord) -> bool:
         return True
 
 
-def _run_folders(root: Root) -> list[Path]:
+def _run_ids(root: Root) -> list[str]:
     try:
-        return [root.runs / entry.name for entry in os.scandir(root.runs) if RUN_ID.fullmatch(entry.name)]
+        return [name for name in os.listdir(root.runs) if RUN_ID.fullmatch(name)]  # noqa: PTH208
     except FileNotFoundError:
         return []
 
 
-def _job_of(folder: Path) -> JobRecord | None:
-    """The record in a folder, parsed once for each of its versions: ten who wait look ten times a second in all."""
-    path = folder / JOB_FILE
+def _job_of(root: Root, run_id: str) -> JobRecord | None:
+    """The record of a run, parsed once for each of its versions."""
     try:
-        stamp = path.stat()
-        return _parsed(folder, stamp.st_mtime_ns, stamp.st_ino)
+        stamp = os.stat(f"{root.runs}/{run_id}/{JOB_FILE}")  # noqa: PTH116
+        return _parsed(root, run_id, stamp.st_mtime_ns, stamp.st_ino)
     except (OSError, StoreError):
         return None
 
 
 @lru_cache(maxsize=2048)
-def _parsed(folder: Path, _changed: int, _inode: int) -> JobRecord | None:
-    return read_job(folder)
+def _parsed(root: Root, run_id: str, _changed: int, _inode: int) -> JobRecord | None:
+    return read_job(root.run(run_id))
 
 
 @contextmanager

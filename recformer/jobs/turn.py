@@ -10,14 +10,14 @@ import sys
 import time
 from collections.abc import Callable
 
-from recformer.errors import RecformerError, StoreError
+from recformer.errors import JobError, RecformerError, StoreError
 from recformer.jobs.launch import recformer_command
 from recformer.jobs.locks import record_lock
-from recformer.jobs.queue import Line, lines, take_turn
+from recformer.jobs.queue import Line, has_turn, lines, take_turn
 from recformer.jobs.records import read_job, write_job
 from recformer.store import Root
 
-POLL_S = 0.5
+POLL_S = 1.0
 STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -47,9 +47,10 @@ def wait_for_turn(root: Root, run_id: str, tell: Callable[[str], None]) -> int |
     told = ""
     while True:
         try:
-            if take_turn(root, run_id):
+            line = _line_of(root, run_id)
+            if has_turn(root, run_id, line) and take_turn(root, run_id):
                 return None
-            words = _place_words(lines(root), run_id)
+            words = _place_words(line, run_id)
         except StoreError as error:  # a disk that is full now is perhaps not for ever
             words = str(error)
         if words and words != told:
@@ -70,14 +71,19 @@ def _cancel(root: Root, run_id: str) -> None:
             write_job(folder, job.model_copy(update={"ended": "cancelled", "ended_at": time.time()}))
 
 
-def _place_words(found: dict[str, Line], run_id: str) -> str:
-    for device, line in found.items():
-        if run_id in line.waiting:
-            ahead = [*line.running, *line.waiting[: line.waiting.index(run_id)]]
-            return (
-                f"waiting for {device}, place {line.waiting.index(run_id) + 1}; ahead: {', '.join(ahead) or 'nobody'}"
-            )
-    return ""
+def _line_of(root: Root, run_id: str) -> Line:
+    """The line that the run waits in. Raises JobError when the run was deleted."""
+    if not root.run(run_id).is_dir():
+        raise JobError(f"run {run_id!r} was deleted while it waited")
+    return next((line for line in lines(root).values() if run_id in line.waiting), Line())
+
+
+def _place_words(line: Line, run_id: str) -> str:
+    if run_id not in line.waiting:  # its record cannot be read at the moment
+        return ""
+    place = line.waiting.index(run_id)
+    ahead = ", ".join([*line.running, *line.waiting[:place]]) or "nobody"
+    return f"waits for its turn, place {place + 1}; ahead: {ahead}"
 
 
 def main() -> None:

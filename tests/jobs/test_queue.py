@@ -234,7 +234,7 @@ def test_the_command_line_waits_for_its_turn_and_ctrl_c_leaves_the_queue(root: R
         left.send_signal(signal.SIGINT)
         said, errors = left.communicate(timeout=60)
         assert (said, left.returncode) == ("", 130)
-        assert "left: waiting for cpu, place " in errors
+        assert "left: waits for its turn, place " in errors
         assert "cancelled while it waited" in errors
         assert state_of(root, "left").words.startswith("Cancelled before its turn")
         let_end(root, "first")
