@@ -305,7 +305,7 @@ def _progress(what: str) -> Any:
     return show
 
 
-def _print_summary(summary: dict[str, Any], kind: str, masking: str) -> None:
+def _print_summary(summary: dict[str, Any], kind: str, masking: Masking) -> None:
     print(json.dumps(summary, indent=2) if kind == "json" else render(summary, cast("Format", kind), masking))
 
 

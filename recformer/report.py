@@ -4,26 +4,28 @@ import csv
 import io
 from typing import Any, Literal
 
+from recformer.evaluation.ranks import Masking
+from recformer.evaluation.summary import view
+
 Format = Literal["table", "markdown", "csv", "latex", "json"]
 Rows = list[list[str]]
 
 
-def render(summary: dict[str, Any], kind: Format, masking: str) -> str:
+def stars(p: float) -> str:
+    """The usual marks of a p-value: *** below .001, ** below .01, * below .05, else nothing."""
+    return "*" * sum(p < level for level in (0.05, 0.01, 0.001))
+
+
+def render(summary: dict[str, Any], kind: Format, masking: Masking) -> str:
     """The results of `evaluation.summary.summarise` as text.
 
-    A table shows the ranking metrics under `masking` and duplication with nothing masked; CSV holds every result.
+    A table shows everything under `masking` but duplication, which is read with nothing masked; CSV holds every result.
     """
-    results = [result for result in summary["results"] if result["masking"] == masking]
     if kind == "csv":
         return _csv(summary["results"])
-    raw = [result for result in summary["results"] if result["masking"] == "none"]
-    results = [_with_raw_duplication(result, unmasked) for result, unmasked in zip(results, raw, strict=True)]
-    rows = _rows(results)
-    protocol = summary["protocol"]
-    caption = (
-        f"{protocol['dataset']} · {protocol['split']['name']} · {protocol['part']} · {protocol['cases']} cases · "
-        f"masking: {masking} (duplication: none) · 95% bootstrap intervals over users"
-    )
+    first = summary["results"][0]
+    rows = _rows(view(summary, masking, [*first["metrics"], *first["catalogue"]]))
+    caption = caption_of(summary, masking)
     if kind == "markdown":
         lines = ["| " + " | ".join(row) + " |" for row in rows]
         return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:], "", caption])
@@ -34,19 +36,36 @@ def render(summary: dict[str, Any], kind: Format, masking: str) -> str:
     return "\n".join([*lines, "", caption])
 
 
-def _with_raw_duplication(result: dict[str, Any], unmasked: dict[str, Any]) -> dict[str, Any]:
-    """Duplication is a question to the raw list: what is masked cannot repeat."""
-    raw = {name: metric for name, metric in unmasked["metrics"].items() if name.startswith("duplication")}
-    return result | {"metrics": result["metrics"] | raw}
+def caption_of(summary: dict[str, Any], masking: Masking) -> str:
+    """The protocol in one line, as it stands below every table."""
+    protocol = summary["protocol"]
+    skipped = f" · {protocol['skipped_users']} users with too short a history" if protocol["skipped_users"] else ""
+    tests = (
+        " · Δ paired difference to the column that has none; after Holm over the table: "
+        "* p < .05, ** p < .01, *** p < .001"
+        if any("difference" in metric for result in summary["results"] for metric in result["metrics"].values())
+        else ""
+    )
+    return (
+        f"{protocol['dataset']} ({protocol['fingerprint']}) · {protocol['split']['name']} · {protocol['part']} · "
+        f"{protocol['cases']} cases{skipped} · ranked among all {protocol['item_set']} · masking: {masking} "
+        f"(duplication: none) · ties count against the model · window of {protocol['window']} · "
+        f"95% bootstrap intervals over users, seed {protocol['bootstrap_seed']}{tests}"
+    )
 
 
 def _rows(results: list[dict[str, Any]]) -> Rows:
     """One column a model, one row a metric: runs are few, metrics many."""
-    header = ["", *(f"{result['run']}/{result['checkpoint']}" for result in results)]
+    header = ["", *(_title(result) for result in results)]
     names = list(results[0]["metrics"])
     rows = [[name, *(_cell(result["metrics"][name]) for result in results)] for name in names]
     trained = ["cases trained on", *(_trained(result["trained_on"]) for result in results)]
     return [header, *rows, trained]
+
+
+def _title(result: dict[str, Any]) -> str:
+    seeds = f" ({result['seeds']} seeds)" if result["seeds"] > 1 else ""
+    return f"{result['run']}/{result['checkpoint']}{seeds}"
 
 
 def _trained(count: int | None) -> str:
@@ -54,24 +73,33 @@ def _trained(count: int | None) -> str:
 
 
 def _cell(metric: dict[str, Any]) -> str:
-    text = f"{metric['mean']:.4f} [{metric['low']:.4f}, {metric['high']:.4f}]"
+    text = f"{metric['mean']:.4f}"
+    if metric["low"] is not None:
+        text += f" [{metric['low']:.4f}, {metric['high']:.4f}]"
+    if "seeds" in metric:
+        text += f" seeds {metric['seeds']['low']:.4f} to {metric['seeds']['high']:.4f}"
     if "difference" in metric:
         difference = metric["difference"]
-        text += f" Δ {difference['mean']:+.4f} [{difference['low']:+.4f}, {difference['high']:+.4f}]"
+        text += f" Δ {difference['mean']:+.4f}"
+        if "p" in difference:
+            text += f" [{difference['low']:+.4f}, {difference['high']:+.4f}]{stars(difference['p_holm'])}"
     return text
 
 
 def _csv(results: list[dict[str, Any]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    head = ["run", "checkpoint", "masking", "cases", "metric", "mean", "low", "high"]
-    writer.writerow([*head, "difference", "difference_low", "difference_high"])
+    interval, tests = ["mean", "low", "high"], ["mean", "low", "high", "p", "p_holm", "effect_size"]
+    head = ["run", "checkpoint", "masking", "cases", "seeds", "metric", *interval, "seed_sd"]
+    writer.writerow([*head, "difference", *(f"difference_{name}" for name in tests[1:])])
     for result in results:
         for name, metric in result["metrics"].items():
-            difference = metric.get("difference", {"mean": "", "low": "", "high": ""})
-            row = [result["run"], result["checkpoint"], result["masking"], result["cases"], name]
-            row += [metric[key] for key in ("mean", "low", "high")]
-            writer.writerow([*row, *(difference[key] for key in ("mean", "low", "high"))])
+            row = [result[key] for key in ("run", "checkpoint", "masking", "cases", "seeds")] + [name]
+            row += [metric[key] for key in interval] + [metric.get("seeds", {}).get("sd")]
+            writer.writerow([*row, *(metric.get("difference", {}).get(key) for key in tests)])
+        for name, entry in result["catalogue"].items():
+            row = [result[key] for key in ("run", "checkpoint", "masking", "cases", "seeds")] + [name, entry["value"]]
+            writer.writerow([*row, *[None] * 3, entry.get("difference"), *[None] * (len(tests) - 1)])
     return buffer.getvalue().rstrip("\n")
 
 

@@ -35,6 +35,10 @@ def _case(scores: NDArray[np.floating], windows: Windows, row: int, items_only: 
     def repeats(order: list[int], of: set[int]) -> list[int]:
         return [sum(token in of for token in order[:k]) for k in range(1, MAX_K + 1)]
 
+    def top(order: list[int], hidden: set[int]) -> list[int]:
+        first = [token for token in order if token == target or token not in hidden][:MAX_K]
+        return first + [-1] * (MAX_K - len(first))
+
     raw, without_window, without_history = listed(set()), listed(window), listed(history)
     return {
         "user": user,
@@ -45,4 +49,7 @@ def _case(scores: NDArray[np.floating], windows: Windows, row: int, items_only: 
         "window_repeats_none": repeats(raw, window),
         "history_repeats_none": repeats(raw, history),
         "history_repeats_window": repeats(without_window, history - window),  # what is masked cannot repeat
+        "top_none": top(raw, set()),
+        "top_window": top(without_window, window),
+        "top_history": top(without_history, history),
     }

@@ -62,14 +62,26 @@ def protocol_of(prepared: Prepared, split: Options, part: Part) -> Protocol:
     )
 
 
+class MixedProtocolsError(EvaluationError):
+    """Results that may not stand in one table. `window`: the one to evaluate all under, where windows differ."""
+
+    def __init__(self, differing: list[str], window: int) -> None:
+        self.window = window if "window" in differing else None
+        remedy = (
+            f"Evaluate all of them under one window: --window {window}"
+            if self.window
+            else "Evaluate all of them on the same dataset and split"
+        )
+        super().__init__(
+            f"results under different protocols cannot stand in one table: {', '.join(differing)} differ. {remedy}"
+        )
+
+
 def require_same(protocols: list[Protocol]) -> Protocol:
-    """The one protocol of all. Raises EvaluationError naming what differs."""
+    """The one protocol of all. Raises MixedProtocolsError naming what differs and what to do."""
     first = asdict(protocols[0])
     for other in protocols[1:]:
         differing = [name for name, value in asdict(other).items() if value != first[name]]
         if differing:
-            raise EvaluationError(
-                f"results under different protocols cannot stand in one table: {', '.join(differing)} differ. "
-                "Evaluate all of them on the same dataset, split and window"
-            )
+            raise MixedProtocolsError(differing, max(protocol.window for protocol in protocols))
     return protocols[0]

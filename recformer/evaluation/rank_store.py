@@ -1,20 +1,46 @@
 """The rank store: Parquet files of ranks, their protocol beside them; computed once, read by app and command line."""
 
 import hashlib
-from dataclasses import fields
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as parquet
+from numpy.typing import NDArray
 
 from recformer.errors import StoreError
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import Ranks
 from recformer.store import CheckpointRef, Root, read_json, write_atomically, write_json
 
-FORMAT = 1
+FORMAT = 2
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where the ranks of one model are kept, and which state of the model they must be of."""
+
+    folder: Path
+    name: str
+    """best, last, or a baseline's name."""
+    digest: str
+    """Of the checkpoint's content, or of the baseline's source."""
+
+    def path(self, protocol: Protocol) -> Path:
+        return self.folder / f"{self.name}-{protocol.key}.parquet"
+
+
+def shelf_of(root: Root, checkpoint: CheckpointRef) -> Shelf | None:
+    """The shelf of a run's checkpoint as it is now; None for a file outside of models/, which has no place.
+
+    Raises StoreError when the checkpoint cannot be read.
+    """
+    if checkpoint.run_id is None:
+        return None
+    return Shelf(root.run(checkpoint.run_id) / "eval", checkpoint.name, digest_of(checkpoint.path))
 
 
 def digest_of(path: Path) -> str:
@@ -25,65 +51,60 @@ def digest_of(path: Path) -> str:
         raise StoreError(f"{path} could not be read: {error.strerror}") from error
 
 
-def stored_ranks(root: Root, checkpoint: CheckpointRef, protocol: Protocol) -> Ranks | None:
-    """The ranks of a checkpoint under a protocol, None where they are missing, damaged or of an older checkpoint."""
-    path = _path(root, checkpoint, protocol)
-    if path is None or not path.is_file():
+def stored_ranks(shelf: Shelf, protocol: Protocol) -> Ranks | None:
+    """The ranks under a protocol, None where they are missing, damaged or of an older state of the model."""
+    path = shelf.path(protocol)
+    if not path.is_file():
         return None
     try:
         record = read_json(path.with_suffix(".json"))
-        if record is None or record.get("format") != FORMAT or record.get("checkpoint") != digest_of(checkpoint.path):
+        if record is None or record.get("format") != FORMAT or record.get("checkpoint") != shelf.digest:
             return None
-        ranks = _from_frame(parquet.read_table(path, page_checksum_verification=True).to_pandas())
+        ranks = _from_table(parquet.read_table(path, page_checksum_verification=True))
         return ranks if len(ranks) == protocol.cases else None
     except (StoreError, OSError, ValueError, KeyError, TypeError, NotImplementedError):
         return None  # computed again and written over
 
 
-def all_stored(root: Root, checkpoint: CheckpointRef) -> list[tuple[Protocol, Ranks]]:
-    """Everything stored of a run's checkpoint as it is now, whatever the protocol; damaged results are left out."""
-    if checkpoint.run_id is None:
-        return []
-    found: list[tuple[Protocol, Ranks]] = []
-    for path in sorted((root.run(checkpoint.run_id) / "eval").glob(f"{checkpoint.name}-*.json")):
+def all_stored(shelf: Shelf) -> Iterator[tuple[Protocol, Ranks]]:
+    """Everything stored of a model as it is now, whatever the protocol; damaged results are left out."""
+    for path in sorted(shelf.folder.glob(f"{shelf.name}-*.json")):
         try:
             protocol = Protocol(**(read_json(path) or {}).get("protocol", {}))
         except (StoreError, TypeError):
             continue
-        ranks = stored_ranks(root, checkpoint, protocol)
+        ranks = stored_ranks(shelf, protocol)
         if ranks is not None:
-            found.append((protocol, ranks))
-    return found
+            yield protocol, ranks
 
 
-def store_ranks(root: Root, checkpoint: CheckpointRef, digest: str, protocol: Protocol, ranks: Ranks) -> None:
-    """Keep the ranks of a run's checkpoint whose file had `digest`. A file outside of models/ has no place here.
-
-    Raises StoreError when the disk refuses.
-    """
-    path = _path(root, checkpoint, protocol)
-    if path is None:
-        return
-
-    def write(temporary: Path) -> None:
-        _to_frame(ranks).to_parquet(temporary, write_page_checksum=True)
-
-    write_atomically(path, write)
-    record = {"format": FORMAT, "checkpoint": digest, "evaluated": datetime.now(UTC).isoformat(timespec="seconds")}
+def store_ranks(shelf: Shelf, protocol: Protocol, ranks: Ranks) -> None:
+    """Keep the ranks of the model that had the shelf's digest. Raises StoreError when the disk refuses."""
+    path = shelf.path(protocol)
+    write_atomically(path, lambda temporary: parquet.write_table(_to_table(ranks), temporary, write_page_checksum=True))
+    record = {
+        "format": FORMAT,
+        "checkpoint": shelf.digest,
+        "evaluated": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
     write_json(path.with_suffix(".json"), record | {"protocol": protocol.as_dict()})
 
 
-def _path(root: Root, checkpoint: CheckpointRef, protocol: Protocol) -> Path | None:
-    if checkpoint.run_id is None:
-        return None
-    return root.run(checkpoint.run_id) / "eval" / f"{checkpoint.name}-{protocol.key}.parquet"
+def _to_table(ranks: Ranks) -> Any:
+    return pa.table({field.name: _to_column(getattr(ranks, field.name)) for field in fields(Ranks)})
 
 
-def _to_frame(ranks: Ranks) -> pd.DataFrame:
-    columns = {f.name: getattr(ranks, f.name) for f in fields(Ranks)}
-    return pd.DataFrame({name: list(value) if value.ndim == 2 else value for name, value in columns.items()})
+def _to_column(values: NDArray[Any]) -> Any:
+    if values.ndim == 1:
+        return pa.array(values)
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
 
 
-def _from_frame(frame: pd.DataFrame) -> Ranks:
-    columns = {f.name: frame[f.name].to_numpy() for f in fields(Ranks)}
-    return Ranks(**{name: np.stack(list(value)) if value.dtype == object else value for name, value in columns.items()})
+def _from_table(table: Any) -> Ranks:
+    return Ranks(**{field.name: _from_column(table[field.name].combine_chunks()) for field in fields(Ranks)})
+
+
+def _from_column(column: Any) -> NDArray[Any]:
+    if pa.types.is_fixed_size_list(column.type):
+        return column.flatten().to_numpy().reshape(-1, column.type.list_size)
+    return column.to_numpy()

@@ -21,10 +21,14 @@ def rank_cases(
     rows: NDArray[np.int64],
     device: torch.device,
     progress: Progress | None = None,
+    inputs: int | None = None,
 ) -> Ranks:
-    """Ranks of the cases `rows` (B,) of the prepared windows. Raises EvaluationError when a score is not a number."""
+    """Ranks of the cases `rows` (N,) of the prepared windows. Raises EvaluationError when a score is not a number.
+
+    `inputs`: how many of a window's latest tokens the model reads; all where None.
+    """
     parts: list[Ranks] = []
-    for batch, logits in score(model, prepared.windows, rows, device):
+    for batch, logits in score(model, prepared.windows, rows, device, inputs):
         parts.append(rank_batch(logits, prepared.windows, batch, prepared.split.item_set == "items"))
         if progress is not None:
             progress(sum(len(part) for part in parts), len(rows))
@@ -32,14 +36,19 @@ def rank_cases(
 
 
 def score(
-    model: nn.Module, windows: Windows, rows: NDArray[np.int64], device: torch.device
+    model: nn.Module,
+    windows: Windows,
+    rows: NDArray[np.int64],
+    device: torch.device,
+    inputs: int | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     """Batches of `rows` with the model's logits (B, V), in evaluation mode and without gradients."""
+    inputs = inputs or windows.size
     was_training = model.training
     model.eval()
     try:
         for batch in batches(rows, BATCH):
-            tokens = torch.from_numpy(windows.inputs(batch)).to(device)
+            tokens = torch.from_numpy(windows.inputs(batch)[:, -inputs:]).to(device)
             users = torch.from_numpy(windows.users[batch]).to(device)
             with torch.no_grad():
                 logits = model(tokens, users)
@@ -66,19 +75,24 @@ def rank_batch(logits: Tensor, windows: Windows, rows: NDArray[np.int64], items_
     window = _marks(windows, rows, np.full(len(rows), windows.size), logits)[:, :candidates]
     lengths = windows.target_positions(rows) - windows.user_starts[windows.users[rows]]
     history = _marks(windows, rows, lengths, logits)[:, :candidates]
+    # What is looked for keeps its place in every list, as in the rank.
+    hidden_window, hidden_history = (marks.scatter(1, target, False) for marks in (window, history))
     top = scores.topk(min(MAX_K + windows.size, candidates), dim=1).indices  # (B, K + T)
     in_window, in_history = window.gather(1, top), history.gather(1, top)
-    hidden = in_window & (top != target)  # what is looked for keeps its place in the list, as in the rank
-    unmasked_first = hidden.to(torch.uint8).argsort(dim=1, stable=True)  # the window's items to the end
+    unmasked_first = hidden_window.gather(1, top).to(torch.uint8).argsort(dim=1, stable=True)  # the window's to the end
+    unseen = scores.masked_fill(hidden_history, -torch.inf).topk(min(MAX_K, candidates), dim=1).indices
     return Ranks(
         user=windows.users[rows],
         target=windows.targets(rows),
         rank_none=_count(ahead),
-        rank_window=_count(ahead & ~window.scatter(1, target, False)),
-        rank_history=_count(ahead & ~history.scatter(1, target, False)),
+        rank_window=_count(ahead & ~hidden_window),
+        rank_history=_count(ahead & ~hidden_history),
         window_repeats_none=_repeats(in_window),
         history_repeats_none=_repeats(in_history),
         history_repeats_window=_repeats((in_history & ~in_window).gather(1, unmasked_first)),
+        top_none=_list(top, None),
+        top_window=_list(top.gather(1, unmasked_first), hidden_window),
+        top_history=_list(unseen, hidden_history),
     )
 
 
@@ -102,3 +116,12 @@ def _repeats(marked: Tensor) -> NDArray[np.uint8]:
     counts = marked[:, :MAX_K].cumsum(dim=1).to(torch.uint8).cpu().numpy()
     missing = MAX_K - counts.shape[1]
     return np.pad(counts, ((0, 0), (0, missing)), mode="edge") if missing else counts
+
+
+def _list(tokens: Tensor, hidden: Tensor | None) -> NDArray[np.int32]:
+    """(B, ≥ MAX_K or fewer candidates) tokens, best first → (B, MAX_K), −1 where nothing is left to recommend."""
+    tokens = tokens[:, :MAX_K]
+    if hidden is not None:
+        tokens = tokens.masked_fill(hidden.gather(1, tokens), -1)
+    listed = tokens.to(torch.int32).cpu().numpy()
+    return np.pad(listed, ((0, 0), (0, MAX_K - listed.shape[1])), constant_values=-1)

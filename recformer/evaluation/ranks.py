@@ -1,4 +1,4 @@
-"""Ranks of every case in one pass over a model's scores: raw, window masked, history masked, with duplicates."""
+"""What one pass over a model's scores keeps of every case: ranks, repeats and lists, raw, window and history masked."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
@@ -32,6 +32,12 @@ class Ranks:
     """(N, 20) items of the history among the first 1 to 20 with nothing masked."""
     history_repeats_window: NDArray[np.uint8]
     """(N, 20) items of the history among the first 1 to 20 with the window masked."""
+    top_none: NDArray[np.int32]
+    """(N, 20) tokens of the first 20 with nothing masked, best first; −1 where there are fewer candidates."""
+    top_window: NDArray[np.int32]
+    """(N, 20) the same with the window masked."""
+    top_history: NDArray[np.int32]
+    """(N, 20) the same with the history masked."""
 
     def __len__(self) -> int:
         return len(self.user)
@@ -47,6 +53,10 @@ class Ranks:
         if masking == "window" and of == "history":
             return self.history_repeats_window
         return np.zeros_like(self.window_repeats_none)
+
+    def top(self, masking: Masking) -> NDArray[np.int32]:
+        """(N, 20) recommended tokens under one masking. The target is never masked, even where it repeats."""
+        return {"none": self.top_none, "window": self.top_window, "history": self.top_history}[masking]
 
 
 def concatenate(parts: list[Ranks]) -> Ranks:

@@ -1,35 +1,48 @@
-"""From ranks to the numbers that are shown: means with intervals, differences to a baseline, one JSON shape."""
+"""From ranks to the numbers that are shown: means with intervals, tested differences to a baseline, one JSON shape."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recformer.errors import EvaluationError, UsageError
+from recformer.evaluation.facts import Facts
 from recformer.evaluation.protocol import Protocol, require_same
 from recformer.evaluation.ranks import MASKINGS, MAX_K, Masking, Ranks
 from recformer.metric.bootstrap import bootstrap
-from recformer.metric.duplication import duplication
-from recformer.registry import METRICS
+from recformer.metric.effect_size import paired_effect_size
+from recformer.metric.holm import holm
+from recformer.metric.lists import Lists
+from recformer.metric.randomization import sign_flip_p
+from recformer.metric.users import UserSums, user_sums
+from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
 
-DUPLICATIONS: tuple[Literal["window", "history"], ...] = ("window", "history")
+Result = dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The ranks of one checkpoint under one protocol."""
+    """The ranks of one model under one protocol."""
 
     run: str
-    """Run id, or the file's name."""
+    """Run id, baseline, or the file's name."""
     checkpoint: str
     """best, last, or the file's name."""
     protocol: Protocol
-    ranks: Ranks
+    seeds: tuple[Ranks, ...]
+    """One ranking; several where runs that differ in their seed alone are taken together."""
+    facts: Facts | None
+    """None where no metric of lists is asked for."""
     trained_on: int | None
     """Cases of the protocol that the model was trained on; None where nobody knows (an imported file)."""
     commit: str = ""
     """Commit of the code that trained it."""
+
+    @property
+    def ranks(self) -> Ranks:
+        return self.seeds[0]
 
 
 def checked_cutoffs(cutoffs: list[int]) -> list[int]:
@@ -41,17 +54,52 @@ def checked_cutoffs(cutoffs: list[int]) -> list[int]:
 
 
 def metric_names(cutoffs: list[int]) -> list[str]:
-    """Names of all quantities at these cutoffs, such as ndcg@10 and duplication/window@10."""
-    names = [*METRICS.names(), *(f"duplication/{of}" for of in DUPLICATIONS)]
-    return [f"{name}@{k}" for name in names for k in cutoffs]
+    """Names of all quantities that are means over cases, such as ndcg@10 and duplication/window@10."""
+    return [f"{name}@{k}" for name in [*METRICS.names(), *LIST_METRICS.names()] for k in cutoffs]
 
 
-def values(ranks: Ranks, masking: Masking, cutoffs: list[int]) -> NDArray[np.float64]:
-    """(N, M) one row a case, one column a name of `metric_names`."""
+def catalogue_names(cutoffs: list[int]) -> list[str]:
+    """Names of all quantities of the lists as a whole, such as coverage@10; they have no interval."""
+    return [f"{name}@{k}" for name in CATALOGUE_METRICS.names() for k in cutoffs]
+
+
+def direction(name: str) -> int:
+    """1 where more is better, −1 where less is, 0 where that depends on what one wants. `name` without or with @k."""
+    base = name.split("@")[0]
+    if base in METRICS.names():
+        return 1
+    return -1 if base.startswith("duplication/") else 0
+
+
+def case_values(evaluation: Evaluation, masking: Masking, names: Sequence[str]) -> NDArray[np.float64]:
+    """(N, M) one row a case, one column a name of `metric_names`; the mean over seeds where there are several."""
+    tables = [_values(ranks, evaluation.facts, masking, names) for ranks in evaluation.seeds]
+    return np.mean(tables, axis=0)
+
+
+def _values(ranks: Ranks, facts: Facts | None, masking: Masking, names: Sequence[str]) -> NDArray[np.float64]:
     rank = ranks.rank(masking)
-    columns = [METRICS.get(name)(rank, k) for name in METRICS.names() for k in cutoffs]
-    columns += [duplication(ranks.repeats(of, masking), k) for of in DUPLICATIONS for k in cutoffs]
+    columns: list[NDArray[np.float64]] = []
+    for name in names:
+        base, k = _parts(name)
+        if base in METRICS.names():
+            columns.append(METRICS.get(base)(rank, k))
+        else:
+            columns.append(LIST_METRICS.get(base)(_lists(ranks, facts, masking), k))
     return np.stack(columns, axis=1)
+
+
+def _parts(name: str) -> tuple[str, int]:
+    base, _, k = name.partition("@")
+    return base, int(k)
+
+
+def _lists(ranks: Ranks, facts: Facts | None, masking: Masking) -> Lists:
+    if facts is None:
+        raise ValueError("metrics of lists need the facts of their cases")  # a programmer's mistake
+    top, catalogue = ranks.top(masking), facts.catalogue
+    items = np.where(top < catalogue.num_items, top, -1)  # SOS and EOS are no movies
+    return Lists(items, ranks.repeats("window", masking), ranks.repeats("history", masking), catalogue)
 
 
 def summarise(
@@ -59,45 +107,164 @@ def summarise(
     cutoffs: list[int],
     baseline: int | None = None,
     maskings: tuple[Masking, ...] = MASKINGS,
+    names: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """`{"protocol", "results"}` as `evaluate --json` and `compare --format json` print it.
 
-    Every mean has its 95% bootstrap interval over users; with `baseline` (a position in `evaluations`) the other
-    models' means also have the paired difference to it. Raises EvaluationError when the protocols differ.
+    Every mean has its 95% bootstrap interval over users. With `baseline` (a position in `evaluations`) the other
+    models' means also have the paired difference to it: its interval, a randomization p-value, that value after Holm
+    over all differences of the same masking, and the effect size. `names` keeps some quantities of `metric_names`
+    alone. Raises EvaluationError when the protocols differ.
     """
     if not evaluations:
         raise EvaluationError("there is nothing to summarise: name at least one run or checkpoint")
     protocol = require_same([evaluation.protocol for evaluation in evaluations])
-    tables = {
-        masking: [values(evaluation.ranks, masking, cutoffs) for evaluation in evaluations] for masking in maskings
-    }
-    results = [
-        _result(evaluation, position, masking, tables[masking], cutoffs, baseline)
-        for position, evaluation in enumerate(evaluations)
-        for masking in maskings
+    wanted = metric_names(cutoffs) if names is None else list(names)
+    tables = [
+        [user_sums(case_values(evaluation, masking, wanted), evaluation.ranks.user) for masking in maskings]
+        for evaluation in evaluations
     ]
+    results = _results(evaluations, maskings, wanted, tables, baseline)
+    if names is None:
+        _add_catalogue_metrics(results, evaluations, maskings, cutoffs, baseline)
+    for masking in maskings:
+        adjust([result for result in results if result["masking"] == masking], wanted)
     return {"protocol": protocol.as_dict(), "results": results}
 
 
-def _result(
-    evaluation: Evaluation,
-    position: int,
-    masking: Masking,
-    table: list[NDArray[np.float64]],
-    cutoffs: list[int],
+def _results(
+    evaluations: list[Evaluation],
+    maskings: tuple[Masking, ...],
+    names: list[str],
+    tables: list[list[UserSums]],
     baseline: int | None,
-) -> dict[str, Any]:
-    users = evaluation.ranks.user
-    means = [interval.as_dict() for interval in bootstrap(table[position], users)]
-    if baseline is not None and position != baseline:
-        differences = bootstrap(table[position] - table[baseline], users)
-        means = [mean | {"difference": d.as_dict()} for mean, d in zip(means, differences, strict=True)]
+) -> list[Result]:
+    means = iter(_intervals(_side_by_side([table for row in tables for table in row])))
+    others = [row for position, row in enumerate(tables) if baseline is not None and position != baseline]
+    pairs = [table.minus(base) for row in others for table, base in zip(row, tables[baseline or 0], strict=True)]
+    differences = iter(_tested(_side_by_side(pairs)) if pairs else ())
+    results: list[Result] = []
+    for position, evaluation in enumerate(evaluations):
+        for masking in maskings:
+            metrics = {name: next(means) for name in names}
+            if baseline is not None and position != baseline:
+                metrics = {name: metric | {"difference": next(differences)} for name, metric in metrics.items()}
+            if len(evaluation.seeds) > 1:
+                _add_seeds(metrics, evaluation, masking)
+            results.append(_result(evaluation, masking, metrics))
+    return results
+
+
+def _side_by_side(tables: list[UserSums]) -> UserSums:
+    return UserSums(tables[0].counts, np.concatenate([table.sums for table in tables], axis=1))
+
+
+def _intervals(table: UserSums) -> list[Result]:
+    columns = zip(table.mean.tolist(), *(ends.tolist() for ends in bootstrap(table)), strict=True)
+    return [{"mean": mean, "low": low, "high": high} for mean, low, high in columns]
+
+
+def _tested(table: UserSums) -> list[Result]:
+    tests = zip(sign_flip_p(table).tolist(), paired_effect_size(table).tolist(), strict=True)
+    return [
+        interval | {"p": p, "effect_size": size} for interval, (p, size) in zip(_intervals(table), tests, strict=True)
+    ]
+
+
+def _result(evaluation: Evaluation, masking: Masking, metrics: dict[str, Any]) -> Result:
     return {
         "run": evaluation.run,
         "checkpoint": evaluation.checkpoint,
         "masking": masking,
         "cases": len(evaluation.ranks),
+        "seeds": len(evaluation.seeds),
         "trained_on": evaluation.trained_on,
         "commit": evaluation.commit,
-        "metrics": dict(zip(metric_names(cutoffs), means, strict=True)),
+        "metrics": metrics,
     }
+
+
+def _add_seeds(metrics: dict[str, Any], evaluation: Evaluation, masking: Masking) -> None:
+    """The least and the greatest seed's mean, and the standard deviation over seeds."""
+    names = list(metrics)
+    means = np.array([_values(r, evaluation.facts, masking, names).mean(axis=0) for r in evaluation.seeds])  # (S, M)
+    for name, column in zip(names, means.T, strict=True):
+        spread = float(column.std(ddof=1))
+        metrics[name]["seeds"] = {"low": float(column.min()), "high": float(column.max()), "sd": spread}
+
+
+def _add_catalogue_metrics(
+    results: list[Result],
+    evaluations: list[Evaluation],
+    maskings: tuple[Masking, ...],
+    cutoffs: list[int],
+    baseline: int | None,
+) -> None:
+    """Under "catalogue", apart from the means: a value without an interval, and its difference to the baseline's."""
+    tables = [_catalogue_values(entry, masking, cutoffs) for entry in evaluations for masking in maskings]
+    for place, (result, table) in enumerate(zip(results, tables, strict=True)):
+        position, row = divmod(place, len(maskings))
+        result["catalogue"] = {name: {"value": value} for name, value in table.items()}
+        if baseline is not None and position != baseline:
+            for name, value in table.items():
+                result["catalogue"][name]["difference"] = value - tables[baseline * len(maskings) + row][name]
+
+
+def _catalogue_values(evaluation: Evaluation, masking: Masking, cutoffs: list[int]) -> dict[str, float]:
+    lists = [_lists(ranks, evaluation.facts, masking) for ranks in evaluation.seeds]
+    return {
+        f"{name}@{k}": float(np.mean([CATALOGUE_METRICS.get(name)(entry, k) for entry in lists]))
+        for name in CATALOGUE_METRICS.names()
+        for k in cutoffs
+    }
+
+
+def adjust(results: list[Result], names: Sequence[str]) -> None:
+    """Write into each tested difference its p-value after Holm over all those of `results` and `names`: "p_holm".
+
+    With one target a case, MAP and MRR are one quantity: they are counted once.
+    """
+    once = [name for name in names if not (name.startswith("map@") and name.replace("map", "mrr") in names)]
+    family = [
+        result["metrics"][name]["difference"]
+        for result in results
+        for name in once
+        if "p" in result["metrics"][name].get("difference", {})
+    ]
+    for difference, p in zip(family, holm(np.array([entry["p"] for entry in family])).tolist(), strict=True):
+        difference["p_holm"] = p
+    for result in results:
+        for name in set(names) - set(once):
+            metric = result["metrics"][name]
+            if "difference" in metric:
+                metric["difference"]["p_holm"] = result["metrics"][name.replace("map", "mrr")]["difference"]["p_holm"]
+
+
+def view(summary: dict[str, Any], masking: Masking, names: Sequence[str]) -> list[Result]:
+    """One result a model with `names` alone, as a page or a table shows them: `masking` for everything but
+    duplication, which is a question to the raw list (what is masked cannot repeat); Holm over exactly what is shown.
+
+    Quantities of `catalogue_names` stand among the metrics, with None for the ends of their interval.
+    """
+    under = {m: [result for result in summary["results"] if result["masking"] == m] for m in (masking, "none")}
+    shown: list[Result] = []
+    for masked, raw in zip(under[masking], under["none"], strict=True):
+        metrics = {name: _metric(raw if name.startswith("duplication/") else masked, name) for name in names}
+        shown.append(masked | {"metrics": metrics})
+    adjust(shown, names)
+    return shown
+
+
+def shown_names(cutoffs: list[int]) -> list[str]:
+    """All that can be shown: what has an interval, then what has none."""
+    return [*metric_names(cutoffs), *catalogue_names(cutoffs)]
+
+
+def _metric(result: Result, name: str) -> Result:
+    """A copy of one quantity of a result in the shape of a mean with its interval."""
+    if name in result["metrics"]:
+        metric = result["metrics"][name]
+        return metric | ({"difference": dict(metric["difference"])} if "difference" in metric else {})
+    entry = result["catalogue"][name]
+    metric = {"mean": entry["value"], "low": None, "high": None}
+    return metric | ({"difference": {"mean": entry["difference"]}} if "difference" in entry else {})

@@ -1,52 +1,34 @@
-"""Bootstrap intervals, resampling users: cases of one user are not independent of each other."""
-
-from dataclasses import dataclass
-from functools import lru_cache
+"""Bootstrap intervals, resampling users."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recformer.metric.users import UserSums
+
 RESAMPLES = 1000
 SEED = 20240903
+CHUNK = 250  # resamples at once: 250 × 160,000 users are 320 MB
 
 
-@dataclass(frozen=True)
-class Interval:
-    """A mean and its 95% percentile interval."""
+def bootstrap(cases: UserSums) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Ends (M,) and (M,) of the 95% percentile intervals of the means (Efron and Tibshirani 1993, ch. 13).
 
-    mean: float
-    low: float
-    high: float
-
-    def as_dict(self) -> dict[str, float]:
-        return {"mean": self.mean, "low": self.low, "high": self.high}
-
-
-def bootstrap(values: NDArray[np.float64], users: NDArray[np.integer]) -> list[Interval]:
-    """Mean over cases of each column, with its interval over users (Efron and Tibshirani 1993, ch. 13).
-
-    Paired differences come from the same call: pass the difference of two models' values on the same cases.
-
-    Args:
-        values: (N, M) one row a case, one column a quantity.
-        users: (N,) who each case belongs to.
-
-    Returns:
-        M intervals. With a single user low and high equal the mean.
+    Paired differences come from the same call: pass the differences of two models' sums. With a single user both ends
+    equal the mean. Seeded: the same sums give the same interval on every page.
     """
-    _, group = np.unique(users, return_inverse=True)
-    num_users = int(group.max()) + 1
-    counts = np.bincount(group, minlength=num_users).astype(np.float64)
-    sums = np.stack([np.bincount(group, weights=column, minlength=num_users) for column in values.T], axis=1)  # (U, M)
-    weights = _weights(num_users)  # (R, U)
-    resampled = (weights @ sums) / (weights @ counts)[:, None]  # (R, M)
-    low, high = np.percentile(resampled, [2.5, 97.5], axis=0)
-    return [Interval(float(m), float(a), float(b)) for m, a, b in zip(values.mean(axis=0), low, high, strict=True)]
-
-
-@lru_cache(maxsize=4)
-def _weights(num_users: int) -> NDArray[np.float64]:
-    """(R, U) how often each user is drawn in each resample; seeded, so that every page shows the same interval."""
     generator = np.random.Generator(np.random.PCG64(SEED))
-    draws = [np.bincount(generator.integers(num_users, size=num_users), minlength=num_users) for _ in range(RESAMPLES)]
+    num_users = len(cases.sums)
+    parts: list[NDArray[np.float64]] = []
+    for start in range(0, RESAMPLES, CHUNK):
+        drawn = _drawn(generator, min(CHUNK, RESAMPLES - start), num_users)  # (R, U)
+        with np.errstate(invalid="ignore"):  # a slice of few users may be drawn without any of them: left out
+            parts.append((drawn @ cases.sums) / (drawn @ cases.counts))
+    low, high = np.nanpercentile(np.concatenate(parts), [2.5, 97.5], axis=0)
+    mean = cases.mean  # of equal values the resamples' means differ from it by rounding
+    return np.minimum(low, mean), np.maximum(high, mean)
+
+
+def _drawn(generator: np.random.Generator, resamples: int, num_users: int) -> NDArray[np.float64]:
+    """(R, U) how often each user is drawn in each resample."""
+    draws = [np.bincount(generator.integers(num_users, size=num_users), minlength=num_users) for _ in range(resamples)]
     return np.stack(draws).astype(np.float64)

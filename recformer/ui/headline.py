@@ -3,9 +3,9 @@
 import streamlit as st
 
 from recformer.data.splits.split import Part
-from recformer.errors import UsageError
+from recformer.errors import StoreError, UsageError
 from recformer.evaluation.protocol import Protocol
-from recformer.evaluation.rank_store import all_stored
+from recformer.evaluation.rank_store import all_stored, shelf_of
 from recformer.evaluation.ranks import Ranks
 from recformer.evaluation.summary import Evaluation, summarise
 from recformer.jobs.overview import RunSummary
@@ -26,9 +26,9 @@ def show(runs: list[RunSummary]) -> None:
     shown = _largest_group(runs)
     if not shown:
         return
-    evaluations = [Evaluation(run.run_id, "best", protocol, ranks, None) for run, protocol, ranks in shown]
+    evaluations = [Evaluation(run.run_id, "best", protocol, (ranks,), None, None) for run, protocol, ranks in shown]
     cutoffs = [3, 5, 10]
-    summary = summarise(evaluations, cutoffs, maskings=("history",))
+    summary = summarise(evaluations, cutoffs, maskings=("history",), names=[f"ndcg@{k}" for k in cutoffs])
     colours = run_colours(runs)
     models = [
         (label_of(runs, result["run"]), colours[result["run"]], [result["metrics"][f"ndcg@{k}"] for k in cutoffs])
@@ -62,10 +62,10 @@ def _largest_group(runs: list[RunSummary]) -> list[tuple[RunSummary, Protocol, R
         if "best" not in run.checkpoints or run.imported:
             continue  # nobody knows what an imported model was trained on: it may not be called the best
         try:
-            checkpoint = find_checkpoint(readers.root(), f"{run.run_id}/best")
-        except UsageError:  # deleted meanwhile
+            shelf = shelf_of(readers.root(), find_checkpoint(readers.root(), f"{run.run_id}/best"))
+        except (UsageError, StoreError):  # deleted meanwhile
             continue
-        for protocol, ranks in all_stored(readers.root(), checkpoint):
+        for protocol, ranks in all_stored(shelf) if shelf else ():
             if protocol.part == PART:
                 groups.setdefault(protocol.key, []).append((run, protocol, ranks))
     if not groups:

@@ -34,6 +34,8 @@ from tests.waiting import wait_until
 
 MASKINGS = ["none", "window", "history"]
 METRICS = {"hr", "mrr", "map", "ndcg", "duplication/window", "duplication/history"}
+METRICS |= {"novelty", "popularity", "diversity/genre"}
+CATALOGUE = {"coverage", "gini"}
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +101,9 @@ def test_evaluate_prints_a_table_for_people(root: Root) -> None:
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["one/best"]
-    assert {line.split()[0] for line in lines if "@" in line} == {f"{name}@{k}" for name in METRICS for k in (3, 5, 10)}
+    assert {line.split()[0] for line in lines if "@" in line} == {
+        f"{name}@{k}" for name in METRICS | CATALOGUE for k in (3, 5, 10)
+    }
     assert "masking: none" in lines[-1]
 
 
@@ -146,10 +150,11 @@ def test_compare_prints_every_format(root: Root, kind: str) -> None:
     text = result.stdout
     if kind == "csv":
         rows = list(csv.DictReader(io.StringIO(text)))
-        assert len(rows) == 2 * len(MASKINGS) * len(METRICS) * 2
+        assert len(rows) == 2 * len(MASKINGS) * len(METRICS | CATALOGUE) * 2
         assert {row["run"] for row in rows} == {"one", "other"}
         for row in rows:
-            assert float(row["low"]) <= float(row["mean"]) <= float(row["high"])
+            if row["metric"].split("@")[0] in METRICS:
+                assert float(row["low"]) <= float(row["mean"]) <= float(row["high"])
             assert bool(row["difference"]) == (row["run"] == "other")
         return
     assert all(f"{name}@{k}" in text.replace("\\", "") for name in METRICS for k in (5, 10))
@@ -167,11 +172,11 @@ def test_compare_prints_every_format(root: Root, kind: str) -> None:
 def test_compare_puts_its_formats_in_agreement(root: Root) -> None:
     document = json_of(run_here(root.path, "compare", "one", "--format", "json", "--k", "10"))
     rows = csv.DictReader(io.StringIO(run_here(root.path, "compare", "one", "--format", "csv", "--k", "10").stdout))
-    assert {(row["masking"], row["metric"]): float(row["mean"]) for row in rows} == {
-        (result["masking"], name): metric["mean"]
-        for result in document["results"]
-        for name, metric in result["metrics"].items()
-    }
+    expected: dict[tuple[str, str], float] = {}
+    for result in document["results"]:
+        expected |= {(result["masking"], name): metric["mean"] for name, metric in result["metrics"].items()}
+        expected |= {(result["masking"], name): entry["value"] for name, entry in result["catalogue"].items()}
+    assert {(row["masking"], row["metric"]): float(row["mean"]) for row in rows} == expected
 
 
 def test_recommend_prints_the_agreed_json_for_every_model(root: Root, place: tuple[Root, Dataset]) -> None:

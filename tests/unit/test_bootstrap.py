@@ -1,9 +1,25 @@
 """Bootstrap intervals over users."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
-from recformer.metric.bootstrap import bootstrap
+from recformer.metric.bootstrap import bootstrap as bootstrap_sums
+from recformer.metric.users import user_sums
+
+
+@dataclass(frozen=True)
+class Interval:
+    mean: float
+    low: float
+    high: float
+
+
+def bootstrap(values: np.ndarray, users: np.ndarray) -> list[Interval]:
+    sums = user_sums(values, users)
+    ends = zip(sums.mean.tolist(), *(end.tolist() for end in bootstrap_sums(sums)), strict=True)
+    return [Interval(*one) for one in ends]
 
 
 def cases(num_users: int, per_user: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

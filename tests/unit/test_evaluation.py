@@ -17,8 +17,15 @@ from recformer.data.prepared import prepare
 from recformer.errors import CheckpointError, DataError, EvaluationError, StoreError, UsageError
 from recformer.evaluation import evaluate as module
 from recformer.evaluation.evaluate import Task, default_split, evaluate
-from recformer.evaluation.rank_store import stored_ranks
-from recformer.evaluation.summary import Evaluation, checked_cutoffs, metric_names, summarise, values
+from recformer.evaluation.rank_store import shelf_of, stored_ranks
+from recformer.evaluation.summary import (
+    Evaluation,
+    case_values,
+    catalogue_names,
+    checked_cutoffs,
+    metric_names,
+    summarise,
+)
 from recformer.store import CheckpointRef, Root, find_checkpoint
 from recformer.weights import read_info, read_state
 from tests.builders import dataset_in, sequences
@@ -162,13 +169,14 @@ def test_damaged_entries_are_computed_again(root: Root, dataset: Dataset, rankin
 def test_no_flipped_bit_of_an_entry_passes_for_ranks(root: Root, dataset: Dataset) -> None:
     checkpoint = save_untrained(root, "run", dataset)
     first = evaluate(root, checkpoint, Task(dataset, default_split()))
-    path = stored_file(root)
+    path, shelf = stored_file(root), shelf_of(root, checkpoint)
+    assert shelf is not None
     content = path.read_bytes()
     for place in range(0, len(content), 29):
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        found = stored_ranks(root, checkpoint, first.protocol)
+        found = stored_ranks(shelf, first.protocol)
         if found is not None:  # a bit that says nothing about the ranks, such as the writer's name
-            assert_equal(first, replace(first, ranks=found))
+            assert_equal(first, replace(first, seeds=(found,)))
 
 
 def test_a_file_outside_of_models_is_evaluated_but_not_kept(
@@ -295,17 +303,22 @@ def test_a_summary_has_every_model_under_every_masking_with_every_metric(root: R
     summary = summarise(two(root, dataset), [3, 10])
     places = [(result["run"], result["masking"]) for result in summary["results"]]
     assert places == [(run, masking) for run in ("run-0", "run-1") for masking in ("none", "window", "history")]
-    names = {
-        f"{name}@{k}"
-        for name in ("hr", "map", "mrr", "ndcg", "duplication/window", "duplication/history")
-        for k in (3, 10)
-    }
+    ranking = ("hr", "map", "mrr", "ndcg", "duplication/window", "duplication/history")
+    lists = ("novelty", "popularity", "diversity/genre")
+    names = {f"{name}@{k}" for name in (*ranking, *lists) for k in (3, 10)}
+    whole = {f"{name}@{k}" for name in ("coverage", "gini") for k in (3, 10)}
+    assert names == set(metric_names([3, 10]))
+    assert whole == set(catalogue_names([3, 10]))
     for result in summary["results"]:
-        assert set(result["metrics"]) == names == set(metric_names([3, 10]))
+        assert set(result["metrics"]) == names
+        assert set(result["catalogue"]) == whole
+        assert all(0 <= entry["value"] <= 1 for entry in result["catalogue"].values())
         assert result["cases"] == 30
-        for metric in result["metrics"].values():
+        assert result["seeds"] == 1
+        for name, metric in result["metrics"].items():
             assert set(metric) == {"mean", "low", "high"}
-            assert 0 <= metric["low"] <= metric["mean"] <= metric["high"] <= 1
+            assert 0 <= metric["low"] <= metric["mean"] <= metric["high"]
+            assert metric["high"] <= 1 or name.startswith("novelty")
     json.dumps(summary, allow_nan=False)
 
 
@@ -329,8 +342,9 @@ def test_the_difference_of_a_model_to_itself_is_exactly_zero_and_the_baseline_ha
     summary = summarise([one, one, other], [10], baseline=0)
     first, same, different = (summary["results"][place] for place in (0, 3, 6))
     assert all("difference" not in metric for metric in first["metrics"].values())
-    zero = {"mean": 0, "low": 0, "high": 0}
-    assert all(metric["difference"] == zero for metric in same["metrics"].values())
+    zero = {"mean": 0, "low": 0, "high": 0, "p": 1, "p_holm": 1, "effect_size": 0}
+    assert all(same["metrics"][name]["difference"] == zero for name in metric_names([10]))
+    assert all(same["catalogue"][name]["difference"] == 0 for name in catalogue_names([10]))
     for name, metric in different["metrics"].items():
         expected = metric["mean"] - first["metrics"][name]["mean"]
         assert metric["difference"]["mean"] == pytest.approx(expected)
@@ -338,7 +352,7 @@ def test_the_difference_of_a_model_to_itself_is_exactly_zero_and_the_baseline_ha
 
 def test_the_values_of_a_case_are_in_the_order_of_the_names(root: Root, dataset: Dataset) -> None:
     found = two(root, dataset)[0]
-    table = values(found.ranks, "none", [1, 20])
+    table = case_values(found, "none", metric_names([1, 20]))
     assert table.shape == (30, len(metric_names([1, 20])))
     hits = table[:, metric_names([1, 20]).index("hr@20")]
     assert hits.tolist() == (found.ranks.rank_none <= 20).tolist()

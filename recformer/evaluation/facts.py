@@ -1,0 +1,30 @@
+"""What is known of the cases and of the catalogue without any model; metrics of lists and slices need it."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recformer.data.prepared import Prepared
+from recformer.metric.lists import Catalogue, genre_bits
+
+
+@dataclass(frozen=True, eq=False)
+class Facts:
+    """Of N cases."""
+
+    catalogue: Catalogue
+    history_lengths: NDArray[np.int64]
+    """(N,) items the user had before the target."""
+
+
+def facts_of(prepared: Prepared, rows: NDArray[np.int64]) -> Facts:
+    """Facts of the cases `rows` (N,), with popularity counted on the training part alone."""
+    windows = prepared.windows
+    positions = prepared.training_positions()
+    plays = np.bincount(windows.tokens[positions], minlength=windows.num_tokens)[: windows.num_items]
+    owners = np.searchsorted(windows.user_starts, positions, side="right")
+    genres = cast("list[list[str]]", prepared.dataset.movies["genres"].tolist())
+    before = windows.target_positions(rows) - windows.user_starts[windows.users[rows]] - 1  # SOS is no item
+    return Facts(Catalogue(plays, len(np.unique(owners)), genre_bits(genres)), before)
