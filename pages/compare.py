@@ -1,8 +1,7 @@
 """Compare: which model is better, and how sure is that?"""
 
-import streamlit as st
-
 from recformer.ui import comparing, readers
+from recformer.ui.compare_views import show_view
 from recformer.ui.fetching import need_dataset
 from recformer.ui.frame import frame
 
@@ -10,16 +9,8 @@ with frame("Compare"):
     runs, _ = readers.runs()
     if need_dataset():
         choice = comparing.choose(runs)
-        if choice is not None:
-            summary = comparing.evaluate(choice)
-            comparing.show_verdict(choice, summary)
-            ranking, duplication, curves, configs = st.tabs(["Ranking", "Duplication", "Loss curves", "Configurations"])
-            with ranking:
-                comparing.show_ranking(choice, summary)
-            with duplication:
-                comparing.show_duplication(choice, summary)
-            with curves:
-                comparing.show_curves(choice)
-            with configs:
-                comparing.show_configs(choice)
-            comparing.show_protocol(choice, summary)
+        comparison = None if choice is None else comparing.compare(choice)
+        if comparison is not None:
+            comparing.show_verdict(comparison)
+            show_view(comparison)
+            comparing.show_protocol(comparison)

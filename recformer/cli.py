@@ -5,7 +5,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +14,10 @@ from recformer.errors import RecformerError, UsageError
 from recformer.report import Format, render
 from recformer.runs_cli import JsonOption
 from recformer.store import Root, checked_run_id, find_checkpoint
+
+if TYPE_CHECKING:
+    from recformer.evaluation.compare import Models, Request
+    from recformer.evaluation.evaluate import Task
 
 # What needs torch or pandas is imported by the command that uses it: `runs` must answer at once.
 
@@ -28,6 +32,16 @@ SplitOption = Annotated[str, typer.Option("--split", help="Split to evaluate und
 CutoffOption = Annotated[str, typer.Option("--k", help="Cutoffs, comma-separated, 1 to 20.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda:N.")]
 RunsArgument = Annotated[list[str], typer.Argument(help="Run ids, RUN/last, or checkpoint files.", metavar="RUN …")]
+ModelsArgument = Annotated[
+    list[str],
+    typer.Argument(help="Run ids, RUN/last, checkpoint files, or baseline:NAME.", metavar="MODEL …"),
+]
+WindowOption = Annotated[
+    int | None,
+    typer.Option(
+        "--window", help="Latest items that count as the window, for models with windows of several sizes.", min=1
+    ),
+]
 MaskOption = Annotated[Masking, typer.Option("--mask", help="What is taken out of the ranking.")]
 _root = Root.default()
 
@@ -159,33 +173,54 @@ def train(
 
 @app.command()
 def evaluate(
-    runs: RunsArgument,
+    runs: ModelsArgument,
     data: DataOption = None,
     split: SplitOption = "leave_last_out",
     k: CutoffOption = "3,5,10",
     mask: MaskOption = "history",
+    window: WindowOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Ranking metrics and duplication of checkpoints on the test part of a split."""
-    _print_summary(_summary(runs, data, split, k, device, None), "json" if as_json else "table", mask)
+    from recformer.evaluation.compare import Request
+    from recformer.evaluation.summary import checked_cutoffs, summarise
+
+    cutoffs = checked_cutoffs(_whole_numbers(k))
+    models = _evaluated(Request(runs, _task(runs, data, split, window)), device)
+    _print_summary(summarise(models.evaluations, cutoffs), "json" if as_json else "table", mask)
 
 
 @app.command()
 def compare(
-    runs: RunsArgument,
+    runs: ModelsArgument,
     baseline: Annotated[str | None, typer.Option("--baseline", help="Run the differences are taken to.")] = None,
     data: DataOption = None,
     split: SplitOption = "leave_last_out",
     k: CutoffOption = "3,5,10",
     mask: MaskOption = "history",
+    window: WindowOption = None,
+    join_seeds: Annotated[
+        bool, typer.Option("--join-seeds", help="Take runs that differ in their seed alone as one model.")
+    ] = False,
+    slices: Annotated[
+        bool, typer.Option("--slices", help="Also NDCG for groups of users and movies, at the largest k.")
+    ] = False,
     device: DeviceOption = "auto",
     kind: Annotated[Format, typer.Option("--format", help="How to print.")] = "table",
 ) -> None:
     """Metrics side by side, with paired differences to a baseline (the first run where none is named)."""
+    from recformer.evaluation.compare import Request
+    from recformer.evaluation.compare import slices as slices_of
+    from recformer.evaluation.summary import checked_cutoffs, summarise
+
     names = runs if baseline is None or baseline in runs else [baseline, *runs]
-    reference = names.index(baseline) if baseline else 0
-    _print_summary(_summary(names, data, split, k, device, reference), kind, mask)
+    task, cutoffs = _task(names, data, split, window), checked_cutoffs(_whole_numbers(k))
+    models = _evaluated(Request(names, task, baseline or names[0], join_seeds), device)
+    summary = summarise(models.evaluations, cutoffs, models.reference)
+    if slices:
+        summary["slices"] = slices_of(models.evaluations, task, f"ndcg@{cutoffs[-1]}", mask)
+    _print_summary(summary, kind, mask)
 
 
 @app.command()
@@ -261,37 +296,33 @@ def _dataset(folder: Path) -> Any:
 
 
 def _dataset_for(names: list[str], data: Path | None) -> Any:
-    """The dataset in `data`, or the one that the first run was trained on."""
+    """The dataset in `data`, or the one that the first run which says so was trained on."""
     from recformer.origin import read_origin
 
     if data is not None:
         return _dataset(data)
-    run_id = find_checkpoint(_root, names[0]).run_id
-    origin = read_origin(_root, run_id) if run_id else None
-    if origin is None:
-        raise UsageError(f"--data DIR is missing: nothing says which dataset {names[0]} belongs to")
-    return _dataset(origin.folder(_root))
+    for name in names:
+        run_id = None if name.startswith("baseline:") else find_checkpoint(_root, name).run_id
+        origin = read_origin(_root, run_id) if run_id else None
+        if origin is not None:
+            return _dataset(origin.folder(_root))
+    raise UsageError(f"--data DIR is missing: nothing says which dataset {names[0]} belongs to")
 
 
-def _summary(
-    names: list[str], data: Path | None, split: str, k: str, device: str, baseline: int | None
-) -> dict[str, Any]:
+def _task(names: list[str], data: Path | None, split: str, window: int | None) -> "Task":
     from recformer.config import parse_section
     from recformer.evaluation.evaluate import Task
-    from recformer.evaluation.evaluate import evaluate as evaluate_checkpoint
-    from recformer.evaluation.summary import checked_cutoffs, summarise
     from recformer.registry import SPLITS
+
+    SPLITS.get(split)
+    return Task(_dataset_for(names, data), parse_section("split", split), window=window)
+
+
+def _evaluated(request: "Request", device: str) -> "Models":
+    from recformer.evaluation.compare import models_of
     from recformer.training.device import resolve
 
-    cutoffs = checked_cutoffs(_whole_numbers(k))
-    SPLITS.get(split)
-    checkpoints = [find_checkpoint(_root, name) for name in names]
-    task = Task(_dataset_for(names, data), parse_section("split", split))
-    target = resolve(device)
-    evaluations = [
-        evaluate_checkpoint(_root, checkpoint, task, target, _progress(str(checkpoint))) for checkpoint in checkpoints
-    ]
-    return summarise(evaluations, cutoffs, baseline)
+    return models_of(_root, request, resolve(device), _progress)
 
 
 def _progress(what: str) -> Any:
@@ -305,8 +336,8 @@ def _progress(what: str) -> Any:
     return show
 
 
-def _print_summary(summary: dict[str, Any], kind: str, masking: Masking) -> None:
-    print(json.dumps(summary, indent=2) if kind == "json" else render(summary, cast("Format", kind), masking))
+def _print_summary(summary: dict[str, Any], kind: Format, masking: Masking) -> None:
+    print(json.dumps(summary, indent=2) if kind == "json" else render(summary, kind, masking))
 
 
 def _whole_numbers(text: str) -> list[int]:

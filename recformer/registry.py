@@ -64,4 +64,5 @@ LIST_METRICS: Registry[Any] = Registry("list metric", "recformer.metric")
 """Of each recommended list: (Lists, k) → (N,)."""
 CATALOGUE_METRICS: Registry[Any] = Registry("catalogue metric", "recformer.metric")
 """Of all lists together, so without an interval: (Lists, k) → float."""
+BASELINES: Registry[Any] = Registry("baseline", "recformer.baseline")
 READERS: Registry[Any] = Registry("reader", "recformer.data.readers")

@@ -1,8 +1,8 @@
 """Evaluate models under one protocol, taking from the rank store what is there."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -12,9 +12,16 @@ from recformer.config import Options, parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.splits.split import Part
-from recformer.errors import CheckpointError, DataError, EvaluationError
+from recformer.errors import CheckpointError, DataError, EvaluationError, RecformerError
+from recformer.evaluation.baselines import (
+    BaselineRef,
+    baseline_shelf,
+    find_model,
+    is_baseline,
+    rank_baseline,
+)
 from recformer.evaluation.facts import Facts, facts_of
-from recformer.evaluation.protocol import Protocol, protocol_of
+from recformer.evaluation.protocol import protocol_of
 from recformer.evaluation.rank_store import Shelf, shelf_of, store_ranks, stored_ranks
 from recformer.evaluation.ranker import rank_cases
 from recformer.evaluation.ranks import Progress, Ranks
@@ -22,6 +29,8 @@ from recformer.evaluation.summary import Evaluation
 from recformer.store import CheckpointRef, Root
 from recformer.training.device import resolve
 from recformer.weights import CheckpointInfo, load, read_info
+
+DEFAULT_WINDOW = 5  # the article's; where only baselines are evaluated
 
 
 @dataclass(frozen=True)
@@ -41,48 +50,104 @@ def default_split() -> Options:
     return parse_section("split", "leave_last_out")
 
 
+@dataclass(frozen=True, eq=False)
+class Pending:
+    """An evaluation that is laid down in everything but its ranks, which are stored or have to be computed."""
+
+    empty: Evaluation
+    """The evaluation without ranks."""
+    shelf: Shelf | None
+    rank: Callable[[torch.device | None, Progress | None], Ranks]
+
+    @property
+    def key(self) -> str:
+        """Equal for the same state of the same model under the same protocol."""
+        place = f"{self.shelf.folder}/{self.shelf.name} {self.shelf.digest}" if self.shelf else self.empty.run
+        return f"{place} {self.empty.protocol.key}"
+
+    def stored(self) -> Evaluation | None:
+        """The evaluation from the rank store; None where it has to be computed."""
+        ranks = None if self.shelf is None else stored_ranks(self.shelf, self.empty.protocol)
+        return None if ranks is None else replace(self.empty, seeds=(ranks,))
+
+    def computed(self, device: torch.device | None = None, progress: Progress | None = None) -> Evaluation:
+        """The evaluation computed and kept in the rank store, which takes seconds to minutes."""
+        ranks = self.rank(device, progress)
+        if self.shelf is not None:
+            store_ranks(self.shelf, self.empty.protocol, ranks)
+        return replace(self.empty, seeds=(ranks,))
+
+
 def evaluate(
     root: Root,
-    checkpoint: CheckpointRef,
+    model: CheckpointRef | BaselineRef,
     task: Task,
     device: torch.device | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Ranks of a checkpoint's model on every case, computed once and then read from the rank store.
+    """Ranks of a model on every case, computed once and then read from the rank store.
 
     Raises CheckpointError, DataError when the model does not fit the dataset, EvaluationError for scores that are
     not numbers or a window smaller than the model's.
     """
+    wanted = pending(root, model, task)
+    return wanted.stored() or wanted.computed(device, progress)
+
+
+def pending(root: Root, model: CheckpointRef | BaselineRef, task: Task) -> Pending:
+    """What evaluating a model means, without computing anything. Raises as `evaluate` does."""
+    return _of_baseline(root, model, task) if isinstance(model, BaselineRef) else _of_checkpoint(root, model, task)
+
+
+def _of_checkpoint(root: Root, checkpoint: CheckpointRef, task: Task) -> Pending:
     shelf = shelf_of(root, checkpoint)
     info = read_info(checkpoint.path)
     check_fit(info, task.dataset, checkpoint)
     prepared = prepared_for(task, checked_window(task, info, str(checkpoint)))
 
-    def compute() -> Ranks:
+    def rank(device: torch.device | None, progress: Progress | None) -> Ranks:
         model, _ = load(checkpoint.path, info)
         place = device or resolve("auto")
         return rank_cases(model.to(place), prepared, prepared.split.rows(task.part), place, progress, info.shape.window)
 
+    run = checkpoint.run_id or checkpoint.path.stem
+    trained_on = _trained_on(info, task, prepared)
+    return Pending(_without_ranks(run, checkpoint.name, task, prepared, trained_on, info.commit), shelf, rank)
+
+
+def pending_all(root: Root, names: Sequence[str], task: Task) -> list[Pending | RecformerError]:
+    """What evaluating each of the models called `names` means, or why it cannot be done.
+
+    A baseline has no window of its own and takes the largest of the others'.
+    """
+    found = {name: _try(root, name, task) for name in names if not is_baseline(name)}
+    windows = [entry.empty.protocol.window for entry in found.values() if isinstance(entry, Pending)]
+    for_baselines = replace(task, window=task.window or max(windows, default=None))
+    return [found[name] if name in found else _try(root, name, for_baselines) for name in names]
+
+
+def _try(root: Root, name: str, task: Task) -> Pending | RecformerError:
+    try:
+        return pending(root, find_model(root, name), task)
+    except RecformerError as error:
+        return error
+
+
+def _of_baseline(root: Root, baseline: BaselineRef, task: Task) -> Pending:
+    prepared = prepared_for(task, task.window or DEFAULT_WINDOW)
+
+    def rank(_: torch.device | None, progress: Progress | None) -> Ranks:
+        return rank_baseline(baseline.name, prepared, prepared.split.rows(task.part), progress)
+
+    empty = _without_ranks(str(baseline), "baseline", task, prepared, 0, "")
+    return Pending(empty, baseline_shelf(root, baseline), rank)
+
+
+def _without_ranks(
+    run: str, checkpoint: str, task: Task, prepared: Prepared, trained_on: int | None, commit: str
+) -> Evaluation:
     protocol = protocol_of(prepared, task.split, task.part)
-    return Evaluation(
-        run=checkpoint.run_id or checkpoint.path.stem,
-        checkpoint=checkpoint.name,
-        protocol=protocol,
-        seeds=(stored_or_computed(shelf, protocol, compute),),
-        facts=facts_for(task, prepared.windows.size),
-        trained_on=_trained_on(info, task, prepared),
-        commit=info.commit,
-    )
-
-
-def stored_or_computed(shelf: Shelf | None, protocol: Protocol, compute: Callable[[], Ranks]) -> Ranks:
-    """The ranks on the shelf, or what `compute` gives, which is then kept there."""
-    ranks = None if shelf is None else stored_ranks(shelf, protocol)
-    if ranks is None:
-        ranks = compute()
-        if shelf is not None:
-            store_ranks(shelf, protocol, ranks)
-    return ranks
+    return Evaluation(run, checkpoint, protocol, (), facts_for(task, prepared.windows.size), trained_on, commit)
 
 
 def checked_window(task: Task, info: CheckpointInfo, what: str) -> int:

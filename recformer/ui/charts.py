@@ -8,6 +8,7 @@ from recformer.logs.reader import Curve
 from recformer.logs.thin import smooth, thin
 
 HEIGHT = 280
+SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon"]  # not by colour alone
 Lines = list[tuple[str, str, str, Curve]]
 """(legend label, colour, dash, curve)"""
 
@@ -75,7 +76,7 @@ def interval_chart(title: str, cutoffs: list[int], models: list[tuple[str, str, 
     """A metric at each k with its interval, one colour a model. `models`: (label, colour, one interval a cutoff)."""
     figure = go.Figure()
     spread = np.linspace(-0.2, 0.2, len(models)) if len(models) > 1 else [0.0]
-    for shift, (label, colour, intervals) in zip(spread, models, strict=True):
+    for place, (shift, (label, colour, intervals)) in enumerate(zip(spread, models, strict=True)):
         means = [interval["mean"] for interval in intervals]
         figure.add_trace(
             go.Scatter(
@@ -83,20 +84,99 @@ def interval_chart(title: str, cutoffs: list[int], models: list[tuple[str, str, 
                 y=means,
                 name=label,
                 mode="markers",
-                marker={"color": colour, "size": 9},
-                error_y={
-                    "type": "data",
-                    "array": [i["high"] - i["mean"] for i in intervals],
-                    "arrayminus": [i["mean"] - i["low"] for i in intervals],
-                    "color": colour,
-                    "thickness": 1.5,
-                },
+                marker={"color": colour, "size": 9, "symbol": SYMBOLS[place % len(SYMBOLS)]},
+                error_y=_bars(intervals, colour),
                 hovertemplate="%{y:.4f}",
             )
         )
     _quiet(figure, title, "", legend=len(models) > 1)
     figure.update_xaxes(tickvals=list(range(len(cutoffs))), ticktext=[f"k = {k}" for k in cutoffs])
     return figure
+
+
+def trade_off_chart(
+    title: str,
+    labels: list[str],
+    colours: list[str],
+    points: list[tuple[dict[str, float], dict[str, float]]],
+    front: list[bool],
+) -> go.Figure:
+    """Accuracy (upwards) against duplication (to the right) of each model with both intervals, and the Pareto front.
+
+    `points`: (accuracy, duplication) intervals; `front`: which models are not beaten at both.
+    """
+    figure = go.Figure()
+    ends = sorted((other["mean"], one["mean"]) for (one, other), best in zip(points, front, strict=True) if best)
+    figure.add_trace(
+        go.Scatter(
+            x=[x for x, _ in ends],
+            y=[y for _, y in ends],
+            mode="lines",
+            line={"color": "#8C8C8C", "dash": "dot", "width": 1.5},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    )
+    for place, (label, colour, (one, other)) in enumerate(zip(labels, colours, points, strict=True)):
+        figure.add_trace(
+            go.Scatter(
+                x=[other["mean"]],
+                y=[one["mean"]],
+                name=label,
+                mode="markers",
+                marker={"color": colour, "size": 11, "symbol": SYMBOLS[place % len(SYMBOLS)]},
+                error_x=_bars([other], colour),
+                error_y=_bars([one], colour),
+                hovertemplate="NDCG@10 %{y:.4f}, duplication@10 %{x:.4f}",
+            )
+        )
+    _quiet(figure, title, "duplication in the window @10, raw", legend=True)
+    figure.update_layout(hovermode="closest")
+    figure.update_yaxes(title="NDCG@10")
+    return figure
+
+
+def slice_chart(
+    title: str,
+    slices: list[str],
+    few: list[bool],
+    labels: list[str],
+    colours: list[str],
+    rows: list[list[dict[str, float]]],
+) -> go.Figure:
+    """Dots with intervals, one line a slice, one colour and symbol a model; `few` are drawn pale."""
+    figure = go.Figure()
+    places = np.arange(len(slices))[::-1]  # the first on top
+    spread = np.linspace(0.25, -0.25, len(labels)) if len(labels) > 1 else [0.0]
+    opacity = [0.35 if pale else 1.0 for pale in few]
+    for position, (shift, label, colour) in enumerate(zip(spread, labels, colours, strict=True)):
+        intervals = [row[position] for row in rows]
+        figure.add_trace(
+            go.Scatter(
+                x=[interval["mean"] for interval in intervals],
+                y=places + shift,
+                name=label,
+                mode="markers",
+                marker={"color": colour, "size": 8, "opacity": opacity, "symbol": SYMBOLS[position % len(SYMBOLS)]},
+                error_x=_bars(intervals, colour),
+                hovertemplate="%{x:.4f}",
+            )
+        )
+    _quiet(figure, title, "", legend=len(labels) > 1)
+    figure.update_layout(height=max(HEIGHT, 110 + len(slices) * max(14 * len(labels), 22)), hovermode="closest")
+    figure.update_yaxes(tickvals=places, ticktext=slices, showgrid=False)
+    figure.update_xaxes(showgrid=True, rangemode="tozero")
+    return figure
+
+
+def _bars(intervals: list[dict[str, float]], colour: str) -> dict[str, object]:
+    return {
+        "type": "data",
+        "array": [interval["high"] - interval["mean"] for interval in intervals],
+        "arrayminus": [interval["mean"] - interval["low"] for interval in intervals],
+        "color": colour,
+        "thickness": 1.5,
+    }
 
 
 def bar_chart(

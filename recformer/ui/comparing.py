@@ -1,26 +1,33 @@
-"""The Compare page's parts: what is compared, its evaluation with progress, tables, charts, and the protocol."""
+"""The Compare page: what is compared, its evaluation in the background, the answer in a line, and the protocol."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from recformer.data.dataset import Dataset
+from recformer.errors import RecformerError
 from recformer.evaluation.ranks import Masking
-from recformer.evaluation.summary import summarise
+from recformer.evaluation.seeds import join_seeds, seed_groups
+from recformer.evaluation.summary import Evaluation, Result, summarise, view
 from recformer.jobs.overview import RunSummary
-from recformer.registry import SPLITS
+from recformer.registry import BASELINES, SPLITS
 from recformer.ui import readers
-from recformer.ui.charts import curve_chart, interval_chart
-from recformer.ui.palette import run_colours
-from recformer.ui.run_views import checkpoint_in_link, checkpoint_label, checkpoint_names, label_of, suggestion
+from recformer.ui.evaluating import evaluator
+from recformer.ui.frame import guard
+from recformer.ui.palette import baseline_colours, run_colours
+from recformer.ui.run_views import checkpoint_in_link, checkpoint_label, checkpoint_names, suggestion
 from recformer.ui.selection import pick_many, pick_masking, pick_one
-from recformer.ui.tables import config_differences, metric_table
 from recformer.ui.words import explain, plain
 
+if TYPE_CHECKING:
+    from recformer.evaluation.evaluate import Pending
+
 CUTOFFS = [3, 5, 10]
-RANKING = {"ndcg": "NDCG", "mrr": "MRR", "map": "MAP", "hr": "HR"}
+RANKING = ["ndcg", "mrr", "hr", "map"]
 MOST = 8
+POLL_S = 0.5
+PATIENCE_S = 1.0  # below it nothing is shown
 
 
 @dataclass(frozen=True)
@@ -28,22 +35,49 @@ class Choice:
     """What is compared with what, and how."""
 
     names: list[str]
-    """RUN/best or RUN/last, the reference among them."""
-    reference: int
-    """Position of the reference."""
+    """RUN/best, RUN/last or baseline:NAME, the reference among them."""
+    reference: str
+    """One of `names`."""
     masking: Masking
     split: str
+    window: int | None
     data: Dataset
     runs: list[RunSummary]
 
-    @property
-    def labels(self) -> list[str]:
-        return [checkpoint_label(self.runs, name) for name in self.names]
+    def label(self, name: str) -> str:
+        return model_label(self.runs, name)
 
-    @property
-    def colours(self) -> list[str]:
-        colours = run_colours(self.runs)
-        return [colours[name.split("/")[0]] for name in self.names]
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a view shows: evaluations side by side, with their labels and colours."""
+
+    choice: Choice
+    evaluations: list[Evaluation]
+    keys: tuple[str, ...]
+    """Say what the evaluations are of, for caches."""
+    labels: list[str]
+    colours: list[str]
+    reference: int
+    summary: dict[str, Any]
+
+    def shown(self, metrics: list[str], masking: Masking | None = None) -> list[Result]:
+        """Results of these metrics at all cutoffs, with Holm over exactly them."""
+        names = [f"{metric}@{k}" for metric in metrics for k in CUTOFFS]
+        return view(self.summary, masking or self.choice.masking, names)
+
+    def models(self, results: list[Result], metric: str) -> list[tuple[str, str, list[dict[str, float]]]]:
+        """(label, colour, one interval a cutoff) of each model, as charts take them."""
+        return [
+            (label, colour, [result["metrics"][f"{metric}@{k}"] for k in CUTOFFS])
+            for label, colour, result in zip(self.labels, self.colours, results, strict=True)
+        ]
+
+
+def model_label(runs: list[RunSummary], name: str) -> str:
+    """The name people know a checkpoint or a baseline by."""
+    baseline = name.removeprefix("baseline:")
+    return BASELINES.get(baseline).TITLE if baseline != name else checkpoint_label(runs, name)
 
 
 def choose(runs: list[RunSummary]) -> Choice | None:
@@ -55,18 +89,19 @@ def choose(runs: list[RunSummary]) -> Choice | None:
         return None
 
     def label(name: str) -> str:
-        return checkpoint_label(runs, name)
+        return model_label(runs, name)
 
     chosen = pick_many(
         "Models",
-        names,
+        [*names, *(f"baseline:{name}" for name in BASELINES.names())],
         "runs",
         key="compare.runs",
         suggested=suggestion(runs),
         show=label,
         read=checkpoint_in_link,
         max_selections=MOST,
-        help="Checkpoints of your runs: the best by validation, or the last.",
+        help="Checkpoints of your runs (the best by validation, or the last), and baselines that need no training: "
+        "popularity, a Markov chain, item kNN.",
     )
     if not chosen:
         st.info("Pick one or more models above.", icon=":material/arrow_upward:")
@@ -80,64 +115,158 @@ def choose(runs: list[RunSummary]) -> Choice | None:
     split = right.selectbox(
         "Split", splits, index=splits.index("leave_last_out"), key="split", bind="query-params", help=explain("split")
     )
-    return Choice(
-        list(chosen),
-        chosen.index(reference),
-        masking,
-        split,
-        readers.dataset_of_models(chosen),
-        runs,
+    asked = st.query_params.get("window", "")
+    window = int(asked) if asked.isdigit() and int(asked) > 0 else None
+    return Choice(list(chosen), reference, masking, split, window, readers.dataset_of_models(chosen), runs)
+
+
+def compare(choice: Choice) -> Comparison | None:
+    """The comparison; None while it is computed in the background, where none of the models can be evaluated, or where
+    their protocols differ: each is then shown instead."""
+    usable = _usable(choice)
+    if not usable or not _same_window(usable):
+        return None
+    found = {name: readers.stored(entry) for name, entry in usable.items()}
+    missing = {name: usable[name] for name, evaluation in found.items() if evaluation is None}
+    if missing and not _computed(choice, missing):
+        return None
+    for name in missing:
+        found[name] = readers.stored(usable[name])
+    return _comparison(choice, {name: entry for name, entry in found.items() if entry is not None}, usable)
+
+
+def _usable(choice: Choice) -> "dict[str, Pending]":
+    """What can be evaluated; what cannot is named with its reason, and the others are shown all the same."""
+    usable: dict[str, Pending] = {}
+    for name, entry in zip(
+        choice.names, readers.pending(choice.names, choice.data, choice.split, choice.window), strict=True
+    ):
+        if isinstance(entry, RecformerError):
+            st.error(f"{plain(choice.label(name))} is left out: {plain(str(entry))}", icon=":material/error:")
+        else:
+            usable[name] = entry
+    return usable
+
+
+def _same_window(usable: "dict[str, Pending]") -> bool:
+    """Whether all can stand in one table; where not, why, and the button that makes it so."""
+    windows = {entry.empty.protocol.window for entry in usable.values()}
+    if len(windows) == 1:
+        return True
+    sizes = ", ".join(map(str, sorted(windows)))
+    st.error(
+        f"These models see windows of different sizes ({sizes}). Their cases and their repeats are not the same, so "
+        "their figures cannot stand in one table.",
+        icon=":material/error:",
+    )
+    if st.button(f"Evaluate all under a window of {max(windows)}", key="compare.window", type="primary"):
+        st.query_params["window"] = str(max(windows))
+        st.rerun()
+    st.caption("Each model still reads as many movies as it was trained with; cases and repeats are those of the window.")
+    return False
+
+
+def _computed(choice: Choice, missing: "dict[str, Pending]") -> bool:
+    """Have what is missing computed in the background. True when that took less than a moment; else it is watched."""
+    keys = [_ask(choice.label(name), entry) for name, entry in missing.items()]
+    if evaluator().wait(keys, PATIENCE_S):
+        for key in keys:
+            evaluator().take(key)
+        return True
+    _watch(keys)
+    return False
+
+
+def _ask(label: str, entry: "Pending") -> str:
+    evaluator().ask(entry.key, label, lambda show: entry.computed(progress=show) and None)
+    return entry.key
+
+
+@st.fragment(run_every=POLL_S)
+def _watch(keys: list[str]) -> None:
+    """How far the evaluations are; the page is drawn again when they are done."""
+    with guard():
+        works = evaluator().look(keys)
+        if all(work.future.done() for work in works):
+            st.rerun()
+        st.markdown("**Evaluating** :gray[in the background; you can leave this page]")
+        for work in works:
+            share = work.done / work.total if work.total else float(work.future.done())
+            cases = f"{work.done:,} of {work.total:,} cases" if work.total else "waiting"
+            st.progress(share, text=f"{plain(work.what)}: {'done' if work.future.done() else cases}")
+
+
+def _comparison(choice: Choice, found: dict[str, Evaluation], usable: "dict[str, Pending]") -> Comparison:
+    names = list(found)
+    groups = _seed_groups(choice, names)
+    evaluations = [join_seeds([found[names[position]] for position in group]) for group in groups]
+    firsts = [names[group[0]] for group in groups]
+    labels = [
+        choice.label(name) + (f" ({len(group)} seeds)" if len(group) > 1 else "")
+        for name, group in zip(firsts, groups, strict=True)
+    ]
+    colours = run_colours(choice.runs) | baseline_colours()
+    wanted = choice.reference if choice.reference in names else names[0]
+    reference = next(number for number, group in enumerate(groups) if names.index(wanted) in group)
+    keys = tuple("+".join(usable[names[position]].key for position in group) for group in groups)
+    return Comparison(
+        choice=replace(choice, names=firsts, reference=firsts[reference]),
+        evaluations=evaluations,
+        keys=keys,
+        labels=labels,
+        colours=[colours[name.split("/")[0]] for name in firsts],
+        reference=reference,
+        summary=readers.summary(keys, evaluations, tuple(CUTOFFS), reference),
     )
 
 
-def evaluate(choice: Choice) -> dict[str, Any]:
-    """The summary of all models under one protocol; what is not in the rank store is computed with progress."""
-    place = st.empty()
+def _seed_groups(choice: Choice, names: list[str]) -> list[list[int]]:
+    """Positions of `names` that are one model: seeds of one recipe where the user wants them together."""
+    configs = {run.run_id: run.config for run in choice.runs if not run.imported}
+    groups = seed_groups([configs.get(name.split("/")[0]) for name in names], [name.rpartition("/")[2] for name in names])
+    if len(groups) == len(names):
+        return groups
+    together = st.toggle(
+        "Take seeds together",
+        value=True,
+        key="join_seeds",
+        bind="query-params",
+        help="Some of these runs differ in their seed alone. Together they are one model: its figures are means over "
+        "seeds, and what seeds change stands beside them.",
+    )
+    return groups if together else [[position] for position in range(len(names))]
 
-    def showing(name: str) -> Any:
-        def show(done: int, total: int) -> None:
-            place.progress(
-                done / total, text=f"Evaluating {checkpoint_label(choice.runs, name)}: {done:,} of {total:,} cases"
-            )
 
-        return show
-
-    with st.spinner("Evaluating …"):
-        evaluations = [readers.evaluation(name, choice.data, choice.split, showing(name)) for name in choice.names]
-    place.empty()
-    return summarise(evaluations, CUTOFFS, choice.reference)
-
-
-def show_verdict(choice: Choice, summary: dict[str, Any]) -> None:
+def show_verdict(comparison: Comparison) -> None:
     """The answer in one line: which is best at NDCG@10, and whether the data can tell it from the reference."""
-    results = _under(summary, choice.masking)
+    results = comparison.shown(["ndcg"])
     best = max(range(len(results)), key=lambda position: results[position]["metrics"]["ndcg@10"]["mean"])
     figure = results[best]["metrics"]["ndcg@10"]
-    words = f"**{plain(choice.labels[best])}** has the highest NDCG@10, {figure['mean']:.4f}"
+    words = f"**{plain(comparison.labels[best])}** has the highest NDCG@10, {figure['mean']:.4f}"
     difference = figure.get("difference")
-    if difference is None:
-        others = [
-            result["metrics"]["ndcg@10"]["difference"] for n, result in enumerate(results) if n != choice.reference
-        ]
-        clear = bool(others) and all(other["high"] < 0 for other in others)
-        words += (
-            "." if not others else ", clearly above all others." if clear else ", but not clearly above all others."
-        )
-    elif difference["low"] > 0:
+    if len(results) == 1:
+        words += "."
+    elif difference is None:
+        others = [result["metrics"]["ndcg@10"].get("difference") for result in results]
+        clear = all(other["p_holm"] < 0.05 for other in others if other is not None)
+        words += ", clearly above all others." if clear else ", but not clearly above all others."
+    elif difference["p_holm"] < 0.05:
         bounds = f"95% {difference['low']:+.4f} to {difference['high']:+.4f}"
         words += f", clearly above the reference ({difference['mean']:+.4f}, {bounds})."
     else:
         words += f"; the difference to the reference ({difference['mean']:+.4f}) is within what chance gives."
     st.markdown(words, help=explain("ndcg"))
     leaks = [
-        _leak(label, result) for label, result in zip(choice.labels, results, strict=True) if result["trained_on"] != 0
+        _leak(label, result)
+        for label, result in zip(comparison.labels, results, strict=True)
+        if result["trained_on"] != 0
     ]
     if leaks:
         words = f"Trained on what it is evaluated on: {'; '.join(leaks)}. Such figures flatter the model."
         st.warning(words, icon=":material/warning:")
 
 
-def _leak(label: str, result: dict[str, Any]) -> str:
+def _leak(label: str, result: Result) -> str:
     count = result["trained_on"]
     known = (
         "unknown, it was imported and probably leaks" if count is None else f"{count:,} of {result['cases']:,} cases"
@@ -145,101 +274,23 @@ def _leak(label: str, result: dict[str, Any]) -> str:
     return f"{plain(label)}: {known}"
 
 
-def show_ranking(choice: Choice, summary: dict[str, Any]) -> None:
-    """A table for each ranking metric, and NDCG by k."""
-    results = _under(summary, choice.masking)
-    for left, right in (("ndcg", "mrr"), ("hr", "map")):
-        for column, metric in zip(st.columns(2), (left, right), strict=True):
-            with column:
-                st.markdown(f"**{RANKING[metric]}**", help=explain(metric))
-                st.markdown(metric_table(results, choice.labels, metric, CUTOFFS, choice.reference))
-    st.caption(
-        "value ± half of its 95% interval (difference to the reference). With one held-out movie a user, MAP equals "
-        "MRR and recall equals HR; what the article calls MAP is HR.",
-        help=explain("interval"),
-    )
-    st.plotly_chart(
-        interval_chart("NDCG@k with 95% intervals", CUTOFFS, _models(choice, results, "ndcg")), key="compare.ndcg"
-    )
-
-
-def show_duplication(choice: Choice, summary: dict[str, Any]) -> None:
-    """How much of the raw top k the user has just seen, or ever."""
-    results = _under(summary, "none")
-    for column, (of, words) in zip(
-        st.columns(2), (("window", "In the input window"), ("history", "In the whole history")), strict=True
-    ):
-        with column:
-            st.markdown(f"**{words}**", help=explain("duplication"))
-            st.markdown(metric_table(results, choice.labels, f"duplication/{of}", CUTOFFS, choice.reference))
-    st.caption(
-        "Share of the raw top k, nothing masked; less is better. Masking the history makes both zero by definition."
-    )
-    st.plotly_chart(
-        interval_chart("Duplication@k in the window, raw", CUTOFFS, _models(choice, results, "duplication/window")),
-        key="compare.duplication",
-    )
-
-
-def show_curves(choice: Choice) -> None:
-    """Training and validation loss of all runs, and their validation NDCG."""
-    run_ids = list(dict.fromkeys(name.split("/")[0] for name in choice.names))
-    colours = run_colours(choice.runs)
-    curves = {run_id: readers.curves(run_id) for run_id in run_ids}
-    panels = [
-        ("Validation loss", "loss/validation"),
-        ("Training loss", "loss/train"),
-        ("Validation NDCG@10", "metric/ndcg@10"),
-    ]
-    shown = 0
-    for title, tag in panels:
-        lines = [
-            (label_of(choice.runs, run_id), colours[run_id], "solid", curves[run_id][tag])
-            for run_id in run_ids
-            if tag in curves[run_id]
-        ]
-        if lines:
-            st.plotly_chart(curve_chart(title, lines), key=f"compare.{tag}")
-            shown += 1
-    if not shown:
-        st.caption("None of these runs has a log.")
-
-
-def show_configs(choice: Choice) -> None:
-    """What differs between the runs' configurations."""
-    everything = st.toggle("Show all settings", key="all_settings", bind="query-params")
-    configs = {
-        label_of(choice.runs, run.run_id): run.config
-        for run in choice.runs
-        if run.run_id in {name.split("/")[0] for name in choice.names}
+def show_protocol(comparison: Comparison) -> None:
+    """How these numbers came about, and what was trained on what."""
+    protocol, masking = comparison.summary["protocol"], comparison.choice.masking
+    skipped = f", {protocol['skipped_users']} users with too short a history" if protocol["skipped_users"] else ""
+    rows = {
+        "Dataset": f"{protocol['dataset']} :gray[:small[{protocol['fingerprint']}]]",
+        "Split": f"{protocol['split']['name']}, {protocol['part']} part",
+        "Cases": f"{protocol['cases']:,}{skipped}, window of {protocol['window']}",
+        "Ranked": f"among all {protocol['item_set']}; ties count against the model",
+        "Masking": f"{masking} (duplication: none)",
+        "Statistics": "1,000 bootstrap resamples of users, paired sign flips, Holm over each view; "
+        f"seed {protocol['bootstrap_seed']}",
+        "Trained on test cases": "; ".join(
+            f"{plain(label)} {'unknown' if entry.trained_on is None else entry.trained_on}"
+            for label, entry in zip(comparison.labels, comparison.evaluations, strict=True)
+        ),
     }
-    rows = config_differences(configs, everything)
-    if rows:
-        st.dataframe(rows, hide_index=True, key="compare.configs")
-    else:
-        st.caption("Nothing differs between these configurations.")
-
-
-def show_protocol(choice: Choice, summary: dict[str, Any]) -> None:
-    """How these numbers came about."""
-    protocol = summary["protocol"]
-    skipped = f" · {protocol['skipped_users']} users with too short a history" if protocol["skipped_users"] else ""
-    st.caption(
-        f"Protocol: {protocol['dataset']} ({protocol['fingerprint']}) · split {protocol['split']['name']}, "
-        f"{protocol['part']} part · {protocol['cases']:,} cases{skipped} · ranked among all {protocol['item_set']} · "
-        f"masking {choice.masking} (duplication: none) · ties count against the model · "
-        f"window of {protocol['window']} · 1,000 bootstrap resamples of users, seed {protocol['bootstrap_seed']}"
-    )
-
-
-def _under(summary: dict[str, Any], masking: str) -> list[dict[str, Any]]:
-    return [result for result in summary["results"] if result["masking"] == masking]
-
-
-def _models(
-    choice: Choice, results: list[dict[str, Any]], metric: str
-) -> list[tuple[str, str, list[dict[str, float]]]]:
-    return [
-        (label, colour, [result["metrics"][f"{metric}@{k}"] for k in CUTOFFS])
-        for label, colour, result in zip(choice.labels, choice.colours, results, strict=True)
-    ]
+    with st.container(border=True):
+        st.markdown("**Protocol**", help=explain("protocol"))
+        st.markdown(" · ".join(f":gray[{name}:] {value}" for name, value in rows.items()))

@@ -1,10 +1,12 @@
 """Colours: one for each run on every page and chart, and steady ones for genres."""
 
 from recformer.jobs.overview import RunSummary
+from recformer.registry import BASELINES
 
 # Okabe and Ito 2008, readable by colour-blind people, without black and yellow, which vanish on one of the themes.
 OKABE_ITO = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
 REFERENCE = "#8C8C8C"
+GREYS = ["#5F6B7A", "#8C8C8C", "#A89F91"]
 BADGES = ["blue", "green", "orange", "red", "violet", "gray"]
 
 
@@ -12,6 +14,12 @@ def run_colours(runs: list[RunSummary]) -> dict[str, str]:
     """Run id to colour, in the order in which the runs were made, so that a new run changes nobody's colour."""
     ordered = sorted(runs, key=lambda run: (run.created, run.run_id))
     return {run.run_id: OKABE_ITO[position % len(OKABE_ITO)] for position, run in enumerate(ordered)}
+
+
+def baseline_colours() -> dict[str, str]:
+    """Names of the baselines, as models are named, to greys: they are what others are measured by."""
+    names = BASELINES.names()
+    return {f"baseline:{name}": GREYS[position % len(GREYS)] for position, name in enumerate(names)}
 
 
 def genre_badges(genres: list[str]) -> str:

@@ -9,7 +9,7 @@ import streamlit as st
 from recformer.data.cache import load as load_dataset
 from recformer.data.catalog import datasets
 from recformer.data.dataset import Dataset
-from recformer.errors import UsageError
+from recformer.errors import RecformerError, UsageError
 from recformer.jobs.devices import Load
 from recformer.jobs.devices import loads as device_loads
 from recformer.jobs.overview import DamagedRun, RunSummary, list_runs
@@ -18,9 +18,12 @@ from recformer.origin import Origin, read_origin
 from recformer.store import CheckpointRef, Root, find_checkpoint
 
 if TYPE_CHECKING:
+    from recformer.evaluation.evaluate import Pending
     from recformer.evaluation.ranks import Masking
     from recformer.evaluation.summary import Evaluation
     from recformer.training.measure import Estimate
+
+MOST_EVALUATIONS = 16  # in memory; a hundred thousand cases are 30 MB
 
 
 def root() -> Root:
@@ -88,15 +91,39 @@ def checkpoint(name: str) -> CheckpointRef:
     return find_checkpoint(root(), name)
 
 
-def evaluation(name: str, data: Dataset, split: str, progress: Any = None) -> "Evaluation":
-    """Ranks of a checkpoint on the test part of a split, from the rank store where they are there.
-
-    `progress` is called with cases done and cases in all while they are computed.
-    """
+def pending(names: list[str], data: Dataset, split: str, window: int | None) -> "list[Pending | RecformerError]":
+    """What evaluating each model on the test part of a split means, or why it cannot be done."""
     from recformer.config import parse_section
-    from recformer.evaluation.evaluate import Task, evaluate
+    from recformer.evaluation.evaluate import Task, pending_all
 
-    return evaluate(root(), checkpoint(name), Task(data, parse_section("split", split)), progress=progress)
+    return pending_all(root(), names, Task(data, parse_section("split", split), window=window))
+
+
+def stored(entry: "Pending") -> "Evaluation | None":
+    """The evaluation from the rank store, kept in memory until the model changes; None where it is not computed."""
+    if entry.key in _kept():
+        return _kept()[entry.key]
+    found = entry.stored()
+    if found is not None:
+        _kept()[entry.key] = found
+        while len(_kept()) > MOST_EVALUATIONS:
+            del _kept()[next(iter(_kept()))]
+    return found
+
+
+@st.cache_resource(show_spinner=False)
+def _kept() -> "dict[str, Evaluation]":
+    return {}
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def summary(
+    keys: tuple[str, ...], _evaluations: "list[Evaluation]", cutoffs: tuple[int, ...], reference: int
+) -> dict[str, Any]:
+    """All figures of a comparison; see evaluation.summary. `keys` say what the evaluations are of."""
+    from recformer.evaluation.summary import summarise
+
+    return summarise(_evaluations, list(cutoffs), reference)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

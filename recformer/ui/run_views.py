@@ -28,7 +28,7 @@ def checkpoint_label(runs: list[RunSummary], name: str) -> str:
 
 def checkpoint_in_link(text: str) -> str:
     """RUN means its best checkpoint, in a link as on the command line."""
-    return text if "/" in text else f"{text}/best"
+    return text if "/" in text or ":" in text else f"{text}/best"
 
 
 def checkpoint_names(runs: list[RunSummary]) -> list[str]:

@@ -2,16 +2,20 @@
 
 from typing import Any
 
+from recformer.evaluation.slices import FEW, Slice
+from recformer.evaluation.summary import direction
+from recformer.report import stars
 from recformer.ui.words import plain
 
 Result = dict[str, Any]
+SIGNIFICANT = 0.05
 
 
 def metric_table(results: list[Result], labels: list[str], metric: str, cutoffs: list[int], reference: int) -> str:
     """One row a model, one column a cutoff: mean ± half the interval, and the difference to the reference model.
 
-    `results` are those of one masking, in the order of `labels`; the best mean of a column is bold, except for
-    duplication, where the least is.
+    `results` are those of one view, in the order of `labels`; the best mean of a column is bold, stars and colour mark
+    differences that are significant after Holm's correction over the view.
     """
     header = "| | " + " | ".join(f"@{k}" for k in cutoffs) + " |"
     rule = "| :-- |" + " --: |" * len(cutoffs)
@@ -26,11 +30,18 @@ def metric_table(results: list[Result], labels: list[str], metric: str, cutoffs:
 
 def _cell(results: list[Result], position: int, name: str) -> str:
     metric = results[position]["metrics"][name]
-    means = [result["metrics"][name]["mean"] for result in results]
-    best = min(means) if name.startswith("duplication") else max(means)
     text = f"{metric['mean']:.4f}"
-    text = f"**{text}**" if metric["mean"] == best and len(results) > 1 else text
-    return f"{text} :gray[:small[±{(metric['high'] - metric['low']) / 2:.3f}]]{_difference(metric, name)}"
+    if len(results) > 1 and metric["mean"] == _best(results, name):
+        text = f"**{text}**"
+    spread = "" if metric["low"] is None else f" :gray[:small[±{(metric['high'] - metric['low']) / 2:.3f}]]"
+    seeds = f" :gray[:small[seeds {metric['seeds']['low']:.4f} to {metric['seeds']['high']:.4f}]]" if "seeds" in metric else ""
+    return f"{text}{spread}{seeds}{_difference(metric, name)}"
+
+
+def _best(results: list[Result], name: str) -> float | None:
+    """The best mean; None for quantities of which neither more nor less is better by itself."""
+    means = [result["metrics"][name]["mean"] for result in results]
+    return {1: max(means), -1: min(means), 0: None}[direction(name)]
 
 
 def _difference(metric: dict[str, Any], name: str) -> str:
@@ -38,10 +49,26 @@ def _difference(metric: dict[str, Any], name: str) -> str:
         return ""
     difference = metric["difference"]
     text = f"{difference['mean']:+.4f}".replace("-", "−")
-    if difference["low"] <= 0 <= difference["high"]:
+    if "p_holm" not in difference or difference["p_holm"] >= SIGNIFICANT:
         return f" :gray[:small[({text})]]"
-    better = (difference["mean"] > 0) != name.startswith("duplication")
+    text += r"\*" * len(stars(difference["p_holm"]))
+    if direction(name) == 0:
+        return f" :small[({text})]"
+    better = (difference["mean"] > 0) == (direction(name) > 0)
     return f" :{'green' if better else 'red'}[:small[({text} {'▲' if difference['mean'] > 0 else '▼'})]]"
+
+
+def slice_table(slices: list[Slice], labels: list[str], rows: list[list[dict[str, Any]]]) -> str:
+    """One row a slice, one column a model: mean ± half of its interval; slices of few cases are grey."""
+    header = "| | cases | " + " | ".join(plain(label) for label in labels) + " |"
+    lines = [header, "| :-- | --: |" + " --: |" * len(labels)]
+    for entry, row in zip(slices, rows, strict=True):
+        cells = [f"{cell['mean']:.4f} :small[±{(cell['high'] - cell['low']) / 2:.3f}]" for cell in row]
+        parts = [plain(entry.label), f"{entry.cases:,}", *cells]
+        if entry.cases < FEW:
+            parts = [f":gray[{part}]" for part in parts]
+        lines.append("| " + " | ".join(parts) + " |")
+    return "\n".join(lines)
 
 
 def config_differences(configs: dict[str, dict[str, Any]], everything: bool) -> list[dict[str, str]]:

@@ -9,8 +9,18 @@ EXPLAIN = {
     "masking": "What is taken out of the ranking first. history: all movies the user has rated, as an app would. "
     "window: the input window only, as in the article. none: nothing.",
     "interval": "95% bootstrap interval over users: how far the mean would move with other users of the same kind.",
-    "difference": "Mean difference to the reference on the same users, with its own interval; coloured only when the "
-    "interval excludes zero.",
+    "difference": "Mean difference to the reference on the same users, with its own interval; coloured only when it "
+    "is significant after Holm's correction.",
+    "protocol": "Everything that must be equal before two numbers may stand in one table.",
+    "holm": "With many comparisons some look clear by chance. Stars count what is left after Holm's correction over all "
+    "that this view shows: * p < .05, ** p < .01, *** p < .001.",
+    "novelty": "Mean surprise of the recommended movies in bits: −log2 of their share of all ratings.",
+    "popularity": "Share of the users who rated a recommended movie, on average.",
+    "diversity/genre": "How different the genres within one list are: 0 all alike, 1 nothing in common.",
+    "coverage": "Share of the catalogue that at least one user is shown.",
+    "gini": "How unequally recommendations are spread over the catalogue: 0 all alike, near 1 a few movies take all.",
+    "slices": "The same figure for groups of users and movies. Groups of fewer than 30 cases say little and are grey.",
+    "trade_off": "Models on the line are not beaten at both: no other one is more accurate and repeats less.",
     "split": "leave_last_out: each user's last movie is the test. random_windows: the article's, optimistic. "
     "global_temporal: everything after one date.",
 }

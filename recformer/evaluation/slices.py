@@ -1,0 +1,111 @@
+"""Slices: for which users and which movies does a model work? Groups of cases, each with its count and interval."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recformer.data.dataset import Dataset
+from recformer.evaluation.facts import Facts
+from recformer.evaluation.ranks import Masking, Ranks
+from recformer.evaluation.summary import Evaluation, case_values
+from recformer.metric.bootstrap import bootstrap
+from recformer.metric.users import UserSums, user_sums
+
+FEW = 30
+"""A slice of fewer cases says little; it is shown in grey."""
+QUARTERS = 4
+AGES = [(18, "Under 18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (50, "45-49"), (56, "50-55"), (200, "56+")]
+DIMENSIONS = ("history length", "target popularity", "target genre", "age", "gender", "occupation")
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """Some of N cases that have something in common."""
+
+    dimension: str
+    label: str
+    members: NDArray[np.bool_]
+    """(N,)"""
+
+    @property
+    def cases(self) -> int:
+        return int(self.members.sum())
+
+
+def slices_of(dataset: Dataset, facts: Facts, ranks: Ranks) -> list[Slice]:
+    """All slices of the cases that the dataset knows something about; none of them is empty.
+
+    A movie has several genres, so slices by genre overlap.
+    """
+    plays = facts.catalogue.plays
+    is_item = ranks.target < len(plays)  # EOS can be a target, and is no movie
+    target_plays = plays[np.where(is_item, ranks.target, 0)]
+    found = _quarters("history length", facts.history_lengths, np.ones(len(ranks), dtype=bool), "movie")
+    found += _quarters("target popularity", target_plays, is_item, "rating")
+    found += _genres(dataset, ranks, is_item)
+    users = dataset.users.iloc[ranks.user]
+    found += _same("age", np.array([age_group(text) for text in users["age"]]), [label for _, label in AGES])
+    for field in ("gender", "occupation"):
+        values = users[field].to_numpy(dtype=str)
+        found += _same(field, values, sorted(set(values)))
+    return [entry for entry in found if entry.cases]
+
+
+def age_group(text: str) -> str:
+    """An age in years as MovieLens-1M's group: "24" is "18-24"; what is a group already stays, "" where unknown."""
+    if not text.isdigit():
+        return text
+    return next((label for limit, label in AGES if int(text) < limit), "")
+
+
+def slice_intervals(
+    slices: Sequence[Slice], evaluations: Sequence[Evaluation], name: str, masking: Masking
+) -> list[list[dict[str, Any]]]:
+    """For each slice one mean of the metric `name` with its 95% interval over users for each model."""
+    if not slices:
+        return []
+    users = evaluations[0].ranks.user
+    members = np.stack([entry.members for entry in slices], axis=1).astype(np.float64)  # (N, S)
+    counts = user_sums(members, users).sums  # (U, S)
+    columns: list[list[dict[str, Any]]] = []
+    for evaluation in evaluations:
+        values = case_values(evaluation, masking, [name])  # (N, 1)
+        table = UserSums(counts, user_sums(values * members, users).sums)
+        ends = zip(table.mean.tolist(), *(end.tolist() for end in bootstrap(table)), strict=True)
+        columns.append([{"mean": mean, "low": low, "high": high} for mean, low, high in ends])
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _quarters(dimension: str, values: NDArray[np.int64], among: NDArray[np.bool_], unit: str) -> list[Slice]:
+    """Four slices with about as many cases each; fewer where many cases share a value."""
+    if not among.any():
+        return []
+    cuts = np.unique(np.quantile(values[among], np.linspace(0, 1, QUARTERS + 1)).astype(np.int64))
+    lows = cuts[:-1] if len(cuts) > 1 else cuts
+    place = np.searchsorted(lows, values, side="right") - 1
+    found: list[Slice] = []
+    for number in range(len(lows)):
+        members = among & (place == number)
+        if members.any():
+            low, high = int(values[members].min()), int(values[members].max())
+            found.append(
+                Slice(dimension, f"{low:,} to {high:,} {unit}s" if low < high else f"{low:,} {unit}s", members)
+            )
+    return found
+
+
+def _genres(dataset: Dataset, ranks: Ranks, is_item: NDArray[np.bool_]) -> list[Slice]:
+    genres = dataset.movies["genres"].tolist()
+    targets = np.where(is_item, ranks.target, 0)
+    found: list[Slice] = []
+    for name in sorted({genre for row in genres for genre in row}):
+        has = np.array([name in row for row in genres])
+        found.append(Slice("target genre", name, has[targets] & is_item))
+    return found
+
+
+def _same(dimension: str, values: NDArray[np.str_], order: Sequence[str]) -> list[Slice]:
+    return [Slice(dimension, label, values == label) for label in order if label]

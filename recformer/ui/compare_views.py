@@ -1,0 +1,186 @@
+"""The views of a comparison: ranking, duplication and its trade-off, beyond accuracy, slices, curves, configurations."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from recformer.evaluation.slices import DIMENSIONS, FEW, Slice, slice_intervals, slices_of
+from recformer.evaluation.trade_off import pareto_front
+from recformer.ui import readers
+from recformer.ui.charts import curve_chart, interval_chart, slice_chart, trade_off_chart
+from recformer.ui.comparing import CUTOFFS, RANKING, Comparison
+from recformer.ui.loss_view import show_losses
+from recformer.ui.run_views import label_of
+from recformer.ui.tables import config_differences, metric_table, slice_table
+from recformer.ui.palette import run_colours
+from recformer.ui.words import explain
+
+TITLES = {"ndcg": "NDCG", "mrr": "MRR", "map": "MAP", "hr": "HR"}
+BEYOND = {
+    "novelty": "Novelty (bits)",
+    "popularity": "Average popularity",
+    "diversity/genre": "Genre diversity within a list",
+    "coverage": "Catalogue coverage",
+    "gini": "Gini coefficient",
+}
+
+
+def show_view(comparison: Comparison) -> None:
+    """The view that the URL names."""
+    names = list(VIEWS)
+    chosen = st.segmented_control(
+        "View", names, default=names[0], required=True, key="view", bind="query-params", label_visibility="collapsed"
+    )
+    VIEWS[str(chosen)](comparison)
+
+
+def _ranking(comparison: Comparison) -> None:
+    """A table for each ranking metric, and NDCG by k."""
+    results = comparison.shown(RANKING)
+    for pair in (RANKING[:2], RANKING[2:]):
+        for column, metric in zip(st.columns(2), pair, strict=True):
+            with column:
+                st.markdown(f"**{TITLES[metric]}**", help=explain(metric))
+                st.markdown(metric_table(results, comparison.labels, metric, CUTOFFS, comparison.reference))
+    st.caption(
+        "value ± half of its 95% interval (difference to the reference, stars after Holm). With one held-out movie a "
+        "user, MAP equals MRR and recall equals HR; what the article calls MAP is HR.",
+        help=explain("holm"),
+    )
+    chart = interval_chart("NDCG@k with 95% intervals", CUTOFFS, comparison.models(results, "ndcg"))
+    st.plotly_chart(chart, key="compare.ndcg")
+
+
+def _duplication(comparison: Comparison) -> None:
+    """How much of the raw top k the user has just seen, or ever; and what less of it costs."""
+    of_window, of_history = "duplication/window", "duplication/history"
+    results = comparison.shown([of_window, of_history])
+    words = {of_window: "In the input window", of_history: "In the whole history"}
+    for column, metric in zip(st.columns(2), words, strict=True):
+        with column:
+            st.markdown(f"**{words[metric]}**", help=explain("duplication"))
+            st.markdown(metric_table(results, comparison.labels, metric, CUTOFFS, comparison.reference))
+    st.caption(
+        "Share of the raw top k, nothing masked; less is better. Masking the history makes both zero by definition.",
+        help=explain("holm"),
+    )
+    left, right = st.columns(2)
+    chart = interval_chart("Duplication@k in the window, raw", CUTOFFS, comparison.models(results, of_window))
+    left.plotly_chart(chart, key="compare.duplication")
+    with right:
+        _trade_off(comparison)
+
+
+def _trade_off(comparison: Comparison) -> None:
+    accuracy = comparison.shown(["ndcg"])
+    duplication = comparison.shown(["duplication/window"])
+    points = [
+        (one["metrics"]["ndcg@10"], other["metrics"]["duplication/window@10"])
+        for one, other in zip(accuracy, duplication, strict=True)
+    ]
+    front = pareto_front([(one["mean"], other["mean"]) for one, other in points])
+    title = f"Accuracy against repeats ({comparison.choice.masking} masked)"
+    chart = trade_off_chart(title, comparison.labels, comparison.colours, points, front)
+    st.plotly_chart(chart, key="compare.trade_off")
+    st.caption("Up and to the left is better. The dotted line joins the Pareto front.", help=explain("trade_off"))
+
+
+def _beyond(comparison: Comparison) -> None:
+    """What the lists are like, apart from whether they hit."""
+    results = comparison.shown(list(BEYOND))
+    for pair in (["novelty", "popularity"], ["diversity/genre", "coverage"], ["gini"]):
+        for column, metric in zip(st.columns(2), pair, strict=False):
+            with column:
+                st.markdown(f"**{BEYOND[metric]}**", help=explain(metric))
+                st.markdown(metric_table(results, comparison.labels, metric, CUTOFFS, comparison.reference))
+    st.caption(
+        "None of these is better or worse by itself. Coverage and Gini are of all lists together and have no interval; "
+        "they depend on how many users are evaluated.",
+        help=explain("holm"),
+    )
+
+
+def _slices(comparison: Comparison) -> None:
+    """One metric for groups of users and movies."""
+    left, right = st.columns(2)
+    first = comparison.evaluations[0]
+    if first.facts is None:
+        return
+    found = slices_of(comparison.choice.data, first.facts, first.ranks)
+    there = [name for name in DIMENSIONS if any(entry.dimension == name for entry in found)]
+    dimension = left.selectbox("Group by", there, key="slice", bind="query-params", help=explain("slices"))
+    names = [f"{metric}@{k}" for metric in RANKING[:3] for k in CUTOFFS] + ["duplication/window@10"]
+    name = right.selectbox(
+        "Metric", names, index=names.index("ndcg@10"), key="slice_metric", bind="query-params", help=explain("ndcg")
+    )
+    shown: list[Slice] = [entry for entry in found if entry.dimension == dimension]
+    masking = "none" if name.startswith("duplication") else comparison.choice.masking
+    rows = slice_intervals(shown, comparison.evaluations, name, masking)
+    labels = [f"{entry.label} ({entry.cases:,})" for entry in shown]
+    few = [entry.cases < FEW for entry in shown]
+    st.plotly_chart(
+        slice_chart(f"{name} by {dimension}", labels, few, comparison.labels, comparison.colours, rows),
+        key="compare.slices",
+    )
+    st.markdown(slice_table(shown, comparison.labels, rows))
+    st.caption(
+        f"Mean and 95% interval over the users of each group; cases in brackets. Groups of fewer than {FEW} cases are "
+        "grey. A movie has several genres, so groups by genre overlap."
+    )
+
+
+def _curves(comparison: Comparison) -> None:
+    """Training and validation loss of all runs, and their validation NDCG."""
+    runs = comparison.choice.runs
+    known = {run.run_id for run in runs}
+    run_ids = list(dict.fromkeys(name.split("/")[0] for name in comparison.choice.names if name.split("/")[0] in known))
+    colours = run_colours(runs)
+    curves = {run_id: readers.curves(run_id) for run_id in run_ids}
+    panels = [
+        ("Validation loss", "loss/validation"),
+        ("Training loss", "loss/train"),
+        ("Validation NDCG@10", "metric/ndcg@10"),
+    ]
+    shown = 0
+    for title, tag in panels:
+        lines = [
+            (label_of(runs, run_id), colours[run_id], "solid", curves[run_id][tag])
+            for run_id in run_ids
+            if tag in curves[run_id]
+        ]
+        if lines:
+            st.plotly_chart(curve_chart(title, lines), key=f"compare.{tag}")
+            shown += 1
+    st.caption(
+        "Losses of runs with different loss functions are different quantities."
+        if shown
+        else "None of these models has a log."
+    )
+
+
+def _configs(comparison: Comparison) -> None:
+    """What differs between the runs' configurations."""
+    everything = st.toggle("Show all settings", key="all_settings", bind="query-params")
+    run_ids = {name.split("/")[0] for name in comparison.choice.names}
+    runs = comparison.choice.runs
+    configs = {label_of(runs, run.run_id): run.config for run in runs if run.run_id in run_ids}
+    rows = config_differences(configs, everything)
+    if rows:
+        st.dataframe(rows, hide_index=True, key="compare.configs")
+    else:
+        st.caption("Nothing differs between these configurations.")
+
+
+def _losses(_: Comparison) -> None:
+    show_losses()
+
+
+VIEWS: dict[str, Callable[[Comparison], None]] = {
+    "Ranking": _ranking,
+    "Duplication": _duplication,
+    "Beyond accuracy": _beyond,
+    "Slices": _slices,
+    "Loss curves": _curves,
+    "Penalties": _losses,
+    "Configurations": _configs,
+}

@@ -1,0 +1,64 @@
+"""Evaluations in the background: one worker for all sessions, which goes on when the page is left."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+
+@dataclass
+class Work:
+    """One evaluation that is queued, computed, or done."""
+
+    what: str
+    """The model, as people call it."""
+    done: int = 0
+    """Cases."""
+    total: int = 0
+    future: "Future[Any]" = field(default_factory=Future[Any])
+
+    def show(self, done: int, total: int) -> None:
+        self.done, self.total = done, total
+
+
+class Evaluator:
+    """Computes one evaluation after the other; asked twice for the same one, computes it once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="evaluation")
+        self._work: dict[str, Work] = {}
+
+    def ask(self, key: str, what: str, compute: Callable[[Callable[[int, int], None]], Any]) -> Work:
+        """The work called `key`, begun now if it is not under way. `compute` takes a function to tell progress to."""
+        with self._lock:
+            work = self._work.get(key)
+            if work is None:
+                work = self._work[key] = Work(what)
+                work.future = self._pool.submit(compute, work.show)
+            return work
+
+    def look(self, keys: list[str]) -> list[Work]:
+        """The works called `keys` that are under way or done and not yet taken."""
+        with self._lock:
+            return [self._work[key] for key in keys if key in self._work]
+
+    def wait(self, keys: list[str], seconds: float) -> bool:
+        """Whether all of them are done within that time."""
+        return not wait([work.future for work in self.look(keys)], timeout=seconds).not_done
+
+    def take(self, key: str) -> None:
+        """Forget finished work: what it gave is in the rank store. Raises what the computation raised."""
+        with self._lock:
+            work = self._work.pop(key, None)
+        if work is not None:
+            work.future.result()
+
+
+@st.cache_resource(show_spinner=False)
+def evaluator() -> Evaluator:
+    """The one worker of this app."""
+    return Evaluator()
