@@ -47,12 +47,12 @@ def new_run(_runs: list[RunSummary]) -> None:
     )
     data = _pick_dataset(middle)
     device = _pick_device(right)
-    article = parse(preset(name))
+    shipped = parse(preset(name))
     st.caption(
-        f"{PRESET_WORDS[name]} The preset trains {article.num_epochs:,} epochs; the form begins with "
+        f"{PRESET_WORDS[name]} The preset trains {shipped.num_epochs:,} epochs; the form begins with "
         f"{SUGGESTED_EPOCHS}."
     )
-    start = article.model_copy(update={"num_epochs": SUGGESTED_EPOCHS})
+    start = shipped.model_copy(update={"num_epochs": SUGGESTED_EPOCHS})
     summary = st.container()
     config = config_form(start, f"train.{name}")
     with summary:

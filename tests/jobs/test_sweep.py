@@ -22,6 +22,7 @@ from tests.training_helpers import (
     signal_at_step,
     started_cli,
 )
+from tests.waiting import DEADLINE_S, wait_until
 
 SMALL = ["train", "--preset", "soft_penalty", "--device", "cpu", "--set", "batch_size=64", "num_epochs=1", *SMALL_SET]
 
@@ -137,3 +138,21 @@ def test_a_stop_saves_the_run_that_trains_and_begins_no_other(number: int, root:
     assert status.state == "stopped"
     assert (root.model("long-1") / "last.pt").is_file()
     assert run_folders(root) == ["long-1"]
+
+
+def test_each_run_of_a_sweep_waits_for_the_device(root: Root, data: Path) -> None:
+    long = ["batch_size=4", "num_epochs=1000", "--run-id", "first", "--data", data]
+    sweep = ["loss.penalty=[1,2]", "--run-id", "sweep", "--data", data]
+    with started_cli(root.path, *SMALL, *long) as first:
+        wait_until(lambda: read_status(root.run("first")), "the first to train")
+        with started_cli(root.path, *SMALL, *sweep) as process:
+            assert process.stderr
+            assert process.stderr.readline() == "sweep-1: waits for its turn, place 1; ahead: first\n"
+            first.terminate()
+            first.communicate(timeout=DEADLINE_S)
+            said, errors = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 0, errors
+    assert [line for line in said.splitlines() if line.endswith("finished")] == [
+        "sweep-1: finished",
+        "sweep-2: finished",
+    ]
