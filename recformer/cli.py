@@ -5,7 +5,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -16,8 +16,11 @@ from recformer.runs_cli import JsonOption
 from recformer.store import Root, checked_run_id, find_checkpoint
 
 if TYPE_CHECKING:
+    from recformer.config import TrainConfig
     from recformer.evaluation.compare import Models, Request
     from recformer.evaluation.evaluate import Task
+    from recformer.training.request import Plan
+    from recformer.training.sweep import Variant
 
 # What needs torch or pandas is imported by the command that uses it: `runs` must answer at once.
 
@@ -137,7 +140,12 @@ def train(
     data: DataOption = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Change a field: num_epochs=2, model.dropout=0.2.", metavar="KEY=VALUE"),
+        typer.Option(
+            "--set",
+            help="Change a field: num_epochs=2, model.dropout=0.2. A list trains one run a value: "
+            "loss.penalty=[0.1,1] or seed=[0,1,2].",
+            metavar="KEY=VALUE",
+        ),
     ] = None,
     more: Annotated[
         list[str] | None, typer.Argument(help="More KEY=VALUE after --set.", metavar="[KEY=VALUE …]")
@@ -150,7 +158,8 @@ def train(
     ] = None,
 ) -> None:
     """Train a run in the foreground. Ctrl-C ends the step that is going on, saves, and stops."""
-    from recformer.training import request
+    from recformer.config import parse
+    from recformer.training import request, sweep
 
     changes = [*(assignments or []), *(more or [])]
     try:
@@ -161,14 +170,27 @@ def train(
                 )
             plan = request.resumed(_root, checked_run_id(resume), changes, data, device)
         else:
-            chosen = request.chosen_config(_root, preset, config, init_from, changes)
+            mapping, source = request.chosen_mapping(_root, preset, config, init_from, changes)
             new_id = checked_run_id(run_id) if run_id is not None else None
-            plan = request.fresh(_root, chosen, new_id, _required(data), device, init_from)
+            if sweep.is_sweep(mapping):
+                _train_each(sweep.variants(mapping, source), new_id, _required(data), device, init_from)
+            plan = request.fresh(_root, parse(mapping, source), new_id, _required(data), device, init_from)
         outcome = request.carry_out(_root, plan, sys.argv[1:])
     except RecformerError as error:
         request.tell_failure(_root, run_id if resume is None else resume, device, error)
         raise
     print(f"{plan.run_id}: {outcome}")
+
+
+def _train_each(found: "list[Variant]", run_id: str | None, data: Path, device: str, init_from: str | None) -> NoReturn:
+    """Train one run a value, and end with the exit code that says how it went."""
+    from recformer.training import request, sweep
+
+    def plan(config: "TrainConfig", new_id: str | None) -> "Plan":
+        return request.fresh(_root, config, new_id, data, device, init_from)
+
+    plans = sweep.planned(_root, found, run_id, data, plan)
+    raise typer.Exit(sweep.carry_out(_root, plans, found, sys.argv[1:]))
 
 
 @app.command()

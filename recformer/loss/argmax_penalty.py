@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from recformer.config import Options, option
+from recformer.loss.seen import Seen
 from recformer.registry import LOSSES
 
 
@@ -37,8 +38,8 @@ class ArgmaxPenalty:
     def __init__(self, options: ArgmaxPenaltyOptions) -> None:
         self.options = options
 
-    def __call__(self, logits: Tensor, targets: Tensor, windows: Tensor) -> Tensor:
-        """Loss of a batch: (B, V) float, (B,) int64 tokens, (B, T) int tokens → () float."""
-        repeated = (logits.argmax(dim=1, keepdim=True) == windows).any(dim=1).to(logits.dtype)  # (B,)
+    def __call__(self, logits: Tensor, targets: Tensor, seen: Seen) -> Tensor:
+        """Loss of a batch: (B, V) float, (B,) int64 tokens, what was seen → () float."""
+        repeated = (logits.argmax(dim=1, keepdim=True) == seen.window).any(dim=1).to(logits.dtype)  # (B,)
         reduced = repeated.mean() if self.options.reduction == "mean" else repeated.median()
         return functional.cross_entropy(logits, targets) + self.options.penalty * reduced

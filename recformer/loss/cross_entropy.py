@@ -4,6 +4,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from recformer.config import Options
+from recformer.loss.seen import Seen
 from recformer.registry import LOSSES
 
 
@@ -20,13 +21,13 @@ class CrossEntropy:
     def __init__(self, options: CrossEntropyOptions) -> None:
         self.options = options
 
-    def __call__(self, logits: Tensor, targets: Tensor, windows: Tensor) -> Tensor:  # noqa: ARG002  one signature for every loss
+    def __call__(self, logits: Tensor, targets: Tensor, seen: Seen) -> Tensor:  # noqa: ARG002  one signature for every loss
         """Loss of a batch.
 
         Args:
             logits: (B, V) float.
             targets: (B,) int64, tokens.
-            windows: (B, T) int, input tokens (not used here).
+            seen: what the users had before (not used here).
 
         Returns:
             () float.

@@ -9,13 +9,16 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared
+from recformer.data.windows import Windows
 from recformer.errors import RecformerError
 from recformer.evaluation.ranker import rank_batch, score
 from recformer.evaluation.ranks import concatenate
+from recformer.loss.seen import Seen, Sequences
 from recformer.metric.duplication import duplication
 from recformer.registry import LOSSES, METRICS
 from recformer.training.compilation import Forward, compile_forward
@@ -91,8 +94,8 @@ class Training:
         if not self.config.compile:
             return self.state.model
         self.heartbeat.update(phase="compiling")
-        tokens, users, _ = batches.first()
-        forward, problem = compile_forward(self.state.model, tokens, users)
+        seen, _ = batches.first()
+        forward, problem = compile_forward(self.state.model, seen.window, seen.users)
         if problem:
             self._tell(problem)
         return forward
@@ -106,14 +109,14 @@ class Training:
         loss_function = LOSSES.get(self.config.loss.name)(self.config.loss)
         running = torch.tensor(position.loss_sum, dtype=torch.float64, device=self.state.device)
         self.heartbeat.update(state="running", phase="training", step=batches.done(position))
-        for tokens, users, targets in batches.epoch(position.epoch, position.step):
+        for seen, targets in batches.epoch(position.epoch, position.step):
             if self.should_stop():
                 if position.step:
                     self._look(running, batches, clock)
                 return False
             # The last batch of an epoch is smaller; compiling a second time for it would cost more than it gives.
-            logits = (forward if len(targets) == self.config.batch_size else model)(tokens, users)  # (B, V)
-            loss = loss_function(logits, targets, tokens)
+            logits = (forward if len(targets) == self.config.batch_size else model)(seen.window, seen.users)  # (B, V)
+            loss = loss_function(logits, targets, seen)
             self.state.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.state.optimizer.step()
@@ -200,7 +203,7 @@ class EpochBatches:
 
     def __init__(self, prepared: Prepared, config: TrainConfig, device: torch.device) -> None:
         windows, rows = prepared.windows, prepared.split.train
-        self._tokens = torch.from_numpy(windows.tokens).to(device, torch.int64)  # (N + 2U,)
+        self._sequences = Sequences.of(windows, device)
         self._starts = torch.from_numpy(windows.starts[rows]).to(device)  # (W,)
         self._users = torch.from_numpy(windows.users[rows]).to(device, torch.int64)  # (W,)
         self._reach = torch.arange(windows.size + 1, device=device)
@@ -208,12 +211,12 @@ class EpochBatches:
         self._seed = config.seed
         self.steps = math.ceil(len(rows) / config.batch_size)
 
-    def first(self) -> tuple[Tensor, Tensor, Tensor]:
+    def first(self) -> tuple[Seen, Tensor]:
         """A full-sized batch to try things on (smaller only where there are fewer cases)."""
         return self._gather(torch.arange(min(self._size, len(self._starts)), device=self._starts.device))
 
-    def epoch(self, epoch: int, first_step: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Batches (tokens (B, T), users (B,), targets (B,)) of an epoch, from `first_step` on."""
+    def epoch(self, epoch: int, first_step: int) -> Iterator[tuple[Seen, Tensor]]:
+        """Batches of an epoch: what was seen (windows (B, T), users (B,)) and targets (B,), from `first_step` on."""
         order = batch_order(self._seed, epoch, len(self._starts)).to(self._starts.device)
         for step in range(first_step, self.steps):
             yield self._gather(order[step * self._size : (step + 1) * self._size])
@@ -222,9 +225,10 @@ class EpochBatches:
         """Steps of the whole training until `position`."""
         return position.epoch * self.steps + position.step
 
-    def _gather(self, cases: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        run = self._tokens[self._starts[cases][:, None] + self._reach]  # (B, T + 1)
-        return run[:, :-1], self._users[cases], run[:, -1]
+    def _gather(self, cases: Tensor) -> tuple[Seen, Tensor]:
+        starts = self._starts[cases]
+        run = self._sequences.tokens[starts[:, None] + self._reach]  # (B, T + 1)
+        return Seen(self._sequences, run[:, :-1], self._users[cases], starts), run[:, -1]
 
 
 def validate(
@@ -240,19 +244,26 @@ def validate(
     """
     loss_function = LOSSES.get(config.loss.name)(config.loss)
     loss_sum, parts = 0.0, []
-    rows = prepared.split.validation
-    for batch, logits in score(model, prepared.windows, rows, device):
+    windows, rows = prepared.windows, prepared.split.validation
+    sequences = Sequences.of(windows, device)
+    for batch, logits in score(model, windows, rows, device):
         if should_stop():
             return None
-        tokens = torch.from_numpy(prepared.windows.inputs(batch)).to(device)
-        targets = torch.from_numpy(prepared.windows.targets(batch)).to(device, torch.int64)
-        loss_sum += float(loss_function(logits, targets, tokens)) * len(batch)
-        parts.append(rank_batch(logits, prepared.windows, batch, prepared.split.item_set == "items"))
+        targets = torch.from_numpy(windows.targets(batch)).to(device, torch.int64)
+        loss_sum += float(loss_function(logits, targets, _seen(sequences, windows, batch))) * len(batch)
+        parts.append(rank_batch(logits, windows, batch, prepared.split.item_set == "items"))
     ranks = concatenate(parts)
     history = ranks.rank("history")
     metrics = {f"metric/{name}@10": float(METRICS.get(name)(history, 10).mean()) for name in ("ndcg", "hr", "mrr")}
     repeats = float(np.mean(duplication(ranks.repeats("window", "none"), 10)))
     return loss_sum / len(rows), metrics | {"duplication/window@10": repeats}
+
+
+def _seen(sequences: Sequences, windows: Windows, rows: NDArray[np.int64]) -> Seen:
+    """What was seen before the targets of the windows `rows` (B,)."""
+    parts = (windows.inputs(rows), windows.users[rows], windows.starts[rows])
+    device = sequences.tokens.device
+    return Seen(sequences, *(torch.from_numpy(part).to(device, torch.int64) for part in parts))
 
 
 def _is_better(scalars: dict[str, float], best: dict[str, float], by: str) -> bool:

@@ -60,8 +60,8 @@ def _windows_per_s(model: torch.nn.Module, batches: EpochBatches, config: TrainC
     loss_function = LOSSES.get(config.loss.name)(config.loss)
     seconds_per_window: list[float] = []
     begun = last = time.perf_counter()
-    for tokens, users, targets in batches.epoch(0, 0):
-        loss = loss_function(model(tokens, users), targets, tokens)
+    for seen, targets in batches.epoch(0, 0):
+        loss = loss_function(model(seen.window, seen.users), targets, seen)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -55,12 +55,13 @@ class Plan:
     """What the data must be, when a run is resumed."""
 
 
-def chosen_config(
+def chosen_mapping(
     root: Root, name: str | None, file: Path | None, init_from: str | None, changes: Iterable[str]
-) -> TrainConfig:
-    """The configuration of a new run: a preset, or a file, or that of the checkpoint it begins with; then `changes`.
+) -> tuple[dict[str, Any], str]:
+    """The configuration of a new run, not yet checked, and where it is from.
 
-    Raises UsageError when it is not clear which, ConfigError with all faults.
+    A preset, or a file, or that of the checkpoint it begins with; then `changes`. Raises UsageError when it is not
+    clear which.
     """
     if name is not None and file is not None:
         raise UsageError("--preset and --config exclude each other: name one of them")
@@ -70,7 +71,7 @@ def chosen_config(
         )
     source = f"preset {name}" if name else str(file or init_from)
     mapping = preset(name) if name else read_mapping(file) if file else config_beginning_with(root, str(init_from))
-    return parse(override(mapping, changes), source)
+    return override(mapping, changes), source
 
 
 def fresh(root: Root, config: TrainConfig, run_id: str | None, data: Path, device: str, init_from: str | None) -> Plan:

@@ -13,7 +13,8 @@ Lines = list[tuple[str, str, str, Curve]]
 """(legend label, colour, dash, curve)"""
 
 
-def _quiet(figure: go.Figure, title: str, x_title: str, *, legend: bool = False) -> go.Figure:
+def quiet(figure: go.Figure, title: str, x_title: str, *, legend: bool = False) -> go.Figure:
+    """The look of every chart: small title, little grid, the legend (where there is one) below."""
     figure.update_layout(
         title={"text": title, "font": {"size": 14}, "x": 0, "xanchor": "left"},
         height=HEIGHT,
@@ -47,7 +48,7 @@ def curve_chart(title: str, lines: Lines, *, smoothing: float = 0.0, log_axis: b
                 hovertemplate="%{y:.4g}",
             )
         )
-    _quiet(figure, title, "epoch", legend=len(lines) > 1)
+    quiet(figure, title, "epoch", legend=len(lines) > 1)
     values = np.concatenate([curve.value for *_, curve in lines])
     if len(values) and values.min() == values.max() > 0:  # a constant rate would be drawn on an axis from −1 to 1
         figure.update_yaxes(range=[0, 1.5 * float(values[0])])
@@ -89,7 +90,7 @@ def interval_chart(title: str, cutoffs: list[int], models: list[tuple[str, str, 
                 hovertemplate="%{y:.4f}",
             )
         )
-    _quiet(figure, title, "", legend=len(models) > 1)
+    quiet(figure, title, "", legend=len(models) > 1)
     figure.update_xaxes(tickvals=list(range(len(cutoffs))), ticktext=[f"k = {k}" for k in cutoffs])
     return figure
 
@@ -130,7 +131,7 @@ def trade_off_chart(
                 hovertemplate="NDCG@10 %{y:.4f}, duplication@10 %{x:.4f}",
             )
         )
-    _quiet(figure, title, "duplication in the window @10, raw", legend=True)
+    quiet(figure, title, "duplication in the window @10, raw", legend=True)
     figure.update_layout(hovermode="closest")
     figure.update_yaxes(title="NDCG@10")
     return figure
@@ -162,7 +163,7 @@ def slice_chart(
                 hovertemplate="%{x:.4f}",
             )
         )
-    _quiet(figure, title, "", legend=len(labels) > 1)
+    quiet(figure, title, "", legend=len(labels) > 1)
     figure.update_layout(height=max(HEIGHT, 110 + len(slices) * max(14 * len(labels), 22)), hovermode="closest")
     figure.update_yaxes(tickvals=places, ticktext=slices, showgrid=False)
     figure.update_xaxes(showgrid=True, rangemode="tozero")
@@ -184,7 +185,7 @@ def bar_chart(
 ) -> go.Figure:
     """Counts as bars in the first colour."""
     figure = go.Figure(go.Bar(x=x, y=y, marker={"color": "#0072B2"}, hovertemplate="%{y:,}<extra>%{x}</extra>"))
-    _quiet(figure, title, x_title)
+    quiet(figure, title, x_title)
     figure.update_yaxes(title=y_title)
     return figure
 
@@ -208,7 +209,7 @@ def popularity_chart(title: str, counts: NDArray[np.int64]) -> go.Figure:
             hovertemplate="%{y:,} ratings<extra>movie %{x}</extra>",
         )
     )
-    _quiet(figure, title, "movies, most popular first")
+    quiet(figure, title, "movies, most popular first")
     figure.update_xaxes(type="log")
     figure.update_yaxes(type="log", title="ratings")
     return figure

@@ -1,4 +1,4 @@
-"""The views of a comparison: ranking, duplication and its trade-off, beyond accuracy, slices, curves, configurations."""
+"""The views of a comparison: ranking, duplication and its trade-off, the lists, slices, curves, configurations."""
 
 from collections.abc import Callable
 
@@ -10,9 +10,9 @@ from recformer.ui import readers
 from recformer.ui.charts import curve_chart, interval_chart, slice_chart, trade_off_chart
 from recformer.ui.comparing import CUTOFFS, RANKING, Comparison
 from recformer.ui.loss_view import show_losses
+from recformer.ui.palette import run_colours
 from recformer.ui.run_views import label_of
 from recformer.ui.tables import config_differences, metric_table, slice_table
-from recformer.ui.palette import run_colours
 from recformer.ui.words import explain
 
 TITLES = {"ndcg": "NDCG", "mrr": "MRR", "map": "MAP", "hr": "HR"}

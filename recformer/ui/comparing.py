@@ -9,7 +9,7 @@ from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError
 from recformer.evaluation.ranks import Masking
 from recformer.evaluation.seeds import join_seeds, seed_groups
-from recformer.evaluation.summary import Evaluation, Result, summarise, view
+from recformer.evaluation.summary import Evaluation, Result, view
 from recformer.jobs.overview import RunSummary
 from recformer.registry import BASELINES, SPLITS
 from recformer.ui import readers
@@ -162,7 +162,9 @@ def _same_window(usable: "dict[str, Pending]") -> bool:
     if st.button(f"Evaluate all under a window of {max(windows)}", key="compare.window", type="primary"):
         st.query_params["window"] = str(max(windows))
         st.rerun()
-    st.caption("Each model still reads as many movies as it was trained with; cases and repeats are those of the window.")
+    st.caption(
+        "Each model still reads as many movies as it was trained with; cases and repeats are those of the window."
+    )
     return False
 
 
@@ -223,7 +225,9 @@ def _comparison(choice: Choice, found: dict[str, Evaluation], usable: "dict[str,
 def _seed_groups(choice: Choice, names: list[str]) -> list[list[int]]:
     """Positions of `names` that are one model: seeds of one recipe where the user wants them together."""
     configs = {run.run_id: run.config for run in choice.runs if not run.imported}
-    groups = seed_groups([configs.get(name.split("/")[0]) for name in names], [name.rpartition("/")[2] for name in names])
+    groups = seed_groups(
+        [configs.get(name.split("/")[0]) for name in names], [name.rpartition("/")[2] for name in names]
+    )
     if len(groups) == len(names):
         return groups
     together = st.toggle(

@@ -29,6 +29,9 @@ PRESET_WORDS = {
     "penalty": "The article's duplication penalty. It has no gradient, so it trains as cross-entropy does "
     "(docs/EVALUATION.md).",
     "compiled_scheduler": "The article's third recipe: batches of 4096, cosine schedule, compiled model.",
+    "soft_penalty": "Ours: the baseline with a duplication penalty that has a gradient, the probability on repeats.",
+    "unlikelihood": "Ours: the baseline with unlikelihood training (Welleck et al. 2019) against repeats.",
+    "masked_softmax": "Ours: the baseline trained among unseen movies alone, as the history is masked in use.",
 }
 
 
@@ -44,12 +47,12 @@ def new_run(_runs: list[RunSummary]) -> None:
     )
     data = _pick_dataset(middle)
     device = _pick_device(right)
-    article = parse(preset(name))
+    shipped = parse(preset(name))
     st.caption(
-        f"{PRESET_WORDS[name]} The article trains {article.num_epochs:,} epochs; the form begins with "
+        f"{PRESET_WORDS[name]} The preset trains {shipped.num_epochs:,} epochs; the form begins with "
         f"{SUGGESTED_EPOCHS}."
     )
-    start = article.model_copy(update={"num_epochs": SUGGESTED_EPOCHS})
+    start = shipped.model_copy(update={"num_epochs": SUGGESTED_EPOCHS})
     summary = st.container()
     config = config_form(start, f"train.{name}")
     with summary:

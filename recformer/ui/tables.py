@@ -34,7 +34,11 @@ def _cell(results: list[Result], position: int, name: str) -> str:
     if len(results) > 1 and metric["mean"] == _best(results, name):
         text = f"**{text}**"
     spread = "" if metric["low"] is None else f" :gray[:small[±{(metric['high'] - metric['low']) / 2:.3f}]]"
-    seeds = f" :gray[:small[seeds {metric['seeds']['low']:.4f} to {metric['seeds']['high']:.4f}]]" if "seeds" in metric else ""
+    seeds = (
+        f" :gray[:small[seeds {metric['seeds']['low']:.4f} to {metric['seeds']['high']:.4f}]]"
+        if "seeds" in metric
+        else ""
+    )
     return f"{text}{spread}{seeds}{_difference(metric, name)}"
 
 

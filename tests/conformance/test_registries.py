@@ -13,9 +13,11 @@ from recformer.config import Options, describe_limits, parse_section
 from recformer.data.assemble import find_reader, read_dataset
 from recformer.data.prepared import prepare
 from recformer.errors import DataError, UsageError
+from recformer.loss.seen import Seen
 from recformer.model.sizes import Sizes
 from recformer.registry import LOSSES, METRICS, MODELS, READERS, SPLITS, Registry
 from tests.builders import SMALL, SMALL_MOVIES, dataset_in, write_format
+from tests.seen import seen_from
 
 SIZES = Sizes(num_tokens=25, num_users=9, window=5)
 WITH_OPTIONS: dict[str, Registry[Any]] = {"model": MODELS, "loss": LOSSES, "split": SPLITS}
@@ -26,6 +28,11 @@ def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Windows (B, T), users (B,), targets (B,)."""
     torch.manual_seed(1)
     return torch.randint(0, 25, (12, 5)), torch.randint(0, 9, (12,)), torch.randint(0, 25, (12,))
+
+
+def seen_before(tokens: torch.Tensor) -> Seen:
+    """Windows (B, T) as what was seen: three tokens of each were the user's before."""
+    return seen_from([[*row[:3], *row] for row in tokens.tolist()], tokens.shape[1], num_items=23)
 
 
 @pytest.mark.parametrize("registry", [MODELS, LOSSES, SPLITS, METRICS, READERS], ids=lambda registry: registry.kind)
@@ -108,7 +115,7 @@ def test_a_model_learns_a_batch_with_every_loss(model: str, loss: str) -> None:
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     losses = []
     for _ in range(30):
-        value = function(network(tokens, users), targets, tokens)
+        value = function(network(tokens, users), targets, seen_before(tokens))
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
@@ -130,7 +137,7 @@ def test_a_models_options_and_sizes_can_be_told_from_its_weights(name: str) -> N
 def test_a_loss_is_one_finite_number_with_a_gradient(name: str) -> None:
     tokens, _, targets = batch()
     logits = torch.randn(12, 25, requires_grad=True)
-    loss = LOSSES.get(name)(parse_section("loss", name))(logits, targets, tokens)
+    loss = LOSSES.get(name)(parse_section("loss", name))(logits, targets, seen_before(tokens))
     assert loss.shape == ()
     assert torch.isfinite(loss)
     loss.backward()
@@ -140,13 +147,27 @@ def test_a_loss_is_one_finite_number_with_a_gradient(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LOSSES.names())
+def test_a_loss_and_its_gradient_are_finite_where_one_token_has_all_the_probability(name: str) -> None:
+    tokens, _, targets = batch()
+    loss = LOSSES.get(name)(parse_section("loss", name))
+    for sure in (tokens[:, 4], targets):  # a repeat, the target
+        logits = torch.zeros(12, 25).scatter(1, sure[:, None], 1000.0).requires_grad_()
+        value = loss(logits, targets, seen_before(tokens))
+        value.backward()
+        assert torch.isfinite(value)
+        assert logits.grad is not None
+        assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("name", LOSSES.names())
 def test_a_loss_is_less_where_the_target_scores_more(name: str) -> None:
     tokens, _, targets = batch()
     loss = LOSSES.get(name)(parse_section("loss", name))
     logits = torch.zeros(12, 25)
     better = logits.scatter(1, targets[:, None], 3.0)
     worse = logits.scatter(1, targets[:, None], -3.0)
-    assert float(loss(better, targets, tokens)) < float(loss(worse, targets, tokens))
+    seen = seen_before(tokens)
+    assert float(loss(better, targets, seen)) < float(loss(worse, targets, seen))
 
 
 @pytest.mark.parametrize("name", SPLITS.names())

@@ -22,6 +22,7 @@ from recformer.errors import RecformerError
 from recformer.evaluation import ranker
 from recformer.jobs.records import read_status
 from recformer.loss.cross_entropy import CrossEntropy
+from recformer.registry import LOSSES
 from recformer.store import PROJECT, Root, can_resume, read_json, write_json
 from recformer.training import loop
 from recformer.training.loop import EpochBatches, OutOfMemoryError
@@ -155,6 +156,17 @@ def test_a_run_interrupted_anywhere_however_often_ends_with_the_bits_of_one_that
     with tempfile.TemporaryDirectory() as name, patch.object(loop, "LOOK_S", look_s):
         train_through(Root(Path(name)), dataset, small_config(**EXACT, **saves), breaks)
         assert_is_whole(Root(Path(name)), whole)
+
+
+@pytest.mark.parametrize("loss", LOSSES.names())
+def test_a_run_of_any_loss_stopped_and_killed_ends_with_the_bits_of_one_that_was_not(
+    loss: str, root: Root, dataset: Dataset
+) -> None:
+    options = {"name": loss} | ({"of": "history"} if "of" in LOSSES.get(loss).Options.model_fields else {})
+    config = small_config(**EXACT, loss=options, save_steps=3)
+    assert train_here(root, "whole", dataset, config) == "finished"
+    train_through(root, dataset, config, [(5, "kill"), (8, "stop")])
+    assert_same_training(root, "run", "whole")
 
 
 def test_a_stop_in_validation_leaves_the_epoch_unfinished_and_validates_anew(

@@ -9,13 +9,15 @@ from torch.nn import functional
 
 from recformer.loss.argmax_penalty import ArgmaxPenalty, ArgmaxPenaltyOptions
 from recformer.loss.cross_entropy import CrossEntropy, CrossEntropyOptions
+from tests.seen import seen_from
 
 Reduction = Literal["mean", "median"]
 
 # Four cases, three tokens; the argmax is 0, 1, 2, 0, of which the first, second and fourth are in the window.
 LOGITS = torch.tensor([[2.0, 0.0, 0.0], [0.0, 3.0, 1.0], [0.0, 0.0, 1.0], [5.0, 1.0, 0.0]])
 TARGETS = torch.tensor([1, 1, 2, 2])
-WINDOWS = torch.tensor([[0, 1], [2, 1], [0, 1], [1, 0]])
+WINDOWS = [[0, 1], [2, 1], [0, 1], [1, 0]]
+SEEN = seen_from(WINDOWS, 2, num_items=3)
 
 
 def penalty(weight: float, reduction: Reduction = "mean") -> ArgmaxPenalty:
@@ -24,31 +26,31 @@ def penalty(weight: float, reduction: Reduction = "mean") -> ArgmaxPenalty:
 
 def test_cross_entropy_of_two_equal_logits_is_log_two() -> None:
     loss = CrossEntropy(CrossEntropyOptions())
-    value = loss(torch.zeros(3, 2), torch.tensor([0, 1, 1]), torch.zeros(3, 5, dtype=torch.int64))
+    value = loss(torch.zeros(3, 2), torch.tensor([0, 1, 1]), seen_from([[0] * 5] * 3, 5, num_items=2))
     assert float(value) == pytest.approx(log(2))
 
 
 def test_cross_entropy_ignores_the_window() -> None:
     loss = CrossEntropy(CrossEntropyOptions())
-    assert torch.equal(loss(LOGITS, TARGETS, WINDOWS), loss(LOGITS, TARGETS, WINDOWS.flip(0)))
+    assert torch.equal(loss(LOGITS, TARGETS, SEEN), loss(LOGITS, TARGETS, seen_from(WINDOWS[::-1], 2, num_items=3)))
 
 
 def test_the_penalty_adds_lambda_times_the_share_of_repeats() -> None:
     plain = float(functional.cross_entropy(LOGITS, TARGETS))
-    assert float(penalty(0.2)(LOGITS, TARGETS, WINDOWS)) == pytest.approx(plain + 0.2 * 3 / 4)
-    assert float(penalty(8)(LOGITS, TARGETS, WINDOWS)) == pytest.approx(plain + 8 * 3 / 4)
+    assert float(penalty(0.2)(LOGITS, TARGETS, SEEN)) == pytest.approx(plain + 0.2 * 3 / 4)
+    assert float(penalty(8)(LOGITS, TARGETS, SEEN)) == pytest.approx(plain + 8 * 3 / 4)
 
 
 def test_the_median_of_mostly_repeats_is_one_and_of_mostly_none_is_zero() -> None:
     plain = float(functional.cross_entropy(LOGITS, TARGETS))
-    assert float(penalty(0.2, "median")(LOGITS, TARGETS, WINDOWS)) == pytest.approx(plain + 0.2)
-    one_repeat = torch.tensor([[0, 1], [2, 0], [0, 1], [1, 2]])
+    assert float(penalty(0.2, "median")(LOGITS, TARGETS, SEEN)) == pytest.approx(plain + 0.2)
+    one_repeat = seen_from([[0, 1], [2, 0], [0, 1], [1, 2]], 2, num_items=3)
     assert float(penalty(0.2, "median")(LOGITS, TARGETS, one_repeat)) == pytest.approx(plain)
 
 
 def test_a_penalty_of_zero_is_cross_entropy() -> None:
     plain = functional.cross_entropy(LOGITS, TARGETS)
-    assert torch.equal(penalty(0)(LOGITS, TARGETS, WINDOWS), plain)
+    assert torch.equal(penalty(0)(LOGITS, TARGETS, SEEN), plain)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "median"])
@@ -62,7 +64,7 @@ def test_the_penaltys_gradient_is_exactly_cross_entropys(reduction: Reduction, w
     gradients = []
     for loss in (CrossEntropy(CrossEntropyOptions()), penalty(weight, reduction)):
         inputs = logits.clone().requires_grad_()
-        loss(inputs, targets, windows).backward()
+        loss(inputs, targets, seen_from(windows.tolist(), 5, num_items=48)).backward()
         gradients.append(inputs.grad)
     assert gradients[0] is not None
     assert gradients[0].any()
