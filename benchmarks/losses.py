@@ -1,0 +1,63 @@
+"""The article's three recipes and the losses that train against repeats, in one table.
+
+    python -m benchmarks.losses --data data/ml-100k --epochs 20
+
+Trains what is not trained yet, one run after the other (run ids losses-<dataset>-<recipe>), evaluates all under
+`leave_last_out` and prints the table of `compare` as Markdown. A run that was interrupted is resumed.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from recformer.jobs.overview import list_runs
+from recformer.store import PROJECT, Root, can_resume
+
+WIDE = "model.hidden_sizes=[128]"
+RECIPES: dict[str, list[str]] = {
+    "baseline": ["--preset", "baseline"],
+    "penalty": ["--preset", "penalty"],
+    "compiled-scheduler": ["--preset", "compiled_scheduler"],
+    "wide": ["--preset", "baseline", "--set", WIDE, "--set", "name=baseline, wide head"],
+    "soft-penalty": ["--preset", "soft_penalty"],
+    "unlikelihood": ["--preset", "unlikelihood"],
+    "masked-softmax": ["--preset", "masked_softmax"],
+}
+"""`wide` is the control of the new losses' presets, whose last hidden layer has 128 values in place of 16."""
+BASELINES = ["baseline:popularity", "baseline:markov", "baseline:item_knn"]
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the dataset")
+    arguments.add_argument("--epochs", type=int, default=20, help="of every recipe (default: %(default)s)")
+    asked = arguments.parse_args()
+    names = {recipe: f"losses-{asked.data.resolve().name}-{recipe}" for recipe in RECIPES}
+    for recipe, run_id in names.items():
+        train(recipe, run_id, asked.data, asked.epochs)
+    compared = [*names.values(), *BASELINES, "--baseline", names["wide"], "--data", str(asked.data)]
+    recformer("compare", *compared, "--k", "10", "--format", "markdown")
+
+
+def train(recipe: str, run_id: str, data: Path, epochs: int) -> None:
+    """Train a recipe to `epochs`, or go on with it, or leave it as it is."""
+    root = Root.default()
+    state = next((run.state.name for run in list_runs(root)[0] if run.run_id == run_id), None)
+    if state == "finished":
+        return
+    if can_resume(root, run_id):
+        recformer("train", "--resume", run_id, "--data", str(data))
+        return
+    recformer("train", *RECIPES[recipe], "--set", f"num_epochs={epochs}", "--data", str(data), "--run-id", run_id)
+
+
+def recformer(*words: str) -> None:
+    """One command of the command line, whose output is this script's."""
+    code = subprocess.run([sys.executable, "-m", "recformer", *words], cwd=PROJECT, check=False).returncode
+    if code:
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
