@@ -1,4 +1,4 @@
-"""Registries: a model, loss, split, metric or reader is one file that registers itself under a name."""
+"""Registries: a model, loss, split, metric, baseline or reader is one file that registers itself under a name."""
 
 import importlib
 import pkgutil
@@ -59,4 +59,5 @@ MODELS: Registry[Any] = Registry("model", "recformer.model")
 LOSSES: Registry[Any] = Registry("loss", "recformer.loss")
 SPLITS: Registry[Any] = Registry("split", "recformer.data.splits")
 METRICS: Registry[Any] = Registry("metric", "recformer.metric")
+BASELINES: Registry[Any] = Registry("baseline", "recformer.baseline")
 READERS: Registry[Any] = Registry("reader", "recformer.data.readers")

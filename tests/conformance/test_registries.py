@@ -1,4 +1,4 @@
-"""What every registered model, loss, split, metric and reader must do; a new one is tested unasked."""
+"""What every registered model, loss, split, metric, baseline and reader must do; a new one is tested unasked."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +14,7 @@ from recformer.data.assemble import find_reader, read_dataset
 from recformer.data.prepared import prepare
 from recformer.errors import DataError, UsageError
 from recformer.model.sizes import Sizes
-from recformer.registry import LOSSES, METRICS, MODELS, READERS, SPLITS, Registry
+from recformer.registry import BASELINES, LOSSES, METRICS, MODELS, READERS, SPLITS, Registry
 from tests.builders import SMALL, SMALL_MOVIES, dataset_in, write_format
 
 SIZES = Sizes(num_tokens=25, num_users=9, window=5)
@@ -28,14 +28,18 @@ def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return torch.randint(0, 25, (12, 5)), torch.randint(0, 9, (12,)), torch.randint(0, 25, (12,))
 
 
-@pytest.mark.parametrize("registry", [MODELS, LOSSES, SPLITS, METRICS, READERS], ids=lambda registry: registry.kind)
+@pytest.mark.parametrize(
+    "registry", [MODELS, LOSSES, SPLITS, METRICS, BASELINES, READERS], ids=lambda registry: registry.kind
+)
 def test_a_registry_names_what_it_has_when_asked_for_what_it_has_not(registry: Registry[Any]) -> None:
     assert registry.names()
     with pytest.raises(UsageError, match=f"{registry.kind}: there is no 'nothing'.*{registry.names()[0]}"):
         registry.get("nothing")
 
 
-@pytest.mark.parametrize("registry", [MODELS, LOSSES, SPLITS, METRICS, READERS], ids=lambda registry: registry.kind)
+@pytest.mark.parametrize(
+    "registry", [MODELS, LOSSES, SPLITS, METRICS, BASELINES, READERS], ids=lambda registry: registry.kind
+)
 def test_a_name_is_registered_once(registry: Registry[Any]) -> None:
     with pytest.raises(ValueError, match="registered twice"):
         registry.register(registry.names()[0])(object())
