@@ -62,31 +62,28 @@ class ItemKnn:
 def nearest_neighbours(item_users: Sparse, count: int = NEIGHBOURS) -> Sparse:
     """(I, I): in row i the similarities of i to its `count` nearest neighbours, from which items (I, U) users had."""
     num_items = item_users.shape[0]
-    norms = np.sqrt(np.maximum(np.bincount(item_users.rows, minlength=num_items), 1)).astype(np.float32)
+    users = np.maximum(np.bincount(item_users.rows, minlength=num_items), 1).astype(np.float32)  # (I,)
     user_items = _transposed(item_users)
-    blocks: list[Sparse] = []
+    parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
     for start in range(0, num_items, BLOCK):
         block = _rows_between(item_users, start, min(start + BLOCK, num_items))
         items = np.arange(start, start + block.shape[0])
-        similarity = _product(block, user_items) / norms[items][:, None] / norms  # (block, I)
+        norms: NDArray[np.float32] = np.sqrt(users[items][:, None] * users)  # one root: n(i) = n(j) divides exactly
+        similarity = _product(block, user_items) / norms  # (block, I)
         similarity[np.arange(len(items)), items] = 0
-        blocks.append(_largest(similarity, count))
-    firsts = np.arange(0, num_items, BLOCK)
-    return Sparse(
-        np.concatenate([block.rows + first for block, first in zip(blocks, firsts, strict=True)]),
-        np.concatenate([block.columns for block in blocks]),
-        np.concatenate([block.values for block in blocks]),
-        (num_items, num_items),
-    )
+        rows, columns = _largest(similarity, count)
+        parts.append((rows + start, columns, similarity[rows, columns]))
+    rows, columns, values = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Sparse(rows, columns, values, (num_items, num_items))
 
 
-def _largest(dense: NDArray[np.float32], count: int) -> Sparse:
-    """The `count` largest values above 0 of each row, and all that equal the last of them."""
+def _largest(dense: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of the `count` largest values above 0 in each row, and of all that equal the last of them."""
     keep = dense > 0
     if count < dense.shape[1]:
         keep &= dense >= np.partition(dense, -count, axis=1)[:, -count, None]
     rows, columns = np.nonzero(keep)
-    return Sparse(rows, columns, dense[rows, columns], (len(dense), dense.shape[1]))
+    return rows, columns
 
 
 def _item_users(prepared: Prepared) -> Sparse:
