@@ -36,8 +36,8 @@ class ItemKnn:
     columns of the binary user-item matrix. Neighbours as near as the 200th all stay; no item is its own neighbour.
     Items without a neighbour in the history, and SOS and EOS, come last, by popularity, with scores below 0.
 
-    Source: Sarwar, Karypis, Konstan and Riedl 2001, section 3 (cosine; the neighbours are those of the item that is
-    scored); for binary data and top-N lists, sums of similarities as in Deshpande and Karypis 2004, section 4.
+    Source: Sarwar, Karypis, Konstan and Riedl 2001 (cosine; the neighbours are those of the item that is
+    scored); for binary data and top-N lists, sums of similarities as in Deshpande and Karypis 2004.
 
     Three users had {a, b}, {a, b, c} and {a}: sim(a, b) = 2 / √(3 · 2) = 0.816, sim(a, c) = 1 / √(3 · 1) = 0.577,
     sim(b, c) = 1 / √(2 · 1) = 0.707; who had a and b gets c with 0.577 + 0.707 = 1.284.

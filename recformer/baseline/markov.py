@@ -14,7 +14,7 @@ class Markov:
 
     n(i → j) counts steps in the training part; divided by n(i) it would be the maximum-likelihood estimate of
     P(j | i), which ranks the same. The fraction breaks ties by popularity and, being below 1, reorders nothing.
-    Source: the unpersonalized first-order chain of Rendle, Freudenthaler and Schmidt-Thieme 2010 (FPMC), section 3.
+    Source: the unpersonalized first-order chain of Rendle, Freudenthaler and Schmidt-Thieme 2010.
 
     Trained on [a b a c a b]: after a came b twice and c once, and counts are a 3, b 2, c 1; so after a the scores
     are b 2 + 2/4 = 2.5, c 1 + 1/4 = 1.25, a 0 + 3/4 = 0.75.
