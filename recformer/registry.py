@@ -1,4 +1,4 @@
-"""Registries: a model, loss, split, metric or reader is one file that registers itself under a name."""
+"""Registries: a model, loss, split, metric, baseline or reader is one file that registers itself under a name."""
 
 import importlib
 import pkgutil

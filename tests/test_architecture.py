@@ -14,9 +14,23 @@ PACKAGE = sorted((PROJECT / "recformer").rglob("*.py"))
 PAGES = [PROJECT / "app.py", *sorted((PROJECT / "pages").glob("*.py"))]
 
 # What is opened before anybody asks for a model. The registry imports its components when first asked.
-LIGHT = ["jobs", "logs", "store", "config", "registry", "errors", "origin", "data", "metric", "cli", "report", "ui"]
+LIGHT = [
+    "jobs",
+    "logs",
+    "store",
+    "config",
+    "registry",
+    "errors",
+    "origin",
+    "data",
+    "metric",
+    "baseline",
+    "cli",
+    "report",
+    "ui",
+]
 HEAVY = {"torch", "safetensors", "tensorflow"}
-CORE = ["data", "model", "metric", "loss", "config", "registry", "errors", "store"]
+CORE = ["data", "model", "metric", "loss", "baseline", "config", "registry", "errors", "store"]
 ABOVE_CORE = ["training", "evaluation", "jobs", "logs", "ui", "inference", "advice", "adopt", "report", "cli"]
 
 

@@ -1,22 +1,26 @@
 """Baselines as models to evaluate: how they are named, ranked, and where their ranks are kept."""
 
 import hashlib
-import inspect
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from recformer import baseline
+from recformer.baseline.training import Baseline
 from recformer.data.prepared import Prepared
 from recformer.errors import UsageError
 from recformer.evaluation.rank_store import Shelf
-from recformer.evaluation.ranker import BATCH, rank_batch
+from recformer.evaluation.ranker import rank_batch
 from recformer.evaluation.ranks import Progress, Ranks, batches, concatenate
 from recformer.registry import BASELINES
 from recformer.store import CheckpointRef, Root, find_checkpoint
 
 PREFIX = "baseline:"
+BATCH = 1024  # scores of 1024 × 60,000 float32 are 246 MB
 
 
 @dataclass(frozen=True)
@@ -46,20 +50,30 @@ def find_model(root: Root, text: str) -> CheckpointRef | BaselineRef:
     return BaselineRef(name)
 
 
-def baseline_shelf(root: Root, baseline: BaselineRef) -> Shelf:
-    """Where a baseline's ranks are kept; they are of the present source, so a changed one is computed anew."""
-    source = inspect.getsource(inspect.getmodule(BASELINES.get(baseline.name)) or BASELINES.get(baseline.name))
-    return Shelf(root.runs / ".baselines", baseline.name, hashlib.sha256(source.encode()).hexdigest()[:16])
+def baseline_shelf(root: Root, ref: BaselineRef) -> Shelf:
+    """Where a baseline's ranks are kept; they are of the present source, so that a changed one is computed anew."""
+    return Shelf(root.runs / ".baselines", ref.name, _source_digest())
+
+
+@cache
+def _source_digest() -> str:
+    """16 hex digits over the source of all baselines and of what they share."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(str(baseline.__file__)).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def rank_baseline(name: str, prepared: Prepared, rows: NDArray[np.int64], progress: Progress | None = None) -> Ranks:
-    """Ranks of the cases `rows` (N,) by the baseline called `name`, fitted on the training part of the split."""
-    scorer = BASELINES.get(name)(prepared)
-    items_only = prepared.split.item_set == "items"
+    """Ranks of the cases `rows` (B,) by the baseline `name`, counted from the training part of the same split.
+
+    Raises UsageError when there is no such baseline.
+    """
+    scorer: Baseline = BASELINES.get(name)(prepared)
     parts: list[Ranks] = []
     for batch in batches(rows, BATCH):
         scores = torch.from_numpy(scorer.scores(batch))
-        parts.append(rank_batch(scores, prepared.windows, batch, items_only))
+        parts.append(rank_batch(scores, prepared.windows, batch, prepared.split.item_set == "items"))
         if progress is not None:
             progress(sum(len(part) for part in parts), len(rows))
     return concatenate(parts)

@@ -6,6 +6,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from recformer.baseline.training import token_counts, training_positions, users_at
 from recformer.data.prepared import Prepared
 from recformer.metric.lists import Catalogue, genre_bits
 
@@ -22,9 +23,8 @@ class Facts:
 def facts_of(prepared: Prepared, rows: NDArray[np.int64]) -> Facts:
     """Facts of the cases `rows` (N,), with popularity counted on the training part alone."""
     windows = prepared.windows
-    positions = prepared.training_positions()
-    plays = np.bincount(windows.tokens[positions], minlength=windows.num_tokens)[: windows.num_items]
-    owners = np.searchsorted(windows.user_starts, positions, side="right")
+    plays = token_counts(prepared)[: windows.num_items]
+    owners = users_at(windows, training_positions(prepared))
     genres = cast("list[list[str]]", prepared.dataset.movies["genres"].tolist())
     before = windows.target_positions(rows) - windows.user_starts[windows.users[rows]] - 1  # SOS is no item
     return Facts(Catalogue(plays, len(np.unique(owners)), genre_bits(genres)), before)

@@ -1,4 +1,4 @@
-"""What every registered model, loss, split, metric and reader must do; a new one is tested unasked."""
+"""What every registered model, loss, split, metric, baseline and reader must do; a new one is tested unasked."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -15,12 +15,23 @@ from recformer.data.prepared import prepare
 from recformer.errors import DataError, UsageError
 from recformer.loss.seen import Seen
 from recformer.model.sizes import Sizes
-from recformer.registry import LOSSES, METRICS, MODELS, READERS, SPLITS, Registry
+from recformer.registry import (
+    BASELINES,
+    CATALOGUE_METRICS,
+    LIST_METRICS,
+    LOSSES,
+    METRICS,
+    MODELS,
+    READERS,
+    SPLITS,
+    Registry,
+)
 from tests.builders import SMALL, SMALL_MOVIES, dataset_in, write_format
 from tests.seen import seen_from
 
 SIZES = Sizes(num_tokens=25, num_users=9, window=5)
 WITH_OPTIONS: dict[str, Registry[Any]] = {"model": MODELS, "loss": LOSSES, "split": SPLITS}
+REGISTRIES = [MODELS, LOSSES, SPLITS, METRICS, LIST_METRICS, CATALOGUE_METRICS, BASELINES, READERS]
 COMPONENTS = [(kind, name) for kind, registry in WITH_OPTIONS.items() for name in registry.names()]
 
 
@@ -35,14 +46,14 @@ def seen_before(tokens: torch.Tensor) -> Seen:
     return seen_from([[*row[:3], *row] for row in tokens.tolist()], tokens.shape[1], num_items=23)
 
 
-@pytest.mark.parametrize("registry", [MODELS, LOSSES, SPLITS, METRICS, READERS], ids=lambda registry: registry.kind)
+@pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.kind)
 def test_a_registry_names_what_it_has_when_asked_for_what_it_has_not(registry: Registry[Any]) -> None:
     assert registry.names()
     with pytest.raises(UsageError, match=f"{registry.kind}: there is no 'nothing'.*{registry.names()[0]}"):
         registry.get("nothing")
 
 
-@pytest.mark.parametrize("registry", [MODELS, LOSSES, SPLITS, METRICS, READERS], ids=lambda registry: registry.kind)
+@pytest.mark.parametrize("registry", REGISTRIES, ids=lambda registry: registry.kind)
 def test_a_name_is_registered_once(registry: Registry[Any]) -> None:
     with pytest.raises(ValueError, match="registered twice"):
         registry.register(registry.names()[0])(object())

@@ -1,0 +1,281 @@
+"""Baselines: hand-worked examples, a slow reading of their definitions, and that held-out targets do not leak."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import recformer.baseline.item_knn as item_knn_module
+from recformer.baseline.training import ranges, training_positions, training_steps
+from recformer.config import parse_section
+from recformer.data.prepared import Prepared, prepare
+from recformer.data.splits.split import Split
+from recformer.data.windows import windows_of
+from recformer.errors import DataError, UsageError
+from recformer.evaluation.baselines import rank_baseline
+from recformer.evaluation.ranks import Ranks
+from recformer.registry import BASELINES, SPLITS
+from recformer.store import PROJECT
+from tests.baseline_reference import plain_item_knn, plain_markov, plain_popularity, plain_training_positions
+from tests.builders import dataset_of
+
+A, B, C, D, E = range(5)
+PLAIN: dict[str, Callable[[Prepared, int], list[float]]] = {
+    "popularity": plain_popularity,
+    "markov": plain_markov,
+    "item_knn": plain_item_knn,
+}
+
+
+def prepared_of(
+    histories: Sequence[Sequence[int]], num_items: int, window: int = 1, split: str = "leave_last_out"
+) -> Prepared:
+    return prepare(dataset_of(histories, num_items), window, parse_section("split", split))
+
+
+def random_prepared(window: int, split: str, seed: int = 0, num_items: int = 25, num_users: int = 12) -> Prepared:
+    """Histories with repeats, at times that mix users."""
+    draw = np.random.default_rng(seed)
+    lengths = draw.integers(6, 16, size=num_users)
+    histories = [draw.integers(0, num_items, size=n).tolist() for n in lengths]
+    times = [time for n in lengths for time in sorted(draw.integers(0, 1000, size=n).tolist())]
+    return prepare(dataset_of(histories, num_items, times), window, parse_section("split", split))
+
+
+def test_the_example_of_the_docstring() -> None:
+    data = prepared_of([[A, B, C, D]], 4)  # SOS a b c d EOS; c is validation, d test
+    assert training_positions(data).tolist() == [0, 1, 2]
+    assert training_steps(data).tolist() == [0, 1]
+    assert ranges(np.array([5, 0]), np.array([2, 3])).tolist() == [5, 6, 0, 1, 2]
+
+
+def test_a_held_out_target_is_not_counted_where_it_is_the_input_of_a_training_window() -> None:
+    dataset = dataset_of([[A, B, C, D]], 4)
+    windows = windows_of(dataset, 2)  # [SOS a] → b, [a b] → c, [b c] → d, [c d] → EOS
+    data = Prepared(dataset, windows, Split(np.array([0, 3]), np.array([1]), np.array([2]), "tokens"))
+    assert training_positions(data).tolist() == [0, 1, 2, 5]  # c and d are held out, though [c d] → EOS is training
+    assert training_steps(data).tolist() == [0, 1]
+    assert BASELINES.get("popularity")(data).scores(np.array([2])).tolist() == [[1, 1, 0, 0, 0, 1]]
+
+
+def test_two_training_windows_with_a_gap_between_have_no_step_across_it() -> None:
+    dataset = dataset_of([[A, B, C, D, E]], 5)
+    windows = windows_of(dataset, 1)  # [SOS] → a, [a] → b, [b] → c, [c] → d, [d] → e, [e] → EOS
+    data = Prepared(dataset, windows, Split(np.array([1, 3]), np.array([4]), np.array([5]), "tokens"))
+    assert training_positions(data).tolist() == [1, 2, 3, 4]  # a b, c d
+    assert training_steps(data).tolist() == [1, 3]  # a → b and c → d; b → c is in no training window
+
+
+def test_popularity_counts_the_training_part() -> None:
+    data = prepared_of([[A, B, A, D, C], [B, A, C, C]], 5)  # in training: a b a, b a
+    scores = BASELINES.get("popularity")(data).scores(data.split.test)
+    assert scores.tolist() == [[3, 2, 0, 0, 0, 0, 0]] * 2  # a b c d e SOS EOS
+
+
+def test_eos_is_as_popular_as_it_is_a_training_target() -> None:
+    data = prepared_of([[A, B] * 4] * 40, 2, window=2, split="random_windows")
+    scores = BASELINES.get("popularity")(data).scores(data.split.test[:1])[0]
+    trained = np.count_nonzero(data.windows.targets(data.split.train) == data.windows.eos)
+    assert 0 < trained < 40
+    assert scores[[data.windows.sos, data.windows.eos]].tolist() == [0, trained]
+
+
+def test_markov_on_a_hand_worked_example() -> None:
+    # In training: a b a c a b, then e (validation) and a (test).
+    data = prepared_of([[A, B, A, C, A, B, E, A], [B, C, A, A]], 5)  # and b c; the second user's last input is a
+    scores = BASELINES.get("markov")(data).scores(data.split.test)
+    # Counts a 3, b 3, c 2, so fractions are of 4. After a: b twice, c once. After e: nothing.
+    assert scores[0].tolist() == [0.75, 0.75, 0.5, 0, 0, 0, 0]
+    assert scores[1].tolist() == [0.75, 2.75, 1.5, 0, 0, 0, 0]
+
+
+def test_item_knn_on_a_hand_worked_example() -> None:
+    # In training: {a, b}, {a, b, c} and {a}; d and e are held out.
+    data = prepared_of([[A, B, D, E], [A, B, C, D, E], [A, E, D]], 5)
+    scores = BASELINES.get("item_knn")(data).scores(data.split.validation)
+    ab, ac, bc = 2 / np.sqrt(6), 1 / np.sqrt(3), 1 / np.sqrt(2)
+    nothing = [-1, -1, -1, -1]  # d, e, SOS, EOS: never in training
+    assert scores[0].tolist() == pytest.approx([ab, ab, ac + bc, *nothing])  # history a b
+    assert scores[1].tolist() == pytest.approx([ab + ac, ab + bc, ac + bc, *nothing])  # history a b c
+    a_alone = 3 / 4 - 1  # no item is its own neighbour: a comes after all others, by popularity
+    assert scores[2].tolist() == pytest.approx([a_alone, ab, ac, *nothing])  # history a
+    assert ac + bc == pytest.approx(1.284, abs=1e-3)
+
+
+def test_item_knn_falls_back_on_popularity_for_a_history_nobody_knows() -> None:
+    data = prepared_of([[A, B, D, E], [A, C, D, E], [D, E]], 5)  # in training: a b, a c; the last user has only d
+    scores = BASELINES.get("item_knn")(data).scores(data.split.test[2:])
+    assert scores[0].tolist() == pytest.approx([2 / 3 - 1, 1 / 3 - 1, 1 / 3 - 1, -1, -1, -1, -1])
+
+
+def test_item_knn_counts_a_repeated_item_once() -> None:
+    once, often = prepared_of([[A, B, C, D]] * 3, 4), prepared_of([[A, B, A, B, A, C, D]] * 3, 4)
+    scores = [BASELINES.get("item_knn")(data).scores(data.split.validation) for data in (once, often)]
+    assert scores[0][:, [A, B]].tolist() == scores[1][:, [A, B]].tolist() == [[1, 1]] * 3
+
+
+@pytest.mark.parametrize("split", SPLITS.names())
+@pytest.mark.parametrize("window", [1, 3, 5])
+@pytest.mark.parametrize("name", BASELINES.names())
+def test_a_baseline_is_what_its_definition_says(name: str, window: int, split: str) -> None:
+    data = random_prepared(window, split, seed=window)
+    assert training_positions(data).tolist() == plain_training_positions(data)
+    rows = np.concatenate([data.split.test, data.split.validation[:3]])
+    expected = np.array([PLAIN[name](data, int(row)) for row in rows])
+    np.testing.assert_allclose(BASELINES.get(name)(data).scores(rows), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 24, 25, 26])
+def test_item_knn_keeps_the_nearest_neighbours_and_all_as_near_as_the_last(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = random_prepared(3, "leave_last_out", seed=count)
+    nearest = partial(item_knn_module.nearest_neighbours, count=count)
+    monkeypatch.setattr(item_knn_module, "nearest_neighbours", nearest)
+    monkeypatch.setattr(item_knn_module, "BLOCK", 4)
+    expected = np.array([plain_item_knn(data, int(row), count) for row in data.split.test])
+    found = BASELINES.get("item_knn")(data).scores(data.split.test)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@st.composite
+def with_other_targets(draw: st.DrawFn) -> tuple[Prepared, Prepared, np.ndarray]:
+    """Data, the same with other held-out targets, and rows before whose targets nothing was changed."""
+    split = draw(st.sampled_from(SPLITS.names()))
+    data = random_prepared(draw(st.integers(1, 5)), split, seed=draw(st.integers(0, 10_000)), num_items=9)
+    parts = draw(st.sampled_from([["test"], ["validation", "test"]]))
+    held_out = data.windows.target_positions(np.concatenate([data.split.rows(part) for part in parts]))
+    held_out = held_out[data.windows.tokens[held_out] < data.windows.num_items]
+    tokens = data.windows.tokens.copy()
+    others = np.random.default_rng(draw(st.integers(0, 10_000)))
+    tokens[held_out] = others.integers(0, data.windows.num_items, size=len(held_out))
+    changed = np.flatnonzero(tokens != data.windows.tokens)
+    rows = np.arange(len(data.windows))
+    own = data.windows.user_starts[data.windows.users]
+    before = np.searchsorted(changed, data.windows.target_positions(rows)) - np.searchsorted(changed, own)
+    assume(len(changed) and (before == 0).any())
+    return data, replace(data, windows=replace(data.windows, tokens=tokens)), rows[before == 0]
+
+
+@pytest.mark.parametrize("name", BASELINES.names())
+@settings(max_examples=80, deadline=None)
+@given(drawn=with_other_targets())
+def test_other_held_out_targets_change_no_score(name: str, drawn: tuple[Prepared, Prepared, np.ndarray]) -> None:
+    data, other, rows = drawn
+    found, again = (BASELINES.get(name)(prepared).scores(rows) for prepared in (data, other))
+    np.testing.assert_array_equal(found, again)
+
+
+@st.composite
+def any_prepared(draw: st.DrawFn) -> Prepared:
+    """Up to five users with histories of any length, none of them or all of one item among them."""
+    histories = draw(st.lists(st.lists(st.integers(0, 4), max_size=12), min_size=1, max_size=5))
+    assume(any(histories))
+    try:
+        return prepared_of(histories, 5, draw(st.integers(1, 5)), draw(st.sampled_from(SPLITS.names())))
+    except DataError:
+        assume(False)
+        raise
+
+
+@pytest.mark.parametrize("name", BASELINES.names())
+@settings(max_examples=80, deadline=None)
+@given(data=any_prepared())
+def test_a_baseline_gives_a_finite_score_for_every_token_and_the_same_twice(name: str, data: Prepared) -> None:
+    rows = np.arange(len(data.windows))
+    baseline = BASELINES.get(name)(data)
+    scores = baseline.scores(rows)
+    assert scores.shape == (len(rows), data.windows.num_tokens)
+    assert scores.dtype == np.float32
+    assert np.isfinite(scores).all()
+    np.testing.assert_array_equal(scores, BASELINES.get(name)(data).scores(rows))
+    np.testing.assert_array_equal(scores[-1:], baseline.scores(rows[-1:]))  # whatever else is in the batch
+
+
+@pytest.mark.parametrize("name", BASELINES.names())
+def test_a_baseline_says_what_it_is(name: str) -> None:
+    assert BASELINES.get(name).TITLE
+    assert BASELINES.get(name).DESCRIPTION.endswith(".")
+
+
+def cycle() -> list[list[int]]:
+    """Twenty items one after another, each user beginning elsewhere."""
+    return [[(start + step) % 20 for step in range(12)] for start in range(20)]
+
+
+def groups() -> list[list[int]]:
+    """Items of one of four groups of five for each user, in any order."""
+    draw = np.random.default_rng(0)
+    return [(draw.permutation(5) + 5 * (user % 4)).tolist() for user in range(80)]
+
+
+def favourites() -> list[list[int]]:
+    """Item i is had about as often as 1 / (1 + i)."""
+    draw = np.random.default_rng(0)
+    weights = 1 / np.arange(1, 21)
+    return [draw.choice(20, 8, p=weights / weights.sum()).tolist() for _ in range(80)]
+
+
+@pytest.mark.parametrize(
+    ("name", "histories", "worst_mean_rank"),
+    [("markov", cycle(), 1.0), ("item_knn", groups(), 1.0), ("popularity", favourites(), 7.5)],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_baseline_finds_the_pattern_it_is_made_for(
+    name: str, histories: list[list[int]], worst_mean_rank: float
+) -> None:
+    data = prepared_of(histories, 20, window=2)
+    ranks = rank_baseline(name, data, data.split.test)
+    chance = 10.5
+    masking = "none" if name == "popularity" else "history"  # favourites are had again and again
+    assert ranks.rank(masking).mean() <= worst_mean_rank < chance
+
+
+def test_what_breaks_a_tie_reorders_nothing() -> None:
+    data = prepared_of([[A, B, E, E]] * 3 + [[A, C, E, E]] * 2 + [[C] * 50], 5)  # C is by far the most popular
+    after_a = np.flatnonzero(data.windows.inputs(np.arange(len(data.windows)))[:, 0] == A)
+    scores = BASELINES.get("markov")(data).scores(after_a)
+    assert len(scores) == 5
+    assert (np.argsort(-scores[:, :D], axis=1) == [B, C, A]).all()
+
+
+@pytest.mark.parametrize("split", SPLITS.names())
+@pytest.mark.parametrize("name", BASELINES.names())
+def test_ranks_are_those_of_the_scores_however_many_batches(
+    name: str, split: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = random_prepared(3, split)
+    rows = data.split.test
+    once = rank_baseline(name, data, rows)
+    scores = BASELINES.get(name)(data).scores(rows)
+    scores = scores[:, : data.windows.num_items] if data.split.item_set == "items" else scores
+    own = np.take_along_axis(scores, data.windows.targets(rows)[:, None].astype(np.int64), axis=1)
+    assert once.rank_none.tolist() == (scores >= own).sum(axis=1).tolist()
+    monkeypatch.setattr("recformer.evaluation.baselines.BATCH", 2)
+    told: list[tuple[int, int]] = []
+    pieces = rank_baseline(name, data, rows, lambda done, total: told.append((done, total)))
+    for field in fields(Ranks):
+        np.testing.assert_array_equal(getattr(once, field.name), getattr(pieces, field.name), err_msg=field.name)
+    assert told[0] == (2, len(rows))
+    assert told[-1] == (len(rows), len(rows))
+
+
+def test_a_baseline_that_there_is_not_is_named() -> None:
+    data = random_prepared(3, "leave_last_out")
+    with pytest.raises(UsageError, match="baseline: there is no 'oracle'; allowed: item_knn, markov, popularity"):
+        rank_baseline("oracle", data, data.split.test)
+
+
+def test_naming_the_baselines_loads_no_torch() -> None:
+    script = (
+        "import sys\nfrom recformer.registry import BASELINES\n"
+        "print([BASELINES.get(name).TITLE for name in BASELINES.names()])\nassert 'torch' not in sys.modules"
+    )
+    found = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert (found.stdout.strip(), found.stderr) == ("['Item kNN', 'Markov chain', 'Popularity']", "")
