@@ -77,6 +77,7 @@ def restore(root: Root, entry: str) -> str:
     is in the bin as before.
     """
     with edit_lock(root):
+        entry = _entry_called(root, entry)
         runs, models = _known_sides(root, entry)
         run_id = _run_id_for(root, entry.rpartition("~")[0], only_models=not runs.exists())
         try:
@@ -86,6 +87,12 @@ def restore(root: Root, entry: str) -> str:
                 root.run(run_id).rmdir()  # the folder that was reserved; one that holds anything stays
             raise
     return run_id
+
+
+def _entry_called(root: Root, text: str) -> str:
+    """The entry `text`, or the only one of the run that is called so."""
+    of_run = [entry for entry in _entries(root) if entry.rpartition("~")[0] == text]
+    return of_run[0] if len(of_run) == 1 else text
 
 
 def empty(root: Root, entry: str | None = None) -> None:

@@ -2,10 +2,10 @@
 
 import csv
 import io
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from recformer.evaluation.ranks import Masking
-from recformer.evaluation.summary import view
+if TYPE_CHECKING:
+    from recformer.evaluation.ranks import Masking
 
 Format = Literal["table", "markdown", "csv", "latex", "json"]
 Rows = list[list[str]]
@@ -16,11 +16,13 @@ def stars(p: float) -> str:
     return "*" * sum(p < level for level in (0.05, 0.01, 0.001))
 
 
-def render(summary: dict[str, Any], kind: Format, masking: Masking) -> str:
+def render(summary: dict[str, Any], kind: Format, masking: "Masking") -> str:
     """The results of `evaluation.summary.summarise` as text.
 
     A table shows everything under `masking` but duplication, which is read with nothing masked; CSV holds every result.
     """
+    from recformer.evaluation.summary import view  # loads pandas: `runs`, which knows the formats too, must be quick
+
     if kind == "csv":
         return _csv(summary["results"])
     first = summary["results"][0]
@@ -36,7 +38,7 @@ def render(summary: dict[str, Any], kind: Format, masking: Masking) -> str:
     return "\n".join([*lines, "", caption])
 
 
-def caption_of(summary: dict[str, Any], masking: Masking) -> str:
+def caption_of(summary: dict[str, Any], masking: "Masking") -> str:
     """The protocol in one line, as it stands below every table."""
     protocol = summary["protocol"]
     skipped = f" · {protocol['skipped_users']} users with too short a history" if protocol["skipped_users"] else ""

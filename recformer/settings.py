@@ -1,6 +1,7 @@
 """What people set for all runs under a root: how many train at once, and how long a stop waits before it kills."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -32,6 +33,9 @@ class Settings(BaseModel):
     )
 
 
+ALLOWED = "jobs_per_device, a whole number from 1 to 16; grace_s, seconds from 0 to 3600"
+
+
 def read_settings(root: Root) -> Settings:
     """The settings; the defaults where there are none. Raises StoreError when the file is damaged."""
     path = _path(root)
@@ -39,7 +43,9 @@ def read_settings(root: Root) -> Settings:
     try:
         return Settings.model_validate(value or {})
     except ValidationError as error:
-        raise StoreError(f"{path} is damaged: {_fault(error)}. Mend or remove it: the defaults then hold") from None
+        raise StoreError(
+            f"{path} is damaged: {_fault(error.errors()[0])}. Mend or remove it: the defaults then hold"
+        ) from None
 
 
 def change_settings(root: Root, **changes: object) -> Settings:
@@ -47,7 +53,8 @@ def change_settings(root: Root, **changes: object) -> Settings:
     try:
         changed = Settings.model_validate(read_settings(root).model_dump() | changes)
     except ValidationError as error:
-        raise UsageError(f"settings: {_fault(error)}; allowed: {', '.join(Settings.model_fields)}") from None
+        faults = "; ".join(_fault(fault) for fault in error.errors())
+        raise UsageError(f"settings: {faults}; allowed: {ALLOWED}") from None
     write_json(_path(root), changed.model_dump())
     return changed
 
@@ -56,7 +63,6 @@ def _path(root: Root) -> Path:
     return root.runs / FILE
 
 
-def _fault(error: ValidationError) -> str:
-    fault = error.errors()[0]
+def _fault(fault: Any) -> str:
     reason = fault["msg"][:1].lower() + fault["msg"][1:]
     return f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {reason}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from recformer.errors import JobError
+from recformer.errors import JobError, StoreError
 from recformer.jobs.launch import spawn
 from recformer.jobs.locks import record_lock
 from recformer.jobs.process import birth
@@ -68,8 +68,8 @@ def stop(root: Root, run_id: str, grace_s: float | None = None) -> str:
 def see_through(root: Root, run_id: str, grace_s: float | None = None) -> str:
     """Wait up to `grace_s` seconds for a run that was asked to stop, then kill it and all its descendants.
 
-    Without `grace_s` the settings' grace period holds. Returns what happened: "stopped by itself", "cancelled
-    while it waited" or "killed after 30 s"; `job.json` remembers it. Raises JobError when something outlives
+    Without `grace_s` the settings' grace period holds. Returns what happened: "saved and stopped in epoch 3",
+    "cancelled while it waited" or "killed after 30 s"; `job.json` remembers it. Raises JobError when something outlives
     even the kill.
     """
     folder = root.run(run_id)
@@ -84,7 +84,21 @@ def see_through(root: Root, run_id: str, grace_s: float | None = None) -> str:
     ended = _record_ending(folder, job, "by itself" if obeyed else "killed")
     if ended == "cancelled":
         return "cancelled while it waited"
-    return "stopped by itself" if ended == "by itself" else f"killed after {grace_s:g} s"
+    return _last_words(folder, job) if ended == "by itself" else f"killed after {grace_s:g} s"
+
+
+def _last_words(folder: Path, job: JobRecord) -> str:
+    try:
+        status = read_status(folder)
+    except StoreError:
+        return "ended; its status.json is damaged, so whether it saved is not known"
+    if status is None or status.launch != job.launch:
+        return "stopped before it began to train"
+    if status.state == "stopped":
+        return f"saved and stopped in epoch {status.epoch}"
+    if status.state == "finished":
+        return "had finished before the stop reached it"
+    return "ended, but did not say that it saved; see its log"
 
 
 def _process(job: JobRecord | None) -> psutil.Process | None:

@@ -40,6 +40,8 @@ def derive_state(job: JobRecord | None, status: Status | None, alive: bool, now:
     if job is None and status is None:
         return RunState("imported", "Imported: it was not trained here.")
     if job is not None and status is not None and status.launch != job.launch:
+        if job.ended == "cancelled":
+            return _resume_cancelled(status)
         status = None
     if status is not None and status.state in FINAL:
         return _final(job, status)
@@ -48,6 +50,15 @@ def derive_state(job: JobRecord | None, status: Status | None, alive: bool, now:
 
 def _since(job: JobRecord) -> float:
     return job.queued_at if job.started_at is None else job.started_at
+
+
+def _resume_cancelled(before: Status) -> RunState:
+    """A run whose resume never had its turn: it is what the launch before made of it."""
+    where = _epochs(before.num_epochs) if before.state == "finished" else f"epoch {before.epoch} of {before.num_epochs}"
+    name: StateName = "finished" if before.state == "finished" else "stopped"
+    return RunState(
+        name, f"The resume was cancelled before its turn came. The run is as it was ({where}); what it saved is kept."
+    )
 
 
 def _final(job: JobRecord | None, status: Status) -> RunState:

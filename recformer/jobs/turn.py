@@ -59,7 +59,7 @@ def wait_for_turn(root: Root, run_id: str, tell: Callable[[str], None]) -> int |
         asked = signal.sigtimedwait(STOPS, POLL_S)
         if asked is not None:
             _cancel(root, run_id)
-            tell("cancelled while it waited; nothing was trained")
+            tell("cancelled while it waited; what was trained before, if anything, is kept")
             return int(asked.si_signo)
 
 

@@ -99,6 +99,8 @@ def resumed(root: Root, run_id: str, changes: Iterable[str], data: Path | None, 
     when all that it saved is damaged.
     """
     file = root.run(run_id) / "config.yaml"
+    if not root.run(run_id).exists() and not root.model(run_id).exists():
+        raise UsageError(f"there is no run {run_id!r} to resume (see: python -m recformer runs)")
     if not can_resume(root, run_id) or not file.is_file():
         raise UsageError(
             f"run {run_id!r} cannot be resumed: it has no last.pt. Start it anew, or from weights (--init-from)"

@@ -195,7 +195,7 @@ def test_a_clock_that_jumps_changes_nothing(root: Root, tmp_path: Path, data: Pa
         state = find_run(root, "run").state
         assert (state.name, state.active) == ("running", True)
         assert lines(root) == {"cpu": Line(["run"], [])}
-        assert stop(root, "run", grace_s=60) == "stopped by itself"
+        assert stop(root, "run", grace_s=60).startswith("saved and stopped in epoch ")
         assert process.wait(timeout=60) == 0
     assert find_run(root, "run").state.name == "stopped"
     epochs = curves(root.run("run")).get("loss/train", ([], []))[0]

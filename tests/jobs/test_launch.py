@@ -230,7 +230,7 @@ def test_a_launch_that_cannot_be_recorded_leaves_no_process(root: Root, monkeypa
 def test_stop_of_a_child_that_obeys(root: Root, tmp_path: Path) -> None:
     launch_script(root, OBEYS, str(tmp_path / "ready"))
     wait_for((tmp_path / "ready").exists, "the child")
-    assert stop(root, "run", grace_s=DEADLINE_S) == "stopped by itself"
+    assert stop(root, "run", grace_s=DEADLINE_S) == "stopped before it began to train"
     assert not alive(root)
     run = find_run(root, "run")
     assert run.state.name == "stopped"
@@ -258,7 +258,7 @@ def test_stop_takes_along_what_an_obedient_child_left_behind(root: Root, tmp_pat
     ready = tmp_path / "ready"
     launch_script(root, LEAVES_A_WORKER, str(ready))
     wait_for(ready.exists, "the worker")
-    assert stop(root, "run", grace_s=DEADLINE_S) == "stopped by itself"
+    assert stop(root, "run", grace_s=DEADLINE_S) == "stopped before it began to train"
     assert gone(int(ready.read_text()))
 
 
@@ -387,7 +387,7 @@ def test_a_stop_is_seen_through_after_whoever_asked_for_it_has_gone(root: Root, 
     wait_for(lambda: job_of(root).ended, "the end, written by the process that sees it through")
     assert job_of(root).ended == ("by itself" if obeys else "killed")
     assert not alive(root)
-    said = "stop: stopped by itself" if obeys else "stop: killed after 0.3 s"
+    said = "stop: stopped before it began to train" if obeys else "stop: killed after 0.3 s"
     wait_for(lambda: said in (root.run("run") / "train.log").read_text(), "its word in the log")
 
 

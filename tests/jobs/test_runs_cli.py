@@ -199,3 +199,8 @@ def test_the_commands_on_runs_load_neither_torch_nor_pandas() -> None:
         [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert result.stdout == "[]\n"
+
+
+def test_settings_that_are_not_allowed_are_told_all_at_once_with_what_is(tmp_path: Path) -> None:
+    result = run_here(tmp_path, "runs", "settings", "jobs_per_device=0", "grace_s=-1", "foo=2")
+    assert_clear_failure(result, 2, "jobs_per_device = '0'", "grace_s = '-1'", "foo", "from 1 to 16", "from 0 to 3600")

@@ -358,3 +358,15 @@ def test_a_file_where_the_bin_should_be_is_told(root: Root) -> None:
     with pytest.raises(RecformerError, match="nothing of it was lost"):
         discard(root, "one")
     assert (discarded(root), listed(root)) == ([], ["one", "other"])
+
+
+def test_a_deleted_run_can_be_named_by_its_id_while_only_one_has_it(root: Root) -> None:
+    for _ in range(2):
+        root.run("mine").mkdir(parents=True)
+        (root.run("mine") / "config.yaml").write_text("name: mine\n")
+        discard(root, "mine")
+        if len(discarded(root)) == 1:
+            assert restore(root, "mine") == "mine"
+            discard(root, "mine")
+    with pytest.raises(UsageError):
+        restore(root, "mine")  # which of the two?

@@ -100,6 +100,7 @@ TABLE = [
     # cancelled while it waited
     (job(**ASKED, started_at=None, ended="cancelled"), None, False, "stopped", False),
     (job(started_at=None, ended="cancelled"), status("running", **OTHER), False, "stopped", False),
+    (job(started_at=None, ended="cancelled"), status("finished", **OTHER), False, "finished", False),
     # the clock was set forward by an hour, or back; who lives reports within a second and is believed again
     (job(started_at=NOW - 3700), status("running", time=NOW - 3601), True, "running", True),
     (job(started_at=NOW + 3500), status("running", time=NOW + 3599), True, "running", True),
@@ -228,3 +229,12 @@ def test_a_damaged_record_names_its_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "status.json").write_text(text)
     with pytest.raises(StoreError, match=r"status\.json"):
         records.read_status(tmp_path)
+
+
+@pytest.mark.parametrize("before", ["running", "stopped", "failed"])
+def test_a_cancelled_resume_says_that_what_was_trained_before_is_kept(before: str) -> None:
+    state = derive_state(job(started_at=None, ended="cancelled"), status(before, **OTHER, epoch=75), False, NOW)
+    assert "epoch 75 of" in state.words
+    assert "kept" in state.words
+    fresh = derive_state(job(started_at=None, ended="cancelled"), None, False, NOW)
+    assert fresh.words == "Cancelled before its turn came; nothing was trained."
