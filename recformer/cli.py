@@ -215,7 +215,10 @@ def evaluate(
 
 @app.command()
 def compare(
-    runs: ModelsArgument,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Run ids, RUN/last, checkpoint files, or baseline:NAME.", metavar="MODEL …"),
+    ] = None,
     baseline: Annotated[str | None, typer.Option("--baseline", help="Run the differences are taken to.")] = None,
     data: DataOption = None,
     split: SplitOption = "leave_last_out",
@@ -228,6 +231,9 @@ def compare(
     slices: Annotated[
         bool, typer.Option("--slices", help="Also NDCG for groups of users and movies, at the largest k.")
     ] = False,
+    article: Annotated[
+        bool, typer.Option("--article", help="The article's figures, its files' and honest ones; takes no models.")
+    ] = False,
     device: DeviceOption = "auto",
     kind: Annotated[Format, typer.Option("--format", help="How to print.")] = "table",
 ) -> None:
@@ -236,6 +242,11 @@ def compare(
     from recformer.evaluation.compare import slices as slices_of
     from recformer.evaluation.summary import checked_cutoffs, summarise
 
+    if article:
+        _compare_article(runs, data, device, kind)
+        return
+    if not runs:
+        raise UsageError("name at least one run, checkpoint or baseline to compare, or use --article")
     names = runs if baseline is None or baseline in runs else [baseline, *runs]
     task, cutoffs = _task(names, data, split, window), checked_cutoffs(_whole_numbers(k))
     models = _evaluated(Request(names, task, baseline or names[0], join_seeds), device)
@@ -243,6 +254,35 @@ def compare(
     if slices:
         summary["slices"] = slices_of(models.evaluations, task, f"ndcg@{cutoffs[-1]}", mask)
     _print_summary(summary, kind, mask)
+
+
+def _compare_article(runs: list[str] | None, data: Path | None, device: str, kind: Format) -> None:
+    """The article three ways: see recformer.evaluation.article."""
+    from recformer.article import EXPLANATIONS
+    from recformer.evaluation.article import article_models, article_rows
+    from recformer.evaluation.evaluate import evaluate as evaluate_model
+    from recformer.jobs.overview import list_runs
+    from recformer.report import render_article
+    from recformer.training.device import resolve
+
+    if runs:
+        raise UsageError("--article finds its models itself: its imported files, and runs of its recipes. Name none")
+    models = article_models(_root, list_runs(_root)[0])
+    evaluations = [
+        evaluate_model(
+            _root,
+            find_checkpoint(_root, model.name),
+            model.task(_dataset_for([model.name], data if model.way == "its file" else None)),
+            resolve(device),
+            _progress(model.name),
+        )
+        for model in models
+    ]
+    rows = article_rows(models, evaluations)
+    if kind == "json":
+        print(json.dumps({"article": rows, "explanations": EXPLANATIONS}, indent=2))
+    else:
+        print(render_article(rows, EXPLANATIONS, kind))
 
 
 @app.command()

@@ -27,7 +27,32 @@ def render(summary: dict[str, Any], kind: Format, masking: "Masking") -> str:
         return _csv(summary["results"])
     first = summary["results"][0]
     rows = _rows(view(summary, masking, [*first["metrics"], *first["catalogue"]]))
-    caption = caption_of(summary, masking)
+    text = _laid_out(rows, caption_of(summary, masking), kind)
+    return "\n\n".join([text, *_slices(summary["slices"], kind)]) if "slices" in summary else text
+
+
+def render_article(rows: list[dict[str, Any]], explanations: dict[str, str], kind: Format) -> str:
+    """The rows of `evaluation.article.article_rows`, each difference explained below."""
+    names = list(rows[0]["metrics"])
+    header = ["recipe", "figures", *names, "how"]
+    lines = [
+        [row["recipe"], row["way"], *(_article_cell(row["metrics"][name]) for name in names), _how(row)] for row in rows
+    ]
+    words = "\n".join(f"{what}: {why}" for what, why in explanations.items())
+    return _csv_of([header, *lines]) if kind == "csv" else _laid_out([header, *lines], words, kind)
+
+
+def _article_cell(metric: dict[str, Any]) -> str:
+    if metric["low"] is None:
+        return f"{metric['mean']:.4f}"
+    return f"{metric['mean']:.4f} ±{(metric['high'] - metric['low']) / 2:.4f}"
+
+
+def _how(row: dict[str, Any]) -> str:
+    return f"{row['dataset']}, {row['protocol']}" + (f" ({row['run']})" if row["run"] else "")
+
+
+def _laid_out(rows: Rows, caption: str, kind: Format) -> str:
     if kind == "markdown":
         lines = ["| " + " | ".join(row) + " |" for row in rows]
         return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:], "", caption])
@@ -36,6 +61,22 @@ def render(summary: dict[str, Any], kind: Format, masking: "Masking") -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([*lines, "", caption])
+
+
+def _slices(slices: list[dict[str, Any]], kind: Format) -> list[str]:
+    """One table a dimension."""
+    texts: list[str] = []
+    for dimension in dict.fromkeys(entry["dimension"] for entry in slices):
+        own = [entry for entry in slices if entry["dimension"] == dimension]
+        header = [dimension, "cases", *(f"{model['run']}/{model['checkpoint']}" for model in own[0]["models"])]
+        lines = [[entry["label"], str(entry["cases"]), *map(_interval, entry["models"])] for entry in own]
+        few = "fewer than 30 cases say little" if any(entry["few"] for entry in own) else "95% intervals over users"
+        texts.append(_laid_out([header, *lines], f"{own[0]['metric']} by {dimension}; {few}", kind))
+    return texts
+
+
+def _interval(metric: dict[str, Any]) -> str:
+    return f"{metric['mean']:.4f} [{metric['low']:.4f}, {metric['high']:.4f}]"
 
 
 def caption_of(summary: dict[str, Any], masking: "Masking") -> str:
@@ -77,7 +118,7 @@ def _trained(count: int | None) -> str:
 def _cell(metric: dict[str, Any]) -> str:
     text = f"{metric['mean']:.4f}"
     if metric["low"] is not None:
-        text += f" [{metric['low']:.4f}, {metric['high']:.4f}]"
+        text = _interval(metric)
     if "seeds" in metric:
         text += f" seeds {metric['seeds']['low']:.4f} to {metric['seeds']['high']:.4f}"
     if "difference" in metric:
@@ -102,6 +143,12 @@ def _csv(results: list[dict[str, Any]]) -> str:
         for name, entry in result["catalogue"].items():
             row = [result[key] for key in ("run", "checkpoint", "masking", "cases", "seeds")] + [name, entry["value"]]
             writer.writerow([*row, *[None] * 3, entry.get("difference"), *[None] * (len(tests) - 1)])
+    return buffer.getvalue().rstrip("\n")
+
+
+def _csv_of(rows: Rows) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue().rstrip("\n")
 
 

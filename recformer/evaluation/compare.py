@@ -66,6 +66,7 @@ def slices(evaluations: list[Evaluation], task: Task, name: str, masking: Maskin
     rows = slice_intervals(found, evaluations, name, masking)
     return [
         {
+            "metric": name,
             "dimension": entry.dimension,
             "label": entry.label,
             "cases": entry.cases,

@@ -7,6 +7,7 @@ import streamlit as st
 from recformer.evaluation.slices import DIMENSIONS, FEW, Slice, slice_intervals, slices_of
 from recformer.evaluation.trade_off import pareto_front
 from recformer.ui import readers
+from recformer.ui.article_view import show_article
 from recformer.ui.charts import curve_chart, interval_chart, slice_chart, trade_off_chart
 from recformer.ui.comparing import CUTOFFS, RANKING, Comparison
 from recformer.ui.loss_view import show_losses
@@ -172,7 +173,13 @@ def _configs(comparison: Comparison) -> None:
 
 
 def _losses(_: Comparison) -> None:
+    """What the losses' gradients do to repeats."""
     show_losses()
+
+
+def _article(comparison: Comparison) -> None:
+    """The article's figures, its files' and honest ones."""
+    show_article(comparison.choice.runs)
 
 
 VIEWS: dict[str, Callable[[Comparison], None]] = {
@@ -183,4 +190,5 @@ VIEWS: dict[str, Callable[[Comparison], None]] = {
     "Loss curves": _curves,
     "Penalties": _losses,
     "Configurations": _configs,
+    "Article": _article,
 }

@@ -13,8 +13,7 @@ from recformer.evaluation.summary import Evaluation, Result, view
 from recformer.jobs.overview import RunSummary
 from recformer.registry import BASELINES, SPLITS
 from recformer.ui import readers
-from recformer.ui.evaluating import evaluator
-from recformer.ui.frame import guard
+from recformer.ui.evaluating import computed
 from recformer.ui.palette import baseline_colours, run_colours
 from recformer.ui.run_views import checkpoint_in_link, checkpoint_label, checkpoint_names, suggestion
 from recformer.ui.selection import pick_many, pick_masking, pick_one
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 CUTOFFS = [3, 5, 10]
 RANKING = ["ndcg", "mrr", "hr", "map"]
 MOST = 8
-POLL_S = 0.5
-PATIENCE_S = 1.0  # below it nothing is shown
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ def compare(choice: Choice) -> Comparison | None:
         return None
     found = {name: readers.stored(entry) for name, entry in usable.items()}
     missing = {name: usable[name] for name, evaluation in found.items() if evaluation is None}
-    if missing and not _computed(choice, missing):
+    if missing and not computed([(choice.label(name), entry) for name, entry in missing.items()]):
         return None
     for name in missing:
         found[name] = readers.stored(usable[name])
@@ -166,36 +163,6 @@ def _same_window(usable: "dict[str, Pending]") -> bool:
         "Each model still reads as many movies as it was trained with; cases and repeats are those of the window."
     )
     return False
-
-
-def _computed(choice: Choice, missing: "dict[str, Pending]") -> bool:
-    """Have what is missing computed in the background. True when that took less than a moment; else it is watched."""
-    keys = [_ask(choice.label(name), entry) for name, entry in missing.items()]
-    if evaluator().wait(keys, PATIENCE_S):
-        for key in keys:
-            evaluator().take(key)
-        return True
-    _watch(keys)
-    return False
-
-
-def _ask(label: str, entry: "Pending") -> str:
-    evaluator().ask(entry.key, label, lambda show: entry.computed(progress=show) and None)
-    return entry.key
-
-
-@st.fragment(run_every=POLL_S)
-def _watch(keys: list[str]) -> None:
-    """How far the evaluations are; the page is drawn again when they are done."""
-    with guard():
-        works = evaluator().look(keys)
-        if all(work.future.done() for work in works):
-            st.rerun()
-        st.markdown("**Evaluating** :gray[in the background; you can leave this page]")
-        for work in works:
-            share = work.done / work.total if work.total else float(work.future.done())
-            cases = f"{work.done:,} of {work.total:,} cases" if work.total else "waiting"
-            st.progress(share, text=f"{plain(work.what)}: {'done' if work.future.done() else cases}")
 
 
 def _comparison(choice: Choice, found: dict[str, Evaluation], usable: "dict[str, Pending]") -> Comparison:

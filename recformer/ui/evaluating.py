@@ -4,9 +4,18 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+
+from recformer.ui.frame import guard
+from recformer.ui.words import plain
+
+if TYPE_CHECKING:
+    from recformer.evaluation.evaluate import Pending
+
+POLL_S = 0.5
+PATIENCE_S = 1.0  # below it nothing is shown
 
 
 @dataclass
@@ -62,3 +71,35 @@ class Evaluator:
 def evaluator() -> Evaluator:
     """The one worker of this app."""
     return Evaluator()
+
+
+def computed(entries: "list[tuple[str, Pending]]") -> bool:
+    """Have evaluations (label, what) computed in the background.
+
+    True when that took less than a moment; else how far it is stands on the page, which is drawn again in the end.
+    """
+    keys = [_ask(label, entry) for label, entry in entries]
+    if evaluator().wait(keys, PATIENCE_S):
+        for key in keys:
+            evaluator().take(key)
+        return True
+    _watch(keys)
+    return False
+
+
+def _ask(label: str, entry: "Pending") -> str:
+    evaluator().ask(entry.key, label, lambda show: entry.computed(progress=show) and None)
+    return entry.key
+
+
+@st.fragment(run_every=POLL_S)
+def _watch(keys: list[str]) -> None:
+    with guard():
+        works = evaluator().look(keys)
+        if all(work.future.done() for work in works):
+            st.rerun()
+        st.markdown("**Evaluating** :gray[in the background; you can leave this page]")
+        for work in works:
+            share = work.done / work.total if work.total else float(work.future.done())
+            cases = f"{work.done:,} of {work.total:,} cases" if work.total else "waiting"
+            st.progress(share, text=f"{plain(work.what)}: {'done' if work.future.done() else cases}")

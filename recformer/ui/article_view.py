@@ -1,0 +1,82 @@
+"""The article three ways: what it published, what its files give, what its recipes give when asked honestly."""
+
+from typing import Any
+
+import streamlit as st
+
+from recformer.article import CUTOFFS, EXPLANATIONS, RECIPES
+from recformer.errors import RecformerError
+from recformer.jobs.overview import RunSummary
+from recformer.ui import readers
+from recformer.ui.evaluating import computed
+from recformer.ui.words import explain, plain
+
+TITLES = {"hr": "HR", "mrr": "MRR", "ndcg": "NDCG", "duplication/window": "Duplication"}
+WAYS = {"published": "as published", "its file": "its file, its protocol", "honest": "trained and asked honestly"}
+IMPORT = "python -m recformer import MODEL.pth --name article-baseline --data data/ml-1m"
+
+
+def show_article(runs: list[RunSummary]) -> None:
+    """One table at the chosen k, and each difference explained in a line."""
+    rows = _rows(runs)
+    if rows is None:
+        return
+    k = int(
+        st.segmented_control("k", [str(k) for k in CUTOFFS], default="10", required=True, key="k", bind="query-params")
+        or 10
+    )
+    st.markdown(_table(rows, k))
+    st.caption(
+        "mean ± half of its 95% interval; the article published none. Duplication is that of the raw list in the input "
+        "window. Honest rows are the newest finished runs of each recipe here, under leave_last_out.",
+        help=explain("protocol"),
+    )
+    if not any(row["way"] == "its file" for row in rows):
+        st.markdown(
+            "To see what the published files give on your machine, fetch MovieLens-1M (Data) and import them from the "
+            "article's repository:"
+        )
+        st.code(IMPORT, language="shell")
+    for what, why in EXPLANATIONS.items():
+        st.markdown(f"**{what}.** {why}")
+
+
+def _rows(runs: list[RunSummary]) -> list[dict[str, Any]] | None:
+    """The rows; None while they are computed."""
+    from recformer.evaluation.article import SPLITS, article_models, article_rows
+
+    models: list[Any] = []
+    entries: list[Any] = []
+    for model in article_models(readers.root(), runs):
+        try:
+            data = readers.dataset_of_models([model.name])
+            (entry,) = readers.pending([model.name], data, SPLITS[model.way], None)
+        except RecformerError as error:
+            entry = error
+        if isinstance(entry, RecformerError):
+            st.error(f"{model.run_id} is left out: {plain(str(entry))}", icon=":material/error:")
+        else:
+            models.append(model)
+            entries.append(entry)
+    missing = [(model.run_id, entry) for model, entry in zip(models, entries, strict=True) if not readers.stored(entry)]
+    if missing and not computed(missing):
+        return None
+    found = [readers.stored(entry) for entry in entries]
+    return article_rows(models, [evaluation for evaluation in found if evaluation is not None])
+
+
+def _table(rows: list[dict[str, Any]], k: int) -> str:
+    lines = ["| recipe | figures | " + " | ".join(f"{title}@{k}" for title in TITLES.values()) + " | how |"]
+    lines.append("| :-- | :-- |" + " --: |" * len(TITLES) + " :-- |")
+    for recipe in RECIPES:
+        for row in (row for row in rows if row["recipe"] == recipe):
+            cells = [_cell(row["metrics"][f"{name}@{k}"]) for name in TITLES]
+            how = f":small[{plain(row['dataset'])}, {row['protocol']}]"
+            name = f"**{recipe}**" if row["way"] == "published" else ""
+            lines.append("| " + " | ".join([name, WAYS[row["way"]], *cells, how]) + " |")
+    return "\n".join(lines)
+
+
+def _cell(metric: dict[str, Any]) -> str:
+    text = f"{metric['mean']:.4f}"
+    return text if metric["low"] is None else f"{text} :gray[:small[±{(metric['high'] - metric['low']) / 2:.3f}]]"
