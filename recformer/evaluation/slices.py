@@ -54,6 +54,11 @@ def slices_of(dataset: Dataset, facts: Facts, ranks: Ranks) -> list[Slice]:
     return [entry for entry in found if entry.cases]
 
 
+def known_dimensions(dataset: Dataset) -> list[str]:
+    """The dimensions that the dataset knows something about."""
+    return [name for name in DIMENSIONS if name not in dataset.users or any(dataset.users[name])]
+
+
 def age_group(text: str) -> str:
     """An age in years as MovieLens-1M's group: "24" is "18-24"; what is a group already stays, "" where unknown."""
     if not text.isdigit():
@@ -70,13 +75,12 @@ def slice_intervals(
     users = evaluations[0].ranks.user
     members = np.stack([entry.members for entry in slices], axis=1).astype(np.float64)  # (N, S)
     counts = user_sums(members, users).sums  # (U, S)
-    columns: list[list[dict[str, Any]]] = []
-    for evaluation in evaluations:
-        values = case_values(evaluation, masking, [name])  # (N, 1)
-        table = UserSums(counts, user_sums(values * members, users).sums)
-        ends = zip(table.mean.tolist(), *(end.tolist() for end in bootstrap(table)), strict=True)
-        columns.append([{"mean": mean, "low": low, "high": high} for mean, low, high in ends])
-    return [list(row) for row in zip(*columns, strict=True)]
+    tables = [case_values(evaluation, masking, [name]) * members for evaluation in evaluations]  # (N, S) each
+    sums = user_sums(np.concatenate(tables, axis=1), users).sums  # (U, E · S)
+    table = UserSums(np.tile(counts, len(evaluations)), sums)
+    ends = zip(table.mean.tolist(), *(end.tolist() for end in bootstrap(table)), strict=True)
+    found = [{"mean": mean, "low": low, "high": high} for mean, low, high in ends]
+    return [found[place :: len(slices)] for place in range(len(slices))]
 
 
 def _quarters(dimension: str, values: NDArray[np.int64], among: NDArray[np.bool_], unit: str) -> list[Slice]:

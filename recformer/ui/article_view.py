@@ -43,7 +43,7 @@ def show_article(runs: list[RunSummary]) -> None:
 
 def _rows(runs: list[RunSummary]) -> list[dict[str, Any]] | None:
     """The rows; None while they are computed."""
-    from recformer.evaluation.article import SPLITS, article_models, article_rows
+    from recformer.evaluation.article import SPLITS, article_models
 
     models: list[Any] = []
     entries: list[Any] = []
@@ -61,8 +61,8 @@ def _rows(runs: list[RunSummary]) -> list[dict[str, Any]] | None:
     missing = [(model.run_id, entry) for model, entry in zip(models, entries, strict=True) if not readers.stored(entry)]
     if missing and not computed(missing):
         return None
-    found = [readers.stored(entry) for entry in entries]
-    return article_rows(models, [evaluation for evaluation in found if evaluation is not None])
+    found = [evaluation for entry in entries if (evaluation := readers.stored(entry)) is not None]
+    return readers.article_rows(tuple(entry.key for entry in entries), models, found)
 
 
 def _table(rows: list[dict[str, Any]], k: int) -> str:

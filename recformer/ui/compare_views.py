@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from recformer.evaluation.slices import DIMENSIONS, FEW, Slice, slice_intervals, slices_of
+from recformer.evaluation.slices import FEW, known_dimensions
 from recformer.evaluation.trade_off import pareto_front
 from recformer.ui import readers
 from recformer.ui.article_view import show_article
@@ -104,19 +104,16 @@ def _beyond(comparison: Comparison) -> None:
 def _slices(comparison: Comparison) -> None:
     """One metric for groups of users and movies."""
     left, right = st.columns(2)
-    first = comparison.evaluations[0]
-    if first.facts is None:
-        return
-    found = slices_of(comparison.choice.data, first.facts, first.ranks)
-    there = [name for name in DIMENSIONS if any(entry.dimension == name for entry in found)]
+    there = known_dimensions(comparison.choice.data)
     dimension = left.selectbox("Group by", there, key="slice", bind="query-params", help=explain("slices"))
     names = [f"{metric}@{k}" for metric in RANKING[:3] for k in CUTOFFS] + ["duplication/window@10"]
     name = right.selectbox(
         "Metric", names, index=names.index("ndcg@10"), key="slice_metric", bind="query-params", help=explain("ndcg")
     )
-    shown: list[Slice] = [entry for entry in found if entry.dimension == dimension]
     masking = "none" if name.startswith("duplication") else comparison.choice.masking
-    rows = slice_intervals(shown, comparison.evaluations, name, masking)
+    shown, rows = readers.slices(
+        comparison.keys, comparison.evaluations, comparison.choice.data, dimension, name, masking
+    )
     labels = [f"{entry.label} ({entry.cases:,})" for entry in shown]
     few = [entry.cases < FEW for entry in shown]
     st.plotly_chart(

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import streamlit as st
 
@@ -10,6 +10,7 @@ from recformer.data.cache import load as load_dataset
 from recformer.data.catalog import datasets
 from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError, UsageError
+from recformer.evaluation.slices import Slice, slice_intervals, slices_of
 from recformer.jobs.devices import Load
 from recformer.jobs.devices import loads as device_loads
 from recformer.jobs.overview import DamagedRun, RunSummary, list_runs
@@ -18,6 +19,7 @@ from recformer.origin import Origin, read_origin
 from recformer.store import CheckpointRef, Root, find_checkpoint
 
 if TYPE_CHECKING:
+    from recformer.evaluation.article import ArticleModel
     from recformer.evaluation.evaluate import Pending
     from recformer.evaluation.ranks import Masking
     from recformer.evaluation.summary import Evaluation
@@ -124,6 +126,27 @@ def summary(
     from recformer.evaluation.summary import summarise
 
     return summarise(_evaluations, list(cutoffs), reference)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def slices(
+    keys: tuple[str, ...], _evaluations: "list[Evaluation]", _data: Dataset, dimension: str, name: str, masking: str
+) -> tuple[list[Slice], list[list[dict[str, Any]]]]:
+    """The slices of one dimension, and for each of them an interval a model; see evaluation.slices."""
+    first = _evaluations[0]
+    found = [] if first.facts is None else slices_of(_data, first.facts, first.ranks)
+    shown = [entry for entry in found if entry.dimension == dimension]
+    return shown, slice_intervals(shown, _evaluations, name, cast("Masking", masking))
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def article_rows(
+    keys: tuple[str, ...], _models: "list[ArticleModel]", _evaluations: "list[Evaluation]"
+) -> list[dict[str, Any]]:
+    """The article three ways; see evaluation.article."""
+    from recformer.evaluation.article import article_rows
+
+    return article_rows(_models, _evaluations)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
