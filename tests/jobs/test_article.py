@@ -144,6 +144,20 @@ def test_masking_the_history_raises_ndcg_and_all_three_recipes_are_plausible(imp
     assert max(figures) < 1.3 * min(figures)
 
 
+def test_the_article_three_ways_knows_the_published_files_by_their_weights(imported: Root) -> None:
+    document = json_of(run_cli(imported.path, "compare", "--article", "--format", "json"))
+    rows = {(row["recipe"], row["way"]): row for row in document["article"]}
+    assert set(rows) == {(name, way) for name in RECIPES for way in ("published", "its file")}
+    for name in RECIPES:
+        published, measured = rows[name, "published"]["metrics"], rows[name, "its file"]["metrics"]
+        assert rows[name, "its file"]["run"] == name
+        assert "probably leaks" in rows[name, "its file"]["protocol"]
+        for metric, figure in published.items():
+            assert figure["low"] is None
+            # Dropout and another draw: never far from what was published.
+            assert measured[metric]["mean"] == pytest.approx(figure["mean"], rel=0.08), (name, metric)
+
+
 def test_a_checkpoint_is_recommended_from_with_titles(imported: Root, ml1m: Path) -> None:
     document = json_of(run_cli(imported.path, "recommend", *RECIPES, "--data", ml1m, "--user", 1, "--json"))
     assert [model["run"] for model in document["models"]] == list(RECIPES)
