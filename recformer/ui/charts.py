@@ -1,5 +1,7 @@
 """Charts as pure functions of arrays: no Streamlit, no files. Scatter, never ScatterGL (see docs/ARCHITECTURE.md)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ HEIGHT = 280
 SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon"]  # not by colour alone
 Lines = list[tuple[str, str, str, Curve]]
 """(legend label, colour, dash, curve)"""
+Bands = Sequence[tuple[str, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]
 
 
 def quiet(figure: go.Figure, title: str, x_title: str, *, legend: bool = False) -> go.Figure:
@@ -29,9 +32,16 @@ def quiet(figure: go.Figure, title: str, x_title: str, *, legend: bool = False) 
     return figure
 
 
-def curve_chart(title: str, lines: Lines, *, smoothing: float = 0.0, log_axis: bool = False) -> go.Figure:
-    """Curves over epochs, at most 1000 points each; the band behind a thinned curve holds its spikes."""
+def curve_chart(
+    title: str, lines: Lines, *, smoothing: float = 0.0, log_axis: bool = False, bands: Bands = ()
+) -> go.Figure:
+    """Curves over epochs, at most 1000 points each; the band behind a thinned curve holds its spikes.
+
+    `bands`: (colour, steps, lowest, highest), drawn behind, such as from the lowest to the highest of several seeds.
+    """
     figure = go.Figure()
+    for colour, step, low, high in bands:
+        figure.add_trace(_band(step, low, high, colour))
     for label, colour, dash, curve in lines:
         shown = thin(curve)
         if len(shown) < len(curve):

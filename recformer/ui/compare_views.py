@@ -1,17 +1,19 @@
 """The views of a comparison: ranking, duplication and its trade-off, the lists, slices, curves, configurations."""
 
 from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
 from recformer.evaluation.slices import FEW, known_dimensions
 from recformer.evaluation.trade_off import pareto_front
+from recformer.logs.reader import Curve
+from recformer.logs.spread import spread_of
 from recformer.ui import readers
 from recformer.ui.article_view import show_article
-from recformer.ui.charts import curve_chart, interval_chart, slice_chart, trade_off_chart
+from recformer.ui.charts import Lines, curve_chart, interval_chart, slice_chart, trade_off_chart
 from recformer.ui.comparing import CUTOFFS, RANKING, Comparison
 from recformer.ui.loss_view import show_losses
-from recformer.ui.palette import run_colours
 from recformer.ui.run_views import label_of
 from recformer.ui.tables import config_differences, metric_table, slice_table
 from recformer.ui.words import explain
@@ -128,38 +130,45 @@ def _slices(comparison: Comparison) -> None:
 
 
 def _curves(comparison: Comparison) -> None:
-    """Training and validation loss of all runs, and their validation NDCG."""
-    runs = comparison.choice.runs
-    known = {run.run_id for run in runs}
-    run_ids = list(dict.fromkeys(name.split("/")[0] for name in comparison.choice.names if name.split("/")[0] in known))
-    colours = run_colours(runs)
-    curves = {run_id: readers.curves(run_id) for run_id in run_ids}
-    panels = [
-        ("Validation loss", "loss/validation"),
-        ("Training loss", "loss/train"),
-        ("Validation NDCG@10", "metric/ndcg@10"),
-    ]
+    """Training and validation loss of all runs, and their validation NDCG; seeds as mean and band."""
+    panels = {
+        "Validation loss": "loss/validation",
+        "Training loss": "loss/train",
+        "Validation NDCG@10": "metric/ndcg@10",
+    }
     shown = 0
-    for title, tag in panels:
-        lines = [
-            (label_of(runs, run_id), colours[run_id], "solid", curves[run_id][tag])
-            for run_id in run_ids
-            if tag in curves[run_id]
-        ]
+    for title, tag in panels.items():
+        lines: Lines = []
+        bands: list[Any] = []
+        for label, colour, members in zip(comparison.labels, comparison.colours, comparison.members, strict=True):
+            curves = [curve for name in members if (curve := _curve(comparison, name, tag)) is not None]
+            if curves:
+                spread = spread_of(curves)
+                lines.append((label, colour, "solid", spread.mean))
+                if len(curves) > 1:
+                    bands.append((colour, spread.mean.step, spread.low, spread.high))
         if lines:
-            st.plotly_chart(curve_chart(title, lines), key=f"compare.{tag}")
+            st.plotly_chart(curve_chart(title, lines, bands=bands), key=f"compare.{tag}")
             shown += 1
     st.caption(
-        "Losses of runs with different loss functions are different quantities."
+        "Losses of runs with different loss functions are different quantities. Bands reach from the lowest to the "
+        "highest of several seeds."
         if shown
         else "None of these models has a log."
     )
 
 
+def _curve(comparison: Comparison, name: str, tag: str) -> Curve | None:
+    run_id = name.split("/")[0]
+    if run_id not in {run.run_id for run in comparison.choice.runs}:
+        return None  # a baseline
+    return readers.curves(run_id).get(tag)
+
+
 def _configs(comparison: Comparison) -> None:
     """What differs between the runs' configurations."""
     everything = st.toggle("Show all settings", key="all_settings", bind="query-params")
-    run_ids = {name.split("/")[0] for name in comparison.choice.names}
+    run_ids = {name.split("/")[0] for members in comparison.members for name in members}
     runs = comparison.choice.runs
     configs = {label_of(runs, run.run_id): run.config for run in runs if run.run_id in run_ids}
     rows = config_differences(configs, everything)

@@ -55,6 +55,8 @@ class Comparison:
     """Say what the evaluations are of, for caches."""
     labels: list[str]
     colours: list[str]
+    members: list[list[str]]
+    """The names that each model stands for: one, or the seeds that are taken together."""
     reference: int
     summary: dict[str, Any]
 
@@ -184,6 +186,7 @@ def _comparison(choice: Choice, found: dict[str, Evaluation], usable: "dict[str,
         keys=keys,
         labels=labels,
         colours=[colours[name.split("/")[0]] for name in firsts],
+        members=[[names[position] for position in group] for group in groups],
         reference=reference,
         summary=readers.summary(keys, evaluations, tuple(CUTOFFS), reference),
     )
