@@ -14,17 +14,16 @@ from pathlib import Path
 from recformer.jobs.overview import list_runs
 from recformer.store import PROJECT, Root, can_resume
 
-WIDE = "model.hidden_sizes=[128]"
 RECIPES: dict[str, list[str]] = {
     "baseline": ["--preset", "baseline"],
     "penalty": ["--preset", "penalty"],
     "compiled-scheduler": ["--preset", "compiled_scheduler"],
-    "wide": ["--preset", "baseline", "--set", WIDE, "--set", "name=baseline, wide head"],
+    "repeat-bias": ["--preset", "baseline", "--set", "model.repeat_bias=true", "--set", "name=baseline, repeat bias"],
     "soft-penalty": ["--preset", "soft_penalty"],
     "unlikelihood": ["--preset", "unlikelihood"],
     "masked-softmax": ["--preset", "masked_softmax"],
 }
-"""`wide` is the control of the new losses' presets, whose last hidden layer has 128 values in place of 16."""
+"""`repeat-bias` is the control of the two penalties' presets: cross-entropy on their architecture."""
 BASELINES = ["baseline:popularity", "baseline:markov", "baseline:item_knn"]
 
 
@@ -36,7 +35,7 @@ def main() -> None:
     names = {recipe: f"losses-{asked.data.resolve().name}-{recipe}" for recipe in RECIPES}
     for recipe, run_id in names.items():
         train(recipe, run_id, asked.data, asked.epochs)
-    compared = [*names.values(), *BASELINES, "--baseline", names["wide"], "--data", str(asked.data)]
+    compared = [*names.values(), *BASELINES, "--baseline", names["baseline"], "--data", str(asked.data)]
     recformer("compare", *compared, "--k", "10", "--format", "markdown")
 
 

@@ -12,6 +12,7 @@ from recformer.model.sizes import Sizes
 from recformer.registry import MODELS
 
 INITIAL_RANGE = 0.1  # the article draws token, user and head weights uniformly from ±0.1
+REPEAT_SCALE = 10.0  # Adam moves a weight by about the learning rate a step; a logit has to move by several units
 
 
 class MovieTransformerOptions(Options):
@@ -33,6 +34,13 @@ class MovieTransformerOptions(Options):
         "Share of values dropped in embedding, attention and residuals while training.",
         ge=0,
         lt=1,
+    )
+    repeat_bias: bool = option(
+        False,
+        "Repeat bias",
+        "Learns for each position of the window how much more or less likely its movie is than it would be, five numbers "
+        "in all. The article's model has none, and cannot tell five movies from their likes in its narrow head.",
+        advanced=True,
     )
     layer_norm_epsilon: float = option(
         1e-5, "Layer-norm epsilon", "Added to the variance.", advanced=True, gt=0, le=0.1
@@ -135,7 +143,11 @@ class Head(nn.Module):
 
 @MODELS.register("movie_transformer")
 class MovieTransformer(nn.Module):
-    """The article's MovieLensTransformer, with the state-dict keys of its published files."""
+    """The article's MovieLensTransformer, with the state-dict keys of its published files.
+
+    With `repeat_bias` one more weight a position is added to the logit of the token that stands there, so that whether
+    people repeat is learned apart from what they like, as in RepeatNet (Ren et al. 2019).
+    """
 
     Options = MovieTransformerOptions
 
@@ -146,6 +158,7 @@ class MovieTransformer(nn.Module):
         self.user_embedding = nn.Embedding(sizes.num_users, options.user_width)
         head_input = sizes.window * (options.width + options.user_width)
         self.output_layer = Head(head_input, options.hidden_sizes, sizes.num_tokens)
+        self.repeat_bias = nn.Parameter(torch.zeros(sizes.window)) if options.repeat_bias else None
         self._initialise()
 
     def forward(self, tokens: Tensor, users: Tensor) -> Tensor:
@@ -160,7 +173,10 @@ class MovieTransformer(nn.Module):
         """
         encoded = self.movie_transformer(tokens)  # (B, T, D)
         user = self.user_embedding(users).unsqueeze(1).expand(-1, encoded.shape[1], -1)  # (B, T, D_user)
-        return self.output_layer(torch.cat([encoded, user], dim=-1).flatten(1))
+        logits = self.output_layer(torch.cat([encoded, user], dim=-1).flatten(1))  # (B, V)
+        if self.repeat_bias is None:
+            return logits
+        return logits.scatter_add(1, tokens.long(), REPEAT_SCALE * self.repeat_bias.expand(len(tokens), -1))
 
     @classmethod
     def shape_from(cls, state: dict[str, Tensor]) -> tuple[dict[str, object], Sizes]:
@@ -180,6 +196,7 @@ class MovieTransformer(nn.Module):
             "user_width": user_width,
             "num_layers": len(layers),
             "hidden_sizes": hidden,
+            "repeat_bias": "repeat_bias" in state,
         }
         return options, Sizes(num_tokens, num_users, window)
 
