@@ -4,7 +4,6 @@ Source: Kapil Sharma, "Transformers for Recommender Systems", parts 1 and 2 (202
 """
 
 import hashlib
-import json
 import struct
 from pathlib import Path
 from typing import Any
@@ -74,7 +73,8 @@ def recipe_of_config(config: dict[str, Any]) -> str | None:
     """The article's recipe that a configuration is, however many epochs and whatever its split; None for others."""
     loss = config.get("loss", {}).get("name")
     model = config.get("model", {})
-    if json.dumps(model.get("hidden_sizes")) != "[16]" or model.get("width") != 32 or config.get("window", 5) != 5:
+    own = (model.get("width"), list(model.get("hidden_sizes", [])), bool(model.get("repeat_bias")))
+    if own != (32, [16], False) or config.get("window", 5) != 5:
         return None
     if loss == "cross_entropy" and config.get("schedule") == "constant" and config.get("batch_size") == 512:
         return "baseline"

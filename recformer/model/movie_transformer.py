@@ -38,8 +38,8 @@ class MovieTransformerOptions(Options):
     repeat_bias: bool = option(
         False,
         "Repeat bias",
-        "Learns for each position of the window how much more or less likely its movie is than it would be, five numbers "
-        "in all. The article's model has none, and cannot tell five movies from their likes in its narrow head.",
+        "Learns for each position of the window how much more or less likely its movie is than it would be: five "
+        "numbers. The article's model has none, and in its narrow head cannot tell five movies from their likes.",
         advanced=True,
     )
     layer_norm_epsilon: float = option(

@@ -35,7 +35,9 @@ def test_a_presets_recipe_is_known_whatever_its_epochs_and_seed(name: str) -> No
     assert recipe_of_config(config_of(name, "num_epochs=3", "seed=7", "name=mine")) == RECIPE_OF_PRESET[name]
 
 
-@pytest.mark.parametrize("change", ["model.hidden_sizes=[128]", "model.width=64", "window=10", "loss=soft_penalty"])
+@pytest.mark.parametrize(
+    "change", ["model.hidden_sizes=[128]", "model.width=64", "window=10", "loss=soft_penalty", "model.repeat_bias=true"]
+)
 def test_what_differs_in_model_loss_or_window_is_another_recipe(change: str) -> None:
     assert recipe_of_config(config_of("baseline", change)) is None
 

@@ -178,3 +178,34 @@ def test_a_tensor_of_another_shape_is_named_with_both_shapes() -> None:
 
 def small_options() -> MovieTransformerOptions:
     return MovieTransformerOptions(width=8, user_width=4, num_layers=1, num_heads=2, hidden_sizes=(8,))
+
+
+def with_repeat_bias() -> MovieTransformer:
+    torch.manual_seed(0)
+    return MovieTransformer(small_options().model_copy(update={"repeat_bias": True}), SMALL).eval()
+
+
+def test_a_repeat_bias_that_is_zero_changes_nothing_and_makes_one_key_more() -> None:
+    torch.manual_seed(0)
+    without, having = MovieTransformer(small_options(), SMALL).eval(), with_repeat_bias()
+    tokens, users = torch.tensor([[1, 2, 3, 4, 5]]), torch.tensor([0])
+    assert set(having.state_dict()) - set(without.state_dict()) == {"repeat_bias"}
+    assert torch.equal(without(tokens, users), having(tokens, users))
+
+
+def test_the_repeat_bias_moves_the_windows_own_tokens_alone_by_ten_times_itself() -> None:
+    model = with_repeat_bias()
+    tokens, users = torch.tensor([[1, 2, 3, 4, 4]]), torch.tensor([0])
+    before = model(tokens, users).detach()
+    with torch.no_grad():
+        model.repeat_bias.copy_(torch.tensor([-0.1, 0.2, 0.0, -0.3, -0.1]))
+    moved = (model(tokens, users) - before).detach()[0]
+    expected = torch.zeros(30)
+    expected[[1, 2, 4]] = torch.tensor([-1.0, 2.0, -4.0])  # a token that stands twice is moved by both
+    assert torch.allclose(moved, expected, atol=1e-5)
+
+
+def test_whether_there_is_a_repeat_bias_is_told_by_the_weights() -> None:
+    for model, expected in ((with_repeat_bias(), True), (MovieTransformer(small_options(), SMALL), False)):
+        options, _ = MovieTransformer.shape_from(model.state_dict())
+        assert options["repeat_bias"] is expected
