@@ -218,15 +218,15 @@ def summary() -> dict:
 
 def holm_of(results: list[dict], names: list[str]) -> dict[tuple[str, str], float]:
     """Holm over the p-values of `names` in all tested results, by run and name."""
-    p = tested(results, names, "p")
+    p = of_tests(results, names, "p")
     return dict(zip(p, holm(np.array(list(p.values()))).tolist(), strict=True))
 
 
 def shown_holm(results: list[dict], names: list[str]) -> dict[tuple[str, str], float]:
-    return tested(results, names, "p_holm")
+    return of_tests(results, names, "p_holm")
 
 
-def tested(results: list[dict], names: list[str], key: str) -> dict[tuple[str, str], float]:
+def of_tests(results: list[dict], names: list[str], key: str) -> dict[tuple[str, str], float]:
     """What is said under `key` of every tested difference, by run and name."""
     return {
         (result["run"], name): result["metrics"][name]["difference"][key]
