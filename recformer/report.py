@@ -20,6 +20,7 @@ def render(summary: dict[str, Any], kind: Format, masking: "Masking") -> str:
     """The results of `evaluation.summary.summarise` as text.
 
     A table shows everything under `masking` but duplication, which is read with nothing masked; CSV holds every result.
+    Where `summary` has slices, a table and Markdown show them below; CSV and LaTeX hold one table and leave them out.
     """
     from recformer.evaluation.summary import view  # loads pandas: `runs`, which knows the formats too, must be quick
 
@@ -28,14 +29,11 @@ def render(summary: dict[str, Any], kind: Format, masking: "Masking") -> str:
     first = summary["results"][0]
     rows = _rows(view(summary, masking, [*first["metrics"], *first["catalogue"]]))
     caption = caption_of(summary, masking)
-    if kind == "markdown":
-        lines = ["| " + " | ".join(row) + " |" for row in rows]
-        return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:], "", caption])
     if kind == "latex":
         return _latex(rows, caption)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, "", caption])
+    table = _markdown if kind == "markdown" else _aligned
+    groups = _slice_rows(summary["slices"], rows[0][1:]) if summary.get("slices") else []
+    return "\n".join([*table(rows), "", caption, *(["", *table(groups)] if groups else [])])
 
 
 def caption_of(summary: dict[str, Any], masking: "Masking") -> str:
@@ -63,6 +61,26 @@ def _rows(results: list[dict[str, Any]]) -> Rows:
     rows = [[name, *(_cell(result["metrics"][name]) for result in results)] for name in names]
     trained = ["cases trained on", *(_trained(result["trained_on"]) for result in results)]
     return [header, *rows, trained]
+
+
+def _slice_rows(slices: list[dict[str, Any]], titles: list[str]) -> Rows:
+    """One row a slice, one column a model; what is said of few cases is marked."""
+    rows = [[slices[0]["metric"], "cases", *titles]]
+    for entry in slices:
+        cells = [f"{cell['mean']:.4f} [{cell['low']:.4f}, {cell['high']:.4f}]" for cell in entry["models"]]
+        count = f"{entry['cases']}{' (few)' if entry['few'] else ''}"
+        rows.append([f"{entry['dimension']}: {entry['label']}", count, *cells])
+    return rows
+
+
+def _markdown(rows: Rows) -> list[str]:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return [lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]]
+
+
+def _aligned(rows: Rows) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _title(result: dict[str, Any]) -> str:

@@ -68,6 +68,8 @@ def slices(evaluations: list[Evaluation], task: Task, name: str, masking: Maskin
         {
             "dimension": entry.dimension,
             "label": entry.label,
+            "metric": name,
+            "masking": masking,
             "cases": entry.cases,
             "few": entry.cases < FEW,
             "models": [
