@@ -247,6 +247,10 @@ def compare(
         return
     if not runs:
         raise UsageError("name at least one run, checkpoint or baseline to compare, or use --article")
+    if slices and kind in ("csv", "latex"):
+        raise UsageError(
+            f"--slices cannot be told in {kind}, which holds one table: use --format table, markdown or json"
+        )
     names = runs if baseline is None or baseline in runs else [baseline, *runs]
     task, cutoffs = _task(names, data, split, window), checked_cutoffs(_whole_numbers(k))
     models = _evaluated(Request(names, task, baseline or names[0], join_seeds), device)

@@ -20,6 +20,7 @@ def render(summary: dict[str, Any], kind: Format, masking: "Masking") -> str:
     """The results of `evaluation.summary.summarise` as text.
 
     A table shows everything under `masking` but duplication, which is read with nothing masked; CSV holds every result.
+    Where `summary` has slices, a table and Markdown show them below; CSV and LaTeX hold one table and leave them out.
     """
     from recformer.evaluation.summary import view  # loads pandas: `runs`, which knows the formats too, must be quick
 
@@ -27,8 +28,12 @@ def render(summary: dict[str, Any], kind: Format, masking: "Masking") -> str:
         return _csv(summary["results"])
     first = summary["results"][0]
     rows = _rows(view(summary, masking, [*first["metrics"], *first["catalogue"]]))
-    text = _laid_out(rows, caption_of(summary, masking), kind)
-    return "\n\n".join([text, *_slices(summary["slices"], kind)]) if "slices" in summary else text
+    caption = caption_of(summary, masking)
+    if kind == "latex":
+        return _latex(rows, caption)
+    table = _markdown if kind == "markdown" else _aligned
+    groups = _slice_rows(summary["slices"], rows[0][1:]) if summary.get("slices") else []
+    return "\n".join([*table(rows), "", caption, *(["", *table(groups)] if groups else [])])
 
 
 def render_article(rows: list[dict[str, Any]], explanations: dict[str, str], kind: Format) -> str:
@@ -53,26 +58,10 @@ def _how(row: dict[str, Any]) -> str:
 
 
 def _laid_out(rows: Rows, caption: str, kind: Format) -> str:
-    if kind == "markdown":
-        lines = ["| " + " | ".join(row) + " |" for row in rows]
-        return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:], "", caption])
     if kind == "latex":
         return _latex(rows, caption)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, "", caption])
-
-
-def _slices(slices: list[dict[str, Any]], kind: Format) -> list[str]:
-    """One table a dimension."""
-    texts: list[str] = []
-    for dimension in dict.fromkeys(entry["dimension"] for entry in slices):
-        own = [entry for entry in slices if entry["dimension"] == dimension]
-        header = [dimension, "cases", *(f"{model['run']}/{model['checkpoint']}" for model in own[0]["models"])]
-        lines = [[entry["label"], str(entry["cases"]), *map(_interval, entry["models"])] for entry in own]
-        few = "fewer than 30 cases say little" if any(entry["few"] for entry in own) else "95% intervals over users"
-        texts.append(_laid_out([header, *lines], f"{own[0]['metric']} by {dimension}; {few}", kind))
-    return texts
+    table = _markdown if kind == "markdown" else _aligned
+    return "\n".join([*table(rows), "", caption])
 
 
 def _interval(metric: dict[str, Any]) -> str:
@@ -104,6 +93,26 @@ def _rows(results: list[dict[str, Any]]) -> Rows:
     rows = [[name, *(_cell(result["metrics"][name]) for result in results)] for name in names]
     trained = ["cases trained on", *(_trained(result["trained_on"]) for result in results)]
     return [header, *rows, trained]
+
+
+def _slice_rows(slices: list[dict[str, Any]], titles: list[str]) -> Rows:
+    """One row a slice, one column a model; what is said of few cases is marked."""
+    rows = [[slices[0]["metric"], "cases", *titles]]
+    for entry in slices:
+        cells = [_interval(cell) for cell in entry["models"]]
+        count = f"{entry['cases']}{' (few)' if entry['few'] else ''}"
+        rows.append([f"{entry['dimension']}: {entry['label']}", count, *cells])
+    return rows
+
+
+def _markdown(rows: Rows) -> list[str]:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return [lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]]
+
+
+def _aligned(rows: Rows) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _title(result: dict[str, Any]) -> str:

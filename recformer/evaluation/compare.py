@@ -66,9 +66,10 @@ def slices(evaluations: list[Evaluation], task: Task, name: str, masking: Maskin
     rows = slice_intervals(found, evaluations, name, masking)
     return [
         {
-            "metric": name,
             "dimension": entry.dimension,
             "label": entry.label,
+            "metric": name,
+            "masking": masking,
             "cases": entry.cases,
             "few": entry.cases < FEW,
             "models": [

@@ -61,7 +61,7 @@ def known_dimensions(dataset: Dataset) -> list[str]:
 
 def age_group(text: str) -> str:
     """An age in years as MovieLens-1M's group: "24" is "18-24"; what is a group already stays, "" where unknown."""
-    if not text.isdigit():
+    if not text.isdecimal():
         return text
     return next((label for limit, label in AGES if int(text) < limit), "")
 

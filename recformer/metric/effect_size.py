@@ -5,6 +5,9 @@ from numpy.typing import NDArray
 
 from recformer.metric.users import UserSums
 
+ROUNDING = 1e-9
+"""A spread below this share of the difference is no spread: equal differences are summed with rounding."""
+
 
 def paired_effect_size(differences: UserSums) -> NDArray[np.float64]:
     """(M,) mean over users of their mean difference, over its standard deviation (Cohen's d for pairs, d_z).
@@ -15,4 +18,5 @@ def paired_effect_size(differences: UserSums) -> NDArray[np.float64]:
     if len(means) < 2:
         return np.zeros(means.shape[1])
     spread = means.std(axis=0, ddof=1)
-    return np.divide(means.mean(axis=0), spread, out=np.zeros_like(spread), where=spread > 0)
+    differs = spread > ROUNDING * np.abs(means).max(axis=0)
+    return np.divide(means.mean(axis=0), spread, out=np.zeros_like(spread), where=differs)

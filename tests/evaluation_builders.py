@@ -1,0 +1,38 @@
+"""Made-up evaluations: ranks and lists drawn at random for given users and targets, without any model."""
+
+import numpy as np
+
+from recformer.evaluation.facts import Facts
+from recformer.evaluation.protocol import Protocol
+from recformer.evaluation.ranks import MAX_K, Ranks
+from recformer.evaluation.summary import Evaluation
+from recformer.metric.lists import Catalogue, genre_bits
+
+NUM_ITEMS = 40
+USERS = np.repeat(np.arange(30), 2)
+
+
+def made_up_ranks(
+    seed: int,
+    users: np.ndarray = USERS,
+    targets: np.ndarray | None = None,
+    shift: int = 0,
+) -> Ranks:
+    """Ranks from 1 to 29, made better by `shift`, and lists of any of 40 items; one row a user of `users`."""
+    draw, count = np.random.default_rng(seed), len(users)
+    ranks = [np.maximum(draw.integers(1, 30, count) - shift, 1).astype(np.int32) for _ in range(3)]
+    tops = [np.stack([draw.permutation(NUM_ITEMS)[:MAX_K] for _ in range(count)]).astype(np.int32) for _ in range(3)]
+    repeats = [(draw.random((count, MAX_K)) < share).cumsum(axis=1).astype(np.uint8) for share in (0.1, 0.3, 0.2)]
+    aims = np.zeros(count) if targets is None else targets
+    return Ranks(users.astype(np.int32), aims.astype(np.int32), *ranks, *repeats, *tops)
+
+
+def made_up_facts(count: int = len(USERS)) -> Facts:
+    genres = genre_bits([[f"genre {item % 5}"] for item in range(NUM_ITEMS)])
+    return Facts(Catalogue(np.arange(NUM_ITEMS), 30, genres), np.full(count, 9))
+
+
+def evaluation_of(ranks: Ranks, run: str = "run", facts: Facts | None = None, trained_on: int | None = 0) -> Evaluation:
+    """What a model called `run` would have had to give these ranks."""
+    protocol = Protocol("made up", "0" * 16, {"name": "leave_last_out"}, "test", len(ranks), "0" * 16, 0, 3, "items")
+    return Evaluation(run, "best", protocol, (ranks,), facts or made_up_facts(len(ranks)), trained_on)

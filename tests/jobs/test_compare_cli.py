@@ -1,0 +1,211 @@
+"""`compare` on the command line: slices, seeds as one model, windows of several sizes, baselines, and its CSV."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recformer.data.dataset import Dataset
+from recformer.evaluation.slices import DIMENSIONS
+from recformer.metric.holm import holm
+from recformer.store import Root
+from tests.builders import dataset_in
+from tests.training_helpers import SMALL_SET, assert_clear_failure, json_of, run_here, save_untrained
+
+BASELINES = "baseline:item_knn, baseline:markov, baseline:popularity"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> tuple[Root, Dataset]:
+    """Runs `zero` and `one` of one recipe, `longer` of another, `narrow` without a configuration; left as they are."""
+    folder = tmp_path_factory.mktemp("place")
+    root, dataset = Root(folder / "root"), dataset_in(folder / "small")
+    for run_id, seed, epochs in (("zero", 0, 1), ("one", 1, 1), ("longer", 0, 2)):
+        small = [*SMALL_SET, f"num_epochs={epochs}", f"name=Run {run_id}", f"seed={seed}"]
+        options = ["--preset", "baseline", "--set", *small, "--data", dataset.source, "--device", "cpu"]
+        result = run_here(root.path, "train", *options, "--run-id", run_id)
+        assert result.returncode == 0, result.stderr
+    save_untrained(root, "narrow", dataset, window=4)
+    return root, dataset
+
+
+@pytest.fixture
+def root(place: tuple[Root, Dataset]) -> Root:
+    return place[0]
+
+
+@pytest.fixture
+def data(place: tuple[Root, Dataset]) -> Path:
+    return place[1].source
+
+
+def compare(root: Root, *arguments: object) -> Any:
+    return json_of(run_here(root.path, "compare", *arguments, "--format", "json"))
+
+
+def under(document: Any, masking: str) -> list[dict[str, Any]]:
+    return [result for result in document["results"] if result["masking"] == masking]
+
+
+def rows_of(root: Root, *arguments: object) -> list[dict[str, str]]:
+    result = run_here(root.path, "compare", *arguments, "--format", "csv")
+    assert result.returncode == 0, result.stderr
+    return list(csv.DictReader(io.StringIO(result.stdout)))
+
+
+def test_slices_are_in_the_json_with_their_metric_counts_and_models(root: Root) -> None:
+    assert "slices" not in compare(root, "zero", "one")
+    document = compare(root, "zero", "one", "--slices", "--k", "3,10", "--mask", "window")
+    assert {entry["dimension"] for entry in document["slices"]} == set(DIMENSIONS)
+    for entry in document["slices"]:
+        assert (entry["metric"], entry["masking"]) == ("ndcg@10", "window")
+        assert [model["run"] for model in entry["models"]] == ["zero", "one"]
+        assert entry["few"] == (entry["cases"] < 30)
+    whole = [result["metrics"]["ndcg@10"]["mean"] for result in under(document, "window")]
+    lengths = [entry for entry in document["slices"] if entry["dimension"] == "history length"]
+    assert sum(entry["cases"] for entry in lengths) == 30
+    for number, mean in enumerate(whole):
+        sums = [entry["cases"] * entry["models"][number]["mean"] for entry in lengths]
+        assert sum(sums) / 30 == pytest.approx(mean)
+
+
+@pytest.mark.parametrize("kind", ["table", "markdown"])
+def test_slices_stand_below_the_table_for_people(root: Root, kind: str) -> None:
+    plain, sliced = (
+        run_here(root.path, "compare", "zero", "one", "--k", "5", "--format", kind, *more)
+        for more in ([], ["--slices"])
+    )
+    assert sliced.returncode == 0, sliced.stderr
+    assert sliced.stdout.startswith(plain.stdout.rstrip("\n"))
+    added = sliced.stdout.removeprefix(plain.stdout.rstrip("\n")).strip().splitlines()
+    assert added[0].replace("|", " ").split() == ["ndcg@5", "cases", "zero/best", "one/best"]
+    rows = [line for line in added[1:] if "---" not in line]
+    assert len(rows) == len(compare(root, "zero", "one", "--k", "5", "--slices")["slices"])
+    for dimension in DIMENSIONS:
+        assert any(f"{dimension}: " in row for row in rows), dimension
+    (everyone,) = [row for row in rows if "age: 25-34" in row]
+    assert " 30 " in everyone
+    assert any("(few)" in row for row in rows)
+    assert "(few)" not in everyone
+
+
+@pytest.mark.parametrize("kind", ["csv", "latex"])
+def test_slices_are_refused_where_they_would_not_be_shown(root: Root, kind: str) -> None:
+    result = run_here(root.path, "compare", "zero", "--slices", "--format", kind)
+    assert_clear_failure(result, 2, "--slices", kind, "--format table, markdown or json")
+
+
+def test_seeds_of_one_recipe_are_joined_when_asked(root: Root) -> None:
+    apart = compare(root, "longer", "zero", "one", "--k", "10")
+    joined = compare(root, "longer", "zero", "one", "--k", "10", "--join-seeds")
+    assert [(r["run"], r["seeds"]) for r in under(apart, "none")] == [("longer", 1), ("zero", 1), ("one", 1)]
+    assert [(r["run"], r["seeds"]) for r in under(joined, "none")] == [("longer", 1), ("zero", 2)]
+    each = [result["metrics"]["ndcg@10"]["mean"] for result in under(apart, "none")[1:]]
+    metric = under(joined, "none")[1]["metrics"]["ndcg@10"]
+    assert metric["mean"] == pytest.approx(np.mean(each))
+    assert (metric["seeds"]["low"], metric["seeds"]["high"]) == pytest.approx((min(each), max(each)))
+    base = under(joined, "none")[0]["metrics"]["ndcg@10"]["mean"]
+    assert metric["difference"]["mean"] == pytest.approx(metric["mean"] - base)
+
+
+def test_a_table_says_how_many_seeds_a_column_is_of_and_how_far_they_are_apart(root: Root) -> None:
+    result = run_here(root.path, "compare", "zero", "one", "longer", "--join-seeds", "--k", "10")
+    assert result.returncode == 0, result.stderr
+    assert "zero/best (2 seeds)" in result.stdout.splitlines()[0]
+    assert " seeds 0." in result.stdout
+    assert {row["seed_sd"] != "" for row in rows_of(root, "zero", "one", "--join-seeds") if row["low"]} == {True}
+    assert {row["seed_sd"] for row in rows_of(root, "zero", "one")} == {""}
+
+
+def test_a_baseline_among_the_joined_seeds_stands_for_all_of_them(root: Root) -> None:
+    document = compare(root, "longer", "zero", "one", "--join-seeds", "--baseline", "one", "--k", "10")
+    with_difference = {result["run"] for result in document["results"] if "difference" in result["metrics"]["hr@10"]}
+    assert with_difference == {"longer"}
+
+
+def test_baselines_and_last_checkpoints_are_not_joined(root: Root) -> None:
+    models = ["zero", "one/last", "baseline:popularity", "baseline:markov"]
+    assert [result["seeds"] for result in compare(root, *models, "--join-seeds")["results"]] == [1] * 12
+
+
+def test_windows_of_two_sizes_are_refused_with_the_option_that_helps(root: Root, data: Path) -> None:
+    result = run_here(root.path, "compare", "zero", "narrow", "--data", data)
+    assert_clear_failure(result, 1, "window differ", "--window 5")
+
+
+def test_windows_of_two_sizes_are_compared_under_one(root: Root, data: Path) -> None:
+    for window, models in ((5, ["zero", "narrow"]), (8, ["narrow", "zero", "baseline:markov"])):
+        document = compare(root, *models, "--window", window, "--data", data)
+        assert document["protocol"]["window"] == window
+        assert [result["run"] for result in under(document, "none")] == models
+        assert {result["cases"] for result in document["results"]} == {30}
+
+
+def test_a_window_that_is_smaller_than_a_models_is_refused_with_the_least_that_works(root: Root, data: Path) -> None:
+    result = run_here(root.path, "compare", "narrow", "zero", "--window", 4, "--data", data)
+    assert_clear_failure(result, 1, "zero", "latest 5 items", "window of 4", "--window 5")
+
+
+def test_a_baseline_is_a_model_like_any_other(root: Root) -> None:
+    document = compare(root, "zero", "baseline:popularity", "--k", "10")
+    own, popular = under(document, "history")
+    assert (popular["run"], popular["checkpoint"], popular["trained_on"]) == ("baseline:popularity", "baseline", 0)
+    assert "difference" in popular["metrics"]["ndcg@10"]
+    assert "difference" not in own["metrics"]["ndcg@10"]
+    assert document["protocol"]["window"] == 5
+
+
+def test_differences_are_taken_to_a_baseline_that_is_named_and_it_joins_the_models(root: Root) -> None:
+    document = compare(root, "zero", "one", "--baseline", "baseline:markov", "--k", "10")
+    assert [result["run"] for result in under(document, "none")] == ["baseline:markov", "zero", "one"]
+    without = {result["run"] for result in document["results"] if "difference" not in result["metrics"]["mrr@10"]}
+    assert without == {"baseline:markov"}
+
+
+def test_a_baseline_alone_is_compared_where_the_data_is_named(root: Root, data: Path) -> None:
+    models = ["baseline:popularity", "baseline:item_knn", "baseline:markov"]
+    document = compare(root, *models, "--data", data)
+    assert [result["run"] for result in under(document, "none")] == models
+
+
+@pytest.mark.parametrize("arguments", [["baseline:oracle"], ["zero", "--baseline", "baseline:oracle"]], ids=" ".join)
+def test_a_baseline_that_there_is_not_is_refused_with_those_there_are(
+    root: Root, data: Path, arguments: list[str]
+) -> None:
+    result = run_here(root.path, "compare", *arguments, "--data", data)
+    assert_clear_failure(result, 2, "there is no baseline 'baseline:oracle'", BASELINES)
+
+
+def test_csv_has_the_test_of_every_difference_as_the_json_has(root: Root) -> None:
+    models = ["zero", "one", "baseline:popularity", "--k", "5,10"]
+    document = compare(root, *models)
+    tests = ("p", "p_holm", "effect_size")
+    found = {
+        (row["run"], row["masking"], row["metric"]): [row[f"difference_{key}"] for key in tests]
+        for row in rows_of(root, *models)
+    }
+    seen = 0
+    for result in document["results"]:
+        for name, metric in (result["metrics"] | result["catalogue"]).items():
+            cells = found.pop((result["run"], result["masking"], name))
+            difference = metric.get("difference")
+            if isinstance(difference, dict):
+                assert [float(cell) for cell in cells] == [difference[key] for key in tests]
+                assert 0 < difference["p"] <= difference["p_holm"] <= 1
+                seen += 1
+            else:
+                assert cells == ["", "", ""]
+    assert not found
+    assert seen == 2 * 3 * len(document["results"][0]["metrics"])
+
+
+def test_csv_adjusts_over_all_differences_of_one_masking(root: Root) -> None:
+    rows = rows_of(root, "zero", "one", "baseline:popularity", "--k", "5,10")
+    for masking in ("none", "window", "history"):
+        family = [row for row in rows if row["masking"] == masking and row["difference_p"]]
+        family = [row for row in family if not row["metric"].startswith("map@")]  # which is mrr
+        adjusted = holm(np.array([float(row["difference_p"]) for row in family]))
+        assert [float(row["difference_p_holm"]) for row in family] == adjusted.tolist()

@@ -1,0 +1,247 @@
+"""Laws of every registered metric, on any ranks and any lists."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recformer.data.windows import Windows, windows_of
+from recformer.errors import EvaluationError
+from recformer.evaluation.facts import Facts
+from recformer.evaluation.protocol import Protocol
+from recformer.evaluation.ranker import rank_batch
+from recformer.evaluation.ranks import MASKINGS, MAX_K, Ranks
+from recformer.evaluation.summary import Evaluation, case_values, catalogue_names, metric_names, summarise
+from recformer.metric.lists import Catalogue, Lists, genre_bits
+from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
+from tests.builders import dataset_of
+
+NUM_ITEMS = 30
+CUTOFFS = st.integers(1, MAX_K)
+RANKS = st.lists(st.integers(1, 60), min_size=1, max_size=40).map(lambda ranks: np.array(ranks, dtype=np.int32))
+SEEDS = st.integers(0, 2**32 - 1)
+PROTOCOL = Protocol("made up", "0" * 16, {"name": "leave_last_out"}, "test", 1, "0" * 16, 0, 3, "items")
+
+
+@st.composite
+def some_lists(draw: st.DrawFn) -> Lists:
+    """Lists of distinct items of any length, with gaps, and repeats that grow by at most one a place."""
+    random = np.random.default_rng(draw(SEEDS))
+    count = draw(st.integers(1, 8))
+    items = np.stack([random.permutation(NUM_ITEMS)[:MAX_K] for _ in range(count)]).astype(np.int32)
+    items[random.random(items.shape) < draw(st.sampled_from([0, 0.2, 1]))] = -1
+    history = (random.random(items.shape) < random.random()) & (items >= 0)
+    window = history & (random.random(items.shape) < 0.5)
+    repeats = [marks.cumsum(axis=1).astype(np.uint8) for marks in (window, history)]
+    return Lists(items, repeats[0], repeats[1], catalogue_from(random))
+
+
+def catalogue_from(random: np.random.Generator) -> Catalogue:
+    names = [f"genre {number}" for number in range(random.integers(1, 80))]
+    genres = [[name for name in names if random.random() < 0.2] for _ in range(NUM_ITEMS)]
+    return Catalogue(random.integers(0, 9, NUM_ITEMS), 9, genre_bits(genres))
+
+
+@st.composite
+def scored(draw: st.DrawFn, distinct: bool = True) -> tuple[Windows, np.ndarray, torch.Tensor]:
+    """Windows of a few histories, rows with an item as target, and whole-number scores from −40 to 40."""
+    history = st.lists(st.integers(0, NUM_ITEMS - 1), min_size=4, max_size=12)
+    windows = windows_of(dataset_of(draw(st.lists(history, min_size=1, max_size=3)), NUM_ITEMS), 3)
+    rows = np.arange(len(windows))
+    rows = rows[windows.targets(rows) != windows.eos]
+    random = np.random.default_rng(draw(SEEDS))
+    if distinct:
+        scores = np.stack([random.permutation(81)[: windows.num_tokens] - 40 for _ in rows])
+    else:
+        scores = random.integers(-3, 4, size=(len(rows), windows.num_tokens))
+    return windows, rows, torch.from_numpy(scores.astype(np.float64))
+
+
+def evaluation_of(ranks: Ranks, run: str = "run", seed: int = 0) -> Evaluation:
+    facts = Facts(catalogue_from(np.random.default_rng(seed)), np.ones(len(ranks), dtype=np.int64))
+    return Evaluation(run, "best", replace(PROTOCOL, cases=len(ranks)), (ranks,), facts, 0)
+
+
+@pytest.mark.parametrize("name", METRICS.names())
+@settings(max_examples=60, deadline=None)
+@given(ranks=RANKS, k=st.integers(1, MAX_K - 1))
+def test_one_more_place_changes_the_metric_of_the_cases_whose_target_stands_there_and_raises_it(
+    name: str, ranks: np.ndarray, k: int
+) -> None:
+    before, after = METRICS.get(name)(ranks, k), METRICS.get(name)(ranks, k + 1)
+    there = ranks == k + 1
+    assert (after[there] > before[there]).all()
+    assert (after[~there] == before[~there]).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(ranks=RANKS, k=CUTOFFS)
+def test_with_one_target_map_is_mrr_and_no_metric_is_below_mrr_or_above_the_hit_rate(ranks: np.ndarray, k: int) -> None:
+    mrr, hits = METRICS.get("mrr")(ranks, k), METRICS.get("hr")(ranks, k)
+    assert METRICS.get("map")(ranks, k).tolist() == mrr.tolist()
+    for name in METRICS.names():
+        values = METRICS.get(name)(ranks, k)
+        assert ((mrr <= values) & (values <= hits)).all(), name
+
+
+@settings(max_examples=60, deadline=None)
+@given(lists=some_lists(), k=CUTOFFS)
+def test_metrics_of_lists_stay_within_their_bounds(lists: Lists, k: int) -> None:
+    values = {name: LIST_METRICS.get(name)(lists, k) for name in LIST_METRICS.names()}
+    assert all(np.isfinite(column).all() and (column >= 0).all() for column in values.values())
+    for name in ("duplication/window", "duplication/history", "diversity/genre"):
+        assert (values[name] <= 1).all()
+    plays = lists.catalogue.plays
+    assert (values["popularity"] <= plays.max() / lists.catalogue.num_users + 1e-12).all()
+    bits = -np.log2((plays + 1) / (plays.sum() + NUM_ITEMS))
+    filled = (lists.items[:, :k] >= 0).any(axis=1)
+    assert (values["novelty"] <= bits.max() + 1e-12).all()
+    assert (values["novelty"][filled] >= bits.min() - 1e-12).all()
+    assert (values["duplication/window"] <= values["duplication/history"]).all()
+    assert all(0 <= CATALOGUE_METRICS.get(name)(lists, k) <= 1 for name in CATALOGUE_METRICS.names())
+
+
+@settings(max_examples=60, deadline=None)
+@given(lists=some_lists(), k=st.integers(1, MAX_K - 1))
+def test_longer_lists_cover_more_and_hold_more_repeats_but_by_at_most_one_each(lists: Lists, k: int) -> None:
+    assert CATALOGUE_METRICS.get("coverage")(lists, k) <= CATALOGUE_METRICS.get("coverage")(lists, k + 1)
+    for name in ("duplication/window", "duplication/history"):
+        more = (k + 1) * LIST_METRICS.get(name)(lists, k + 1) - k * LIST_METRICS.get(name)(lists, k)
+        assert (np.isclose(more, 0) | np.isclose(more, 1)).all()
+
+
+@pytest.mark.parametrize("name", [*LIST_METRICS.names(), "gini"])
+def test_that_more_places_raise_it_is_no_law_of_a_metric_of_lists(name: str) -> None:
+    """Item 0 is known to all, was had before and has the genre of item 1; of the others nothing of that is true."""
+    catalogue = Catalogue(np.array([9, 9, 0, 0]), 9, genre_bits([["a"], ["a"], ["b"], []]))
+    values: list[list[float]] = []
+    for row in ([0, 1, 2], [0, 2, 1], [2, 0, 1], [2, 3, 0]):
+        had = np.isin(row, [0, 1]).cumsum()
+        repeats = np.pad(had, (0, MAX_K - 3), mode="edge")[None].astype(np.uint8)
+        items = np.array([row + [-1] * (MAX_K - 3)], dtype=np.int32)
+        lists = Lists(items, repeats, repeats, catalogue)
+        metric = (LIST_METRICS if name in LIST_METRICS.names() else CATALOGUE_METRICS).get(name)
+        values.append([float(np.mean(metric(lists, k))) for k in (1, 2, 3)])
+    steps = np.diff(values, axis=1)
+    assert (steps < 0).any()
+    if name != "gini":  # of one user's list it only falls: each place is another item
+        assert (steps > 0).any()
+
+
+@settings(max_examples=40, deadline=None)
+@given(lists=some_lists(), k=CUTOFFS, seed=SEEDS)
+def test_the_order_of_cases_changes_the_order_of_values_and_nothing_else(lists: Lists, k: int, seed: int) -> None:
+    order = np.random.default_rng(seed).permutation(len(lists.items))
+    parts = (lists.items[order], lists.window_repeats[order], lists.history_repeats[order])
+    other = Lists(*parts, lists.catalogue)
+    for name in LIST_METRICS.names():
+        assert LIST_METRICS.get(name)(other, k).tolist() == LIST_METRICS.get(name)(lists, k)[order].tolist()
+    for name in CATALOGUE_METRICS.names():
+        assert CATALOGUE_METRICS.get(name)(other, k) == CATALOGUE_METRICS.get(name)(lists, k)
+
+
+@settings(max_examples=30, deadline=None)
+@given(case=scored(), seed=SEEDS)
+def test_any_strictly_monotone_transform_of_the_scores_leaves_every_metric_as_it_was(
+    case: tuple[Windows, np.ndarray, torch.Tensor], seed: int
+) -> None:
+    windows, rows, scores = case
+    levels = np.sort(np.random.default_rng(seed).normal(size=81).cumsum())
+    assert len(set(levels.tolist())) == 81
+    moved = torch.from_numpy(levels)[(scores + 40).long()]
+    names = metric_names([1, 5, 20])
+    before, after = (evaluation_of(rank_batch(table, windows, rows, items_only=True)) for table in (scores, moved))
+    for masking in MASKINGS:
+        np.testing.assert_array_equal(case_values(before, masking, names), case_values(after, masking, names))
+
+
+@settings(max_examples=30, deadline=None)
+@given(case=scored(distinct=False), seed=SEEDS)
+def test_ranks_with_ties_survive_any_strictly_monotone_transform_too(
+    case: tuple[Windows, np.ndarray, torch.Tensor], seed: int
+) -> None:
+    windows, rows, scores = case
+    levels = np.sort(np.random.default_rng(seed).normal(size=7))
+    moved = torch.from_numpy(levels)[(scores + 3).long()]
+    before, after = (rank_batch(table, windows, rows, items_only=True) for table in (scores, moved))
+    for masking in MASKINGS:
+        assert before.rank(masking).tolist() == after.rank(masking).tolist()
+
+
+@settings(max_examples=40, deadline=None)
+@given(case=scored(), value=st.floats(-1e30, 1e30), items_only=st.booleans())
+def test_constant_scores_put_the_target_behind_all_candidates_so_they_get_no_credit(
+    case: tuple[Windows, np.ndarray, torch.Tensor], value: float, items_only: bool
+) -> None:
+    windows, rows, scores = case
+    ranks = rank_batch(torch.full_like(scores, value), windows, rows, items_only)
+    candidates = windows.num_items if items_only else windows.num_tokens
+    assert (ranks.rank_none == candidates).all()
+    for number, row in enumerate(rows.tolist()):
+        end = int(windows.target_positions(np.array([row]))[0])
+        start = int(windows.user_starts[windows.users[row]])
+        target = int(windows.tokens[end])
+        for masking, first in (("window", end - windows.size), ("history", start)):
+            hidden = {token for token in windows.tokens[first:end].tolist() if token < candidates and token != target}
+            assert ranks.rank(masking)[number] == candidates - len(hidden)
+    for name in METRICS.names():
+        assert not METRICS.get(name)(ranks.rank_none, MAX_K).any()
+
+
+@settings(max_examples=40, deadline=None)
+@given(case=scored(), place=st.floats(0, 1, exclude_max=True), token=st.integers(0, NUM_ITEMS - 1))
+def test_one_score_that_is_not_a_number_is_an_error_wherever_it_stands(
+    case: tuple[Windows, np.ndarray, torch.Tensor], place: float, token: int
+) -> None:
+    windows, rows, scores = case
+    scores[int(place * len(rows)), token] = float("nan")
+    for items_only in (True, False):
+        with pytest.raises(EvaluationError, match="not numbers"):
+            rank_batch(scores, windows, rows, items_only)
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=SEEDS)
+def test_the_order_of_users_changes_no_mean_no_interval_and_no_test(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    histories = [random.permutation(NUM_ITEMS)[: random.integers(4, 12)].tolist() for _ in range(12)]
+    windows = windows_of(dataset_of(histories, NUM_ITEMS), 3)
+    rows = np.arange(len(windows))
+    rows = rows[windows.targets(rows) != windows.eos]
+    models = [torch.from_numpy(random.normal(size=(len(rows), windows.num_tokens))) for _ in range(2)]
+    order = random.permutation(len(rows))
+    found = []
+    for places in (np.arange(len(rows)), order):
+        ranks = [rank_batch(scores[places], windows, rows[places], items_only=True) for scores in models]
+        evaluations = [evaluation_of(entry, run) for entry, run in zip(ranks, ("one", "other"), strict=True)]
+        found.append(summarise(evaluations, [1, 10], baseline=0)["results"])
+    assert len(found[0]) == 6
+    for before, after in zip(*found, strict=True):
+        for name in metric_names([1, 10]):
+            assert_alike(before["metrics"][name], after["metrics"][name])
+        for name in catalogue_names([1, 10]):
+            assert before["catalogue"][name] == after["catalogue"][name]
+
+
+def assert_alike(one: dict, other: dict) -> None:
+    assert one.keys() == other.keys()
+    for key, value in one.items():
+        if isinstance(value, dict):
+            assert_alike(value, other[key])
+        else:
+            assert other[key] == pytest.approx(value, abs=2e-3 if key.startswith("p") else 1e-9), key
+
+
+def test_every_field_of_ranks_goes_through_the_same_rows() -> None:
+    windows = windows_of(dataset_of([[1, 2, 3, 4, 5, 6]], NUM_ITEMS), 3)
+    rows = np.arange(len(windows) - 1)
+    scores = torch.from_numpy(np.random.default_rng(0).permutation(len(rows) * windows.num_tokens)).double()
+    scores = scores.view(len(rows), windows.num_tokens)
+    whole, turned = (
+        rank_batch(scores[place], windows, rows[place], True) for place in (slice(None), rows[::-1].copy())
+    )
+    for field in fields(Ranks):
+        np.testing.assert_array_equal(getattr(whole, field.name)[::-1], getattr(turned, field.name), err_msg=field.name)

@@ -1,0 +1,122 @@
+"""Which runs are one recipe, and what several seeds of it amount to together."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recformer.evaluation.seeds import join_seeds, recipe_of, seed_groups
+from recformer.evaluation.summary import Evaluation, case_values, metric_names, summarise
+from tests.evaluation_builders import evaluation_of, made_up_ranks
+from tests.training_helpers import small_config
+
+
+def config(seed: int = 0, **changes: Any) -> dict[str, Any]:
+    return small_config(seed=seed, **changes).model_dump(mode="json")
+
+
+def groups(*configs: dict[str, Any] | None) -> list[list[int]]:
+    return seed_groups(configs, ["best"] * len(configs))
+
+
+def test_runs_that_differ_in_their_seed_alone_belong_together() -> None:
+    assert groups(config(0), config(1), config(7)) == [[0, 1, 2]]
+
+
+def test_names_and_how_often_a_run_saves_are_not_the_recipe() -> None:
+    assert groups(config(0, name="one"), config(1, name="other", save_minutes=3, save_steps=50)) == [[0, 1]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"num_epochs": 2}, {"batch_size": 32}, {"loss": "soft_penalty"}, {"split": "random_windows"}, {"window": 4}],
+    ids=str,
+)
+def test_another_recipe_stands_apart(change: dict[str, Any]) -> None:
+    assert groups(config(0), config(1, **change), config(2)) == [[0, 2], [1]]
+
+
+def test_the_order_of_settings_in_a_file_is_not_the_recipe() -> None:
+    one = config(0)
+    assert recipe_of(one) == recipe_of(dict(reversed(one.items())))
+
+
+def test_a_seed_that_is_there_twice_stands_alone_the_second_time() -> None:
+    assert groups(config(0), config(0), config(1), config(1)) == [[0, 2], [1], [3]]
+
+
+def test_what_has_no_configuration_stands_alone_even_beside_its_like() -> None:
+    assert groups(None, None) == [[0], [1]]
+    assert groups(None, config(0), None, config(1)) == [[0], [1, 3], [2]]
+
+
+def test_best_and_last_checkpoints_are_not_joined() -> None:
+    configs = [config(0), config(1), config(0), config(1)]
+    assert seed_groups(configs, ["best", "best", "last", "last"]) == [[0, 1], [2, 3]]
+    assert seed_groups(configs[:2], ["best", "last"]) == [[0], [1]]
+
+
+def test_groups_are_in_the_order_of_their_first_mention_and_hold_everyone_once() -> None:
+    found = groups(config(0, window=4), config(0), None, config(1, window=4), config(0), config(1))
+    assert found == [[0, 3], [1, 5], [2], [4]]
+    assert sorted(place for group in found for place in group) == list(range(6))
+
+
+def test_of_nobody_there_are_no_groups() -> None:
+    assert groups() == []
+
+
+def seeds(count: int, **changes: Any) -> list[Evaluation]:
+    return [evaluation_of(made_up_ranks(seed), f"run-{seed}", **changes) for seed in range(count)]
+
+
+@pytest.mark.parametrize("masking", ["none", "window", "history"])
+def test_the_values_of_a_recipe_are_the_mean_over_its_seeds_case_by_case(masking: Any) -> None:
+    names = metric_names([1, 10])
+    each = np.stack([case_values(entry, masking, names) for entry in seeds(3)])
+    assert (each.std(axis=0) > 0).any()
+    np.testing.assert_allclose(case_values(join_seeds(seeds(3)), masking, names), each.mean(axis=0), atol=1e-12)
+
+
+def test_a_recipe_is_called_after_its_first_seed() -> None:
+    joined = join_seeds(seeds(3))
+    assert (joined.run, joined.checkpoint, len(joined.seeds)) == ("run-0", "best", 3)
+
+
+def test_one_seed_is_itself() -> None:
+    (alone,) = seeds(1)
+    assert join_seeds([alone]) is alone
+    assert "seeds" not in summarise([alone], [10])["results"][0]["metrics"]["ndcg@10"]
+
+
+def test_joined_seeds_can_be_joined_again() -> None:
+    first = join_seeds(seeds(2))
+    assert len(join_seeds([first, *seeds(3)[2:]]).seeds) == 3
+
+
+def test_a_recipe_was_trained_on_as_many_cases_as_the_worst_of_its_seeds_and_nobody_knows_if_one_is_unknown() -> None:
+    known, more, unknown = (seeds(1, trained_on=count)[0] for count in (2, 5, None))
+    assert join_seeds([known, more]).trained_on == 5
+    assert join_seeds([known, unknown]).trained_on is None
+
+
+def test_a_summary_tells_the_least_the_greatest_and_the_spread_of_the_seeds_means() -> None:
+    summaries = [summarise([entry], [5])["results"] for entry in seeds(3)]
+    for place, result in enumerate(summarise([join_seeds(seeds(3))], [5])["results"]):
+        assert result["seeds"] == 3
+        for name, metric in result["metrics"].items():
+            means = [summary[place]["metrics"][name]["mean"] for summary in summaries]
+            expected = {"low": min(means), "high": max(means), "sd": np.std(means, ddof=1)}
+            assert metric["seeds"] == pytest.approx(expected, abs=1e-12), name
+            assert metric["mean"] == pytest.approx(np.mean(means), abs=1e-12)
+        for name, entry in result["catalogue"].items():
+            values = [summary[place]["catalogue"][name]["value"] for summary in summaries]
+            assert entry["value"] == pytest.approx(np.mean(values))
+
+
+def test_a_recipe_is_compared_to_another_by_the_means_over_seeds() -> None:
+    base = evaluation_of(made_up_ranks(9), "base")
+    joined = join_seeds(seeds(2))
+    result = summarise([base, joined], [10], baseline=0, maskings=("none",), names=["ndcg@10"])["results"][1]
+    means = [case_values(entry, "none", ["ndcg@10"]).mean() for entry in (*seeds(2), base)]
+    assert result["metrics"]["ndcg@10"]["difference"]["mean"] == pytest.approx((means[0] + means[1]) / 2 - means[2])
