@@ -8,7 +8,7 @@ from recformer.article import CUTOFFS, EXPLANATIONS, RECIPES
 from recformer.errors import RecformerError
 from recformer.jobs.overview import RunSummary
 from recformer.ui import readers
-from recformer.ui.evaluating import computed
+from recformer.ui.evaluating import computed, leave_out
 from recformer.ui.words import explain, plain
 
 TITLES = {"hr": "HR", "mrr": "MRR", "ndcg": "NDCG", "duplication/window": "Duplication"}
@@ -54,15 +54,17 @@ def _rows(runs: list[RunSummary]) -> list[dict[str, Any]] | None:
         except RecformerError as error:
             entry = error
         if isinstance(entry, RecformerError):
-            st.error(f"{model.run_id} is left out: {plain(str(entry))}", icon=":material/error:")
+            leave_out(model.run_id, entry)
         else:
             models.append(model)
             entries.append(entry)
     missing = [(model.run_id, entry) for model, entry in zip(models, entries, strict=True) if not readers.stored(entry)]
     if missing and not computed(missing):
         return None
-    found = [evaluation for entry in entries if (evaluation := readers.stored(entry)) is not None]
-    return readers.article_rows(tuple(entry.key for entry in entries), models, found)
+    found = [(model, entry, readers.stored(entry)) for model, entry in zip(models, entries, strict=True)]
+    there = [(model, entry, evaluation) for model, entry, evaluation in found if evaluation is not None]
+    keys = tuple(entry.key for _, entry, _ in there)
+    return readers.article_rows(keys, [model for model, *_ in there], [evaluation for *_, evaluation in there])
 
 
 def _table(rows: list[dict[str, Any]], k: int) -> str:

@@ -28,13 +28,13 @@ BEYOND = {
 }
 
 
-def show_view(comparison: Comparison) -> None:
-    """The view that the URL names."""
+def pick_view() -> str:
+    """The view that the URL names. It must be asked for on every run: Streamlit forgets what is not drawn."""
     names = list(VIEWS)
     chosen = st.segmented_control(
         "View", names, default=names[0], required=True, key="view", bind="query-params", label_visibility="collapsed"
     )
-    VIEWS[str(chosen)](comparison)
+    return str(chosen)
 
 
 def _ranking(comparison: Comparison) -> None:

@@ -13,7 +13,7 @@ from recformer.evaluation.summary import Evaluation, Result, view
 from recformer.jobs.overview import RunSummary
 from recformer.registry import BASELINES, SPLITS
 from recformer.ui import readers
-from recformer.ui.evaluating import computed
+from recformer.ui.evaluating import computed, leave_out
 from recformer.ui.palette import baseline_colours, run_colours
 from recformer.ui.run_views import checkpoint_in_link, checkpoint_label, checkpoint_names, suggestion
 from recformer.ui.selection import pick_many, pick_masking, pick_one
@@ -125,13 +125,15 @@ def compare(choice: Choice) -> Comparison | None:
     usable = _usable(choice)
     if not usable or not _same_window(usable):
         return None
+    together = _seeds_together(choice, list(usable))  # asked before anything is computed, so that it is always there
     found = {name: readers.stored(entry) for name, entry in usable.items()}
     missing = {name: usable[name] for name, evaluation in found.items() if evaluation is None}
     if missing and not computed([(choice.label(name), entry) for name, entry in missing.items()]):
         return None
     for name in missing:
         found[name] = readers.stored(usable[name])
-    return _comparison(choice, {name: entry for name, entry in found.items() if entry is not None}, usable)
+    there = {name: entry for name, entry in found.items() if entry is not None}
+    return _comparison(choice, there, usable, together) if there else None
 
 
 def _usable(choice: Choice) -> "dict[str, Pending]":
@@ -141,7 +143,7 @@ def _usable(choice: Choice) -> "dict[str, Pending]":
         choice.names, readers.pending(choice.names, choice.data, choice.split, choice.window), strict=True
     ):
         if isinstance(entry, RecformerError):
-            st.error(f"{plain(choice.label(name))} is left out: {plain(str(entry))}", icon=":material/error:")
+            leave_out(choice.label(name), entry)
         else:
             usable[name] = entry
     return usable
@@ -167,9 +169,11 @@ def _same_window(usable: "dict[str, Pending]") -> bool:
     return False
 
 
-def _comparison(choice: Choice, found: dict[str, Evaluation], usable: "dict[str, Pending]") -> Comparison:
+def _comparison(
+    choice: Choice, found: dict[str, Evaluation], usable: "dict[str, Pending]", together: bool
+) -> Comparison:
     names = list(found)
-    groups = _seed_groups(choice, names)
+    groups = _seed_groups(choice, names) if together else [[position] for position in range(len(names))]
     evaluations = [join_seeds([found[names[position]] for position in group]) for group in groups]
     firsts = [names[group[0]] for group in groups]
     labels = [
@@ -193,14 +197,14 @@ def _comparison(choice: Choice, found: dict[str, Evaluation], usable: "dict[str,
 
 
 def _seed_groups(choice: Choice, names: list[str]) -> list[list[int]]:
-    """Positions of `names` that are one model: seeds of one recipe where the user wants them together."""
+    """Positions of `names` that are one recipe; imported runs and baselines stand alone."""
     configs = {run.run_id: run.config for run in choice.runs if not run.imported}
-    groups = seed_groups(
-        [configs.get(name.split("/")[0]) for name in names], [name.rpartition("/")[2] for name in names]
-    )
-    if len(groups) == len(names):
-        return groups
-    together = st.toggle(
+    return seed_groups([configs.get(name.split("/")[0]) for name in names], [name.rpartition("/")[2] for name in names])
+
+
+def _seeds_together(choice: Choice, names: list[str]) -> bool:
+    """Whether seeds of one recipe are one model; asked where there are any."""
+    return len(_seed_groups(choice, names)) < len(names) and st.toggle(
         "Take seeds together",
         value=True,
         key="join_seeds",
@@ -208,7 +212,6 @@ def _seed_groups(choice: Choice, names: list[str]) -> list[list[int]]:
         help="Some of these runs differ in their seed alone. Together they are one model: its figures are means over "
         "seeds, and what seeds change stands beside them.",
     )
-    return groups if together else [[position] for position in range(len(names))]
 
 
 def show_verdict(comparison: Comparison) -> None:

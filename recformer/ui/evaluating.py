@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from recformer.errors import RecformerError
 from recformer.ui.frame import guard
 from recformer.ui.words import plain
 
@@ -77,14 +78,23 @@ def computed(entries: "list[tuple[str, Pending]]") -> bool:
     """Have evaluations (label, what) computed in the background.
 
     True when that took less than a moment; else how far it is stands on the page, which is drawn again in the end.
+    What fails is named with its reason, and the others are shown all the same.
     """
     keys = [_ask(label, entry) for label, entry in entries]
-    if evaluator().wait(keys, PATIENCE_S):
-        for key in keys:
+    if not evaluator().wait(keys, PATIENCE_S):
+        _watch(keys)
+        return False
+    for (label, _), key in zip(entries, keys, strict=True):
+        try:
             evaluator().take(key)
-        return True
-    _watch(keys)
-    return False
+        except RecformerError as error:
+            leave_out(label, error)
+    return True
+
+
+def leave_out(label: str, error: RecformerError) -> None:
+    """Name a model that cannot be evaluated, and why."""
+    st.error(f"{plain(label)} is left out: {plain(str(error))}", icon=":material/error:")
 
 
 def _ask(label: str, entry: "Pending") -> str:

@@ -18,6 +18,8 @@ PAGES = [
     ("pages/recommend.py", "Recommend", ":material/movie:", "What would it show this person?"),
     ("pages/data.py", "Data", ":material/database:", "What is it trained on?"),
 ]
+# Streamlit lets Markdown tables reach over the edge of a narrow window; they scroll within their own box instead.
+TABLES = "<style>[data-testid=stMarkdownContainer]:has(> table) { overflow-x: auto; }</style>"
 log = logging.getLogger(__name__)
 
 
@@ -26,6 +28,7 @@ def frame(name: str) -> Generator[None]:
     """A page: its settings, the navigation, its title and question; errors inside become messages."""
     _, label, _, question = next(page for page in PAGES if page[1] == name)
     st.set_page_config(page_title=f"{label} · Recformer", page_icon=":material/movie:", layout="wide")
+    st.html(TABLES)
     with st.sidebar:
         st.markdown("### :material/movie: Recformer")
         for path, title, page_icon, help_text in PAGES:

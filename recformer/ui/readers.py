@@ -78,9 +78,12 @@ def dataset_of(run_id: str) -> Dataset | None:
 
 
 def dataset_of_models(names: list[str]) -> Dataset:
-    """The dataset that the first model with a known one was trained on. Raises UsageError when nobody knows."""
+    """The dataset that the first model with a known one was trained on. Raises UsageError when nobody knows.
+
+    Baselines know none: they are counted from whatever the others were trained on.
+    """
     for name in names:
-        data = dataset_of(name.split("/")[0])
+        data = None if name.startswith("baseline:") else dataset_of(name.split("/")[0])
         if data is not None:
             return data
     raise UsageError(

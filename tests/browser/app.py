@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,18 +21,18 @@ SCREENSHOTS = PROJECT / ".screenshots"
 PATIENCE_MS = 90_000
 
 
-def started_app(root: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """The app, answering; its process and its address."""
+def started_app(root: Path, launcher: Sequence[str] = ("-m", "streamlit")) -> tuple[subprocess.Popen[bytes], str]:
+    """The app, answering; its process and its address. `launcher`: what Python runs instead of Streamlit."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     root.mkdir(parents=True, exist_ok=True)
     with (root / "app.log").open("ab") as log:
         app = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless=true"],
+            [sys.executable, *launcher, "run", "app.py", "--server.port", str(port), "--server.headless=true"],
             cwd=PROJECT,
             # One thread: trainings of tests that run beside this one would take each other's cores by spinning.
-            env={**os.environ, "RECFORMER_ROOT": str(root), "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "RECFORMER_ROOT": str(root), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -42,9 +42,9 @@ def started_app(root: Path) -> tuple[subprocess.Popen[bytes], str]:
 
 
 @contextmanager
-def serving(root: Path) -> Iterator[str]:
+def serving(root: Path, launcher: Sequence[str] = ("-m", "streamlit")) -> Iterator[str]:
     """The running app; gives its address."""
-    app, url = started_app(root)
+    app, url = started_app(root, launcher)
     try:
         yield url
     finally:

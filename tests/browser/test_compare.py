@@ -1,0 +1,186 @@
+"""Compare in a real Chromium: a baseline beside a run, its views and their addresses, both themes and a phone's width."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.app import PATIENCE_MS, command, serving
+
+DEMO = "demo-baseline"
+VIEWS = {  # what only this view says
+    "Ranking": "With one held-out movie a user",
+    "Duplication": "Masking the history makes both zero",
+    "Beyond accuracy": "None of these is better or worse by itself",
+    "Slices": "Groups of fewer than 30 cases",
+    "Loss curves": "Losses of runs with different loss functions",
+    "Penalties": "Eight movies, of which three were just watched",
+    "Configurations": "Show all settings",
+}
+TRACES = re.compile(r"Traceback|did not foresee|File \"")
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+
+def rows(page: Page, number: int = 0) -> list[list[str]]:
+    """Cells of the page's table of that number, without its header."""
+    lines = page.locator("table").nth(number).locator("tbody tr").all()
+    return [[cell.inner_text() for cell in line.locator("th, td").all()] for line in lines]
+
+
+def still(page: Page) -> None:
+    """Wait until the script has run to its end, the answer is there and Plotly has drawn what it was given."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    expect(page.get_by_text("has the highest NDCG@10")).to_be_visible()
+    for chart in page.get_by_test_id("stPlotlyChart").all():
+        expect(chart.locator(".main-svg").first).to_be_visible()
+
+
+def choose(page: Page, view: str) -> None:
+    page.get_by_role("radio", name=view).click()
+    expect(page.get_by_role("radio", name=view)).to_be_checked()
+    expect(page.get_by_text(VIEWS[view])).to_be_visible()
+    for other in VIEWS.keys() - {view}:
+        expect(page.get_by_text(VIEWS[other])).to_have_count(0)
+    still(page)
+
+
+def add(page: Page, model: str) -> None:
+    """Pick one more model."""
+    models = page.get_by_role("combobox", name="Models")
+    models.fill(model)
+    page.get_by_role("option", name=model).click()
+    models.press("Escape")
+
+
+@contextmanager
+def opened(browser: Browser, url: str, width: int = 1440, height: int = 900, **options: str) -> Iterator[Page]:
+    """The address in a browser of its own that has seen nothing before."""
+    context = browser.new_context(viewport={"width": width, "height": height}, **options)  # pyright: ignore
+    try:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(url)
+        yield page
+    finally:
+        context.close()
+
+
+def browser_of(page: Page) -> Browser:
+    assert page.context.browser is not None
+    return page.context.browser
+
+
+def test_a_baseline_beside_a_run_in_every_view_and_in_a_second_browser(root: Path, address: str, page: Page) -> None:
+    page.goto(f"{address}/compare?runs={DEMO}")
+    still(page)
+    add(page, "Popularity")
+    expect(page.locator("table").first.locator("tbody tr")).to_have_count(2)
+    still(page)
+    ndcg_equals_the_command_line(root, page)
+    choose(page, "Duplication")
+    duplication = rows(page)
+    assert [row[0].split(" (")[0] for row in duplication] == ["baseline", "Popularity"]
+    choose(page, "Slices")
+    slices = rows(page)
+    assert len(slices) > 1 and all("±" in cell for row in slices for cell in row[2:])
+    assert "view=Slices" in page.url and "baseline%3Apopularity" in page.url
+    with opened(browser_of(page), page.url) as other:
+        still(other)
+        expect(other.get_by_role("radio", name="Slices")).to_be_checked()
+        assert rows(other) == slices
+    assert not TRACES.search(page.inner_text("body"))
+
+
+def ndcg_equals_the_command_line(root: Path, page: Page) -> None:
+    summary = json.loads(command(root, "compare", DEMO, "baseline:popularity", "--format", "json"))
+    _, popularity = (result["metrics"] for result in summary["results"] if result["masking"] == "history")
+    shown = rows(page)
+    assert [row[0] for row in shown] == ["baseline (reference)", "Popularity"]
+    for k, cell in zip((3, 5, 10), shown[1][1:], strict=True):
+        figure = popularity[f"ndcg@{k}"]
+        half = (figure["high"] - figure["low"]) / 2
+        assert re.match(rf"{figure['mean']:.4f} ±{half:.3f} \([+−]", cell), cell
+    # Against a trained model popularity is far behind, whatever family the correction is over.
+    assert popularity["ndcg@10"]["difference"]["p_holm"] < 0.05
+    assert "*" in shown[1][3] and "▼" in shown[1][3], shown
+    assert "clearly above all others" in page.inner_text("body")
+
+
+@pytest.mark.parametrize(
+    ("kind", "width", "scheme"), [("light", 1440, "light"), ("dark", 1440, "dark"), ("phone", 400, "light")]
+)
+def test_every_view_fits_its_window_and_shows_no_trace(
+    address: str, page: Page, tmp_path: Path, kind: str, width: int, scheme: str
+) -> None:
+    url = f"{address}/compare?runs={DEMO}/best&runs=demo-penalty/best&runs=baseline:popularity&runs=baseline:item_knn"
+    with opened(browser_of(page), url, width, color_scheme=scheme) as shown:
+        for view in VIEWS:
+            still(shown)
+            choose(shown, view)
+            shown.screenshot(path=str(tmp_path / f"{kind}-{view}.png"))
+            shown.get_by_text("Protocol", exact=True).scroll_into_view_if_needed()
+            shown.screenshot(path=str(tmp_path / f"{kind}-{view}-end.png"))
+            assert not TRACES.search(shown.inner_text("body"))
+            assert shown.get_by_test_id("stAlertContentError").count() == 0
+            assert sideways(shown) == [], f"{view} is wider than {width} px"
+        background = shown.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+        lightness = sum(map(int, re.findall(r"\d+", background)[:3])) / 3
+        assert (lightness < 128) == (scheme == "dark")
+
+
+def sideways(page: Page) -> list[str]:
+    """What reaches over the right edge of the window and does not scroll within a box of its own."""
+    script = """() => {
+        const wide = [];
+        const scrolls = element => {
+            for (let e = element; e && e !== document.body; e = e.parentElement) {
+                if (['auto', 'scroll', 'hidden', 'clip'].includes(getComputedStyle(e).overflowX)
+                        && e.getBoundingClientRect().right <= innerWidth + 1
+                        && !['stMain', 'stApp', 'stAppViewContainer'].includes(e.dataset.testid)) return true;
+            }
+            return false;
+        };
+        for (const element of document.querySelectorAll('[data-testid=stMain] *')) {
+            const box = element.getBoundingClientRect();
+            if (box.width && box.height && box.right > innerWidth + 1 && !scrolls(element))
+                wide.push(element.tagName + ' ' + (element.dataset.testid || element.className) + ' ' + box.right);
+        }
+        const main = document.querySelector('[data-testid=stMain]');
+        if (main.scrollWidth > main.clientWidth) wide.push('the page scrolls sideways');
+        return wide;
+    }"""
+    return page.evaluate(script)
+
+
+def test_a_slow_evaluation_is_watched_left_and_found_done(root: Path, page: Page, tmp_path: Path) -> None:
+    gate = tmp_path / "open"
+    launcher = [str(Path(__file__).with_name("slow_app.py")), str(gate)]
+    with serving(root, launcher) as url:
+        page.goto(f"{url}/compare?runs={DEMO}/best")
+        still(page)
+        choose(page, "Duplication")
+        add(page, "Markov chain")
+        expect(page.get_by_text("Markov chain: 7 of")).to_be_visible()
+        assert page.locator("table").count() == 0
+        left = page.url
+        page.get_by_test_id("stSidebar").get_by_role("link", name="Data").click()
+        expect(page.get_by_text("fingerprint")).to_be_visible()
+        page.goto(left)
+        expect(page.get_by_text("Markov chain: 7 of")).to_be_visible()
+        gate.touch()
+        # Nobody touches the page: it looks by itself, and shows the view that was chosen before.
+        expect(page.locator("table").first.locator("tbody tr")).to_have_count(2)
+        expect(page.get_by_text("In the input window")).to_be_visible()
+        choose(page, "Beyond accuracy")
+        gate.unlink()
+        add(page, "Item kNN")
+        expect(page.get_by_text("Item kNN: 7 of")).to_be_visible()
+        gate.touch()
+        expect(page.locator("table").first.locator("tbody tr")).to_have_count(3)
+        expect(page.get_by_text(VIEWS["Beyond accuracy"])).to_be_visible()
+        assert "view=Beyond" in page.url
+    assert (gate.parent / "open.begun").read_text() == "markov\nitem_knn\n"  # each of them once

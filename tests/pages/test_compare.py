@@ -1,0 +1,477 @@
+"""Compare in every state it can be met in: what is picked, what cannot be shown, each view, and its numbers."""
+
+import random
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from recformer.adopt import adopt
+from recformer.evaluation.ranks import Ranks
+from recformer.registry import BASELINES
+from recformer.store import PROJECT, Root
+from recformer.ui.compare_views import VIEWS
+from recformer.weights import load, read_info, write_best
+from tests.builders import Interaction, dataset_in
+from tests.training_helpers import json_of, run_here, small_config, train_here
+from tests.waiting import DEADLINE_S, wait_until
+
+PAGE = "pages/compare.py"
+SLOW_PAGE_S = 60
+KS = (3, 5, 10)
+LABELS = {"one": "one model", "other": "other model", "twin": "twin model", "wide": "wide model", "bare": "bare"}
+LABELS |= {f"baseline:{name}": BASELINES.get(name).TITLE for name in BASELINES.names()}
+
+
+def rounds(num_users: int = 60, num_items: int = 40) -> list[Interaction]:
+    """Histories that go round the catalogue in one order: a Markov chain is right every time, popularity is not."""
+    draw = random.Random(0)
+    rows: list[Interaction] = []
+    for user in range(num_users):
+        begin, length = draw.randrange(num_items), draw.randint(14, 24)
+        for place in range(length):
+            item = 10 + 7 * ((begin + 3 * place) % num_items)
+            rows.append((101 + user, item, 4, 978_300_000 + 10_000 * user + 100 * place))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Root:
+    """A root with runs of one recipe and two seeds, of another recipe, with another window, and an imported one.
+
+    What has one window is evaluated; the rest is left to the page.
+    """
+    root = Root(tmp_path_factory.mktemp("trained"))
+    dataset = dataset_in(root.data / "small", rounds())
+    changes: dict[str, dict[str, Any]] = {
+        "one": {"seed": 1},
+        "twin": {"seed": 2},
+        "other": {"learning_rate": 0.01, "num_epochs": 3},
+        "wide": {"window": 8},
+    }
+    for run_id, change in changes.items():
+        train_here(root, run_id, dataset, small_config(name=LABELS[run_id], **change))
+    weights = shutil.copy(root.model("other") / "best.safetensors", root.path / "bare.safetensors")
+    adopt(root, Path(weights), "bare", [], dataset, {"num_heads": 2})
+    json_of(compared_there(root, "one", "other", "twin", "bare", *(f"baseline:{name}" for name in BASELINES.names())))
+    return root
+
+
+@pytest.fixture
+def root(trained: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Root]:
+    """A copy of its own, which the app looks at."""
+    shutil.copytree(trained.path, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setenv("RECFORMER_ROOT", str(tmp_path))
+    yield Root(tmp_path)
+
+
+def compared_there(root: Root, *arguments: str) -> Any:
+    """The same comparison by the command line."""
+    return run_here(root.path, "compare", *arguments, "--format", "json")
+
+
+def begun(*names: str, **query: str) -> AppTest:
+    """The page with these models, as it is at first: the evaluation may be under way."""
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SLOW_PAGE_S)
+    app.switch_page(PAGE)
+    if names:
+        app.query_params["runs"] = [name if ":" in name else f"{name}/best" for name in names]
+    for name, value in query.items():
+        app.query_params[name] = value
+    return run(app)
+
+
+def compared(*names: str, **query: str) -> AppTest:
+    """The page with these models, once it has them."""
+    return settled(begun(*names, **query))
+
+
+def run(app: AppTest) -> AppTest:
+    app.run()
+    assert not app.exception, app.exception
+    assert not any("did not foresee" in error.value for error in app.error), [code.value for code in app.code]
+    return app
+
+
+def settled(app: AppTest) -> AppTest:
+    """The page when nothing is evaluated any more: a busy machine takes longer than the page waits for."""
+    wait_until(lambda: "**Evaluating**" not in words(run(app)) if "**Evaluating**" in words(app) else True, "the table")
+    return app
+
+
+def words(app: AppTest) -> str:
+    """Everything a person reads on the page, without what keeps names from being read as markup."""
+    elements = [*app.markdown, *app.caption, *app.info, *app.warning, *app.error, *app.success]
+    return "\n".join(str(element.value) for element in elements).replace("\\", "")
+
+
+def errors(app: AppTest) -> list[str]:
+    return [error.value.replace("\\", "") for error in app.error]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a cell of a table says: mean, half of its interval, difference, stars."""
+
+    mean: str
+    spread: str | None
+    difference: str | None
+    stars: int
+
+
+def read(text: str) -> Cell:
+    mean = re.match(r"\**(\d+\.\d{4})", text)
+    assert mean, text
+    spread = re.search(r"±(\d+\.\d{3})", text)
+    difference = re.search(r"\(([+−]\d+\.\d{4})((?:\\\*)*)", text)
+    return Cell(
+        mean[1],
+        spread[1] if spread else None,
+        difference[1].replace("−", "-") if difference else None,
+        difference[2].count("*") if difference else 0,
+    )
+
+
+def rows_of(table: str) -> dict[str, list[str]]:
+    """Cells of each row, by its label."""
+    lines = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in table.splitlines()[2:]]
+    return {cells[0].replace(" :gray[(reference)]", "").replace("\\", ""): cells[1:] for cells in lines}
+
+
+def tables(app: AppTest) -> dict[str, dict[str, list[Cell]]]:
+    """The tables of a view: by the title above it, then by model, one cell a cutoff."""
+    found: dict[str, dict[str, list[Cell]]] = {}
+    title = ""
+    for element in app.markdown:
+        value = str(element.value)
+        if value.startswith("| | @"):
+            found[title] = {label: [read(cell) for cell in cells] for label, cells in rows_of(value).items()}
+        elif value.startswith("**"):
+            title = value.strip("*")
+    return found
+
+
+def holm(values: list[float]) -> list[float]:
+    """Holm's step-down correction, written anew."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    adjusted, highest = [0.0] * len(values), 0.0
+    for place, position in enumerate(order):
+        highest = max(highest, min(1.0, (len(values) - place) * values[position]))
+        adjusted[position] = highest
+    return adjusted
+
+
+def expected(summary: dict[str, Any], view: dict[str, str], masking: str) -> dict[str, dict[str, list[Cell]]]:
+    """The tables a view must show, `view` being metric to title, from what the command line printed."""
+    results = {
+        name: {r["run"]: r["metrics"] | r["catalogue"] for r in summary["results"] if r["masking"] == name}
+        for name in (masking, "none")
+    }
+
+    def quantity(run: str, metric: str, k: int) -> dict[str, Any]:
+        return results["none" if metric.startswith("duplication/") else masking][run][f"{metric}@{k}"]
+
+    # With one target MAP is MRR and is no test of its own.
+    tested = [
+        (run, metric, k)
+        for run in results[masking]
+        for metric in view
+        for k in KS
+        if metric != "map" and "difference" in quantity(run, metric, k) and "mean" in quantity(run, metric, k)
+    ]
+    p_of = dict(zip(tested, holm([quantity(*place)["difference"]["p"] for place in tested]), strict=True))
+
+    def cell(run: str, metric: str, k: int) -> Cell:
+        found = quantity(run, metric, k)
+        difference = found.get("difference")
+        if "value" in found:
+            return Cell(f"{found['value']:.4f}", None, None if difference is None else f"{difference:+.4f}", 0)
+        p = p_of.get((run, "mrr" if metric == "map" else metric, k), 1.0)
+        return Cell(
+            f"{found['mean']:.4f}",
+            f"{(found['high'] - found['low']) / 2:.3f}",
+            None if difference is None else f"{difference['mean']:+.4f}",
+            sum(p < level for level in (0.05, 0.01, 0.001)),
+        )
+
+    return {
+        title: {LABELS[run]: [cell(run, metric, k) for k in KS] for run in results[masking]}
+        for metric, title in view.items()
+    }
+
+
+RANKING = {"ndcg": "NDCG", "mrr": "MRR", "map": "MAP", "hr": "HR"}
+DUPLICATION = {"duplication/window": "In the input window", "duplication/history": "In the whole history"}
+BEYOND = {
+    "novelty": "Novelty (bits)",
+    "popularity": "Average popularity",
+    "diversity/genre": "Genre diversity within a list",
+    "coverage": "Catalogue coverage",
+    "gini": "Gini coefficient",
+}
+
+
+@pytest.mark.parametrize("masking", ["history", "window", "none"])
+@pytest.mark.parametrize(
+    ("name", "view"), [("Ranking", RANKING), ("Duplication", DUPLICATION), ("Beyond accuracy", BEYOND)]
+)
+def test_the_tables_show_the_numbers_and_stars_of_the_command_line(
+    root: Root, name: str, view: dict[str, str], masking: str
+) -> None:
+    names = ["one", "other", "baseline:markov", "baseline:popularity"]
+    app = compared(*names, view=name, masking=masking)
+    wanted = expected(json_of(compared_there(root, *names)), view, masking)
+    assert tables(app) == wanted
+    stars = {cell.stars for table in wanted.values() for cells in table.values() for cell in cells}
+    assert 0 in stars and max(stars) > 1  # else this would not tell stars from none
+
+
+def test_another_reference_changes_the_differences_and_leaves_the_means(root: Root) -> None:
+    names = ["one", "other", "baseline:markov"]
+    app = compared(*names, baseline="baseline:markov")
+    summary = json_of(compared_there(root, *names, "--baseline", "baseline:markov"))
+    assert tables(app) == expected(summary, RANKING, "history")
+    assert all(cell.difference is None for cell in tables(app)["NDCG"][LABELS["baseline:markov"]])
+    assert "Markov chain has the highest NDCG@10" in words(app).replace("*", "")
+    assert "clearly above all others" in words(app)
+
+
+def test_the_slices_are_those_of_the_command_line(root: Root) -> None:
+    app = compared("one", "baseline:markov", view="Slices")
+    summary = json_of(compared_there(root, "one", "baseline:markov", "--slices"))
+    (table,) = (str(element.value) for element in app.markdown if str(element.value).startswith("| | cases |"))
+    wanted = [entry for entry in summary["slices"] if entry["dimension"] == "history length"]
+    assert len(wanted) > 1
+    shown = rows_of(table.replace(":gray[", ""))
+    assert list(shown) == [entry["label"] + "]" * entry["few"] for entry in wanted]
+    for entry, cells in zip(wanted, shown.values(), strict=True):
+        assert cells[0].strip("]") == f"{entry['cases']:,}"
+        for cell, model in zip(cells[1:], entry["models"], strict=True):
+            assert cell.startswith(f"{model['mean']:.4f} :small[±{(model['high'] - model['low']) / 2:.3f}]")
+
+
+STATES: dict[str, list[str]] = {
+    "one model": ["one"],
+    "several models": ["one", "other", "twin"],
+    "a baseline beside a run": ["baseline:item_knn", "one"],
+    "an imported run": ["bare", "one"],
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_named_in_the_url_is_shown_and_fails_in_no_state(root: Root, view: str, state: str) -> None:
+    app = compared(*STATES[state], view=view)
+    assert not app.error
+    assert app.query_params.get("view", "Ranking") == view  # the default need not be spelt out
+    assert "has the highest NDCG@10" in words(app)
+    assert "**Protocol**" in words(app)
+    marks = {
+        "Ranking": "**NDCG**",
+        "Duplication": "**In the input window**",
+        "Beyond accuracy": "**Novelty (bits)**",
+        "Slices": "| | cases |",
+        "Loss curves": "Losses of runs with different loss functions",
+        "Penalties": "Eight movies",
+    }
+    assert {name for name, mark in marks.items() if mark in words(app)} == ({view} & set(marks))
+
+
+def test_with_nothing_picked_the_page_asks_for_a_model(root: Root) -> None:
+    app = compared("one")
+    app.multiselect(key="compare.runs").set_value([])
+    run(app)
+    assert "Pick one or more models above" in words(app)
+    assert not app.error
+    assert tables(app) == {}
+    app.multiselect(key="compare.runs").set_value(["one/best", "baseline:popularity"])
+    run(app)
+    assert set(tables(settled(app))["NDCG"]) == {"one model", "Popularity"}
+    assert app.query_params["runs"] == ["one/best", "baseline:popularity"]
+
+
+def test_baselines_alone_ask_for_a_run_that_says_which_dataset(root: Root) -> None:
+    app = compared("baseline:popularity", "baseline:markov")
+    (error,) = errors(app)
+    assert "add a run" in error
+    assert tables(app) == {}
+
+
+def test_a_baseline_may_be_picked_before_the_run(root: Root) -> None:
+    app = compared("baseline:markov", "one")
+    assert not app.error
+    assert list(tables(app)["NDCG"]) == ["Markov chain", "one model"]
+
+
+def test_of_an_imported_run_nobody_knows_what_it_was_trained_on_and_the_page_says_so(root: Root) -> None:
+    app = compared("bare", "one")
+    (warning,) = app.warning
+    assert "bare: unknown, it was imported and probably leaks" in warning.value.replace("\\", "")
+    assert "Trained on test cases:] bare unknown; one model 0" in words(app)
+
+
+def test_a_damaged_file_is_named_and_the_others_are_shown(root: Root) -> None:
+    path = root.model("other") / "best.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    app = compared("one", "other", "baseline:markov")
+    (error,) = errors(app)
+    assert error.startswith("other model is left out:")
+    assert "best.safetensors" in error
+    assert set(tables(app)["NDCG"]) == {"one model", "Markov chain"}
+
+
+def spoil(root: Root, run_id: str) -> None:
+    """Give a run weights that are not numbers, which nobody sees before they are used."""
+    path = root.model(run_id) / "best.safetensors"
+    info = read_info(path)
+    model, _ = load(path, info)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.fill_(torch.nan)
+    write_best(root.model(run_id), model, info)
+
+
+def test_a_model_whose_evaluation_fails_is_named_and_the_others_are_shown(root: Root) -> None:
+    spoil(root, "other")
+    app = compared("other", "one", "baseline:markov")
+    (error,) = errors(app)
+    assert error.startswith("other model is left out:")
+    assert "not numbers" in error
+    assert set(tables(app)["NDCG"]) == {"one model", "Markov chain"}
+
+
+def test_where_no_model_can_be_evaluated_each_is_named(root: Root) -> None:
+    spoil(root, "one")
+    (root.model("other") / "best.safetensors").write_bytes(b"nothing")
+    app = compared("one", "other")
+    assert sorted(error.split(" is left out")[0] for error in errors(app)) == ["one model", "other model"]
+    assert tables(app) == {}
+
+
+def test_two_window_sizes_are_refused_until_the_button_makes_them_one(root: Root) -> None:
+    app = compared("one", "wide", "baseline:markov")
+    (error,) = errors(app)
+    assert "windows of different sizes (5, 8)" in error
+    assert tables(app) == {}
+    button = app.button(key="compare.window")
+    assert button.label == "Evaluate all under a window of 8"
+    button.click()
+    settled(run(app))
+    assert not app.error
+    assert app.query_params["window"] == "8"
+    names = ["one", "wide", "baseline:markov"]
+    assert tables(app) == expected(json_of(compared_there(root, *names, "--window", "8")), RANKING, "history")
+    assert "window of 8" in words(app)
+
+
+def test_a_window_in_the_url_that_is_too_small_leaves_out_what_does_not_fit(root: Root) -> None:
+    app = compared("one", "wide", window="5")
+    (error,) = errors(app)
+    assert error.startswith("wide model is left out:")
+    assert "8 or more" in error
+    assert list(tables(app)["NDCG"]) == ["one model"]
+
+
+@pytest.mark.parametrize("window", ["many", "0", "-3", "5.5", ""])
+def test_a_window_in_the_url_that_is_no_size_is_ignored(root: Root, window: str) -> None:
+    app = compared("one", window=window)
+    assert not app.error
+    assert "window of 5" in words(app)
+
+
+def test_seeds_of_one_recipe_are_one_model_until_the_toggle_parts_them(root: Root) -> None:
+    names = ["one", "twin", "other"]
+    app = compared(*names)
+    joined = json_of(compared_there(root, *names, "--join-seeds"))
+    shown = tables(app)["NDCG"]
+    assert list(shown) == ["one model (2 seeds)", "other model"]
+    result = next(r for r in joined["results"] if r["run"] == "one" and r["masking"] == "history")
+    assert [cell.mean for cell in shown["one model (2 seeds)"]] == [
+        f"{result['metrics'][f'ndcg@{k}']['mean']:.4f}" for k in KS
+    ]
+    seeds = result["metrics"]["ndcg@10"]["seeds"]
+    assert f"seeds {seeds['low']:.4f} to {seeds['high']:.4f}" in words(app)
+    app.toggle(key="join_seeds").set_value(False)
+    run(app)
+    assert tables(app) == expected(json_of(compared_there(root, *names)), RANKING, "history")
+
+
+def test_runs_of_different_recipes_offer_no_toggle(root: Root) -> None:
+    assert [toggle.key for toggle in compared("one", "other").toggle] == []
+
+
+def test_unknown_names_in_the_url_are_told_and_the_known_are_shown(root: Root) -> None:
+    app = compared("one", "gone", "baseline:oracle", view="Nothing", baseline="gone/best")
+    told = [warning.value.replace("\\", "") for warning in app.warning]
+    assert any("gone/best, baseline:oracle" in text for text in told)
+    assert not app.error
+    assert list(tables(app)["NDCG"]) == ["one model"]
+
+
+class Gate:
+    """Lets a baseline be ranked only when the test says so, and counts how often it was asked for."""
+
+    def __init__(self, original: Callable[..., Ranks]) -> None:
+        self.begun, self.released = threading.Event(), threading.Event()
+        self.times = 0
+        self._original = original
+
+    def __call__(self, name: str, prepared: Any, rows: Any, progress: Any) -> Ranks:
+        self.times += 1
+        progress(7, len(rows))
+        self.begun.set()
+        assert self.released.wait(DEADLINE_S)
+        return self._original(name, prepared, rows, progress)
+
+
+@pytest.fixture
+def gate(root: Root, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """Nothing of a baseline is stored, and ranking one takes until the gate opens."""
+    from recformer.evaluation import evaluate
+
+    shutil.rmtree(root.runs / ".baselines")
+    gate = Gate(evaluate.rank_baseline)
+    monkeypatch.setattr(evaluate, "rank_baseline", gate)
+    yield gate
+    gate.released.set()
+
+
+def test_a_slow_evaluation_shows_how_far_it_is_and_then_the_table(root: Root, gate: Gate) -> None:
+    app = begun("one", "baseline:markov")
+    assert gate.begun.is_set()
+    assert "**Evaluating**" in words(app)
+    assert tables(app) == {}
+    (bar,) = app.get("progress")
+    assert bar.proto.text == "Markov chain: 7 of 60 cases"
+    gate.released.set()
+    assert set(tables(settled(app))["NDCG"]) == {"one model", "Markov chain"}
+    assert gate.times == 1
+
+
+def test_an_evaluation_goes_on_when_the_page_is_left_and_is_there_on_coming_back(root: Root, gate: Gate) -> None:
+    app = begun("one", "baseline:markov")
+    assert "**Evaluating**" in words(app)
+    run(app.switch_page("pages/data.py"))
+    assert "**Evaluating**" not in words(app)
+    gate.released.set()
+    stored = root.runs / ".baselines"
+    wait_until(lambda: len(list(stored.glob("markov-*.json"))) == 1, "the ranks on disk")
+    app = compared("one", "baseline:markov")
+    assert set(tables(app)["NDCG"]) == {"one model", "Markov chain"}
+    assert gate.times == 1
+
+
+def test_two_who_look_at_one_evaluation_have_it_computed_once(root: Root, gate: Gate) -> None:
+    one, other = begun("one", "baseline:markov"), begun("other", "baseline:markov")
+    assert "**Evaluating**" in words(one) and "**Evaluating**" in words(other)
+    gate.released.set()
+    assert set(tables(settled(one))["NDCG"]) == {"one model", "Markov chain"}
+    assert set(tables(settled(other))["NDCG"]) == {"other model", "Markov chain"}
+    assert gate.times == 1
