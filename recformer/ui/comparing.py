@@ -114,8 +114,7 @@ def choose(runs: list[RunSummary]) -> Choice | None:
     split = right.selectbox(
         "Split", splits, index=splits.index("leave_last_out"), key="split", bind="query-params", help=explain("split")
     )
-    asked = st.query_params.get("window", "")
-    window = int(asked) if asked.isdigit() and int(asked) > 0 else None
+    window = _asked_window()
     return Choice(list(chosen), reference, masking, split, window, readers.dataset_of_models(chosen), runs)
 
 
@@ -147,6 +146,19 @@ def _usable(choice: Choice) -> "dict[str, Pending]":
         else:
             usable[name] = entry
     return usable
+
+
+def _asked_window() -> int | None:
+    """The window of the URL that all are evaluated under, with the way back; None for each model's own."""
+    asked = st.query_params.get("window", "")
+    if not (asked.isdecimal() and int(asked) > 0):
+        return None
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"All are evaluated under a window of {int(asked)}.", width="content")
+        if st.button("Let each have its own", key="compare.own_window", icon=":material/undo:", type="tertiary"):
+            del st.query_params["window"]
+            st.rerun()
+    return int(asked)
 
 
 def _same_window(usable: "dict[str, Pending]") -> bool:

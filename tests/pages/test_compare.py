@@ -369,6 +369,9 @@ def test_two_window_sizes_are_refused_until_the_button_makes_them_one(root: Root
     names = ["one", "wide", "baseline:markov"]
     assert tables(app) == expected(json_of(compared_there(root, *names, "--window", "8")), RANKING, "history")
     assert "window of 8" in words(app)
+    app.button(key="compare.own_window").click().run()
+    assert "window" not in app.query_params
+    assert "windows of different sizes" in app.error[0].value
 
 
 def test_a_window_in_the_url_that_is_too_small_leaves_out_what_does_not_fit(root: Root) -> None:
