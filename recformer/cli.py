@@ -45,7 +45,9 @@ WindowOption = Annotated[
         "--window", help="Latest items that count as the window, for models with windows of several sizes.", min=1
     ),
 ]
-MaskOption = Annotated[Masking, typer.Option("--mask", help="What is taken out of the ranking.")]
+MaskOption = Annotated[
+    Masking, typer.Option("--mask", help="What is taken out of the ranking; JSON and CSV hold all three.")
+]
 _root = Root.default()
 
 
@@ -215,6 +217,7 @@ def evaluate(
 
 @app.command()
 def compare(
+    context: typer.Context,
     runs: Annotated[
         list[str] | None,
         typer.Argument(help="Run ids, RUN/last, checkpoint files, or baseline:NAME.", metavar="MODEL …"),
@@ -243,6 +246,7 @@ def compare(
     from recformer.evaluation.summary import checked_cutoffs, summarise
 
     if article:
+        _refuse_beside_article(context)
         _compare_article(runs, data, device, kind)
         return
     if not runs:
@@ -258,6 +262,16 @@ def compare(
     if slices:
         summary["slices"] = slices_of(models.evaluations, task, f"ndcg@{cutoffs[-1]}", mask)
     _print_summary(summary, kind, mask)
+
+
+def _refuse_beside_article(context: typer.Context) -> None:
+    """The article's own protocols leave nothing to choose. Raises UsageError naming what was given."""
+    allowed = {"context", "article", "data", "device", "kind", "runs"}
+    sources = {name: context.get_parameter_source(name) for name in context.params if name not in allowed}
+    given = [name for name, source in sources.items() if source is not None and source.name != "DEFAULT"]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(f"{options} cannot stand beside --article, which has its own splits, masking and cutoffs")
 
 
 def _compare_article(runs: list[str] | None, data: Path | None, device: str, kind: Format) -> None:

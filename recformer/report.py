@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def render(summary: dict[str, Any], kind: Format, masking: "Masking") -> str:
     from recformer.evaluation.summary import view  # loads pandas: `runs`, which knows the formats too, must be quick
 
     if kind == "csv":
-        return _csv(summary["results"])
+        return _csv(summary)
     first = summary["results"][0]
     rows = _rows(view(summary, masking, [*first["metrics"], *first["catalogue"]]))
     caption = caption_of(summary, masking)
@@ -91,7 +92,7 @@ def _rows(results: list[dict[str, Any]]) -> Rows:
     header = ["", *(_title(result) for result in results)]
     names = list(results[0]["metrics"])
     rows = [[name, *(_cell(result["metrics"][name]) for result in results)] for name in names]
-    trained = ["cases trained on", *(_trained(result["trained_on"]) for result in results)]
+    trained = ["cases trained on", *(_trained(result["trained_on"], result["cases"]) for result in results)]
     return [header, *rows, trained]
 
 
@@ -120,8 +121,10 @@ def _title(result: dict[str, Any]) -> str:
     return f"{result['run']}/{result['checkpoint']}{seeds}"
 
 
-def _trained(count: int | None) -> str:
-    return "unknown: probably leaks" if count is None else str(count)
+def _trained(count: int | None, cases: int) -> str:
+    if count is None:
+        return "unknown: probably leaks"
+    return f"{count} of {cases}: LEAKS, the figures flatter it" if count else "0"
 
 
 def _cell(metric: dict[str, Any]) -> str:
@@ -138,24 +141,28 @@ def _cell(metric: dict[str, Any]) -> str:
     return text
 
 
-def _csv(results: list[dict[str, Any]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+def _csv(summary: dict[str, Any]) -> str:
+    """Every result, one row a quantity; each row says under which protocol, so that files can be put together."""
+    protocol = summary["protocol"]
+    setting = {name: protocol[name] for name in ("dataset", "fingerprint", "part", "window", "item_set")}
+    setting |= {"split": protocol["split"]["name"]}
+    about = ["run", "checkpoint", "masking", "cases", "trained_on", "seeds"]
     interval, tests = ["mean", "low", "high"], ["mean", "low", "high", "p", "p_holm", "effect_size"]
-    head = ["run", "checkpoint", "masking", "cases", "seeds", "metric", *interval, "seed_sd"]
-    writer.writerow([*head, "difference", *(f"difference_{name}" for name in tests[1:])])
-    for result in results:
+    rows: list[list[Any]] = [
+        [*about, "metric", *interval, "seed_sd", "difference", *(f"difference_{name}" for name in tests[1:]), *setting]
+    ]
+    for result in summary["results"]:
+        head = ["unknown" if result[key] is None else result[key] for key in about]
         for name, metric in result["metrics"].items():
-            row = [result[key] for key in ("run", "checkpoint", "masking", "cases", "seeds")] + [name]
-            row += [metric[key] for key in interval] + [metric.get("seeds", {}).get("sd")]
-            writer.writerow([*row, *(metric.get("difference", {}).get(key) for key in tests)])
+            row = [*head, name, *(metric[key] for key in interval), metric.get("seeds", {}).get("sd")]
+            rows.append([*row, *(metric.get("difference", {}).get(key) for key in tests), *setting.values()])
         for name, entry in result["catalogue"].items():
-            row = [result[key] for key in ("run", "checkpoint", "masking", "cases", "seeds")] + [name, entry["value"]]
-            writer.writerow([*row, *[None] * 3, entry.get("difference"), *[None] * (len(tests) - 1)])
-    return buffer.getvalue().rstrip("\n")
+            row = [*head, name, entry["value"], None, None, None, entry.get("difference")]
+            rows.append([*row, *[None] * (len(tests) - 1), *setting.values()])
+    return _csv_of(rows)
 
 
-def _csv_of(rows: Rows) -> str:
+def _csv_of(rows: Sequence[Sequence[Any]]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue().rstrip("\n")
@@ -172,4 +179,4 @@ def _latex(rows: Rows, caption: str) -> str:
 def _escape(text: str) -> str:
     for character in "&%$#_{}":
         text = text.replace(character, "\\" + character)
-    return text.replace("Δ", r"$\Delta$").replace("·", r"$\cdot$")
+    return text.replace("<", "$<$").replace("Δ", r"$\Delta$").replace("·", r"$\cdot$")

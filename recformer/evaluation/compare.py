@@ -44,6 +44,9 @@ def models_of(root: Root, request: Request, device: torch.device, progress: Call
     """
     if request.reference is not None and request.reference not in request.names:
         raise UsageError(f"the baseline {request.reference!r} is none of the models: {', '.join(request.names)}")
+    twice = [name for name in dict.fromkeys(request.names) if request.names.count(name) > 1]
+    if twice:
+        raise UsageError(f"{', '.join(twice)} is named twice: name each model once")
     found: list[Evaluation] = []
     for name, entry in zip(request.names, pending_all(root, request.names, request.task), strict=True):
         if isinstance(entry, RecformerError):

@@ -6,6 +6,7 @@ from typing import Any
 import streamlit as st
 
 from recformer.evaluation.slices import FEW, known_dimensions
+from recformer.evaluation.summary import Result
 from recformer.evaluation.trade_off import pareto_front
 from recformer.logs.reader import Curve
 from recformer.logs.spread import spread_of
@@ -15,9 +16,19 @@ from recformer.ui.charts import Lines, curve_chart, interval_chart, slice_chart,
 from recformer.ui.comparing import CUTOFFS, RANKING, Comparison
 from recformer.ui.loss_view import show_losses
 from recformer.ui.run_views import label_of
-from recformer.ui.tables import config_differences, metric_table, slice_table
+from recformer.ui.tables import config_differences, difference_rows, metric_table, slice_table
 from recformer.ui.words import explain
 
+DIFFERENCE_COLUMNS: dict[str, Any] = {
+    "metric": "Metric",
+    "model": "Model",
+    "difference": st.column_config.NumberColumn("Difference", format="%+.4f"),
+    "low": st.column_config.NumberColumn("95% from", format="%+.4f"),
+    "high": st.column_config.NumberColumn("to", format="%+.4f"),
+    "p": st.column_config.NumberColumn("p", format="%.5f"),
+    "p_holm": st.column_config.NumberColumn("p after Holm", format="%.5f"),
+    "effect_size": st.column_config.NumberColumn("Effect size", format="%+.3f", help=explain("effect_size")),
+}
 TITLES = {"ndcg": "NDCG", "mrr": "MRR", "map": "MAP", "hr": "HR"}
 BEYOND = {
     "novelty": "Novelty (bits)",
@@ -50,8 +61,17 @@ def _ranking(comparison: Comparison) -> None:
         "user, MAP equals MRR and recall equals HR; what the article calls MAP is HR.",
         help=explain("holm"),
     )
+    _differences(comparison, results)
     chart = interval_chart("NDCG@k with 95% intervals", CUTOFFS, comparison.models(results, "ndcg"))
     st.plotly_chart(chart, key="compare.ndcg")
+
+
+def _differences(comparison: Comparison, results: list[Result]) -> None:
+    """Every tested difference of a view, for who wants the figures behind the stars."""
+    rows = difference_rows(results, comparison.labels)
+    if rows:
+        with st.expander("All differences: intervals, p-values, effect sizes"):
+            st.dataframe(rows, hide_index=True, key="compare.differences", column_config=DIFFERENCE_COLUMNS)
 
 
 def _duplication(comparison: Comparison) -> None:

@@ -62,6 +62,17 @@ def _difference(metric: dict[str, Any], name: str) -> str:
     return f" :{'green' if better else 'red'}[:small[({text} {'▲' if difference['mean'] > 0 else '▼'})]]"
 
 
+def difference_rows(results: list[Result], labels: list[str]) -> list[dict[str, Any]]:
+    """One row a tested difference, in the order of the metrics."""
+    return [
+        {"metric": name, "model": label, "difference": difference["mean"]}
+        | {key: difference[key] for key in ("low", "high", "p", "p_holm", "effect_size")}
+        for name in (results[0]["metrics"] if results else ())
+        for label, result in zip(labels, results, strict=True)
+        if "p" in (difference := result["metrics"][name].get("difference", {}))
+    ]
+
+
 def slice_table(slices: list[Slice], labels: list[str], rows: list[list[dict[str, Any]]]) -> str:
     """One row a slice, one column a model: mean ± half of its interval; slices of few cases are grey."""
     header = "| | cases | " + " | ".join(plain(label) for label in labels) + " |"

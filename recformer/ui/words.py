@@ -14,6 +14,8 @@ EXPLAIN = {
     "protocol": "Everything that must be equal before two numbers may stand in one table.",
     "holm": "With many comparisons some look clear by chance. Stars count what is left after Holm's correction over "
     "all that this view shows: * p < .05, ** p < .01, *** p < .001.",
+    "effect_size": "The mean difference in units of how much users differ (Cohen's d for pairs): 0.2 is small, "
+    "0.8 large.",
     "novelty": "Mean surprise of the recommended movies in bits: −log2 of their share of all ratings.",
     "popularity": "Share of the users who rated a recommended movie, on average.",
     "diversity/genre": "How different the genres within one list are: 0 all alike, 1 nothing in common.",

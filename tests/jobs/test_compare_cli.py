@@ -209,3 +209,31 @@ def test_csv_adjusts_over_all_differences_of_one_masking(root: Root) -> None:
         family = [row for row in family if not row["metric"].startswith("map@")]  # which is mrr
         adjusted = holm(np.array([float(row["difference_p"]) for row in family]))
         assert [float(row["difference_p_holm"]) for row in family] == adjusted.tolist()
+
+
+def test_what_the_article_view_does_not_take_is_refused(tmp_path: Path) -> None:
+    result = run_here(tmp_path, "compare", "--article", "--k", "7", "--slices")
+    assert_clear_failure(result, 2, "--k", "--slices", "cannot stand beside --article")
+
+
+def test_a_model_that_is_named_twice_is_refused(root: Root) -> None:
+    assert_clear_failure(run_here(root.path, "compare", "one", "zero", "one"), 2, "one is named twice")
+
+
+def test_every_row_of_a_csv_names_its_protocol_and_what_was_trained_on(root: Root, place: tuple[Root, Dataset]) -> None:
+    honest, leaking = (rows_of(root, "zero", "one", "--split", split) for split in ("leave_last_out", "random_windows"))
+    dataset = place[1]
+    for rows, split, item_set in ((honest, "leave_last_out", "items"), (leaking, "random_windows", "tokens")):
+        assert {(row["dataset"], row["fingerprint"]) for row in rows} == {(dataset.name, dataset.fingerprint)}
+        assert {(row["split"], row["part"], row["window"], row["item_set"]) for row in rows} == {
+            (split, "test", "5", item_set)
+        }
+    assert {row["trained_on"] for row in honest} == {"0"}
+    assert all(int(row["trained_on"]) > 0 for row in leaking)
+
+
+def test_a_leak_is_said_in_words_below_the_table(root: Root) -> None:
+    assert "LEAKS" not in run_here(root.path, "compare", "zero", "one").stdout
+    said = run_here(root.path, "compare", "zero", "one", "--split", "random_windows").stdout
+    (line,) = [line for line in said.splitlines() if line.startswith("cases trained on")]
+    assert line.count("LEAKS, the figures flatter it") == 2
