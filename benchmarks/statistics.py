@@ -15,7 +15,7 @@ from recformer.metric.bootstrap import bootstrap
 from recformer.metric.effect_size import paired_effect_size
 from recformer.metric.holm import holm
 from recformer.metric.randomization import sign_flip_p
-from recformer.metric.users import UserSums, user_sums
+from recformer.metric.users import side_by_side, user_sums
 
 MODELS, METRICS, USERS, RUNS, TARGET_S = 5, 12, 6040, 7, 2.0
 
@@ -41,10 +41,6 @@ def compare(values: np.ndarray) -> np.ndarray:
     bootstrap(differences)
     paired_effect_size(differences)
     return holm(sign_flip_p(differences))
-
-
-def side_by_side(tables: list[UserSums]) -> UserSums:
-    return UserSums(tables[0].counts, np.concatenate([table.sums for table in tables], axis=1))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from recformer.metric.effect_size import paired_effect_size
 from recformer.metric.holm import holm
 from recformer.metric.lists import Lists
 from recformer.metric.randomization import sign_flip_p
-from recformer.metric.users import UserSums, user_sums
+from recformer.metric.users import UserSums, side_by_side, user_sums
 from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
 
 Result = dict[str, Any]
@@ -139,10 +139,10 @@ def _results(
     tables: list[list[UserSums]],
     baseline: int | None,
 ) -> list[Result]:
-    means = iter(_intervals(_side_by_side([table for row in tables for table in row])))
+    means = iter(_intervals(side_by_side([table for row in tables for table in row])))
     others = [row for position, row in enumerate(tables) if baseline is not None and position != baseline]
     pairs = [table.minus(base) for row in others for table, base in zip(row, tables[baseline or 0], strict=True)]
-    differences = iter(_tested(_side_by_side(pairs)) if pairs else ())
+    differences = iter(_tested(side_by_side(pairs)) if pairs else ())
     results: list[Result] = []
     for position, evaluation in enumerate(evaluations):
         for masking in maskings:
@@ -153,10 +153,6 @@ def _results(
                 _add_seeds(metrics, evaluation, masking)
             results.append(_result(evaluation, masking, metrics))
     return results
-
-
-def _side_by_side(tables: list[UserSums]) -> UserSums:
-    return UserSums(tables[0].counts, np.concatenate([table.sums for table in tables], axis=1))
 
 
 def _intervals(table: UserSums) -> list[Result]:

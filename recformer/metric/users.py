@@ -1,5 +1,6 @@
 """Sums by user: cases of one user are not independent, so users are what is drawn, flipped and counted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,11 @@ class UserSums:
     def minus(self, other: "UserSums") -> "UserSums":
         """Differences on the same cases."""
         return UserSums(self.counts, self.sums - other.sums)
+
+
+def side_by_side(tables: Sequence[UserSums]) -> UserSums:
+    """The quantities of several tables about the same cases, one after the other. `tables` is not empty."""
+    return UserSums(tables[0].counts, np.concatenate([table.sums for table in tables], axis=1))
 
 
 def user_sums(values: NDArray[np.float64], users: NDArray[np.integer]) -> UserSums:
