@@ -7,12 +7,15 @@ little-endian. Source: tensorflow/core/lib/io/record_writer.h.
 import struct
 from dataclasses import dataclass, field
 
+import numpy as np
 from crc32c import crc32c
+from numpy.typing import NDArray
 
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
+_MASK_DELTA = 0xA282EAD8
 # No record has 4 GiB, so the upper half of a length is zero: a quick way to places where a header may be.
 _UPPER_HALF = b"\0\0\0\0"
 
@@ -21,14 +24,23 @@ _UPPER_HALF = b"\0\0\0\0"
 class Scan:
     """What `scan` found. Positions count from the start of the bytes it was given."""
 
-    records: list[tuple[int, bytes]] = field(default_factory=list)
-    """Position and data of each whole record whose checksums are right."""
+    data: bytes
+    starts: NDArray[np.int64]
+    """(n,) where the data of each whole record with right checksums begins."""
+    lengths: NDArray[np.int64]
+    """(n,) its length, in bytes."""
     damaged: list[int] = field(default_factory=list)
     """Where damage begins that lies before `consumed`."""
     consumed: int = 0
     """How far all is settled. What comes after waits for more bytes."""
     suspect: int | None = None
     """Where damage seems to begin that more bytes may yet explain; never before `consumed`."""
+
+    @property
+    def records(self) -> list[tuple[int, bytes]]:
+        """Position and data of each record."""
+        spans = zip(self.starts.tolist(), self.lengths.tolist(), strict=True)
+        return [(start - HEADER_BYTES, self.data[start : start + length]) for start, length in spans]
 
 
 def scan(data: bytes) -> Scan:
@@ -38,38 +50,73 @@ def scan(data: bytes) -> Scan:
     at the next place that holds a valid header. Bytes that do not settle which are not consumed, so that
     scanning the same bytes in several portions finds the same records as scanning them at once.
     """
-    found = Scan()
-    position = 0
+    starts: list[NDArray[np.int64]] = []
+    lengths: list[NDArray[np.int64]] = []
+    damaged: list[int] = []
+    position, suspect = 0, None
     while len(data) - position >= HEADER_BYTES:
-        length = _length_at(data, position)
-        end = position if length is None else position + HEADER_BYTES + length + FOOTER_BYTES
-        if length is not None and end > len(data):
-            break
-        if length is not None and _data_is_right(data, position, length):
-            start = position + HEADER_BYTES
-            found.records.append((position, data[start : start + length]))
-            position = found.consumed = end
-            continue
-        following = _next_record(data, position, None if length is None else end)
+        start, length, reached = _chain(data, position)
+        right = _data_is_right(data, start, length)
+        starts.append(start[right])
+        lengths.append(length[right])
+        # Between two records of a chain a wrong one is simply left out. What comes after the last has yet to be found.
+        damaged.extend((start[:-1][~right[:-1]] - HEADER_BYTES).tolist())
+        ends_well = not len(right) or bool(right[-1])
+        position = reached if ends_well else int(start[-1]) - HEADER_BYTES
+        if len(data) - position < HEADER_BYTES or (ends_well and _length_at(data, position) is not None):
+            break  # the end, or a record of which a part is there
+        following = _next_record(data, position, None if ends_well else reached)
         if following is None:
-            found.suspect = position
+            suspect = position
             break
-        found.damaged.append(position)
-        position = found.consumed = following
-    return found
+        damaged.append(position)
+        position = following
+    return Scan(data, _joined(starts), _joined(lengths), damaged, position, suspect)
+
+
+def _chain(data: bytes, position: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Starts and lengths of the whole records that follow one another from `position`, and where they end.
+
+    Only the headers' checksums are looked at.
+    """
+    starts: list[int] = []
+    lengths: list[int] = []
+    known: dict[bytes, int] = {}  # most records have one of a few lengths, and so one of a few headers
+    last = len(data) - HEADER_BYTES
+    while position <= last:
+        header = data[position : position + HEADER_BYTES]
+        length = known.get(header)
+        if length is None:
+            length = _length_at(data, position)
+            if length is None:
+                break
+            known[header] = length
+        end = position + HEADER_BYTES + length + FOOTER_BYTES
+        if end > len(data):
+            break
+        starts.append(position + HEADER_BYTES)
+        lengths.append(length)
+        position = end
+    return np.array(starts, dtype=np.int64), np.array(lengths, dtype=np.int64), position
 
 
 def _length_at(data: bytes, position: int) -> int | None:
     """The length in the header at `position`, None where its checksum is wrong."""
     (length,) = _LENGTH.unpack_from(data, position)
     (expected,) = _CRC.unpack_from(data, position + _LENGTH.size)
-    return length if _masked_crc(data[position : position + _LENGTH.size]) == expected else None
+    crc = crc32c(data[position : position + _LENGTH.size])
+    return length if (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF == expected else None
 
 
-def _data_is_right(data: bytes, position: int, length: int) -> bool:
-    start = position + HEADER_BYTES
-    (expected,) = _CRC.unpack_from(data, start + length)
-    return _masked_crc(data[start : start + length]) == expected
+def _data_is_right(data: bytes, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(n,) whether the checksum after each record's data is that of its data."""
+    ends = starts + lengths
+    found = [crc32c(data[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    crc = np.array(found, dtype=np.uint32)
+    masked = ((crc >> np.uint32(15)) | (crc << np.uint32(17))) + np.uint32(_MASK_DELTA)  # modulo 2³²
+    footers = ends[:, None] + np.arange(FOOTER_BYTES)
+    expected = np.frombuffer(data, np.uint8)[footers].view("<u4")[:, 0]
+    return masked == expected
 
 
 def _next_record(data: bytes, position: int, end: int | None) -> int | None:
@@ -93,6 +140,5 @@ def _next_record(data: bytes, position: int, end: int | None) -> int | None:
     return None
 
 
-def _masked_crc(data: bytes) -> int:
-    crc = crc32c(data)
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)

@@ -7,7 +7,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from recformer.logs.reader import Curve
+from recformer.logs.series import Curve
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from recformer.logs.reader import Curve
+from recformer.logs.series import Curve
 
 
 @dataclass(frozen=True)

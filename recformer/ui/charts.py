@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from recformer.logs.reader import Curve
+from recformer.logs.series import Curve
 from recformer.logs.thin import smooth, thin
 
 HEIGHT = 280

@@ -8,7 +8,7 @@ import streamlit as st
 from recformer.evaluation.slices import FEW, known_dimensions
 from recformer.evaluation.summary import Result
 from recformer.evaluation.trade_off import pareto_front
-from recformer.logs.reader import Curve
+from recformer.logs.series import Curve
 from recformer.logs.spread import spread_of
 from recformer.ui import readers
 from recformer.ui.article_view import show_article

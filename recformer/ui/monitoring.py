@@ -8,7 +8,7 @@ from recformer.jobs.launch import LOG_FILE
 from recformer.jobs.overview import DamagedRun, RunSummary, find_run
 from recformer.jobs.queue import lines
 from recformer.jobs.tail import tail
-from recformer.logs.reader import Curve
+from recformer.logs.series import Curve
 from recformer.ui import readers
 from recformer.ui.charts import Lines, curve_chart
 from recformer.ui.frame import guard

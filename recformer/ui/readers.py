@@ -14,7 +14,8 @@ from recformer.evaluation.slices import Slice, slice_intervals, slices_of
 from recformer.jobs.devices import Load
 from recformer.jobs.devices import loads as device_loads
 from recformer.jobs.overview import DamagedRun, RunSummary, list_runs
-from recformer.logs.reader import Curve, RunLog
+from recformer.logs.reader import INDEX_FILE, RunLog
+from recformer.logs.series import Curve
 from recformer.origin import Origin, read_origin
 from recformer.store import CheckpointRef, Root, find_checkpoint
 
@@ -40,7 +41,7 @@ def runs() -> tuple[list[RunSummary], list[DamagedRun]]:
 
 @st.cache_resource(max_entries=512, show_spinner=False)
 def _log(folder: str) -> RunLog:
-    return RunLog(Path(folder))
+    return RunLog(Path(folder), Path(folder) / INDEX_FILE)
 
 
 def curves(run_id: str) -> dict[str, Curve]:

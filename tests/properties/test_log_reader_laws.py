@@ -15,8 +15,9 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from torch.utils.tensorboard import SummaryWriter
 
-from recformer.logs.reader import Curve, RunLog
+from recformer.logs.reader import RunLog
 from recformer.logs.records import scan
+from recformer.logs.series import Curve
 
 NAME = "events.out.tfevents.1.host.1.0"
 DEADLINE_S = 30.0

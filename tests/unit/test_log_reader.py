@@ -16,7 +16,8 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from torch.utils.tensorboard import SummaryWriter
 
-from recformer.logs.reader import Curve, RunLog
+from recformer.logs.reader import RunLog
+from recformer.logs.series import Curve
 from recformer.logs.thin import smooth, thin
 from recformer.store import PROJECT
 

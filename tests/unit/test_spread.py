@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recformer.logs.reader import Curve
+from recformer.logs.series import Curve
 from recformer.logs.spread import spread_of
 
 

@@ -1,0 +1,107 @@
+"""What was read of a run's event files, kept in one file beside them: a restarted app need not read them again.
+
+The file is: a magic with its version (8 bytes), CRC-32C of all that follows (u32), length of the JSON that follows
+(u32), that JSON (padded to 8 bytes), then all steps (i8), all wall times (f8) and all values (f8), little-endian. It
+is a cache: whatever is wrong with it, the logs are read instead.
+"""
+
+import json
+import os
+import struct
+import tempfile
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from crc32c import crc32c
+
+from recformer.logs.folder import EventFile, FolderLog
+from recformer.logs.series import Curve, Series
+
+_MAGIC = b"rfindex1"
+_SIZES = struct.Struct("<8sII")
+
+
+def save(path: Path, folders: dict[str, FolderLog]) -> None:
+    """Write what `folders` (by their paths within the run) hold. A disk that refuses is no error: it is a cache."""
+    described: list[dict[str, Any]] = []
+    series = [series for folder in folders.values() for series in folder.series.values()]
+    for name, folder in folders.items():
+        counts = {tag: len(series) for tag, series in folder.series.items()}
+        files = [asdict(file) | {"head": file.head.hex(), "tail": file.tail.hex()} for file in folder.files.values()]
+        described.append({"folder": name, "files": files, "tags": counts})
+    header = json.dumps(described).encode()
+    header += b" " * (-len(header) % 8)
+    curves = [entry.curve() for entry in series]
+    columns = [[curve.step for curve in curves], [curve.wall_time for curve in curves], [c.value for c in curves]]
+    parts = [header, *(array.tobytes() for column in columns for array in column)]
+    crc = 0
+    for part in parts:
+        crc = crc32c(part, crc)
+    with suppress(OSError):
+        _replace(path, [_SIZES.pack(_MAGIC, crc, len(header)), *parts])
+
+
+def load(path: Path, run: Path) -> dict[str, FolderLog] | None:
+    """The folders of the run at `run` as they were read before; None where that does not help.
+
+    It helps as long as the event files are the same ones, and none of them has lost or changed what was read.
+    """
+    try:
+        data = path.read_bytes()
+        magic, crc, header_bytes = _SIZES.unpack_from(data)
+        if magic != _MAGIC or crc32c(memoryview(data)[_SIZES.size :]) != crc:
+            return None
+        described = json.loads(data[_SIZES.size : _SIZES.size + header_bytes])
+    except (OSError, struct.error, ValueError):
+        return None
+    # The checksum is right, so the rest is as it was written.
+    count = sum(sum(entry["tags"].values()) for entry in described)
+    begin = _SIZES.size + header_bytes
+    step = np.frombuffer(data, "<i8", count, begin)
+    wall = np.frombuffer(data, "<f8", count, begin + 8 * count)
+    value = np.frombuffer(data, "<f8", count, begin + 16 * count)
+    folders: dict[str, FolderLog] = {}
+    place = 0
+    for entry in described:
+        folder = folders[entry["folder"]] = FolderLog(run / entry["folder"])
+        for tag, points in entry["tags"].items():
+            part = slice(place, place + points)
+            folder.series[tag] = Series(Curve(step[part], wall[part], value[part]))
+            place += points
+        folder.files = {file.name: file for file in map(_file, entry["files"])}
+        if not all(_as_it_was(folder.path, file) for file in folder.files.values()):
+            return None
+    return folders
+
+
+def _file(described: dict[str, Any]) -> EventFile:
+    read: dict[str, Any] = described | {name: bytes.fromhex(described[name]) for name in ("head", "tail")}
+    read["starts"] = [(int(step), float(wall)) for step, wall in described["starts"]]
+    return EventFile(**read)
+
+
+def _as_it_was(folder: Path, file: EventFile) -> bool:
+    """Whether what was read of a file is still there. One that has not grown must not have been written to either."""
+    try:
+        handle = os.open(folder / file.name, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return file.unchanged(stat := os.fstat(handle)) or (stat.st_size > file.size and file.continues(handle))
+    finally:
+        os.close(handle)
+
+
+def _replace(path: Path, parts: list[bytes]) -> None:
+    """Write a file under another name, then rename it. Not flushed: a torn one is noticed and made again."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.writelines(parts)
+        os.replace(name, path)  # noqa: PTH105
+    finally:
+        with suppress(FileNotFoundError):
+            Path(name).unlink()
