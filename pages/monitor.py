@@ -9,14 +9,14 @@ from recformer.ui.run_views import show_damaged
 with frame("Monitor"):
     runs, damaged = readers.runs()
     broken = monitoring.asked_for_damaged(damaged)
-    run = None if broken else monitoring.pick_run(runs)
+    shown = [] if broken else monitoring.pick_runs(runs)
     if broken:
         st.page_link("app.py", label="All other runs", icon=":material/home:")
-    elif run is None:
+    elif not runs:
         st.info("Nothing to watch yet.", icon=":material/monitoring:")
         st.page_link("pages/train.py", label="Start a training run", icon=":material/play_circle:")
-    elif run.state.active:
-        monitoring.live(run.run_id)
-    else:
-        monitoring.show(run.run_id)
+    elif any(entry.run.state.active for entry in shown):
+        monitoring.live(shown)
+    elif shown:
+        monitoring.show(shown)
     show_damaged(damaged)

@@ -1,19 +1,11 @@
 """Charts as pure functions of arrays: no Streamlit, no files. Scatter, never ScatterGL (see docs/ARCHITECTURE.md)."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from recformer.logs.series import Curve
-from recformer.logs.thin import smooth, thin
-
 HEIGHT = 280
 SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon"]  # not by colour alone
-Lines = list[tuple[str, str, str, Curve]]
-"""(legend label, colour, dash, curve)"""
-Bands = Sequence[tuple[str, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]]
 
 
 def quiet(figure: go.Figure, title: str, x_title: str, *, legend: bool = False) -> go.Figure:
@@ -28,59 +20,8 @@ def quiet(figure: go.Figure, title: str, x_title: str, *, legend: bool = False) 
         showlegend=legend,
     )
     figure.update_xaxes(title=x_title, showgrid=False, zeroline=False)
-    figure.update_yaxes(zeroline=False, nticks=6, automargin=True, exponentformat="e")
+    figure.update_yaxes(zeroline=False, nticks=6, automargin=True, tickformat=",~g")
     return figure
-
-
-def curve_chart(
-    title: str, lines: Lines, *, smoothing: float = 0.0, log_axis: bool = False, bands: Bands = ()
-) -> go.Figure:
-    """Curves over epochs, at most 1000 points each; the band behind a thinned curve holds its spikes.
-
-    `bands`: (colour, steps, lowest, highest), drawn behind, such as from the lowest to the highest of several seeds.
-    """
-    figure = go.Figure()
-    for colour, step, low, high in bands:
-        figure.add_trace(_band(step, low, high, colour))
-    for label, colour, dash, curve in lines:
-        shown = thin(curve)
-        if len(shown) < len(curve):
-            figure.add_trace(_band(shown.step, shown.low, shown.high, colour))
-        y = smooth(shown.y, smoothing) if smoothing else shown.y
-        mode = "lines" if len(shown) > 1 else "markers"
-        figure.add_trace(
-            go.Scatter(
-                x=shown.step,
-                y=y,
-                name=label,
-                mode=mode,
-                line={"color": colour, "dash": dash, "width": 2},
-                hovertemplate="%{y:.4g}",
-            )
-        )
-    quiet(figure, title, "epoch", legend=len(lines) > 1)
-    values = np.concatenate([curve.value for *_, curve in lines])
-    if len(values) and values.min() == values.max() > 0:  # a constant rate would be drawn on an axis from −1 to 1
-        figure.update_yaxes(range=[0, 1.5 * float(values[0])])
-    last = max((int(curve.step[-1]) for *_, curve in lines if len(curve)), default=0)
-    if last <= 10:
-        figure.update_xaxes(dtick=1)  # no epoch 1.5
-    if log_axis:
-        figure.update_yaxes(type="log")
-    return figure
-
-
-def _band(x: NDArray[np.int64], low: NDArray[np.float64], high: NDArray[np.float64], colour: str) -> go.Scatter:
-    return go.Scatter(
-        x=np.concatenate([x, x[::-1]]),
-        y=np.concatenate([high, low[::-1]]),
-        fill="toself",
-        fillcolor=colour,
-        opacity=0.15,
-        line={"width": 0},
-        hoverinfo="skip",
-        showlegend=False,
-    )
 
 
 def interval_chart(title: str, cutoffs: list[int], models: list[tuple[str, str, list[dict[str, float]]]]) -> go.Figure:

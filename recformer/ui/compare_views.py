@@ -12,8 +12,9 @@ from recformer.logs.series import Curve
 from recformer.logs.spread import spread_of
 from recformer.ui import readers
 from recformer.ui.article_view import show_article
-from recformer.ui.charts import Lines, curve_chart, interval_chart, slice_chart, trade_off_chart
+from recformer.ui.charts import interval_chart, slice_chart, trade_off_chart
 from recformer.ui.comparing import CUTOFFS, RANKING, Comparison
+from recformer.ui.curve_chart import Band, Line, curve_chart
 from recformer.ui.loss_view import show_losses
 from recformer.ui.run_views import label_of
 from recformer.ui.tables import config_differences, difference_rows, metric_table, slice_table
@@ -158,15 +159,15 @@ def _curves(comparison: Comparison) -> None:
     }
     shown = 0
     for title, tag in panels.items():
-        lines: Lines = []
-        bands: list[Any] = []
+        lines: list[Line] = []
+        bands: list[Band] = []
         for label, colour, members in zip(comparison.labels, comparison.colours, comparison.members, strict=True):
             curves = [curve for name in members if (curve := _curve(comparison, name, tag)) is not None]
             if curves:
                 spread = spread_of(curves)
-                lines.append((label, colour, "solid", spread.mean))
+                lines.append(Line(label, colour, spread.mean))
                 if len(curves) > 1:
-                    bands.append((colour, spread.mean.step, spread.low, spread.high))
+                    bands.append(Band(colour, spread.mean.step, spread.low, spread.high))
         if lines:
             st.plotly_chart(curve_chart(title, lines, bands=bands), key=f"compare.{tag}")
             shown += 1

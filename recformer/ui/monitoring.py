@@ -1,4 +1,4 @@
-"""The Monitor page's parts: status, curves and log of one run, refreshed by one fragment while it is active."""
+"""The Monitor page's parts: which runs, their status, curves and logs, refreshed by one fragment while they work."""
 
 from pathlib import Path
 
@@ -7,27 +7,23 @@ import streamlit as st
 from recformer.jobs.launch import LOG_FILE
 from recformer.jobs.overview import DamagedRun, RunSummary, find_run
 from recformer.jobs.queue import lines
+from recformer.jobs.records import Status
 from recformer.jobs.tail import tail
-from recformer.logs.series import Curve
 from recformer.ui import readers
-from recformer.ui.charts import Lines, curve_chart
+from recformer.ui.curves_view import Shown, show_curves
 from recformer.ui.frame import guard
-from recformer.ui.palette import OKABE_ITO, REFERENCE, run_colours
-from recformer.ui.run_actions import run_actions, stop_button
+from recformer.ui.log_view import show_log
+from recformer.ui.palette import line_colours
+from recformer.ui.run_actions import compare_link, run_actions, stop_button
 from recformer.ui.run_views import label_of
-from recformer.ui.selection import pick_one
+from recformer.ui.selection import pick_many
 from recformer.ui.words import STATE_MARKS, duration, memory, number, plain
 
 REFRESH_S = 2
+TILE_PX = 106  # eight in a row on a laptop
 LAST_WORDS = 6
-# One chart each, in this order; whatever else a log holds comes after.
-PANELS = {
-    "Loss": ["loss/train", "loss/validation"],
-    "Ranking on validation, history masked": ["metric/ndcg@10", "metric/hr@10", "metric/mrr@10"],
-    "Duplication in the raw top 10": ["duplication/window@10"],
-    "Learning rate": ["lr"],
-    "Windows per second": ["throughput/samples_per_s"],
-}
+OVERVIEW_HEAD = "| Run | State | Epoch | Training loss | Best NDCG@10 | Windows/s | Time left |"
+MOST_RUNS = 12  # more lines in one chart nobody can tell apart
 
 
 def asked_for_damaged(damaged: list[DamagedRun]) -> bool:
@@ -39,27 +35,39 @@ def asked_for_damaged(damaged: list[DamagedRun]) -> bool:
     return bool(asked)
 
 
-def pick_run(runs: list[RunSummary]) -> RunSummary | None:
-    """The run to watch, kept in the URL, a running one first; and beside it what can be done with it."""
+def pick_runs(runs: list[RunSummary]) -> list[Shown]:
+    """The runs to watch, kept in the URL, a running one first; and beside them what can be done."""
     if not runs:
-        return None
+        return []
     ordered = sorted(runs, key=lambda run: (not run.state.active, run.labels.archived))
-    place, actions = st.columns([1, 2], vertical_alignment="center")
-    chosen = pick_one(
-        place,
-        "Run",
-        [run.run_id for run in ordered],
-        "run",
-        key="monitor.run",
-        show=lambda run_id: label_of(runs, run_id),
-        label_visibility="collapsed",
-    )
-    run = next(run for run in runs if run.run_id == chosen)
+    known = {run.run_id: run for run in ordered}
+    several = len(st.session_state.get("monitor.run", st.query_params.get_all("run"))) > 1
+    place, actions = st.columns([3, 1] if several else [1, 2], vertical_alignment="center")
+    with place:
+        chosen = pick_many(
+            "Runs",
+            list(known),
+            "run",
+            key="monitor.run",
+            suggested=[ordered[0].run_id],
+            show=lambda run_id: label_of(runs, run_id),
+            label_visibility="collapsed",
+            placeholder="Choose a run, or several to overlay",
+            max_selections=MOST_RUNS,
+        )
+    if not chosen:
+        st.info("Choose a run above.", icon=":material/monitoring:")
+        return []
     # Outside of what polls: it must not be drawn anew under an open menu.
     with actions:
-        run_actions(run, monitor=False)
-    _labels(run)
-    return run
+        if len(chosen) == 1:
+            run_actions(known[chosen[0]], monitor=False)
+        else:
+            compare_link([known[run_id] for run_id in chosen])
+    if len(chosen) == 1:
+        _labels(known[chosen[0]])
+    colours = line_colours(runs, chosen)
+    return [Shown(known[run_id], label_of(runs, run_id), colours[run_id]) for run_id in chosen]
 
 
 def _labels(run: RunSummary) -> None:
@@ -71,22 +79,42 @@ def _labels(run: RunSummary) -> None:
 
 
 @st.fragment(run_every=REFRESH_S)
-def live(run_id: str) -> None:
-    """The run's view, drawn again every two seconds; the page stops polling when the run has ended."""
+def live(shown: list[Shown]) -> None:
+    """The runs' view, drawn again every two seconds; the page stops polling when all of them have ended."""
     with guard():
-        if not show(run_id).state.active:
+        if not any(entry.run.state.active for entry in show(shown)):
             st.rerun()
 
 
-def show(run_id: str) -> RunSummary:
-    """Status, curves and log of a run."""
-    run = find_run(readers.root(), run_id)
-    _status(run)
-    _curves(run)
-    log = tail(_log_file(run), 200)
-    with st.expander("Log", icon=":material/article:"):
-        st.code(log or "This run has written no log.", language=None, height=320 if log else "content")
-    return run
+def show(shown: list[Shown]) -> list[Shown]:
+    """Status, curves and log of one run, or of several beside one another; what was found of them just now."""
+    root = readers.root()
+    fresh = [Shown(find_run(root, entry.run.run_id), entry.label, entry.colour) for entry in shown]
+    if len(fresh) == 1:
+        _status(fresh[0].run)
+    else:
+        _overview(fresh)
+    show_curves(fresh)
+    show_log({entry.run.run_id: entry.label for entry in fresh})
+    return fresh
+
+
+def _overview(shown: list[Shown]) -> None:
+    """Several runs' figures as a table, the state of each in its own row."""
+    rows = [
+        "| Run | State | Epoch | Training loss | Best NDCG@10 | Windows/s | Time left |",
+        "|---|---|--:|--:|--:|--:|--:|",
+    ]
+    for entry in shown:
+        status, state = entry.run.status, entry.run.state
+        figures = ["–"] * 5
+        if status is not None:
+            best = number((status.best or {}).get("metric/ndcg@10"))
+            left = duration(status.eta_s) if state.active else "–"
+            epochs = f"{status.epoch} of {status.num_epochs}"
+            figures = [epochs, number(status.loss), best, number(status.samples_per_s), left]
+        rows.append(f"| {plain(entry.label)} | {STATE_MARKS[state.name]} | {' | '.join(figures)} |")
+    st.markdown("\n".join(rows))
 
 
 def _status(run: RunSummary) -> None:
@@ -109,18 +137,32 @@ def _status(run: RunSummary) -> None:
         st.info(plain(status.message), icon=":material/info:")
     if status.steps:
         st.progress(min(status.step / status.steps, 1.0), text=f"step {status.step:,} of {status.steps:,}")
-    figures = [
+    with st.container(horizontal=True):
+        tiles = [(label, value, None) for label, value in _figures(status, run.state.active)]
+        for label, value, help_text in [*tiles, _device(status, run.state.active)]:
+            st.metric(label, value, width=TILE_PX, help=help_text)
+
+
+def _figures(status: Status, active: bool) -> list[tuple[str, str]]:
+    return [
         ("Epoch", f"{status.epoch} of {status.num_epochs}"),
-        ("Training loss", number(status.loss)),
+        ("Time left", duration(status.eta_s) if active else "–"),
         ("Windows/s", number(status.samples_per_s)),
-        ("Time left", duration(status.eta_s) if run.state.active else "–"),
+        ("Training loss", number(status.loss)),
+        ("Learning rate", number(status.metrics.get("lr"))),
         ("Best NDCG@10", number((status.best or {}).get("metric/ndcg@10"))),
         ("Memory", memory(status.memory_bytes)),
-        ("Device", status.device),
     ]
-    with st.container(horizontal=True):
-        for label, value in figures:
-            st.metric(label, value, width=115)
+
+
+def _device(status: Status, active: bool) -> tuple[str, str, str | None]:
+    """How busy the run's device is while it works; which device it was, once it has ended."""
+    load = next((load for load in readers.loads() if load.device == status.device), None) if active else None
+    if load is None or load.share is None:
+        return "Device", status.device, None
+    name = "Processor" if load.device == "cpu" else load.device
+    used = f"{memory(load.memory_used)} of {memory(load.memory_total)}"
+    return f"{name} busy", f"{100 * load.share:.0f}%", f"{load.name}, memory {used}, other programs included."
 
 
 def _place(run: RunSummary) -> str:
@@ -137,45 +179,3 @@ def _place(run: RunSummary) -> str:
 
 def _log_file(run: RunSummary) -> Path:
     return readers.root().run(run.run_id) / LOG_FILE
-
-
-def _curves(run: RunSummary) -> None:
-    curves = readers.curves(run.run_id)
-    if not curves:
-        st.caption("No curve yet: the first point comes at the end of the first epoch.")
-        return
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        smoothing = st.slider(
-            "Smoothing",
-            0.0,
-            0.99,
-            0.0,
-            key="smoothing",
-            bind="query-params",
-            width=240,
-            help="Moving average over epochs, as TensorBoard's slider does it. 0 shows what was logged.",
-        )
-        log_axis = st.toggle("Logarithmic axis", key="log_axis", bind="query-params")
-    colour = run_colours(readers.runs()[0])[run.run_id]
-    panels = [(title, [tag for tag in tags if tag in curves]) for title, tags in PANELS.items()]
-    known = {tag for tags in PANELS.values() for tag in tags}
-    panels += [(tag, [tag]) for tag in sorted(curves) if tag not in known]
-    shown = [(title, tags) for title, tags in panels if tags]
-    for start in range(0, len(shown), 2):
-        for column, (title, tags) in zip(st.columns(2), shown[start : start + 2], strict=False):
-            figure = curve_chart(title, _lines(tags, curves, colour), smoothing=smoothing, log_axis=log_axis)
-            column.plotly_chart(figure, key=f"curve.{run.run_id}.{title}")
-
-
-def _lines(tags: list[str], curves: dict[str, Curve], colour: str) -> Lines:
-    """The run's colour where it is one curve; validation and training differ by dash as well."""
-    if tags == PANELS["Loss"][: len(tags)]:
-        return [
-            (tag.split("/")[1], colour if tag == "loss/validation" else REFERENCE, "solid", curves[tag]) for tag in tags
-        ]
-    colours = [colour, *(other for other in OKABE_ITO if other != colour)]
-    dashes = ["solid", "dash", "dot"]
-    return [
-        (tag.split("/", 1)[-1], colours[position % len(colours)], dashes[position % 3], curves[tag])
-        for position, tag in enumerate(tags)
-    ]

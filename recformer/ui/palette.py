@@ -16,6 +16,16 @@ def run_colours(runs: list[RunSummary]) -> dict[str, str]:
     return {run.run_id: OKABE_ITO[position % len(OKABE_ITO)] for position, run in enumerate(ordered)}
 
 
+def line_colours(runs: list[RunSummary], shown: list[str]) -> dict[str, str]:
+    """Colours of the runs drawn in one chart: each its own, but where two share one the later gets one that is free."""
+    own = run_colours(runs)
+    found: dict[str, str] = {}
+    for run_id in shown:
+        free = [colour for colour in OKABE_ITO if colour not in found.values()]
+        found[run_id] = own[run_id] if own[run_id] in free or not free else free[0]
+    return found
+
+
 def baseline_colours() -> dict[str, str]:
     """Names of the baselines, as models are named, to greys: they are what others are measured by."""
     names = BASELINES.names()

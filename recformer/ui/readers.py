@@ -44,11 +44,16 @@ def _log(folder: str) -> RunLog:
     return RunLog(Path(folder), Path(folder) / INDEX_FILE)
 
 
+def log(run_id: str) -> RunLog:
+    """The log of a run, read on to its end as of now; only what is new since the last call is read."""
+    found = _log(str(root().run(run_id)))
+    found.refresh()
+    return found
+
+
 def curves(run_id: str) -> dict[str, Curve]:
-    """All scalars of a run, tag to curve; only what is new since the last call is read."""
-    log = _log(str(root().run(run_id)))
-    log.refresh()
-    return log.scalars()
+    """All scalars of a run, tag to curve."""
+    return log(run_id).scalars()
 
 
 def dataset_folders() -> list[Path]:

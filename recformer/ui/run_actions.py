@@ -34,6 +34,13 @@ def run_actions(run: RunSummary, *, monitor: bool = True) -> None:
         _menu(run)
 
 
+def compare_link(runs: list[RunSummary]) -> None:
+    """The way to compare those of several runs that have saved anything."""
+    chosen = {"runs": [f"{run.run_id}/{run.checkpoints[0]}" for run in runs if run.checkpoints]}
+    if chosen["runs"]:
+        st.page_link("pages/compare.py", label="Compare them", icon=":material/bar_chart:", query_params=chosen)
+
+
 def stop_button(run: RunSummary) -> None:
     """Stop a run, or take it out of the queue."""
     if run.state.name == "stopping":

@@ -1,0 +1,183 @@
+"""The chart of curves as a pure function of arrays: several lines, what happened to the run, and no more points than
+can be seen. Scatter, never ScatterGL (see docs/ARCHITECTURE.md)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from recformer.logs.axis import Axis, Clock
+from recformer.logs.series import Curve
+from recformer.logs.thin import smooth, thin
+from recformer.ui.charts import quiet
+
+FAINT = 0.3
+SHADE = "#D55E00"
+MARK_COLOUR = "#8C8C8C"
+AS_LOGGED = Clock(0.0)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve of the chart."""
+
+    label: str
+    colour: str
+    curve: Curve
+    dash: str = "solid"
+    clock: Clock = AS_LOGGED
+    best: int | None = None
+    """The step to mark with a star: the run's best."""
+    legend: bool = True
+
+
+@dataclass(frozen=True)
+class Band:
+    """What is drawn behind the lines, such as from the lowest to the highest of several seeds. Arrays are (n,)."""
+
+    colour: str
+    step: NDArray[np.int64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened to a run: a thin line across the chart, with a word at its head."""
+
+    word: str
+    step: float
+    wall_time: float
+    """Seconds since 1970."""
+    details: str = ""
+
+
+def curve_chart(
+    title: str,
+    lines: Sequence[Line],
+    *,
+    axis: Axis = "epoch",
+    x_title: str = "epoch",
+    smoothing: float = 0.0,
+    log_axis: bool = False,
+    bands: Sequence[Band] = (),
+    marks: Sequence[Mark] = (),
+    mark_words: bool = True,
+    shade_from: int | None = None,
+) -> go.Figure:
+    """Curves with at most 1000 points each; the band behind a thinned one holds its spikes.
+
+    Smoothed lines keep what was logged faintly behind them. `marks` and `shade_from` (a step from which the rest is
+    tinted) are placed by the first line's clock; `mark_words`: whether the marks say what they are.
+    """
+    figure = go.Figure()
+    for band in bands:
+        figure.add_trace(_band(band.step, band.low, band.high, band.colour))
+    for line in lines:
+        _add_line(figure, line, axis, smoothing)
+    quiet(figure, title, x_title, legend=len(lines) > 1)
+    figure.update_layout(uirevision=f"{axis} {log_axis}")  # a refresh keeps the zoom, another axis has its own
+    _set_axes(figure, lines, axis, log_axis)
+    for line in lines:
+        _add_star(figure, line, axis, log_axis)
+    for mark in marks:
+        _add_mark(figure, mark, lines[0].clock, axis, words=mark_words)
+    if shade_from is not None:
+        _add_shade(figure, lines[0], shade_from, axis)
+    return figure
+
+
+def _add_line(figure: go.Figure, line: Line, axis: Axis, smoothing: float) -> None:
+    shown = thin(line.curve)
+    x = line.clock.places(shown.step, shown.wall_time, axis)
+    mode = "lines" if len(shown) > 1 else "markers"
+    style: dict[str, Any] = {"mode": mode, "line": {"color": line.colour, "dash": line.dash, "width": 2}}
+    if len(shown) < len(line.curve):
+        figure.add_trace(_band(x, shown.low, shown.high, line.colour))
+    elif smoothing:
+        figure.add_trace(go.Scatter(x=x, y=shown.y, opacity=FAINT, hoverinfo="skip", showlegend=False, **style))
+    y = smooth(shown.y, smoothing) if smoothing else shown.y
+    figure.add_trace(go.Scatter(x=x, y=y, name=line.label, hovertemplate="%{y:.4g}", showlegend=line.legend, **style))
+
+
+def _band(x: NDArray[np.generic], low: NDArray[np.float64], high: NDArray[np.float64], colour: str) -> go.Scatter:
+    return go.Scatter(
+        x=np.concatenate([x, x[::-1]]),
+        y=np.concatenate([high, low[::-1]]),
+        fill="toself",
+        fillcolor=colour,
+        opacity=0.15,
+        line={"width": 0},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _set_axes(figure: go.Figure, lines: Sequence[Line], axis: Axis, log_axis: bool) -> None:
+    values = np.concatenate([line.curve.value for line in lines])
+    if len(values) and values.min() == values.max() > 0:  # a constant rate would be drawn on an axis from −1 to 1
+        figure.update_yaxes(range=[0, 1.5 * float(values[0])])
+    last = max((int(line.curve.step[-1]) for line in lines if len(line.curve)), default=0)
+    if axis == "epoch" and last <= 10:
+        figure.update_xaxes(dtick=1)  # no epoch 1.5
+    if log_axis:
+        figure.update_yaxes(type="log")
+
+
+def _add_star(figure: go.Figure, line: Line, axis: Axis, log_axis: bool) -> None:
+    """Mark a line's best step, where the line has that step."""
+    place = np.flatnonzero(line.curve.step == line.best) if line.best is not None else []
+    if not len(place):
+        return
+    at = slice(int(place[0]), int(place[0]) + 1)
+    y = float(line.curve.value[at][0])
+    if not np.isfinite(y) or (log_axis and y <= 0):
+        return
+    figure.add_annotation(
+        x=line.clock.places(line.curve.step[at], line.curve.wall_time[at], axis)[0],
+        y=np.log10(y) if log_axis else y,  # on a logarithmic axis Plotly places annotations by the exponent
+        text="★",
+        showarrow=False,
+        font={"color": line.colour, "size": 16},
+        hovertext=f"best of {line.label}: {y:.4g}",
+    )
+
+
+def _add_mark(figure: go.Figure, mark: Mark, clock: Clock, axis: Axis, *, words: bool) -> None:
+    x = clock.places(np.array([mark.step]), np.array([mark.wall_time]), axis)[0]
+    figure.add_shape(
+        type="line", x0=x, x1=x, y0=0, y1=1, yref="y domain", line={"color": MARK_COLOUR, "width": 1, "dash": "dot"}
+    )
+    if not words:
+        return
+    figure.add_annotation(
+        x=x,
+        y=1,
+        yref="y domain",
+        yanchor="bottom",
+        text=mark.word,
+        showarrow=False,
+        font={"color": MARK_COLOUR, "size": 11},
+        hovertext=mark.details or mark.word,
+    )
+
+
+def _add_shade(figure: go.Figure, line: Line, step: int, axis: Axis) -> None:
+    """Tint what comes after `step`."""
+    after = int(np.searchsorted(line.curve.step, step))
+    ends = line.clock.places(line.curve.step[[after, -1]], line.curve.wall_time[[after, -1]], axis)
+    figure.add_shape(
+        type="rect",
+        x0=ends[0],
+        x1=ends[1],
+        y0=0,
+        y1=1,
+        yref="y domain",
+        fillcolor=SHADE,
+        opacity=0.07,
+        line={"width": 0},
+        layer="below",
+    )
