@@ -4,6 +4,7 @@ It reads with tbparse and TensorBoard, which hold a whole file in memory and sto
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,16 @@ def event_files(folder: Path) -> list[Path]:
     """The event files in a log folder and below, in the order in which TensorBoard reads them."""
     found = sorted(path for path in folder.rglob(EVENT_FILES) if not path.name.startswith("."))
     return [path for path in found if path.is_file()]
+
+
+def stamps(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Name, size in bytes and time in nanoseconds of each event file: equal while nothing was added."""
+    found: list[tuple[str, int, int]] = []
+    for path in event_files(folder):
+        with suppress(FileNotFoundError):  # deleted since it was listed
+            stat = path.stat()
+            found.append((str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns))
+    return tuple(found)
 
 
 def read_whole(folder: Path) -> LogDetails:
