@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from recformer.ui import monitoring, readers
+from recformer.ui import log_details, monitoring, readers
 from recformer.ui.frame import frame
 from recformer.ui.run_views import show_damaged
 
@@ -19,4 +19,6 @@ with frame("Monitor"):
         monitoring.live(shown)
     elif shown:
         monitoring.show(shown)
+    if len(shown) == 1:
+        log_details.show_details(shown[0].run.run_id)
     show_damaged(damaged)

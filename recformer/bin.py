@@ -2,6 +2,8 @@
 
 A run lies in `runs/.bin/<entry>` and `models/.bin/<entry>`, where an entry is the run's id, "~", and when it was
 deleted in seconds since 1970. Moving there and back is renaming within one folder: nothing is copied, however large.
+TensorBoard walks hidden folders too, and takes every file that is called so for a log: in the bin they are called
+otherwise, and get their names back before they leave it.
 """
 
 import os
@@ -24,6 +26,7 @@ from recformer.run_list import edit_lock, entries_of, known_run
 from recformer.store import RUN_ID, Root, checked_run_id, reserve_run_id
 
 BIN = ".bin"  # no run id begins with a dot
+LOG, HIDDEN_LOG = "tfevents", "tfbinned"  # in the names of logs; of one length, since a name may be as long as can be
 ENTRY = re.compile(rf"({RUN_ID.pattern})~([0-9]{{1,12}})")
 T = TypeVar("T")
 
@@ -61,6 +64,7 @@ def discard(root: Root, run_id: str) -> str:
                     _move([(root.model(run_id), models), (folder, runs)])
         except OSError as error:  # a lock that cannot be written
             raise StoreError(_refused(folder, error)) from error
+        _hide_logs(root)
     return entry
 
 
@@ -79,13 +83,21 @@ def restore(root: Root, entry: str) -> str:
     with edit_lock(root):
         entry = _entry_called(root, entry)
         runs, models = _known_sides(root, entry)
-        run_id = _run_id_for(root, entry.rpartition("~")[0], only_models=not runs.exists())
         try:
-            _move([(runs, root.run(run_id)), (models, root.model(run_id))])
-        except StoreError:
-            with suppress(OSError):
-                root.run(run_id).rmdir()  # the folder that was reserved; one that holds anything stays
-            raise
+            _show_logs(runs)
+            return _put_back(root, entry, runs, models)
+        finally:
+            _hide_logs(root)
+
+
+def _put_back(root: Root, entry: str, runs: Path, models: Path) -> str:
+    run_id = _run_id_for(root, entry.rpartition("~")[0], only_models=not runs.exists())
+    try:
+        _move([(runs, root.run(run_id)), (models, root.model(run_id))])
+    except StoreError:
+        with suppress(OSError):
+            root.run(run_id).rmdir()  # the folder that was reserved; one that holds anything stays
+        raise
     return run_id
 
 
@@ -201,6 +213,37 @@ def _move(moves: list[tuple[Path, Path]]) -> None:
             raise StoreError(_refused(source, error)) from error
 
 
+def _hide_logs(root: Root) -> None:
+    """Rename the logs of all that is in the bin, those of older versions and of what was cut off too.
+
+    What the disk refuses is shown by TensorBoard until the next time; nothing else comes of it.
+    """
+    for entry in _entries(root):
+        for log in _called(root.runs / BIN / entry, LOG):
+            with suppress(OSError):
+                _rename(log, LOG, HIDDEN_LOG)
+
+
+def _show_logs(folder: Path) -> None:
+    """Give the logs in a folder of the bin their names back. Raises StoreError when the disk refuses."""
+    for log in _called(folder, HIDDEN_LOG):
+        try:
+            _rename(log, HIDDEN_LOG, LOG)
+        except OSError as error:
+            raise StoreError(_refused(log, error)) from error
+
+
+def _called(folder: Path, word: str) -> list[Path]:
+    """Files below `folder` with `word` in their names."""
+    return [Path(parent) / file for parent, _, files in os.walk(folder) for file in files if word in file]
+
+
+def _rename(file: Path, word: str, other: str) -> None:
+    target = file.with_name(file.name.replace(word, other))
+    if not os.path.lexists(target):  # neither of two files is written over
+        file.rename(target)
+
+
 def _refused(folder: Path, error: OSError) -> str:
     return (
         f"could not move {folder}: {error.strerror or error}; nothing of it was lost. "
@@ -211,6 +254,7 @@ def _refused(folder: Path, error: OSError) -> str:
 def _remove(folder: Path) -> None:
     try:
         if folder.is_symlink():  # a run that somebody keeps on another disk: the link goes, what it leads to stays
+            _show_logs(folder)
             folder.unlink()
         else:
             shutil.rmtree(folder)

@@ -21,9 +21,14 @@ from recformer.errors import StoreError
 # The generated module builds its classes when imported, where type checkers do not see them.
 _EVENT: Any = event_pb2.Event  # pyright: ignore[reportAttributeAccessIssue]
 _SESSION: Any = event_pb2.SessionLog  # pyright: ignore[reportAttributeAccessIssue]
-_VERSION = "brain.Event:2"
+VERSION = "brain.Event:2"
 _STAMP = re.compile(r"tfevents\.(\d+)")
 _numbers = itertools.count()
+
+
+def stamps(folder: Path) -> list[int]:
+    """When each log in a run's folder was begun, in seconds since 1970, by its name."""
+    return [int(match[1]) for path in folder.glob("*tfevents*") if (match := _STAMP.search(path.name))]
 
 
 class Journal:
@@ -35,18 +40,18 @@ class Journal:
 
     def __init__(self, folder: Path, epochs_done: int) -> None:
         # What a crashed process logged after its last save is void: the resumed run logs those epochs again.
-        stamps = [int(match[1]) for path in folder.glob("*tfevents*") if (match := _STAMP.search(path.name))]
-        purge = epochs_done > 0 or bool(stamps)
+        before = stamps(folder)
+        purge = epochs_done > 0 or bool(before)
         # Readers take a run's files in the order of their times. After a clock was set back, this one would come
         # before those that it continues: its time then runs ahead.
-        self._ahead = max(max(stamps, default=0) + 2 - time.time(), 0.0)
+        self._ahead = max(max(before, default=0) + 2 - time.time(), 0.0)
         name = f"{int(self._now()):010}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}"
         self._path = folder / f"events.out.tfevents.{name}"
         try:
             self._file = self._path.open("xb", buffering=0)
         except OSError as error:
             raise self._refused(error) from error
-        start = [_EVENT(file_version=_VERSION)]
+        start = [_EVENT(file_version=VERSION)]
         if purge:
             start.append(_EVENT(step=epochs_done + 1, session_log=_SESSION(status=_SESSION.START)))
         self._append(start)

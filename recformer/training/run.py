@@ -24,6 +24,7 @@ from recformer.origin import Origin, write_origin
 from recformer.registry import MODELS
 from recformer.store import Root, find_checkpoint, remove_leftovers, write_text
 from recformer.training.heartbeat import Heartbeat
+from recformer.training.hyperparameters import log_end, log_start
 from recformer.training.journal import Journal
 from recformer.training.loop import EpochBatches, Outcome, Training
 from recformer.training.state import TrainState
@@ -60,6 +61,7 @@ def fit(
                 state = _start(config, prepared, device, root.model(run_id), resume, init_from)
                 steps = config.num_epochs * EpochBatches(prepared, config, device).steps
                 heartbeat.update(steps=steps, epoch=state.position.epoch, best=state.position.best or None)
+                log_start(folder, config)
                 with Journal(folder, state.position.epoch) as journal:
                     if not resume:
                         journal.note("config", dump(config))
@@ -73,16 +75,20 @@ def fit(
                     heartbeat.update(phase="evaluating")
                     _evaluate_best(root, run_id, config, prepared.dataset, device, should_stop)
             except RecformerError as error:
+                log_end(folder, succeeded=False)
                 heartbeat.end("failed", str(error))
                 raise
             except KeyboardInterrupt:
                 heartbeat.end("stopped", "Interrupted twice, so it did not save; resume goes on from the save before.")
                 raise
             except Exception as error:
+                log_end(folder, succeeded=False)
                 heartbeat.end("failed", _unexpected(error))
                 with suppress(OSError), (folder / LOG_FILE).open("a", encoding="utf-8") as log:
                     traceback.print_exc(file=log)
                 raise RecformerError(f"{_unexpected(error)}; the details are in {folder / LOG_FILE}") from error
+            if outcome == "finished":  # a stopped run may go on
+                log_end(folder, succeeded=True)
             heartbeat.end(outcome)
     return outcome
 

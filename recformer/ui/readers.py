@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from recformer.evaluation.evaluate import Pending
     from recformer.evaluation.ranks import Masking
     from recformer.evaluation.summary import Evaluation
+    from recformer.logs.whole import LogDetails
     from recformer.training.measure import Estimate
 
 MOST_EVALUATIONS = 16  # in memory; a hundred thousand cases are 30 MB
@@ -197,3 +198,18 @@ def estimate(config: str, data_key: str, _data: Dataset, device: str) -> "Estima
 
     parsed = parse(json.loads(config))
     return measure(parsed, prepare(_data, parsed.window, parsed.split), resolve(device))
+
+
+def log_details(run_id: str) -> "LogDetails":
+    """What a run's log holds besides curves, read again when its files change; see logs.whole. Raises StoreError."""
+    from recformer.logs.whole import stamps
+
+    folder = root().run(run_id)
+    return _log_details(str(folder), stamps(folder))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the log …")
+def _log_details(folder: str, stamps: tuple[tuple[str, int, int], ...]) -> "LogDetails":
+    from recformer.logs.whole import read_whole
+
+    return read_whole(Path(folder))

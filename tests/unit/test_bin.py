@@ -66,11 +66,12 @@ class Crash(BaseException):
 
 @contextmanager
 def failing_rename(number: int, error: BaseException) -> Generator[None]:
-    """Renaming fails once, at the `number`-th time."""
+    """Renaming fails once, at the `number`-th time; after a crash there is no more of it."""
     real, calls = Path.rename, itertools.count(1)
 
     def rename(self: Path, target: Path) -> Path:
-        if next(calls) == number:
+        call = next(calls)
+        if call == number or (call > number and isinstance(error, Crash)):
             raise error
         return real(self, target)
 
@@ -101,6 +102,91 @@ def test_a_run_with_one_folder_alone_can_be_deleted_and_restored(root: Root) -> 
     entries = [discard(root, "weights"), discard(root, "records")]
     assert listed(root) == ["one", "other"]
     assert [restore(root, entry) for entry in entries] == ["weights", "records"]
+    assert files(root.path) == before
+
+
+def add_logs(root: Root) -> None:
+    (root.run("one") / "fold").mkdir()
+    for name in ("events.out.tfevents.1.host.2.0", "x" * 240 + ".tfevents.1", "fold/events.out.tfevents.2"):
+        (root.run("one") / name).write_bytes(name.encode())
+
+
+def in_tensorboard(root: Root) -> set[str]:
+    """Runs that TensorBoard would show: every folder at any depth with a file called so."""
+    return {str(path.parent.relative_to(root.runs)) for path in root.runs.rglob("*tfevents*")}
+
+
+def discarded_by_an_older_version(root: Root) -> str:
+    """Run `one` in the bin, its logs called as ever."""
+    with patch.object(bin, "_hide_logs"):
+        return discard(root, "one")
+
+
+def test_tensorboard_does_not_show_what_is_in_the_bin_and_shows_what_is_restored(root: Root) -> None:
+    add_logs(root)
+    before = files(root.path)
+    assert in_tensorboard(root) == {"one", "one/fold"}
+    entry = discard(root, "one")
+    assert in_tensorboard(root) == set()
+    assert sorted(files(root.path).values()) == sorted(before.values())
+    restore(root, entry)
+    assert files(root.path) == before
+
+
+def test_an_entry_of_an_older_version_is_hidden_with_the_next_and_restored_as_it_was(root: Root) -> None:
+    add_logs(root)
+    before = files(root.path)
+    entry = discarded_by_an_older_version(root)
+    assert in_tensorboard(root) == {f".bin/{entry}", f".bin/{entry}/fold"}
+    assert restore(root, entry) == "one"
+    assert files(root.path) == before
+    entry = discarded_by_an_older_version(root)
+    other = discard(root, "other")
+    assert in_tensorboard(root) == set()
+    assert [restore(root, found) for found in (entry, other)] == ["one", "other"]
+    assert files(root.path) == before
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+@pytest.mark.parametrize("during", [discard, restore])
+def test_a_crash_at_any_rename_loses_no_log_and_no_name(
+    root: Root, during: Callable[[Root, str], str], number: int
+) -> None:
+    add_logs(root)
+    runs, models = files(root.run("one")), files(root.model("one"))
+    name = "one" if during is discard else discard(root, "one")
+    with failing_rename(number, Crash()), pytest.raises(Crash):
+        during(root, name)
+    discard(root, "other")  # whatever comes next hides what was left to see
+    assert not [run for run in in_tensorboard(root) if run.startswith(".bin")]
+    run_id = "one"
+    for cut in discarded(root):
+        if cut.run_id == "one":
+            run_id = restore(root, cut.entry)
+    assert (files(root.run(run_id)), files(root.model(run_id))) == (runs, models)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_log_that_cannot_get_its_name_back_stays_in_the_bin_hidden(root: Root, number: int) -> None:
+    add_logs(root)
+    before = files(root.path)
+    entry = discard(root, "one")
+    inside = files(root.path)
+    refusal = OSError(errno.EROFS, os.strerror(errno.EROFS))
+    with failing_rename(number, refusal), pytest.raises(StoreError, match="nothing of it was lost"):
+        restore(root, entry)
+    assert files(root.path) == inside
+    restore(root, entry)
+    assert files(root.path) == before
+
+
+def test_logs_that_cannot_be_hidden_are_deleted_all_the_same(root: Root) -> None:
+    add_logs(root)
+    before = files(root.path)
+    with failing_rename(3, OSError(errno.EACCES, "Permission denied")):  # after the two folders
+        entry = discard(root, "one")
+    assert len(in_tensorboard(root)) == 1
+    restore(root, entry)
     assert files(root.path) == before
 
 
@@ -158,6 +244,16 @@ def test_emptying_removes_a_link_and_not_what_it_leads_to(root: Root, tmp_path: 
     empty(root)
     assert (elsewhere / "last.pt").read_bytes() == b"weights of one"
     assert discarded(root) == []
+
+
+def test_what_a_removed_link_leads_to_has_its_logs_under_their_names(root: Root, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    add_logs(root)
+    before = files(root.run("one"))
+    root.run("one").rename(elsewhere)
+    root.run("one").symlink_to(elsewhere)
+    empty(root, discard(root, "one"))
+    assert files(elsewhere) == before
 
 
 def test_a_run_that_works_is_not_deleted(root: Root) -> None:
