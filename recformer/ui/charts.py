@@ -1,5 +1,7 @@
 """Charts as pure functions of arrays: no Streamlit, no files. Scatter, never ScatterGL (see docs/ARCHITECTURE.md)."""
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
@@ -9,19 +11,23 @@ SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "
 
 
 def quiet(figure: go.Figure, title: str, x_title: str, *, legend: bool = False) -> go.Figure:
+    """Give a chart the look that all have."""
+    return figure.update_layout(quiet_layout(title, x_title, legend=legend))
+
+
+def quiet_layout(title: str, x_title: str, *, legend: bool = False) -> dict[str, Any]:
     """The look of every chart: small title, little grid, the legend (where there is one) below."""
-    figure.update_layout(
-        title={"text": title, "font": {"size": 14}, "x": 0, "xanchor": "left"},
-        height=HEIGHT,
-        margin={"l": 10, "r": 10, "t": 36, "b": 64 if legend else 10},
-        hovermode="x unified",
-        legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0, "x": 0, "font": {"size": 12}},
-        uirevision="keep",  # a refresh keeps the zoom
-        showlegend=legend,
-    )
-    figure.update_xaxes(title=x_title, showgrid=False, zeroline=False)
-    figure.update_yaxes(zeroline=False, nticks=6, automargin=True, tickformat=",~g")
-    return figure
+    return {
+        "title": {"text": title, "font": {"size": 14}, "x": 0, "xanchor": "left"},
+        "height": HEIGHT,
+        "margin": {"l": 10, "r": 10, "t": 36, "b": 64 if legend else 10},
+        "hovermode": "x unified",
+        "legend": {"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0, "x": 0, "font": {"size": 12}},
+        "uirevision": "keep",  # a refresh keeps the zoom
+        "showlegend": legend,
+        "xaxis": {"title": {"text": x_title}, "showgrid": False, "zeroline": False},
+        "yaxis": {"zeroline": False, "nticks": 6, "automargin": True, "tickformat": ",~g"},
+    }
 
 
 def interval_chart(title: str, cutoffs: list[int], models: list[tuple[str, str, list[dict[str, float]]]]) -> go.Figure:
