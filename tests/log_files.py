@@ -92,8 +92,11 @@ def _number(value: Any) -> float | None:
         return None
     name, kind = _TENSORS[value.tensor.dtype]
     if value.tensor.tensor_content:
-        numbers = np.frombuffer(value.tensor.tensor_content, kind).tolist()
+        whole = len(value.tensor.tensor_content) == np.dtype(kind).itemsize
+        numbers = np.frombuffer(value.tensor.tensor_content, kind).tolist() if whole else []
     elif value.tensor.dtype == 19:
+        if not all(0 <= pattern < 1 << 16 for pattern in value.tensor.half_val):
+            return None
         numbers = np.array(value.tensor.half_val, "<u2").view(kind).tolist()
     else:
         numbers = list(getattr(value.tensor, name))
