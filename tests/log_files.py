@@ -11,10 +11,12 @@ from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary, Summar
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 
-from benchmarks.event_files import framed
+from benchmarks.event_files import framed, version
 from recformer.logs.reader import Curve, RunLog
 
 NAME = "events.out.tfevents.1.host.1.0"
+POINTS = 4000
+"""In a log as `log_of` writes it, if not said otherwise."""
 Point = tuple[str, int, float, float]  # tag, step, wall time, value
 Row = tuple[int, float, float]  # step, wall time, value
 _TENSORS = {1: ("float_val", "<f4"), 2: ("double_val", "<f8"), 9: ("int64_val", "<i8"), 19: ("half_val", "<f2")}
@@ -146,4 +148,28 @@ def read(folder: Path, *arguments: Any) -> RunLog:
     """The log of a folder, read once; further arguments are RunLog's own."""
     log = RunLog(folder, *arguments)
     log.refresh()
+    return log
+
+
+def steps_of(first: int, last: int, times: int = 1) -> list[bytes]:
+    return [event(step, 100.0 + step, simple("loss", times * step)) for step in range(first, last)]
+
+
+def log_of(folder: Path, count: int = POINTS, times: int = 1) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / NAME
+    path.write_bytes(version(1.0) + b"".join(map(framed, steps_of(1, count, times))))
+    return path
+
+
+def check_index(folder: Path, index: Path) -> RunLog:
+    """Open a log with an index, and see that it is what it is without."""
+    plain, log = read(folder), read(folder, index)
+    found = log.scalars()
+    rows = {
+        tag: list(zip(c.step.tolist(), c.wall_time.tolist(), c.value.tolist(), strict=True))
+        for tag, c in plain.scalars().items()
+    }
+    assert_curves(found, rows)
+    assert log.damaged == plain.damaged
     return log
