@@ -97,9 +97,7 @@ def _number(value: Any) -> float | None:
         whole = len(value.tensor.tensor_content) == np.dtype(kind).itemsize
         numbers = np.frombuffer(value.tensor.tensor_content, kind).tolist() if whole else []
     elif value.tensor.dtype == 19:
-        if not all(0 <= pattern < 1 << 16 for pattern in value.tensor.half_val):
-            return None
-        numbers = np.array(value.tensor.half_val, "<u2").view(kind).tolist()
+        numbers = np.array([pattern & 0xFFFF for pattern in value.tensor.half_val], "<u2").view(kind).tolist()
     else:
         numbers = list(getattr(value.tensor, name))
     return float(numbers[0]) if len(numbers) == 1 else None
