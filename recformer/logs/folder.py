@@ -113,6 +113,8 @@ class FolderLog:
             return None
         try:
             return use(handle)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path / name)) from error
         finally:
             os.close(handle)
 

@@ -42,6 +42,7 @@ class RunLog:
             try:
                 changed = self._load() | self._refresh()
             except OSError as error:
+                self._curves = None  # other files were read before it
                 path = error.filename or self.folder
                 raise StoreError(f"{path} could not be read: {error.strerror or error}") from error
             if changed:

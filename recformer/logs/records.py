@@ -16,8 +16,14 @@ FOOTER_BYTES = 4
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
 _MASK_DELTA = 0xA282EAD8
-# No record has 4 GiB, so the upper half of a length is zero: a quick way to places where a header may be.
-_UPPER_HALF = b"\0\0\0\0"
+_FIRST_BLOCK, _LARGEST_BLOCK = 1 << 12, 1 << 20
+# A CRC is affine: that of a length of 8 bytes is that of 8 zeros, changed by what each of its bytes alone changes.
+_CRC_OF_ZEROS = np.uint32(crc32c(bytes(8)))
+_CRC_TABLES = [
+    np.array([crc32c(bytes([0] * place + [byte] + [0] * (7 - place))) for byte in range(256)], np.uint32)
+    ^ _CRC_OF_ZEROS
+    for place in range(4)
+]
 
 
 @dataclass
@@ -113,10 +119,13 @@ def _data_is_right(data: bytes, starts: NDArray[np.int64], lengths: NDArray[np.i
     ends = starts + lengths
     found = [crc32c(data[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
     crc = np.array(found, dtype=np.uint32)
-    masked = ((crc >> np.uint32(15)) | (crc << np.uint32(17))) + np.uint32(_MASK_DELTA)  # modulo 2³²
     footers = ends[:, None] + np.arange(FOOTER_BYTES)
     expected = np.frombuffer(data, np.uint8)[footers].view("<u4")[:, 0]
-    return masked == expected
+    return _masked(crc) == expected
+
+
+def _masked(crc: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    return ((crc >> np.uint32(15)) | (crc << np.uint32(17))) + np.uint32(_MASK_DELTA)  # modulo 2³²
 
 
 def _next_record(data: bytes, position: int, end: int | None) -> int | None:
@@ -129,15 +138,26 @@ def _next_record(data: bytes, position: int, end: int | None) -> int | None:
             return None
         if _length_at(data, end) is not None:
             return end
-    upper = data.find(_UPPER_HALF, position + 1 + len(_UPPER_HALF))
-    while upper >= 0:
-        start = upper - len(_UPPER_HALF)
-        if len(data) - start < HEADER_BYTES:
-            return None
-        if _length_at(data, start) is not None:
-            return start
-        upper = data.find(_UPPER_HALF, upper + 1)
+    start, block = position + 1, _FIRST_BLOCK
+    while len(data) - start >= HEADER_BYTES:
+        if (found := _first_header(data[start : start + block + HEADER_BYTES - 1])) is not None:
+            return start + found
+        start, block = start + block, min(2 * block, _LARGEST_BLOCK)
     return None
+
+
+def _first_header(data: bytes) -> int | None:
+    """The first place in `data` (12 bytes or more) that holds a valid header; None where there is none."""
+    raw = np.frombuffer(data, np.uint8)
+    count = len(raw) - HEADER_BYTES + 1
+    zero = raw == 0  # no record has 4 GiB, so the upper half of a length is
+    places = np.flatnonzero(zero[4 : 4 + count] & zero[5 : 5 + count] & zero[6 : 6 + count] & zero[7 : 7 + count])
+    crc = np.full(len(places), _CRC_OF_ZEROS, np.uint32)
+    for byte, table in enumerate(_CRC_TABLES):
+        crc ^= table[raw[places + byte]]
+    right = _masked(crc) == raw[places[:, None] + np.arange(8, 12)].view("<u4")[:, 0]
+    valid = places[right]
+    return int(valid[0]) if len(valid) else None
 
 
 def _joined(parts: list[NDArray[np.int64]]) -> NDArray[np.int64]:

@@ -24,7 +24,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
     """A folder of logs, and what its index holds."""
     folder = tmp_path_factory.mktemp("indexed") / "run"
     steps = np.arange(1, 400)
-    log_of(folder, 300)
+    log_of(folder, 3000)  # a smaller log has no index
     more = scalar_records("é", steps, steps + 0.5, steps / 3)
     (folder / "b.tfevents.2").write_bytes(version(500.0) + framed(start(250, 500.0)) + b"rubbish" * 5 + b"".join(more))
     read(folder, folder.parent / "index")
