@@ -25,8 +25,13 @@ def quiet_layout(title: str, x_title: str, *, legend: bool = False) -> dict[str,
         "legend": {"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0, "x": 0, "font": {"size": 12}},
         "uirevision": "keep",  # a refresh keeps the zoom
         "showlegend": legend,
-        "xaxis": {"title": {"text": x_title}, "showgrid": False, "zeroline": False},
-        "yaxis": {"zeroline": False, "nticks": 6, "automargin": True, "tickformat": ",~g"},
+        "xaxis": {
+            "title": {"text": x_title, "standoff": 8},
+            "showgrid": False,
+            "zeroline": False,
+            "automargin": True,
+        },
+        "yaxis": {"zeroline": False, "nticks": 6, "automargin": True, "tickformat": ",~g", "ticklabelstandoff": 6},
     }
 
 

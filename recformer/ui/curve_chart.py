@@ -127,7 +127,7 @@ def _set_axes(layout: dict[str, Any], lines: Sequence[Line], axis: Axis, log_axi
     if axis == "epoch" and last <= 10:
         layout["xaxis"]["dtick"] = 1  # no epoch 1.5
     if log_axis:
-        layout["yaxis"]["type"] = "log"
+        layout["yaxis"] |= {"type": "log", "dtick": "D2"}  # ticks at 1, 2 and 5 of each power of ten
 
 
 def _star(line: Line, axis: Axis, log_axis: bool) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from recformer.logs.panels import panels, part_of
 from recformer.logs.series import Curve
 from recformer.ui import readers
 from recformer.ui.curve_chart import Line, Mark, curve_chart
+from recformer.ui.live_chart import show_live
 from recformer.ui.palette import OKABE_ITO, REFERENCE
 from recformer.ui.run_events import best_step, marks_of
 from recformer.ui.words import plain
@@ -78,7 +79,7 @@ def show_curves(runs: list[Shown]) -> None:
         titles = titles[:MOST_PANELS]
     for start in range(0, len(titles), 2):
         for column, title in zip(st.columns(2), titles[start : start + 2], strict=False):
-            column.plotly_chart(_chart(title, shown[title], drawn, look, spoilt), key=f"curve.{title}")
+            show_live(column, _chart(title, shown[title], drawn, look, spoilt), title)
     _notes(drawn)
 
 

@@ -1,0 +1,197 @@
+"""Monitor in its states: one run, several, one that is at work, one that was resumed and stopped, a foreign log."""
+
+import base64
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from recformer.jobs.launch import LOG_FILE
+from recformer.jobs.process import birth
+from recformer.jobs.records import JobRecord, read_status, write_job, write_status
+from recformer.store import PROJECT, Root
+from recformer.training.journal import Journal
+from tests.builders import dataset_in, sequences, write_ml1m
+from tests.training_helpers import small_config, train_here
+
+SLOW_PAGE_S = 60
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root with two runs, of which the second was resumed once."""
+    root = Root(tmp_path_factory.mktemp("trained"))
+    dataset = dataset_in(write_ml1m(root.data / "small", sequences()))
+    train_here(root, "first", dataset, small_config(name="first run"))
+    train_here(root, "second", dataset, small_config(name="second run", num_epochs=2))
+    train_here(root, "second", dataset, small_config(name="second run", num_epochs=4), resume=True)
+    return root.path
+
+
+@pytest.fixture
+def root(tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Root]:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setenv("RECFORMER_ROOT", str(tmp_path))
+    yield Root(tmp_path)
+
+
+def opened(*runs: str, **query: str) -> AppTest:
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SLOW_PAGE_S).run()
+    app.switch_page("pages/monitor.py")
+    app.query_params["run"] = list(runs)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception, app.exception
+    assert not app.error, app.error
+    return app
+
+
+def charts(app: AppTest) -> dict[str, Any]:
+    """Title to figure."""
+    figures = [json.loads(json.loads(chart.proto.json)) for chart in app.get("bidi_component")]
+    return {figure["layout"]["title"]["text"]: figure for figure in figures}
+
+
+def names(figure: Any) -> list[str]:
+    return [trace["name"] for trace in figure["data"]]
+
+
+def words(app: AppTest) -> str:
+    elements = [*app.markdown, *app.caption, *app.info, *app.warning]
+    return "\n".join(str(element.value) for element in elements)
+
+
+def test_one_run_shows_training_beside_validation_and_its_best_epoch(root: Root) -> None:
+    app = opened("first")
+    loss = charts(app)["Loss"]
+    assert names(loss) == ["train", "validation"]
+    assert "★" in [note["text"] for note in loss["layout"]["annotations"]]
+    assert {"Epoch", "Time left", "Learning rate", "Best NDCG@10", "Memory"} <= {tile.label for tile in app.metric}
+
+
+def test_a_resumed_run_says_where_it_was_resumed(root: Root) -> None:
+    loss = charts(opened("second"))["Loss"]
+    marks = {note["text"]: note["x"] for note in loss["layout"]["annotations"] if note["text"] != "★"}
+    assert marks == {"started": 1, "resumed": 2.5}
+
+
+def test_a_stopped_run_says_where_it_stopped(root: Root) -> None:
+    status = read_status(root.run("second"))
+    assert status is not None
+    write_status(root.run("second"), status.model_copy(update={"state": "stopped", "step": status.steps // 2}))
+    marks = {note["text"]: note["x"] for note in charts(opened("second"))["Loss"]["layout"]["annotations"]}
+    assert marks["stopped"] == 2
+
+
+def test_several_runs_share_each_chart_in_colours_of_their_own(root: Root) -> None:
+    app = opened("first", "second")
+    ndcg = charts(app)["metric/ndcg@10"]
+    assert names(ndcg) == ["first run", "second run"]
+    assert len({trace["line"]["color"] for trace in ndcg["data"]}) == 2
+    loss = charts(app)["Loss"]
+    assert [(trace["name"], trace["showlegend"]) for trace in loss["data"] if trace["line"]["dash"] == "solid"] == [
+        ("first run", True),
+        ("second run", True),
+    ]
+    assert any(row.value.count("first run") and row.value.count("second run") for row in app.markdown)
+
+
+@pytest.mark.parametrize(
+    ("axis", "title"),
+    [("epoch", "epoch"), ("step", "optimizer step"), ("relative", "minutes since the run began"), ("wall", "date")],
+)
+def test_the_axis_is_part_of_the_link(root: Root, axis: str, title: str) -> None:
+    loss = charts(opened("first", axis=axis))["Loss"]
+    assert loss["layout"]["xaxis"]["title"]["text"] == title
+    if axis == "step":
+        status = read_status(root.run("first"))
+        assert status is not None
+        x = loss["data"][0]["x"]
+        assert np.frombuffer(base64.b64decode(x["bdata"]), x["dtype"])[-1] == status.steps
+
+
+def test_the_log_is_filtered(root: Root) -> None:
+    (root.run("first") / LOG_FILE).write_text("epoch 1 fine\nepoch 2 odd\n")
+    app = opened("first")
+    app.text_input(key="log.filter").set_value("ODD").run()
+    assert [block.value for block in app.code] == ["epoch 2 odd"]
+    app.text_input(key="log.filter").set_value("absent").run()
+    assert [block.value for block in app.code] == ["No line holds absent."]
+
+
+def test_a_run_at_work_says_how_busy_its_device_is(root: Root) -> None:
+    status = read_status(root.run("first"))
+    assert status is not None
+    now = time.time()
+    job = JobRecord(
+        command=["python"], device="cpu", queued_at=now, started_at=now, pid=os.getpid(), birth=birth(os.getpid())
+    )
+    write_job(root.run("first"), job)
+    write_status(
+        root.run("first"),
+        status.model_copy(update={"state": "running", "launch": "", "time": now, "progress_time": now, "eta_s": 90.0}),
+    )
+    app = opened("first")
+    tiles = {tile.label: tile.value for tile in app.metric}
+    assert tiles["Time left"] == "2 min"
+    assert tiles["Processor busy"].endswith("%")
+    assert "Stop" in [button.label for button in app.button]
+
+
+def test_overfitting_is_said_and_tinted(root: Root) -> None:
+    with Journal(root.run("first"), 0) as journal:
+        for epoch, validation in enumerate([5, 4, 4.2, 4.4, 4.5], start=1):
+            journal.write(epoch, {"loss/train": 6.0 - epoch, "loss/validation": validation})
+    app = opened("first")
+    assert "Overfitting since epoch 2" in words(app)
+    assert [shape["x0"] for shape in charts(app)["Loss"]["layout"]["shapes"] if shape["type"] == "rect"] == [2]
+
+
+def test_the_log_of_another_project_is_shown_by_its_own_names(root: Root) -> None:
+    for part in ("train", "validation"):
+        folder = root.runs / "keras" / part
+        folder.mkdir(parents=True)
+        with Journal(folder, 0) as journal:
+            for step in (100, 200):
+                journal.write(step, {"epoch_loss": 1.0, "epoch_accuracy": 0.5})
+    app = opened("keras")
+    found = charts(app)
+    assert set(found) == {"epoch_loss", "epoch_accuracy"}
+    assert names(found["epoch_loss"]) == ["train", "validation"]
+    assert found["epoch_loss"]["layout"]["xaxis"]["title"]["text"] == "step, as logged"
+
+
+def test_of_many_tags_a_dozen_are_drawn_until_more_are_asked_for_or_some_are_found(root: Root) -> None:
+    with Journal(root.run("first"), 0) as journal:
+        journal.write(1, {f"layer{number}/norm": 1.0 for number in range(40)})
+    app = opened("first")
+    assert len(charts(app)) == 12
+    app.toggle(key="all_charts").set_value(True).run()
+    assert len(charts(app)) == 40  # a journal from epoch 0 takes back what was there
+    app.text_input(key="curves").set_value("layer7").run()
+    assert list(charts(app)) == ["layer7/norm"]
+    app.text_input(key="curves").set_value("nothing*").run()
+    assert not charts(app)
+    assert "No curve is called nothing" in words(app)
+
+
+def test_damage_in_a_log_is_told_and_hides_nothing_else(root: Root) -> None:
+    log = next(root.run("first").glob("events.out*"))
+    data = bytearray(log.read_bytes())
+    data[-60] ^= 1
+    log.write_bytes(bytes(data))
+    app = opened("first")
+    assert "1 damaged place in its log left out" in words(app)
+    assert "Loss" in charts(app)
+
+
+def test_a_link_to_no_run_any_more_says_so(root: Root) -> None:
+    assert "Not here (any more): gone" in words(opened("first", "gone"))
