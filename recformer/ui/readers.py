@@ -1,6 +1,7 @@
 """Cached readers: pages ask here for runs, logs, datasets, ranks and models. Torch is loaded by the last two only."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -9,11 +10,12 @@ import streamlit as st
 from recformer.data.cache import load as load_dataset
 from recformer.data.catalog import datasets
 from recformer.data.dataset import Dataset
-from recformer.errors import RecformerError, UsageError
+from recformer.errors import RecformerError, StoreError, UsageError
 from recformer.evaluation.slices import Slice, slice_intervals, slices_of
 from recformer.jobs.devices import Load
 from recformer.jobs.devices import loads as device_loads
 from recformer.jobs.overview import DamagedRun, RunSummary, list_runs
+from recformer.logs.best import best_values, loss_points
 from recformer.logs.reader import Curve, RunLog
 from recformer.origin import Origin, read_origin
 from recformer.store import CheckpointRef, Root, find_checkpoint
@@ -191,3 +193,44 @@ def estimate(config: str, data_key: str, _data: Dataset, device: str) -> "Estima
 
     parsed = parse(json.loads(config))
     return measure(parsed, prepare(_data, parsed.window, parsed.split), resolve(device))
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a list of runs shows of a run's log: figures of the best epoch by tag, and the loss as a few points."""
+
+    best: dict[str, float]
+    loss: list[float]
+
+
+def figures(run: RunSummary) -> Figures:
+    """The run's figures, taken anew when its log or the record of its best checkpoint has changed.
+
+    Where its log cannot be read, they are those of the record alone: one bad file takes no list away.
+    """
+    stamps = [_stamp(file) for file in run.log_files]
+    folder = str(root().run(run.run_id))
+    before = _kept_figures().get(folder)
+    if before is not None and before[:2] == (stamps, run.best):
+        return before[2]
+    try:
+        logged = curves(run.run_id) if run.log_files else {}
+    except StoreError:
+        logged = {}
+    found = Figures(best_values(logged, run.best), loss_points(logged))
+    _kept_figures()[folder] = (stamps, run.best, found)
+    return found
+
+
+@st.cache_resource(show_spinner=False)
+def _kept_figures() -> "dict[str, tuple[list[tuple[str, int, int]], dict[str, Any] | None, Figures]]":
+    return {}
+
+
+def _stamp(file: Path) -> tuple[str, int, int]:
+    """What changes when a file does; zeros where it is gone."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return file.name, 0, 0
+    return file.name, stat.st_size, stat.st_mtime_ns
