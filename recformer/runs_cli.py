@@ -60,7 +60,7 @@ def runs(
     elif not picked:
         print(f"none of {len(found)} runs is what --filter {query!r} asks for")
     elif not shown:
-        those = "all runs" if len(picked) == len(found) else f"all {len(picked)} runs that it asks for"
+        those = "all runs that it asks for" if query else "all runs"
         print(f"{those} are archived; list them with: python -m recformer runs --all")
 
 

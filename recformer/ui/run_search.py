@@ -29,13 +29,13 @@ def narrowed(rows: list[Row], shown: list[Row]) -> list[Row]:
     """
     if not _worth_it(rows):
         return shown
-    with st.container(horizontal=True, vertical_alignment="top"):
-        with st.container(width="stretch"):
-            wanted = _searched(rows)
-        with st.container(width=210):
-            states = _any_of("State", list(STATES), "state")
-        with st.container(width=210):
-            tags = _any_of("Tags", sorted({tag for row in rows for tag in row.run.labels.tags}), "tag")
+    search, by_state, by_tag = st.columns([3, 1.2, 1.2])  # one below the other on a phone
+    with search:
+        wanted = _searched(rows)
+    with by_state:
+        states = _any_of("State", list(STATES), "state")
+    with by_tag:
+        tags = _any_of("Tags", sorted({tag for row in rows for tag in row.run.labels.tags}), "tag")
     found = [
         row
         for row in shown

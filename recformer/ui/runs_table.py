@@ -15,6 +15,8 @@ from recformer.run_filter import Entry, dataset_name, entry_of, flat_config, num
 from recformer.ui.readers import Figures
 
 TICKED = "home.ticked"  # id of the run that is ticked; it stays so when the list around it changes
+MANY = 10  # so many rows are shown without scrolling in any case
+TALL = 528  # pixels: fourteen rows and their header
 EXACT = 2**53  # beyond it a whole number is shown as text: browsers would round it
 
 
@@ -132,12 +134,13 @@ def column_of(values: Iterable[Any]) -> pd.Series:
 
 
 def _config(frame: pd.DataFrame) -> dict[str, Any]:
-    config: dict[str, Any] = {"run": st.column_config.TextColumn("Run", width=220, pinned=True)}
+    config: dict[str, Any] = {"run": st.column_config.TextColumn("Run", width=220)}
     for name in frame.columns[1:]:
         if name in FIXED:
             config[name] = FIXED[name].config(FIXED[name].label)
         elif frame[name].dtype == float:
-            config[name] = st.column_config.NumberColumn(name, format="%.6g")
+            share = name.startswith(("metric/", "duplication/"))
+            config[name] = st.column_config.NumberColumn(name, format="%.4f" if share else "%.6g")
         else:
             config[name] = st.column_config.TextColumn(name)
     return config
@@ -156,6 +159,7 @@ def runs_table(rows: list[Row], columns: list[str]) -> list[RunSummary]:
     selection: Any = st.dataframe(
         frame,
         key=key,
+        height=TALL if len(rows) > MANY else "auto",
         hide_index=True,
         placeholder="–",
         on_select="rerun",
