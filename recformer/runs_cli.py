@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from recformer import bin, labels, settings
-from recformer.errors import UsageError
+from recformer import bin, labels, run_filter, settings
+from recformer.errors import StoreError, UsageError
 from recformer.jobs import control, queue
 from recformer.jobs.launch import LOG_FILE
 from recformer.jobs.overview import RunSummary, find_run, list_runs
@@ -30,15 +30,26 @@ RunArgument = Annotated[str, typer.Argument(help="Id of a run.", metavar="RUN")]
 def runs(
     context: typer.Context,
     everything: Annotated[bool, typer.Option("--all", help="Archived runs too.")] = False,
+    query: Annotated[
+        str,
+        typer.Option(
+            "--filter",
+            help="Which to list: words, state:finished, tag:TAG, penalty>0, ndcg@10>=0.05; -tag:TAG for not.",
+            metavar="QUERY",
+        ),
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """List runs with their states, newest first."""
     if context.invoked_subcommand is not None:
+        if query:
+            raise UsageError(f"--filter {query!r} is for the list of runs, not for: runs {context.invoked_subcommand}")
         return
     found, damaged = list_runs(_root(context))
     for broken in damaged:
         print(f"{broken.run_id}: {broken.reason}", file=sys.stderr)
-    shown = [run for run in found if everything or not run.labels.archived]
+    picked = _picked(_root(context), query, found)
+    shown = [run for run in picked if everything or not run.labels.archived]
     if as_json:
         print(json.dumps([_facts(run) for run in shown], indent=2))
         return
@@ -46,8 +57,11 @@ def runs(
         print(_line(run))
     if not found:
         print("no runs yet; start one with: python -m recformer train --preset baseline --data DIR")
+    elif not picked:
+        print(f"none of {len(found)} runs is what --filter {query!r} asks for")
     elif not shown:
-        print("all runs are archived; list them with: python -m recformer runs --all")
+        those = "all runs that it asks for" if query else "all runs"
+        print(f"{those} are archived; list them with: python -m recformer runs --all")
 
 
 @app.command("show")
@@ -215,6 +229,26 @@ def empty_bin(context: typer.Context, yes: YesOption = False) -> None:
     print(f"{count} ({size}) removed for good")
 
 
+def _picked(root: Root, query: str, found: list[RunSummary]) -> list[RunSummary]:
+    """Those of the runs that `query` asks for. Logs are read only where it compares something."""
+    logged = run_filter.compares(query)
+    entries = [run_filter.entry_of(run, _best_figures(root, run) if logged else {}) for run in found]
+    return [run for run, hit in zip(found, run_filter.picked(query, entries), strict=True) if hit]
+
+
+def _best_figures(root: Root, run: RunSummary) -> dict[str, float]:
+    """The run's figures at its best epoch; those of its best checkpoint alone where its log cannot be read."""
+    from recformer.logs.best import best_values
+    from recformer.logs.reader import RunLog
+
+    log = RunLog(root.run(run.run_id))
+    try:
+        log.refresh()
+    except StoreError as error:
+        print(f"{run.run_id}: {error}", file=sys.stderr)
+    return best_values(log.scalars(), run.best)
+
+
 def _root(context: typer.Context) -> Root:
     return context.obj  # what the command line's own callback left there
 
@@ -262,6 +296,7 @@ def _facts(run: RunSummary) -> dict[str, Any]:
         "eta_s": status.eta_s if status else None,
         "device": status.device if status else None,
         "metrics": status.metrics if status else {},
+        "best": (run.best or {}).get("metrics") or {},
         "checkpoints": run.checkpoints,
         "config": run.config,
     }

@@ -12,7 +12,8 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 
 from benchmarks.event_files import framed, version
-from recformer.logs.reader import Curve, RunLog
+from recformer.logs.reader import RunLog
+from recformer.logs.series import Curve
 
 NAME = "events.out.tfevents.1.host.1.0"
 POINTS = 4000

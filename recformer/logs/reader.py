@@ -30,6 +30,8 @@ class RunLog:
         self._indexed: int | None = None  # bytes that the index on disk covers; None before it was looked for
         self._folders: dict[str, FolderLog] = {}
         self._curves: dict[str, Curve] | None = {}
+        self.changes = 0
+        """How often a refresh has found something new."""
         self._lock = threading.Lock()
 
     def refresh(self) -> bool:
@@ -43,10 +45,12 @@ class RunLog:
                 changed = self._load() | self._refresh()
             except OSError as error:
                 self._curves = None  # other files were read before it
+                self.changes += 1
                 path = error.filename or self.folder
                 raise StoreError(f"{path} could not be read: {error.strerror or error}") from error
             if changed:
                 self._curves = None
+                self.changes += 1
                 self._save()
             return changed
 

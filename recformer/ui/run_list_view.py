@@ -1,34 +1,61 @@
 """Home's table of runs, and what can be done with the one that is ticked."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from recformer.jobs.overview import RunSummary
+from recformer.ui import readers
 from recformer.ui.queue_view import edit_settings
 from recformer.ui.run_actions import run_actions
-from recformer.ui.run_views import runs_table
+from recformer.ui.run_groups import show_groups
+from recformer.ui.run_search import narrowed, shape
+from recformer.ui.runs_table import Row, row_of, runs_table
 from recformer.ui.words import plain
 
 
 def show_runs(runs: list[RunSummary]) -> None:
-    """All runs but the archived ones, which a switch brings in."""
+    """All runs but the archived ones, which a switch brings in, and of them those that are searched for."""
     if not runs:
         return
-    archived = sum(run.labels.archived for run in runs)
+    rows = [row_of(run, readers.figures(run)) for run in runs]
+    menu, everything = _header(sum(run.labels.archived for run in runs))
+    shown = [row for row in rows if everything or not row.run.labels.archived]
+    if not shown:
+        st.caption("All runs are archived.")
+        return
+    found = narrowed(rows, shown)
+    group, columns = shape(menu, rows, found)
+    if found:
+        _table(found, group, columns)
+    else:
+        st.info("No run is what you ask for. Take away a word, a state or a tag.", icon=":material/search_off:")
+
+
+def _header(archived: int) -> tuple[DeltaGenerator, bool]:
+    """The title with its switches; returns the place for the table's menu, and whether archived runs are shown."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("#### Runs", width="content")
         everything = bool(archived) and st.toggle(
             f"Show {archived} archived", key="archived", bind="query-params", help="Runs that you put aside."
         )
+        menu = st.container(width="content")
         if st.button(
             "Settings", icon=":material/settings:", type="tertiary", key="settings.open", help="Runs at once; stopping."
         ):
             edit_settings()
-    shown = [run for run in runs if everything or not run.labels.archived]
-    if not shown:
-        st.caption("All runs are archived.")
-        return
-    for run in runs_table(shown):
+    return menu, everything
+
+
+def _table(found: list[Row], group: str, columns: list[str]) -> None:
+    if group:
+        found = show_groups(found, group)
+        columns = [group, *(name for name in columns if name != group)]
+    for run in runs_table(found, columns):
         st.markdown(f"**{plain(run.name)}** · {plain(run.state.words)}")
         if run.labels.note:
             st.markdown(f":gray[{plain(run.labels.note)}]")
         run_actions(run)
+    st.caption(
+        "Figures are those of each run's best epoch, on the validation part, history masked. Tick a run to see what "
+        "can be done with it."
+    )

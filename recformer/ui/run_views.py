@@ -1,8 +1,5 @@
 """Pieces that several pages show of a run: its label, its progress, and how to pick some."""
 
-from typing import Any
-
-import pandas as pd
 import streamlit as st
 
 from recformer.jobs.overview import DamagedRun, RunSummary
@@ -75,61 +72,6 @@ def progress_card(run: RunSummary) -> None:
 def _last_ndcg(run: RunSummary) -> str:
     value = run.status.metrics.get("metric/ndcg@10") if run.status is not None else None
     return "" if value is None else f"validation NDCG@10 {number(value)} · "
-
-
-RUN_COLUMNS: dict[str, Any] = {
-    "run": st.column_config.TextColumn("Run", width="medium"),
-    "state": st.column_config.TextColumn("State", width="small"),
-    "progress": st.column_config.ProgressColumn("Progress", format="%d%%", min_value=0, max_value=100, width="small"),
-    "epochs": st.column_config.TextColumn("Epochs", width="small"),
-    "ndcg": st.column_config.NumberColumn(
-        "NDCG@10", format="%.4f", help="Best checkpoint, validation part, history masked", width="small"
-    ),
-    "loss": st.column_config.NumberColumn(
-        "Loss", format="%.3f", help="Validation loss of the best checkpoint", width="small"
-    ),
-    "dataset": st.column_config.TextColumn("Dataset", width="small"),
-    "tags": st.column_config.ListColumn("Tags", width="small"),
-    "begun": st.column_config.DatetimeColumn("Begun", format="distance"),
-    "id": st.column_config.TextColumn("Id"),
-}
-
-
-def runs_table(runs: list[RunSummary]) -> list[RunSummary]:
-    """All runs as a table; returns those whose row is selected."""
-    frame = pd.DataFrame([_row(run) for run in runs])
-    frame["begun"] = pd.to_datetime(frame["begun"], unit="s", utc=True)
-    selection: Any = st.dataframe(
-        frame,
-        key="home.runs",
-        hide_index=True,
-        placeholder="–",
-        on_select="rerun",
-        selection_mode="single-row",
-        column_config=RUN_COLUMNS,
-    )
-    st.caption(
-        "NDCG@10 (history masked) and loss are the best checkpoint's, on the validation part. Tick a run to see what "
-        "can be done with it."
-    )
-    return [runs[row] for row in selection["selection"]["rows"] if row < len(runs)]
-
-
-def _row(run: RunSummary) -> dict[str, Any]:
-    status = run.status
-    best = (run.best or {}).get("metrics", {})
-    return {
-        "run": run.name,
-        "state": run.state.name,
-        "progress": 100 * status.step / status.steps if status is not None and status.steps else None,
-        "epochs": f"{status.epoch} of {status.num_epochs}" if status is not None else "–",
-        "ndcg": best.get("metric/ndcg@10"),
-        "loss": best.get("loss/validation"),
-        "dataset": ((run.best or {}).get("dataset") or {}).get("name", "–"),
-        "tags": run.labels.tags,
-        "begun": run.created,
-        "id": run.run_id,
-    }
 
 
 def show_damaged(damaged: list[DamagedRun]) -> None:

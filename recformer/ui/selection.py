@@ -1,4 +1,4 @@
-"""Selections that make a view, always spelt out in the URL: a pasted link shows the same thing, today and tomorrow.
+"""Selections that make a view, spelt out in the URL: a pasted link shows the same thing, today and tomorrow.
 
 Streamlit's own `bind="query-params"` leaves defaults out of the URL and writes labels instead of ids. It serves where
 the default never changes and the options are their own labels; runs, models, users and datasets are picked here.
@@ -13,6 +13,8 @@ from streamlit.delta_generator import DeltaGenerator
 from recformer.evaluation.ranks import Masking
 from recformer.ui.words import explain, plain
 
+NOTHING = ""  # what a parameter says where all of a suggestion was taken away
+
 
 def pick_one(
     place: DeltaGenerator,
@@ -22,12 +24,16 @@ def pick_one(
     *,
     key: str,
     show: Callable[[str], str] = str,
+    short: bool = False,
     **more: Any,
 ) -> str:
-    """A select box whose choice is the URL's parameter `name`; the first of `options` where the URL says nothing."""
+    """A select box whose choice is the URL's parameter `name`; the first of `options` where the URL says nothing.
+
+    `short`: the URL leaves that first one out, which must then always be the same.
+    """
     _restore(key, name, options, options[:1], many=False)
     chosen = place.selectbox(label, options, format_func=show, key=key, **more)
-    return _keep(key, name, [chosen if chosen in options else options[0]])[0]
+    return _keep(key, name, [chosen if chosen in options else options[0]], options[:1] if short else None)[0]
 
 
 def pick_many(
@@ -39,14 +45,17 @@ def pick_many(
     suggested: list[str],
     show: Callable[[str], str] = str,
     read: Callable[[str], str] = str,
+    short: bool = False,
     **more: Any,
 ) -> list[str]:
     """A multi-select whose choices are the URL's parameter `name`; `suggested` where the URL says nothing.
 
-    `read` makes an option of what a link says, for links that people write by hand.
+    `read` makes an option of what a link says, for links that people write by hand. `short`: the URL leaves out what
+    is suggested, which must then always be the same; it says so where nothing at all is chosen instead.
     """
     _restore(key, name, options, suggested, many=True, read=read)
-    return _keep(key, name, list(st.multiselect(label, options, format_func=show, key=key, **more)))
+    chosen = list(st.multiselect(label, options, format_func=show, key=key, **more))
+    return _keep(key, name, chosen, suggested if short else None)
 
 
 def pick_masking(place: DeltaGenerator) -> Masking:
@@ -67,12 +76,13 @@ def _restore(
     key: str, name: str, options: list[str], fallback: list[str], *, many: bool, read: Callable[[str], str] = str
 ) -> None:
     """Give the widget what the URL asks for, when the URL has changed since the widget last wrote it."""
-    asked = [read(value) for value in _asked(name)]
+    nothing = many and _asked(name) == [NOTHING]
+    asked = [] if nothing else [read(value) for value in _asked(name)]
     if key in st.session_state and _asked(name) == st.session_state.get(f"{key}.url"):
         known = st.session_state[key] if many else [st.session_state[key]]
         if all(value in options for value in known):
             return
-    there = [value for value in asked if value in options] or fallback
+    there = [value for value in asked if value in options] or ([] if nothing else fallback)
     missing = [value for value in asked if value not in options]
     if missing:
         st.warning(f"Not here (any more): {plain(', '.join(missing))}.", icon=":material/link_off:")
@@ -83,7 +93,11 @@ def _asked(name: str) -> list[str]:
     return st.query_params.get_all(name)
 
 
-def _keep(key: str, name: str, chosen: list[str]) -> list[str]:
-    st.query_params[name] = chosen
+def _keep(key: str, name: str, chosen: list[str], left_out: list[str] | None = None) -> list[str]:
+    """Write what was chosen into the URL, but for `left_out`, which goes without saying."""
+    if chosen != left_out:
+        st.query_params[name] = chosen if chosen or left_out is None else [NOTHING]
+    elif name in st.query_params:
+        del st.query_params[name]
     st.session_state[f"{key}.url"] = _asked(name)
     return chosen

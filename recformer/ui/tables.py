@@ -5,6 +5,7 @@ from typing import Any
 from recformer.evaluation.slices import FEW, Slice
 from recformer.evaluation.summary import direction
 from recformer.report import stars
+from recformer.run_filter import flat_config
 from recformer.ui.words import plain
 
 Result = dict[str, Any]
@@ -88,7 +89,7 @@ def slice_table(slices: list[Slice], labels: list[str], rows: list[list[dict[str
 
 def config_differences(configs: dict[str, dict[str, Any]], everything: bool) -> list[dict[str, str]]:
     """One row a setting, one column a run: those that differ, or `everything`."""
-    flat = {name: dict(_flatten(config)) for name, config in configs.items()}
+    flat = {name: flat_config(config) for name, config in configs.items()}
     keys = list(dict.fromkeys(key for config in flat.values() for key in config if key != "name"))
     rows: list[dict[str, str]] = []
     for key in keys:
@@ -96,10 +97,3 @@ def config_differences(configs: dict[str, dict[str, Any]], everything: bool) -> 
         if everything or len(set(cells.values())) > 1:
             rows.append({"setting": key, **cells})
     return rows
-
-
-def _flatten(config: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    pairs: list[tuple[str, Any]] = []
-    for key, value in config.items():
-        pairs += _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
-    return pairs

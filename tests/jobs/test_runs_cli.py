@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch.utils.tensorboard import SummaryWriter
 
 from recformer.bin import discarded
 from recformer.jobs.process import birth
@@ -204,3 +205,57 @@ def test_the_commands_on_runs_load_neither_torch_nor_pandas() -> None:
 def test_settings_that_are_not_allowed_are_told_all_at_once_with_what_is(tmp_path: Path) -> None:
     result = run_here(tmp_path, "runs", "settings", "jobs_per_device=0", "grace_s=-1", "foo=2")
     assert_clear_failure(result, 2, "jobs_per_device = '0'", "grace_s = '-1'", "foo", "from 1 to 16", "from 0 to 3600")
+
+
+def add_run(root: Root, run_id: str, config: dict[str, Any], figures: dict[str, float], **labels: Any) -> None:
+    for folder in (root.run(run_id), root.model(run_id)):
+        folder.mkdir(parents=True)
+    (root.run(run_id) / "config.yaml").write_text(json.dumps(config))
+    (root.run(run_id) / "labels.json").write_text(json.dumps(labels))
+    (root.model(run_id) / "best.json").write_text(json.dumps({"epoch": 1, "metrics": figures}))
+
+
+def test_a_filter_lists_the_runs_that_it_asks_for(root: Root) -> None:
+    add_run(root, "low", {"loss": {"penalty": 0.1}}, {"metric/ndcg@10": 0.04}, tags=["sweep"])
+    add_run(root, "high", {"loss": {"penalty": 0.5}}, {"metric/ndcg@10": 0.06}, tags=["sweep"])
+    add_run(root, "old", {"loss": {"penalty": 0.9}}, {"metric/ndcg@10": 0.08}, tags=["sweep"], archived=True)
+    assert ids(root, "--filter", "tag:sweep") == ["high", "low"]
+    assert ids(root, "--filter", "-tag:sweep") == ["one", "other"]
+    assert ids(root, "--filter", "penalty>0.2", "--all") == ["high", "old"]
+    assert ids(root, "--filter", "ndcg@10>0.05") == ["high"]
+    assert ids(root, "--filter", "state:finished") == []
+    assert said(root, "--filter", "high").startswith("high ")
+    assert said(root, "--filter", "zzz") == "none of 5 runs is what --filter 'zzz' asks for\n"
+    assert "all runs that it asks for are archived" in said(root, "--filter", "old")
+    (run,) = json_of(run_here(root.path, "runs", "--json", "--filter", "high"))
+    assert run["best"] == {"metric/ndcg@10": 0.06}
+
+
+def test_a_filter_knows_the_figures_of_a_log_without_a_checkpoint(root: Root) -> None:
+    with SummaryWriter(str(root.run("one"))) as writer:
+        for step, loss in enumerate([3.0, 1.0, 2.0]):
+            writer.add_scalar("their loss", loss, step)
+            writer.add_scalar("accuracy", 0.1 * step, step)
+    assert ids(root, "--filter", '"their loss"=1 accuracy<0.15') == ["one"]
+
+
+def test_a_fault_in_a_filter_is_one_clear_message(root: Root) -> None:
+    assert_clear_failure(run_here(root.path, "runs", "--filter", "nam=x"), 2, "search 'nam=x'", "did you mean name?")
+    assert_clear_failure(run_here(root.path, "runs", "--filter", "state:runing", "--json"), 2, "did you mean running?")
+    assert_clear_failure(run_here(root.path, "runs", "--filter", "x", "bin"), 2, "not for: runs bin")
+
+
+def test_a_filter_loads_neither_torch_nor_pandas(root: Root) -> None:
+    script = (
+        "import sys\nfrom recformer import cli\nsys.argv = ['recformer', 'runs', '--filter', 'name=x']\n"
+        "try:\n    cli.main()\nfinally:\n    print(sorted({'torch', 'pandas', 'streamlit'} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=PROJECT,
+        env=environment(root.path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout.splitlines()[-1] == "[]", result.stderr

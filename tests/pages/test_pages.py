@@ -102,7 +102,7 @@ def test_home_lists_runs_with_their_best_figures(full: Root) -> None:
     table = app.dataframe[0].value
     assert set(table["run"]) == {"first run", "second run"}
     assert set(table["state"]) == {"finished"}
-    assert table["ndcg"].between(0, 1).all()
+    assert table["metric/ndcg@10"].between(0, 1).all()
     assert "NDCG@10" in words(app)  # the headline, from the test ranks that training left behind
 
 
