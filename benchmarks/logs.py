@@ -25,12 +25,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.event_files import scalar_records, write_run
+from benchmarks.figure import Figure, report
 from recformer.logs.reader import RunLog
 from recformer.store import PROJECT
 
@@ -54,29 +54,6 @@ print(json.dumps([seconds, (psutil.Process().memory_info().rss - memory) / point
 """
 
 
-@dataclass
-class Figure:
-    """One measured quantity over its repeats."""
-
-    what: str
-    unit: str
-    median: float
-    low: float
-    high: float
-    target: str = ""
-    met: bool = True
-
-    @classmethod
-    def of(cls, what: str, values: Sequence[float], unit: str = "s", below: float | None = None) -> "Figure":
-        median = statistics.median(values)
-        target = "" if below is None else f"< {below:g} {unit}"
-        return cls(what, unit, median, min(values), max(values), target, below is None or median < below)
-
-    def __str__(self) -> str:
-        spread = f"{self.what}: {self.median:.4g} {self.unit} ({self.low:.4g} to {self.high:.4g})"
-        return f"{spread}, target {self.target}{'' if self.met else ': MISSED'}" if self.target else spread
-
-
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--runs", type=int, default=100, help="how many (default: %(default)s)")
@@ -89,10 +66,7 @@ def main() -> None:
         figures = [*reading(runs), *restarting(runs)]
         for points in (asked.points, asked.points * asked.runs):
             figures += refreshing(Path(name) / f"{points}-points", points)
-    for figure in figures:
-        print(figure)
-    print(json.dumps([asdict(figure) for figure in figures], ensure_ascii=False))
-    sys.exit(not all(figure.met for figure in figures))
+    report(figures)
 
 
 def reading(runs: Sequence[Path]) -> list[Figure]:

@@ -2,22 +2,14 @@
 
 import streamlit as st
 
-from recformer.data.splits.split import Part
-from recformer.errors import StoreError, UsageError
-from recformer.evaluation.protocol import Protocol
-from recformer.evaluation.rank_store import all_stored, shelf_of
-from recformer.evaluation.ranks import Ranks
-from recformer.evaluation.summary import Evaluation, summarise
 from recformer.jobs.overview import RunSummary
-from recformer.metric.ndcg import ndcg
-from recformer.store import find_checkpoint
-from recformer.ui import readers
 from recformer.ui.charts import interval_chart
 from recformer.ui.palette import run_colours
 from recformer.ui.run_views import label_of
+from recformer.ui.test_results import TestResult, summary_of, test_results
 from recformer.ui.words import explain
 
-PART: Part = "test"
+CUTOFFS = [3, 5, 10]
 MOST = 6  # a headline, not a table of everything
 
 
@@ -26,12 +18,12 @@ def show(runs: list[RunSummary]) -> None:
     shown = _largest_group(runs)
     if not shown:
         return
-    evaluations = [Evaluation(run.run_id, "best", protocol, (ranks,), None, None) for run, protocol, ranks in shown]
-    cutoffs = [3, 5, 10]
-    summary = summarise(evaluations, cutoffs, maskings=("history",), names=[f"ndcg@{k}" for k in cutoffs])
+    summary = summary_of(shown, CUTOFFS)
+    if not summary:  # all deleted meanwhile
+        return
     colours = run_colours(runs)
     models = [
-        (label_of(runs, result["run"]), colours[result["run"]], [result["metrics"][f"ndcg@{k}"] for k in cutoffs])
+        (label_of(runs, result["run"]), colours[result["run"]], [result["metrics"][f"ndcg@{k}"] for k in CUTOFFS])
         for result in summary["results"]
     ]
     protocol = summary["protocol"]
@@ -43,36 +35,31 @@ def show(runs: list[RunSummary]) -> None:
             f":gray[:small[{figure['low']:.4f} to {figure['high']:.4f}]]",
             help=explain("ndcg"),
         )
-        st.plotly_chart(interval_chart("NDCG@k", cutoffs, models), key="home.headline")
+        st.plotly_chart(interval_chart("NDCG@k", CUTOFFS, models), key="home.headline")
         st.caption(
             f"{protocol['split']['name']} · {protocol['part']} · {protocol['cases']:,} cases · history masked · "
             "bars are 95% bootstrap intervals over users; where they overlap, Compare looks at the paired difference",
             help=explain("interval"),
         )
-        chosen = [f"{run.run_id}/best" for run, _, _ in shown]
+        chosen = [f"{result.run_id}/best" for result in shown]
         st.page_link(
             "pages/compare.py", label="Compare them", icon=":material/bar_chart:", query_params={"runs": chosen}
         )
 
 
-def _largest_group(runs: list[RunSummary]) -> list[tuple[RunSummary, Protocol, Ranks]]:
+def _largest_group(runs: list[RunSummary]) -> list[TestResult]:
     """Results under the protocol that most runs share; the best of them, the oldest first."""
-    groups: dict[str, list[tuple[RunSummary, Protocol, Ranks]]] = {}
+    created = {run.run_id: run.created for run in runs}
+    groups: dict[str, list[TestResult]] = {}
     for run in runs:
         if "best" not in run.checkpoints or run.imported:
             continue  # nobody knows what an imported model was trained on: it may not be called the best
-        try:
-            shelf = shelf_of(readers.root(), find_checkpoint(readers.root(), f"{run.run_id}/best"))
-        except (UsageError, StoreError):  # deleted meanwhile
-            continue
-        for protocol, ranks in all_stored(shelf) if shelf else ():
-            if protocol.part == PART:
-                groups.setdefault(protocol.key, []).append((run, protocol, ranks))
+        for result in test_results(run.run_id):
+            groups.setdefault(result.protocol.key, []).append(result)
     if not groups:
         return []
-    group = max(groups.values(), key=len)
-    best = sorted(group, key=lambda entry: -float(ndcg(entry[2].rank("history"), 10).mean()))[:MOST]
-    return sorted(best, key=lambda entry: entry[0].created)
+    best = sorted(max(groups.values(), key=len), key=lambda result: -result.ndcg)[:MOST]
+    return sorted(best, key=lambda result: created[result.run_id])
 
 
 def first_steps(runs: list[RunSummary]) -> None:

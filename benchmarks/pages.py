@@ -1,0 +1,82 @@
+"""How long the server takes to run Home and Monitor with many runs on disk.
+
+    python -m benchmarks.pages
+
+Writes 100 runs of 10,000 scalars each, with the demo runs' records, into a temporary root. Times reruns of the pages'
+scripts by Streamlit's own test harness: what happens on the server between an interaction and its answer, without the
+network and the browser. Prints a line for each figure (median, and the lowest and highest rerun), then all as JSON;
+ends with code 1 where a target was missed.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from benchmarks.event_files import write_run
+from benchmarks.figure import Figure, report
+from recformer.store import PROJECT, Root
+
+TAGS = [
+    "loss/train",
+    "loss/validation",
+    "lr",
+    "metric/ndcg@10",
+    "metric/hr@10",
+    "metric/mrr@10",
+    "throughput/samples_per_s",
+]
+RERUNS, PATIENCE_S, BELOW_MS = 12, 120, 300
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--runs", type=int, default=100, help="how many (default: %(default)s)")
+    arguments.add_argument("--points", type=int, default=10_000, help="of each run (default: %(default)s)")
+    asked = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        run_ids = write_runs(Root(Path(name)), asked.runs, asked.points)
+        os.environ["RECFORMER_ROOT"] = name
+        figures = [rerun("Home", "app.py", [])]
+        for count in (1, 5, 12):
+            figures.append(rerun(f"Monitor, {count} overlaid", "pages/monitor.py", run_ids[:count]))
+    report(figures)
+
+
+def write_runs(root: Root, count: int, points: int) -> list[str]:
+    """Runs with the records and checkpoints of the demo runs, and long logs; their ids."""
+    demos = sorted(path.name for path in (PROJECT / "runs").glob("demo-*"))
+    for number in range(count):
+        demo, run_id = demos[number % len(demos)], f"run-{number:03}"
+        shutil.copytree(PROJECT / "runs" / demo, root.run(run_id), ignore=shutil.ignore_patterns("*tfevents*"))
+        shutil.copytree(PROJECT / "models" / demo, root.model(run_id))
+        config = root.run(run_id) / "config.yaml"
+        config.write_text(re.sub("^name: .*$", f"name: run {number}", config.read_text(), flags=re.M))
+        write_run(root.run(run_id), points, TAGS, number)
+    return [f"run-{number:03}" for number in range(count)]
+
+
+def rerun(what: str, page: str, run_ids: list[str]) -> Figure:
+    """Milliseconds of a rerun of a page."""
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=PATIENCE_S).run()
+    if page != "app.py":
+        app.switch_page(page)
+    if run_ids:
+        app.query_params["run"] = run_ids
+    app.run()
+    times: list[float] = []
+    for _ in range(RERUNS):
+        begin = time.perf_counter()
+        app.run()
+        times.append(1000 * (time.perf_counter() - begin))
+    assert not app.exception, app.exception
+    return Figure.of(what, times, "ms", BELOW_MS)
+
+
+if __name__ == "__main__":
+    main()
