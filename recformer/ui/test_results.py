@@ -39,13 +39,21 @@ def test_results(run_id: str) -> list[TestResult]:
     """What is stored of a run's best checkpoint as it is now, on the test part."""
     root = readers.root()
     files = [root.model(run_id) / CHECKPOINT_FILES[CHECKPOINT], *_records(root.run(run_id) / "eval")]
-    return _results(str(root.path), run_id, tuple(stamp for file in files if (stamp := _stamp(file)) is not None))
+    stamp = tuple(known for file in files if (known := _stamp(file)) is not None)
+    before = _kept().get(files[0])
+    if before is None or before[0] != stamp:
+        before = _kept()[files[0]] = (stamp, _results(root, run_id, stamp))
+    return before[1]
 
 
-@st.cache_data(max_entries=4096, show_spinner=False)
-def _results(root: str, run_id: str, stamp: Stamp) -> list[TestResult]:
+@st.cache_resource(show_spinner=False)
+def _kept() -> dict[Path, tuple[Stamp, list[TestResult]]]:
+    return {}  # a plain one: for hundreds of runs Streamlit's hashing of the arguments would take longer than all else
+
+
+def _results(root: Root, run_id: str, stamp: Stamp) -> list[TestResult]:
     try:
-        shelf = shelf_of(Root(Path(root)), find_checkpoint(Root(Path(root)), f"{run_id}/{CHECKPOINT}"))
+        shelf = shelf_of(root, find_checkpoint(root, f"{run_id}/{CHECKPOINT}"))
     except (UsageError, StoreError):  # deleted meanwhile
         return []
     return [
