@@ -23,6 +23,7 @@ CSS = """
 .live-chart .hoverlayer text { fill: var(--st-text-color) !important; font-family: var(--st-font) !important; }
 .live-chart .xtick text, .live-chart .ytick text { fill: var(--st-gray-text-color, #7a8794) !important;
     font-family: var(--st-font) !important; }
+.live-chart .annotation-text { font-family: var(--st-font) !important; }
 .live-chart .gtitle { font-weight: 600 !important; }
 .live-chart .gridlayer path { stroke: var(--st-border-color) !important; opacity: 0.5; }
 .live-chart .hoverlayer rect.bg { fill: var(--st-background-color) !important;
@@ -41,6 +42,8 @@ const library = (window.recformerPlotly ??= new Promise((resolve, reject) => {
 export default function ({ data, parentElement }) {
     const chart = parentElement.querySelector(".live-chart");
     const { data: traces, layout } = JSON.parse(data);
+    chart.setAttribute("role", "img");
+    chart.setAttribute("aria-label", layout.title.text);
     chart.style.height = `${layout.height}px`;
     library.then(
         (Plotly) => chart.isConnected && Plotly.react(chart, traces, layout, { displaylogo: false, responsive: true }),
