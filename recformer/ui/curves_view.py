@@ -20,6 +20,7 @@ from recformer.ui.words import plain
 
 AXES: list[Axis] = ["epoch", "step", "relative", "wall"]
 DASHES = ["solid", "dash", "dot", "dashdot"]
+MOST_AT_ONCE = 60  # hundreds would bring a browser to its knees; "Find curves" leads to the others
 MOST_PANELS = 12  # what more there is comes when it is asked for
 LOSSES = ("loss/train", "loss/validation")
 
@@ -73,10 +74,10 @@ def show_curves(runs: list[Shown]) -> None:
         if not shown:
             st.caption(f"No curve is called {plain(words)}.")
     titles = list(shown)
-    if len(titles) > MOST_PANELS and not st.toggle(
-        f"Show all {len(titles)} charts", key="all_charts", bind="query-params"
-    ):
-        titles = titles[:MOST_PANELS]
+    if len(titles) > MOST_PANELS:
+        more = min(len(titles), MOST_AT_ONCE)
+        label = f"Show all {more} charts" if more == len(titles) else f"Show {more} of {len(titles):,} charts"
+        titles = titles[: more if st.toggle(label, key="all_charts", bind="query-params") else MOST_PANELS]
     for start in range(0, len(titles), 2):
         for column, title in zip(st.columns(2), titles[start : start + 2], strict=False):
             show_live(column, _chart(title, shown[title], drawn, look, spoilt), title)

@@ -91,3 +91,9 @@ def test_the_log_filter_finds_lines_with_all_words_in_any_case() -> None:
     assert matching(text, "LOSS epoch") == ["Epoch 1 loss 5", "epoch 2 loss 4"]
     assert matching(text, "loss saved") == []
     assert matching("\n".join(["line"] * 500), "line") == ["line"] * 200
+
+
+def test_names_are_shown_as_they_are() -> None:
+    figure = curve_chart("<i>loss</i>", [Line("a < b & <b>c</b>", "#0072B2", curve(2))])
+    assert figure.data[0].name == "a &lt; b &amp; &lt;b&gt;c&lt;/b&gt;"
+    assert figure.layout.title.text == "&lt;i&gt;loss&lt;/i&gt;"
