@@ -15,7 +15,7 @@ with frame("Monitor"):
     elif not runs:
         st.info("Nothing to watch yet.", icon=":material/monitoring:")
         st.page_link("pages/train.py", label="Start a training run", icon=":material/play_circle:")
-    elif any(entry.run.state.active for entry in shown):
+    elif shown and monitoring.moves(shown):
         monitoring.live(shown)
     elif shown:
         monitoring.show(shown)

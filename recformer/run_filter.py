@@ -181,7 +181,9 @@ def _resolved(term: _Term, keys: Sequence[str]) -> str:
     asked = term.key
     folded = asked.casefold()
     names = (folded, f"{folded}.name")  # "loss" is the name of the loss, as in --set
-    same = [key for key in keys if key == asked] or [key for key in keys if key.casefold() in names]
+    # A setting before a figure: a scalar called "loss" in some foreign log must not change what loss=… means.
+    same = [key for key in keys if key.casefold() == f"{folded}.name"] or [key for key in keys if key == asked]
+    same = same or [key for key in keys if key.casefold() in names]
     if same:
         return same[0]
     ends = [key for key in keys if key.casefold().endswith((f".{folded}", f"/{folded}"))]

@@ -16,6 +16,7 @@ TITLES: dict[Axis, str] = {
     "relative": "since the run began",
     "wall": "date",
 }
+_LATEST_S = 1e11  # some thousand years: a log that says nanoseconds where seconds belong has no dates
 _MINUTE_S, _HOUR_S = 60.0, 3600.0
 AS_LOGGED = "step, as logged"
 
@@ -42,8 +43,11 @@ class Clock:
     ) -> NDArray[np.generic]:
         """(n,) float64, or datetime64 on the axis "wall". What a log does not tell stays the step as it was logged."""
         if axis == "wall":
-            offset = time.localtime(self.began).tm_gmtoff  # Plotly shows dates as they are given: in local time
-            return ((wall_time + offset) * 1000).astype("datetime64[ms]")
+            known = np.abs(wall_time) < _LATEST_S  # false for what is no number, too
+            begin = self.began if abs(self.began) < _LATEST_S else 0.0
+            offset = time.localtime(begin).tm_gmtoff  # Plotly shows dates as they are given: in local time
+            dates = (np.where(known, wall_time + offset, 0.0) * 1000).astype("datetime64[ms]")
+            return np.where(known, dates, np.datetime64("NaT", "ms"))
         if axis == "relative":
             return (wall_time - self.began) / self.unit_s
         if axis == "step" and self.steps_per_epoch is not None:

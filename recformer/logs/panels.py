@@ -47,6 +47,9 @@ def panels(tags: Iterable[str]) -> dict[str, list[str]]:
         groups.setdefault(_stem(tag), []).append(tag)
     # What is lost first: it is what is looked at first.
     for stem, group in sorted(groups.items(), key=lambda entry: ("loss" not in entry[0].lower(), entry[0])):
+        if stem == "loss" and "Loss" in shown and any(part_of(tag) for tag in group):
+            shown["Loss"] += group  # such as loss/val beside loss/train
+            continue
         title = group[0] if len(group) == 1 else stem
         shown[title if title not in shown else f"{title} (all parts)"] = group
     return shown

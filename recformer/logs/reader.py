@@ -141,5 +141,5 @@ def _stat(entry: "os.DirEntry[str]") -> os.stat_result | None:
     try:
         stat = entry.stat()
         return None if entry.is_dir() else stat
-    except FileNotFoundError:
+    except OSError:  # or a link that leads to itself
         return None

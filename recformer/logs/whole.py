@@ -19,7 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from recformer.errors import StoreError
 from recformer.logs.reader import RunLog
 
-MOST_BYTES = 1 << 28
+MOST_BYTES = 1 << 24  # tbparse takes seconds for each megabyte of scalars
 MOST_STEPS = 200
 MOST_TAGS = 12
 MOST_CHARACTERS = 10_000

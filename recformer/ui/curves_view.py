@@ -6,6 +6,7 @@ from typing import cast
 import plotly.graph_objects as go
 import streamlit as st
 
+from recformer.errors import StoreError
 from recformer.jobs.overview import RunSummary
 from recformer.logs.axis import AS_LOGGED, TITLES, Axis, Clock, clock_of, relative_unit
 from recformer.logs.overfitting import Overfitting, overfitting
@@ -22,7 +23,6 @@ AXES: list[Axis] = ["epoch", "step", "relative", "wall"]
 DASHES = ["solid", "dash", "dot", "dashdot"]
 MOST_AT_ONCE = 60  # hundreds would bring a browser to its knees; "Find curves" leads to the others
 MOST_PANELS = 12  # what more there is comes when it is asked for
-LOSSES = ("loss/train", "loss/validation")
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,19 @@ def show_curves(runs: list[Shown]) -> None:
     """A chart for each tag, all runs in it; the first run's events and overfitting are marked."""
     drawn = [entry for run in runs if (entry := _drawn(run)) is not None]
     if not drawn:
-        st.caption("No curve yet: the first point comes at the end of the first epoch.")
+        coming = any(run.run.state.active for run in runs)
+        st.caption(
+            "No curve yet: the first point comes at the end of the first epoch." if coming else "No curve in this log."
+        )
+        _damage(runs)
         return
     unit_s, _ = relative_unit(_longest_s(drawn))
     drawn = [replace(entry, clock=replace(entry.clock, unit_s=unit_s)) for entry in drawn]
     spoilt = _overfitting(drawn[0]) if len(drawn) == 1 else None
     if spoilt is not None:
+        unit = "epoch" if drawn[0].clock.steps_per_epoch is not None else "step"
         st.markdown(
-            f":orange-badge[:material/trending_up: Overfitting since epoch {spoilt.since}] :gray[:small["
+            f":orange-badge[:material/trending_up: Overfitting since {unit} {spoilt.since}] :gray[:small["
             f"validation loss is {100 * spoilt.rise:.1f}% above its lowest, while training loss fell on. "
             "The best checkpoint is kept.]]"
         )
@@ -82,10 +87,15 @@ def show_curves(runs: list[Shown]) -> None:
         for column, title in zip(st.columns(2), titles[start : start + 2], strict=False):
             show_live(column, _chart(title, shown[title], drawn, look, spoilt), title)
     _notes(drawn)
+    _damage(runs)
 
 
 def _drawn(shown: Shown) -> _Drawn | None:
-    log = readers.log(shown.run.run_id)
+    try:
+        log = readers.log(shown.run.run_id)
+    except StoreError as error:  # one bad log takes no other curve away
+        st.warning(f"{plain(shown.label)}: {plain(str(error))}", icon=":material/warning:")
+        return None
     curves = log.scalars()
     if not curves:
         return None
@@ -174,8 +184,8 @@ def _chart(title: str, tags: list[str], drawn: list[_Drawn], look: _Look, spoilt
         smoothing=look.smoothing,
         log_axis=look.log_axis,
         marks=drawn[0].marks if alone else (),
-        mark_words=tags[0] in LOSSES or "loss" in title.lower(),
-        shade_from=spoilt.since if spoilt is not None and tags[0] in LOSSES else None,
+        mark_words="loss" in title.lower(),
+        shade_from=spoilt.since if spoilt is not None and set(_losses(drawn[0].curves)) <= set(tags) else None,
     )
 
 
@@ -193,16 +203,38 @@ def _lines(entry: _Drawn, tags: list[str], *, alone: bool) -> list[Line]:
             colour = REFERENCE if alone and training else colour
         elif alone and place:
             colour = [other for other in OKABE_ITO if other != colour][(place - 1) % (len(OKABE_ITO) - 1)]
-        name = part_of(tag) if parted else tag.split("/", 1)[-1]
-        label = name if alone else f"{entry.shown.label} · train" if training else entry.shown.label
+        alike = sum(part_of(other) == part_of(tag) for other in there) > 1
+        name = part_of(tag) if parted and not alike else tag if parted else tag.split("/", 1)[-1]
+        label = name if alone else f"{entry.shown.label} · {name}" if training or alike else entry.shown.label
+        if parted and alike:
+            dash = DASHES[place % len(DASHES)]
         star = None if training or tag == "lr" or tag.startswith("throughput/") else best_step(entry.shown.run)
-        found.append(Line(label, colour, entry.curves[tag], dash, entry.clock, star, legend=alone or not training))
+        found.append(
+            Line(
+                label,
+                colour,
+                entry.curves[tag],
+                dash,
+                entry.clock,
+                star,
+                legend=alone or not training or len(there) == 1,
+            )
+        )
     return found
 
 
 def _overfitting(entry: _Drawn) -> Overfitting | None:
-    train, validation = (entry.curves.get(tag) for tag in LOSSES)
-    return None if train is None or validation is None else overfitting(train, validation)
+    pair = _losses(entry.curves)
+    return overfitting(entry.curves[pair[0]], entry.curves[pair[1]]) if len(pair) == 2 else None
+
+
+def _losses(curves: dict[str, Curve]) -> list[str]:
+    """The training and the validation loss among the tags, the first of each; empty where one is missing."""
+    for title, tags in panels(curves).items():
+        parts = {part_of(tag): tag for tag in reversed(tags)}
+        if "loss" in title.lower() and {"train", "validation"} <= parts.keys():
+            return [parts["train"], parts["validation"]]
+    return []
 
 
 def _notes(drawn: list[_Drawn]) -> None:
@@ -210,12 +242,19 @@ def _notes(drawn: list[_Drawn]) -> None:
     if any(best_step(entry.shown.run) is not None for entry in drawn):
         dotted = " Dotted: training; solid: validation." if len(drawn) > 1 else ""
         st.caption(f"★ marks the epoch of the best checkpoint.{dotted}")
-    for entry in drawn:
-        damaged = readers.log(entry.shown.run.run_id).damaged
+
+
+def _damage(runs: list[Shown]) -> None:
+    """Which places of which logs are left out."""
+    for entry in runs:
+        try:
+            damaged = readers.log(entry.run.run_id).damaged
+        except StoreError:  # said already
+            continue
         if damaged:
             places = "; ".join(f"{path.name} at byte {offset:,}" for path, offset in damaged[:5])
             count = "1 damaged place" if len(damaged) == 1 else f"{len(damaged)} damaged places"
             st.caption(
-                f":orange[:material/warning:] {plain(entry.shown.label)}: {count} in its log left out, all else is "
+                f":orange[:material/warning:] {plain(entry.label)}: {count} in its log left out, all else is "
                 f"shown ({plain(places)}{' …' if len(damaged) > 5 else ''})."
             )

@@ -56,7 +56,12 @@ export default function ({ data, parentElement }) {
 def show_live(place: DeltaGenerator, figure: go.Figure, key: str) -> None:
     """Draw `figure` at `place`, in the chart that was drawn with this key before."""
     figure.update_layout(
-        template="none", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", font={"size": 12}, autosize=True
+        template="none",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"size": 12},
+        autosize=True,
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8C8C8C", "activecolor": "#5F6B7A"},
     )
     with place:
         _component()(key=f"live.{key}", data=figure.to_json(), width="stretch", height="content")

@@ -1,9 +1,13 @@
 """The Monitor page's parts: which runs, their status, curves and logs, refreshed by one fragment while they work."""
 
+import time
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 
+from recformer.errors import RecformerError
 from recformer.jobs.launch import LOG_FILE
 from recformer.jobs.overview import DamagedRun, RunSummary, find_run
 from recformer.jobs.queue import lines
@@ -20,6 +24,7 @@ from recformer.ui.selection import pick_many
 from recformer.ui.words import STATE_MARKS, duration, memory, number, plain
 
 REFRESH_S = 2
+LATELY_S = 120.0  # how long the log of a foreign run is watched after its last point
 TILE_PX = 106  # eight in a row on a laptop
 LAST_WORDS = 6
 OVERVIEW_HEAD = "| Run | State | Epoch | Training loss | Best NDCG@10 | Windows/s | Time left |"
@@ -41,6 +46,10 @@ def pick_runs(runs: list[RunSummary]) -> list[Shown]:
         return []
     ordered = sorted(runs, key=lambda run: (not run.state.active, run.labels.archived))
     known = {run.run_id: run for run in ordered}
+    asked = st.query_params.get_all("run")
+    if len(asked) > MOST_RUNS:
+        st.warning(f"The link names {len(asked)} runs; the first {MOST_RUNS} are shown.", icon=":material/link_off:")
+        st.query_params["run"] = asked[:MOST_RUNS]
     several = len(st.session_state.get("monitor.run", st.query_params.get_all("run"))) > 1
     place, actions = st.columns([3, 1] if several else [1, 2], vertical_alignment="center")
     with place:
@@ -82,14 +91,15 @@ def _labels(run: RunSummary) -> None:
 def live(shown: list[Shown]) -> None:
     """The runs' view, drawn again every two seconds; the page stops polling when all of them have ended."""
     with guard():
-        if not any(entry.run.state.active for entry in show(shown)):
+        if not moves(show(shown)):
             st.rerun()
 
 
 def show(shown: list[Shown]) -> list[Shown]:
     """Status, curves and log of one run, or of several beside one another; what was found of them just now."""
-    root = readers.root()
-    fresh = [Shown(find_run(root, entry.run.run_id), entry.label, entry.colour) for entry in shown]
+    fresh = [found for entry in shown if (found := _as_of_now(entry)) is not None]
+    if not fresh:
+        return fresh
     if len(fresh) == 1:
         _status(fresh[0].run)
     else:
@@ -97,6 +107,28 @@ def show(shown: list[Shown]) -> list[Shown]:
     show_curves(fresh)
     show_log({entry.run.run_id: entry.label for entry in fresh})
     return fresh
+
+
+def _as_of_now(shown: Shown) -> Shown | None:
+    """The run as its records say now; None, with a word, where they cannot be read or are gone."""
+    try:
+        return replace(shown, run=find_run(readers.root(), shown.run.run_id))
+    except RecformerError as error:
+        st.warning(f"{plain(shown.label)}: {plain(str(error))}", icon=":material/warning:")
+        return None
+
+
+def moves(shown: list[Shown]) -> bool:
+    """Whether any of the runs may change without anybody's doing: at work, or written by who keeps no record of it."""
+    return any(entry.run.state.active or (entry.run.status is None and _grew_lately(entry.run)) for entry in shown)
+
+
+def _grew_lately(run: RunSummary) -> bool:
+    newest = 0.0
+    for file in run.log_files:
+        with suppress(OSError):  # deleted meanwhile
+            newest = max(newest, file.stat().st_mtime)
+    return time.time() - newest < LATELY_S
 
 
 def _overview(shown: list[Shown]) -> None:
@@ -160,7 +192,7 @@ def _device(status: Status, active: bool) -> tuple[str, str, str | None]:
     load = next((load for load in readers.loads() if load.device == status.device), None) if active else None
     if load is None or load.share is None:
         return "Device", status.device, None
-    name = "Processor" if load.device == "cpu" else load.device
+    name = "CPU" if load.device == "cpu" else load.device
     used = f"{memory(load.memory_used)} of {memory(load.memory_total)}"
     return f"{name} busy", f"{100 * load.share:.0f}%", f"{load.name}, memory {used}, other programs included."
 

@@ -42,9 +42,11 @@ def runs() -> tuple[list[RunSummary], list[DamagedRun]]:
     return list_runs(root())
 
 
-@st.cache_resource(max_entries=512, show_spinner=False)
+@st.cache_resource(max_entries=512, show_spinner="Reading the log …")
 def _log(folder: str) -> RunLog:
-    return RunLog(Path(folder), Path(folder) / INDEX_FILE)
+    log = RunLog(Path(folder), Path(folder) / INDEX_FILE)
+    log.refresh()
+    return log
 
 
 def log(run_id: str) -> RunLog:

@@ -33,5 +33,8 @@ def best_step(run: RunSummary) -> int | None:
 
 
 def _mark(word: str, step: float, wall_time: float) -> Mark:
-    when = datetime.fromtimestamp(wall_time).strftime("%d %b %Y, %H:%M")
-    return Mark(word, step, wall_time, f"{word} {when}")
+    try:
+        when = datetime.fromtimestamp(wall_time).strftime(" %d %b %Y, %H:%M")
+    except (ValueError, OverflowError, OSError):  # a log may say anything
+        when = ""
+    return Mark(word, step, wall_time, f"{word}{when}")

@@ -142,7 +142,7 @@ def test_a_run_at_work_says_how_busy_its_device_is(root: Root) -> None:
     app = opened("first")
     tiles = {tile.label: tile.value for tile in app.metric}
     assert tiles["Time left"] == "2 min"
-    assert tiles["Processor busy"].endswith("%")
+    assert tiles["CPU busy"].endswith("%")
     assert "Stop" in [button.label for button in app.button]
 
 
