@@ -151,7 +151,7 @@ def test_a_file_that_cannot_be_read_is_a_message_within_the_fold(root: Root, mon
     monkeypatch.setattr(whole, "MOST_BYTES", 1)
     app = opened()
     assert any("tensorboard" in str(error.value) for error in app.error)
-    assert len(app.get("plotly_chart")) == 1  # the curve
+    assert len(app.get("bidi_component")) == 1  # the curve
 
 
 def test_without_runs_there_is_nothing_to_open(root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
