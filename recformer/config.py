@@ -5,7 +5,8 @@ component; the other keys of a section are that component's own options.
 """
 
 import difflib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_origin
 
@@ -334,3 +335,26 @@ def describe_limits(field: FieldInfo) -> str:
         if getattr(limit, "max_length", None) is not None:
             words.append(f"at most {limit.max_length} characters")
     return ", ".join(word for word in words if word)
+
+
+def flat_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings under dotted keys: {"loss": {"penalty": 1}} → {"loss.penalty": 1}, in their order."""
+    flat: dict[str, Any] = {}
+    waiting: list[tuple[str, Any]] = [(str(key), value) for key, value in reversed(list(config.items()))]
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, Mapping) and value:
+            inner = cast("Mapping[str, Any]", value)
+            waiting += [(f"{key}.{name}", part) for name, part in reversed(list(inner.items()))]
+        else:
+            flat[key] = value
+    return flat
+
+
+def text_of(value: Any) -> str:
+    """A setting's value as people write it: true, null, 0.0005, [16, 8]."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False, default=str)

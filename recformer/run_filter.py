@@ -10,13 +10,13 @@ All terms must hold. A comparison holds for no run that lacks the value; with "-
 """
 
 import difflib
-import json
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast, get_args
 
+from recformer.config import flat_config, text_of
 from recformer.errors import UsageError
 from recformer.jobs.overview import RunSummary
 from recformer.jobs.state import StateName
@@ -77,34 +77,11 @@ def compares(query: str) -> bool:
     return any(term.comparison for term in (_term(text) for text in _texts(query)))
 
 
-def flat_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested settings under dotted keys: {"loss": {"penalty": 1}} → {"loss.penalty": 1}, in their order."""
-    flat: dict[str, Any] = {}
-    waiting: list[tuple[str, Any]] = [(str(key), value) for key, value in reversed(list(config.items()))]
-    while waiting:
-        key, value = waiting.pop()
-        if isinstance(value, Mapping) and value:
-            inner = cast("Mapping[str, Any]", value)
-            waiting += [(f"{key}.{name}", part) for name, part in reversed(list(inner.items()))]
-        else:
-            flat[key] = value
-    return flat
-
-
 def dataset_name(run: RunSummary) -> str | None:
     """What the dataset is called that its best checkpoint was trained on, where that is known."""
     dataset = (run.best or {}).get("dataset")
     name = cast("dict[str, Any]", dataset).get("name") if isinstance(dataset, dict) else None
     return name if isinstance(name, str) else None
-
-
-def text_of(value: Any) -> str:
-    """A setting's value as people write it: true, null, 0.0005, [16, 8]."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return repr(value)
-    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 @dataclass(frozen=True)
@@ -180,10 +157,9 @@ def _resolved(term: _Term, keys: Sequence[str]) -> str:
     """The one of `keys` that is meant. Raises UsageError where it is none or several."""
     asked = term.key
     folded = asked.casefold()
-    names = (folded, f"{folded}.name")  # "loss" is the name of the loss, as in --set
-    # A setting before a figure: a scalar called "loss" in some foreign log must not change what loss=… means.
+    # "loss" is the name of the loss, as in --set, also where some foreign log has a scalar called so.
     same = [key for key in keys if key.casefold() == f"{folded}.name"] or [key for key in keys if key == asked]
-    same = same or [key for key in keys if key.casefold() in names]
+    same = same or [key for key in keys if key.casefold() == folded]
     if same:
         return same[0]
     ends = [key for key in keys if key.casefold().endswith((f".{folded}", f"/{folded}"))]

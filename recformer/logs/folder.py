@@ -75,8 +75,6 @@ class FolderLog:
         self.files: dict[str, EventFile] = {}
         """In the order in which their events are taken."""
         self.series: dict[str, Series] = {}
-        self.bytes_read = 0
-        """By this process, since the log was made or taken from an index."""
 
     def refresh(self, entries: dict[str, os.stat_result]) -> bool:
         """Read what is new in the event files there are now, name to stat; True when anything changed."""
@@ -148,7 +146,6 @@ class FolderLog:
         file.offset += found.consumed
         if found.consumed:
             file.tail = (file.tail + data[: found.consumed])[-TAIL_BYTES:]
-            self.bytes_read += found.consumed
         return found.consumed, file.suspect != suspect
 
     def _add(self, file: EventFile, events: Events) -> None:
@@ -199,6 +196,6 @@ def _new_file(name: str) -> Callable[[int], EventFile | None]:
             damaged |= found.consumed > 0 or found.suspect is not None
             if found.consumed == 0 and len(data) < portion:
                 return EventFile(name, os.fstat(handle).st_ino, None) if damaged else None
-            portion = max(2 * portion, _PORTION_BYTES)
+            portion = _PORTION_BYTES if found.consumed else max(2 * portion, _PORTION_BYTES)
 
     return look

@@ -6,17 +6,16 @@ No experiment is described: TensorBoard then offers all parameters and all scala
 """
 
 import io
-import json
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from recformer.config import TrainConfig
+from recformer.config import TrainConfig, flat_config, text_of
 from recformer.store import remove_leftovers, write_atomically
 from recformer.training.journal import VERSION, stamps
 
@@ -62,15 +61,10 @@ def log_end(folder: Path, *, succeeded: bool) -> None:
             file.truncate(end)
 
 
-def flat(options: dict[str, Any], above: str = "") -> dict[str, bool | float | str]:
+def flat(options: dict[str, Any]) -> dict[str, bool | float | str]:
     """Options as --set names them: {"model": {"width": 8, "sizes": [8]}} gives model.width 8, model.sizes "[8]"."""
-    found: dict[str, bool | float | str] = {}
-    for key, value in options.items():
-        if isinstance(value, dict):
-            found |= flat(cast("dict[str, Any]", value), f"{above}{key}.")
-        else:
-            found[above + key] = value if isinstance(value, bool | int | float | str) else json.dumps(value)
-    return found
+    pairs = flat_config(options).items()
+    return {key: value if isinstance(value, bool | int | float | str) else text_of(value) for key, value in pairs}
 
 
 def _summary(tag: str, **content: Any) -> Any:

@@ -16,7 +16,7 @@ from recformer.logs.thin import smooth, thin
 from recformer.ui.charts import quiet_layout
 
 FAINT = 0.3
-_DECADES = 20.0
+_WIDE = 6.0  # greatest over least, from which a logarithmic axis gets fewer ticks
 SHADE = "#D55E00"
 MARK_COLOUR = "#8C8C8C"
 AS_LOGGED = Clock(0.0)
@@ -123,9 +123,8 @@ def _band(x: NDArray[np.generic], low: NDArray[np.float64], high: NDArray[np.flo
 
 def _set_axes(layout: dict[str, Any], lines: Sequence[Line], axis: Axis, log_axis: bool) -> None:
     values = np.concatenate([line.curve.value for line in lines])
-    if (
-        not log_axis and len(values) and values.min() == values.max() > 0
-    ):  # a constant rate would be drawn on an axis from −1 to 1
+    if not log_axis and len(values) and values.min() == values.max() > 0:
+        # A constant rate would be drawn on an axis from −1 to 1.
         layout["yaxis"]["range"] = [0, 1.5 * float(values[0])]
     last = max((int(line.curve.step[-1]) for line in lines if len(line.curve)), default=0)
     if axis == "epoch" and last <= 10:
@@ -133,7 +132,7 @@ def _set_axes(layout: dict[str, Any], lines: Sequence[Line], axis: Axis, log_axi
     if log_axis:
         layout["yaxis"]["type"] = "log"
         positive = values[values > 0]
-        if len(positive) and positive.max() > _DECADES * positive.min():
+        if len(positive) and positive.max() > _WIDE * positive.min():
             layout["yaxis"]["dtick"] = "D2"  # ticks at 1, 2 and 5 of each power of ten; Plotly's own would overlap
 
 

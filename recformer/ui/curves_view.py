@@ -9,18 +9,19 @@ import streamlit as st
 from recformer.errors import StoreError
 from recformer.jobs.overview import RunSummary
 from recformer.logs.axis import AS_LOGGED, TITLES, Axis, Clock, clock_of, relative_unit
-from recformer.logs.overfitting import Overfitting, overfitting
+from recformer.logs.overfitting import overfitting
 from recformer.logs.panels import panels, part_of
 from recformer.logs.series import Curve
 from recformer.ui import readers
 from recformer.ui.curve_chart import Line, Mark, curve_chart
 from recformer.ui.live_chart import show_live
 from recformer.ui.palette import OKABE_ITO, REFERENCE
-from recformer.ui.run_events import best_step, marks_of
+from recformer.ui.run_events import best_epoch, marks_of
 from recformer.ui.words import plain
 
 AXES: list[Axis] = ["epoch", "step", "relative", "wall"]
 DASHES = ["solid", "dash", "dot", "dashdot"]
+SOLID_FIRST = ["solid", "dash", "dashdot"]  # dotted is training
 MOST_AT_ONCE = 60  # hundreds would bring a browser to its knees; "Find curves" leads to the others
 MOST_PANELS = 12  # what more there is comes when it is asked for
 
@@ -54,15 +55,12 @@ def show_curves(runs: list[Shown]) -> None:
     """A chart for each tag, all runs in it; the first run's events and overfitting are marked."""
     drawn = [entry for run in runs if (entry := _drawn(run)) is not None]
     if not drawn:
-        coming = any(run.run.state.active for run in runs)
-        st.caption(
-            "No curve yet: the first point comes at the end of the first epoch." if coming else "No curve in this log."
-        )
         _damage(runs)
         return
-    unit_s, _ = relative_unit(_longest_s(drawn))
+    unit_s, unit_name = relative_unit(_longest_s(drawn))
     drawn = [replace(entry, clock=replace(entry.clock, unit_s=unit_s)) for entry in drawn]
-    spoilt = _overfitting(drawn[0]) if len(drawn) == 1 else None
+    losses = _losses(drawn[0].curves) if len(drawn) == 1 else []
+    spoilt = overfitting(*(drawn[0].curves[tag] for tag in losses)) if losses else None
     if spoilt is not None:
         unit = "epoch" if drawn[0].clock.steps_per_epoch is not None else "step"
         st.markdown(
@@ -70,7 +68,7 @@ def show_curves(runs: list[Shown]) -> None:
             f"validation loss is {100 * spoilt.rise:.1f}% above its lowest, while training loss fell on. "
             "The best checkpoint is kept.]]"
         )
-    look, words = _controls(drawn)
+    look, words = _controls(drawn, unit_name)
     shown = panels({tag for entry in drawn for tag in entry.curves})
     if len(drawn) > 1:
         shown = _one_tag_each(shown)
@@ -85,7 +83,8 @@ def show_curves(runs: list[Shown]) -> None:
         titles = titles[: more if st.toggle(label, key="all_charts", bind="query-params") else MOST_PANELS]
     for start in range(0, len(titles), 2):
         for column, title in zip(st.columns(2), titles[start : start + 2], strict=False):
-            show_live(column, _chart(title, shown[title], drawn, look, spoilt), title)
+            tint = spoilt.since if spoilt is not None and set(losses) <= set(shown[title]) else None
+            show_live(column, _chart(title, shown[title], drawn, look, tint), title)
     _notes(drawn)
     _damage(runs)
 
@@ -98,13 +97,15 @@ def _drawn(shown: Shown) -> _Drawn | None:
         return None
     curves = log.scalars()
     if not curves:
+        coming = "yet: the first point comes at the end of the first epoch" if shown.run.state.active else "in its log"
+        st.caption(f"{plain(shown.label)} has no curve {coming}.")
         return None
     status = shown.run.status
     per_epoch = status.steps / status.num_epochs if status is not None and status.steps and status.num_epochs else None
     return _Drawn(shown, curves, clock_of(curves, per_epoch), marks_of(shown.run, log, curves))
 
 
-def _controls(drawn: list[_Drawn]) -> tuple[_Look, str]:
+def _controls(drawn: list[_Drawn], unit_name: str) -> tuple[_Look, str]:
     """How the curves are drawn, and which: kept in the URL."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         axis = cast(
@@ -127,8 +128,8 @@ def _controls(drawn: list[_Drawn]) -> tuple[_Look, str]:
             key="smoothing",
             bind="query-params",
             width=200,
-            help="Moving average over epochs, as TensorBoard's slider does it; what was logged stays faintly behind. "
-            "0 shows what was logged.",
+            help="Moving average over the points drawn, as TensorBoard's slider does it; what was logged stays faintly "
+            "behind. 0 shows what was logged.",
         )
         many = len({tag for entry in drawn for tag in entry.curves}) > 8
         words = (
@@ -144,12 +145,12 @@ def _controls(drawn: list[_Drawn]) -> tuple[_Look, str]:
             else ""
         )
         log_axis = st.toggle("Logarithmic", key="log_axis", bind="query-params")
-    return _Look(axis, _x_title(axis, drawn), smoothing, log_axis), words.strip()
+    return _Look(axis, _x_title(axis, drawn, unit_name), smoothing, log_axis), words.strip()
 
 
-def _x_title(axis: Axis, drawn: list[_Drawn]) -> str:
+def _x_title(axis: Axis, drawn: list[_Drawn], unit_name: str) -> str:
     if axis == "relative":
-        return f"{relative_unit(_longest_s(drawn))[1]} {TITLES[axis]}"
+        return f"{unit_name} {TITLES[axis]}"
     known = axis == "wall" or all(entry.clock.knows_epochs for entry in drawn)
     return TITLES[axis] if known else AS_LOGGED
 
@@ -163,8 +164,7 @@ def _one_tag_each(shown: dict[str, list[str]]) -> dict[str, list[str]]:
     """Charts of one tag each, for several runs: but training and validation of the same stay together."""
     found: dict[str, list[str]] = {}
     for title, tags in shown.items():
-        parted = any(part_of(tag) for tag in tags)
-        found |= {title: tags} if parted or len(tags) == 1 else {tag: [tag] for tag in tags}
+        found |= {title: tags} if _is_parted(tags) or len(tags) == 1 else {tag: [tag] for tag in tags}
     return found
 
 
@@ -173,9 +173,9 @@ def _matches(words: str, title: str, tags: list[str]) -> bool:
     return all(word in names for word in words.lower().split())
 
 
-def _chart(title: str, tags: list[str], drawn: list[_Drawn], look: _Look, spoilt: Overfitting | None) -> go.Figure:
-    lines = [line for entry in drawn for line in _lines(entry, tags, alone=len(drawn) == 1)]
+def _chart(title: str, tags: list[str], drawn: list[_Drawn], look: _Look, tint: int | None) -> go.Figure:
     alone = len(drawn) == 1
+    lines = [line for entry in drawn for line in _lines(entry, tags, alone=alone)]
     return curve_chart(
         title,
         lines,
@@ -185,47 +185,44 @@ def _chart(title: str, tags: list[str], drawn: list[_Drawn], look: _Look, spoilt
         log_axis=look.log_axis,
         marks=drawn[0].marks if alone else (),
         mark_words="loss" in title.lower(),
-        shade_from=spoilt.since if spoilt is not None and set(_losses(drawn[0].curves)) <= set(tags) else None,
+        shade_from=tint,
     )
 
 
 def _lines(entry: _Drawn, tags: list[str], *, alone: bool) -> list[Line]:
-    """A run's lines of one chart. Several runs differ by colour, the tags of one chart by dash as well."""
-    there = [tag for tag in tags if tag in entry.curves]
-    parted = any(part_of(tag) == "train" for tag in tags) and len(tags) > 1
-    found: list[Line] = []
-    for tag in there:
-        place = tags.index(tag)
-        training = parted and part_of(tag) == "train"
-        colour, dash = entry.shown.colour, DASHES[place % len(DASHES)]
-        if parted:
-            dash = "dot" if training else "solid"
-            colour = REFERENCE if alone and training else colour
-        elif alone and place:
-            colour = [other for other in OKABE_ITO if other != colour][(place - 1) % (len(OKABE_ITO) - 1)]
-        alike = sum(part_of(other) == part_of(tag) for other in there) > 1
-        name = part_of(tag) if parted and not alike else tag if parted else tag.split("/", 1)[-1]
-        label = name if alone else f"{entry.shown.label} · {name}" if training or alike else entry.shown.label
-        if parted and alike:
-            dash = DASHES[place % len(DASHES)]
-        star = None if training or tag == "lr" or tag.startswith("throughput/") else best_step(entry.shown.run)
-        found.append(
-            Line(
-                label,
-                colour,
-                entry.curves[tag],
-                dash,
-                entry.clock,
-                star,
-                legend=alone or not training or len(there) == 1,
-            )
-        )
-    return found
+    """A run's lines of one chart."""
+    draw = _part_line if _is_parted(tags) else _tag_line
+    return [draw(entry, tag, tags, alone) for tag in tags if tag in entry.curves]
 
 
-def _overfitting(entry: _Drawn) -> Overfitting | None:
-    pair = _losses(entry.curves)
-    return overfitting(entry.curves[pair[0]], entry.curves[pair[1]]) if len(pair) == 2 else None
+def _is_parted(tags: list[str]) -> bool:
+    """Whether a chart sets training beside something else."""
+    return len(tags) > 1 and any(part_of(tag) == "train" for tag in tags)
+
+
+def _tag_line(entry: _Drawn, tag: str, tags: list[str], alone: bool) -> Line:
+    """Tags of one chart differ by dash and, of a run alone, by colour; several runs have a chart for each tag."""
+    place, own = tags.index(tag), entry.shown.colour
+    others = [colour for colour in OKABE_ITO if colour != own]
+    colour = others[(place - 1) % len(others)] if alone and place else own
+    label = tag.split("/", 1)[-1] if alone else entry.shown.label
+    star = None if tag == "lr" or tag.startswith("throughput/") else best_epoch(entry.shown.run)
+    return Line(label, colour, entry.curves[tag], DASHES[place % len(DASHES)], entry.clock, star)
+
+
+def _part_line(entry: _Drawn, tag: str, tags: list[str], alone: bool) -> Line:
+    """Training is dotted, of a run alone grey as well; what it was validated on is solid, then dashed."""
+    part = part_of(tag)
+    alike = [other for other in tags if part_of(other) == part]  # val and test, say, are both for validation
+    name = part if part and len(alike) == 1 else tag
+    if part == "train":
+        colour = REFERENCE if alone else entry.shown.colour
+        label = name if alone else f"{entry.shown.label} · {name}"
+        only = all(part_of(other) == "train" for other in tags if other in entry.curves)
+        return Line(label, colour, entry.curves[tag], "dot", entry.clock, legend=alone or only)
+    label = name if alone else entry.shown.label if name == part else f"{entry.shown.label} · {name}"
+    dash = SOLID_FIRST[alike.index(tag) % len(SOLID_FIRST)]
+    return Line(label, entry.shown.colour, entry.curves[tag], dash, entry.clock, best_epoch(entry.shown.run))
 
 
 def _losses(curves: dict[str, Curve]) -> list[str]:
@@ -239,7 +236,7 @@ def _losses(curves: dict[str, Curve]) -> list[str]:
 
 def _notes(drawn: list[_Drawn]) -> None:
     """What the curves alone do not say."""
-    if any(best_step(entry.shown.run) is not None for entry in drawn):
+    if any(best_epoch(entry.shown.run) is not None for entry in drawn):
         dotted = " Dotted: training; solid: validation." if len(drawn) > 1 else ""
         st.caption(f"★ marks the epoch of the best checkpoint.{dotted}")
 

@@ -133,10 +133,7 @@ def _grew_lately(run: RunSummary) -> bool:
 
 def _overview(shown: list[Shown]) -> None:
     """Several runs' figures as a table, the state of each in its own row."""
-    rows = [
-        "| Run | State | Epoch | Training loss | Best NDCG@10 | Windows/s | Time left |",
-        "|---|---|--:|--:|--:|--:|--:|",
-    ]
+    rows = [OVERVIEW_HEAD, "|---|---|--:|--:|--:|--:|--:|"]
     for entry in shown:
         status, state = entry.run.status, entry.run.state
         figures = ["–"] * 5

@@ -25,7 +25,7 @@ def marks_of(run: RunSummary, log: RunLog, curves: dict[str, Curve]) -> list[Mar
     return marks
 
 
-def best_step(run: RunSummary) -> int | None:
+def best_epoch(run: RunSummary) -> int | None:
     """The epoch of the best checkpoint, where the run's records tell."""
     best = (run.status.best if run.status is not None else None) or run.best or {}
     epoch = best.get("epoch")

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from recformer.config import text_of
 from recformer.logs.best import NDCG, loss_tag
-from recformer.run_filter import differing, number_of, text_of
+from recformer.run_filter import differing, number_of
 from recformer.ui.runs_table import Row, column_of, digest
 from recformer.ui.words import plain
 

@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from recformer.config import flat_config, text_of
 from recformer.jobs.overview import RunSummary
 from recformer.logs.best import LOSS, NDCG
-from recformer.run_filter import Entry, dataset_name, entry_of, flat_config, number_of, text_of
+from recformer.run_filter import Entry, dataset_name, entry_of, number_of
 from recformer.ui.readers import Figures
 
 TICKED = "home.ticked"  # id of the run that is ticked; it stays so when the list around it changes

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from recformer.config import flat_config
 from recformer.evaluation.slices import FEW, Slice
 from recformer.evaluation.summary import direction
 from recformer.report import stars
-from recformer.run_filter import flat_config
 from recformer.ui.words import plain
 
 Result = dict[str, Any]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
+from torch.utils.tensorboard import SummaryWriter
 
 from recformer.jobs.launch import LOG_FILE
 from recformer.jobs.process import birth
@@ -195,3 +196,50 @@ def test_damage_in_a_log_is_told_and_hides_nothing_else(root: Root) -> None:
 
 def test_a_link_to_no_run_any_more_says_so(root: Root) -> None:
     assert "Not here (any more): gone" in words(opened("first", "gone"))
+
+
+def test_loss_curves_of_another_project_pair_and_overfit(root: Root) -> None:
+    (root.runs / "theirs").mkdir()
+    with Journal(root.runs / "theirs", 0) as journal:
+        for step, validation in enumerate([5, 4, 4.2, 4.4, 4.5], start=1):
+            journal.write(step, {"loss/train": 6.0 - step, "loss/val": validation, "loss/test": validation})
+    app = opened("theirs")
+    loss = charts(app)["Loss"]
+    assert [(trace["name"], trace["line"]["dash"]) for trace in loss["data"]] == [
+        ("train", "dot"),
+        ("loss/test", "solid"),
+        ("loss/val", "dash"),
+    ]
+    assert "Overfitting since step 2" in words(app)
+
+
+def test_a_log_that_cannot_be_read_takes_no_other_curve_away(root: Root) -> None:
+    log = root.runs / "looped" / "events.out.tfevents.1.host.1.0"
+    log.parent.mkdir()
+    log.symlink_to(log)
+    app = opened("first", "looped")
+    assert "Loss" in charts(app)
+    assert "looped has no curve in its log" in words(app)
+
+
+def test_a_log_with_odd_times_is_drawn_on_every_axis(root: Root) -> None:
+    folder = root.runs / "odd"
+    with SummaryWriter(str(folder)) as writer:
+        writer.add_scalar("loss", 1.0, 1, walltime=1.7e18)
+        writer.add_scalar("loss", 2.0, 2, walltime=float("nan"))
+    for axis in ("epoch", "step", "relative", "wall"):
+        assert "loss" in charts(opened("odd", axis=axis))
+
+
+def test_a_link_with_too_many_runs_shows_the_first_dozen(root: Root) -> None:
+    for number in range(14):
+        shutil.copytree(root.run("first"), root.run(f"more-{number:02}"))
+    app = opened(*(f"more-{number:02}" for number in range(14)))
+    assert "the first 12 are shown" in words(app)
+    assert len(charts(app)["metric/ndcg@10"]["data"]) == 12
+
+
+def test_a_curve_on_a_logarithmic_axis_has_no_range_of_exponents(root: Root) -> None:
+    rate = charts(opened("first", log_axis="true"))["Learning rate"]
+    assert rate["layout"]["yaxis"]["type"] == "log"
+    assert "range" not in rate["layout"]["yaxis"]

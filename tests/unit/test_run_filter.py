@@ -4,11 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recformer.config import flat_config, text_of
 from recformer.errors import UsageError
 from recformer.jobs.overview import RunSummary
 from recformer.jobs.state import RunState, StateName
 from recformer.labels import Labels
-from recformer.run_filter import STATES, Entry, compares, differing, entry_of, flat_config, picked, text_of
+from recformer.run_filter import STATES, Entry, compares, differing, entry_of, picked
 
 
 def run(
