@@ -1,38 +1,159 @@
 """Several models' recommendations for one user, in the shape that `recommend --json` prints and the app shows."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from itertools import combinations
 from typing import Any
+
+import numpy as np
 
 from recformer.data.dataset import Dataset
 from recformer.errors import UsageError
 from recformer.evaluation.evaluate import check_fit
 from recformer.evaluation.ranks import Masking
-from recformer.inference import recommend, situation_of
+from recformer.inference import Situation, display_title, item_tokens_of, listed, masking_effect, situation_of
+from recformer.metric.overlap import jaccard, rank_biased_overlap
 from recformer.store import CheckpointRef
 from recformer.weights import load
+from recformer.what_if import Outlook, explain, imagined, outlook_of
+
+Advice = dict[str, Any]
 
 
-def advise(checkpoints: list[CheckpointRef], dataset: Dataset, user: int, k: int, masking: Masking) -> dict[str, Any]:
-    """`{"user", "window", "target", "models": [{"run", "checkpoint", "target_rank", "items"}]}`.
+@dataclass(frozen=True)
+class Question:
+    """What models are asked."""
 
-    Ids are the dataset's; SOS, which opens a short window, is left out of "window". Raises UsageError for a user,
-    k or mix of windows that is not allowed, CheckpointError, DataError, EvaluationError.
+    user: int | None
+    """User id; None for nobody of the dataset, where `movies` says all that is known."""
+    k: int
+    masking: Masking
+    movies: tuple[int, ...] | None = None
+    """Item ids of a window that somebody made up, oldest first; None for the user's own."""
+    why: int | None = None
+    """Item id of the movie to explain; None for the first of the first model's list."""
+
+    def situation(self, dataset: Dataset, window: int) -> Situation:
+        """The situation a model with this window is asked in. Raises UsageError, DataError."""
+        if self.movies is not None:
+            return imagined(dataset, self.movies, window, self.user)
+        if self.user is None:
+            raise UsageError("name a user of the dataset (--user ID), or the movies of a window (--movies ID,ID)")
+        return situation_of(dataset, self.user, window)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What one checkpoint expects in the situation that was asked about."""
+
+    checkpoint: CheckpointRef
+    outlook: Outlook
+
+
+def advise(
+    checkpoints: list[CheckpointRef],
+    dataset: Dataset,
+    user: int | None,
+    k: int,
+    masking: Masking,
+    movies: tuple[int, ...] | None = None,
+    why: int | None = None,
+) -> Advice:
+    """Ask every checkpoint the same; see Question and advice_of.
+
+    Raises UsageError for a user, movie, k or mix of windows that is not allowed, CheckpointError, DataError,
+    EvaluationError.
     """
-    models: list[dict[str, Any]] = []
-    situation = None
+    question = Question(user, k, masking, movies, why)
+    answers: list[Answer] = []
+    situation: Situation | None = None
     for checkpoint in checkpoints:
         model, info = load(checkpoint.path)
         check_fit(info, dataset, checkpoint)
-        if situation is not None and len(situation.window) != info.shape.window:
-            raise UsageError(
-                f"{checkpoint} has a window of {info.shape.window}, the others one of {len(situation.window)}"
-            )
-        situation = situation_of(dataset, user, info.shape.window)
-        result = recommend(model, dataset, situation, k, masking)
-        items = [{name: value for name, value in asdict(item).items() if name != "item_token"} for item in result.items]
-        run = checkpoint.run_id or checkpoint.path.stem
-        models.append({"run": run, "checkpoint": checkpoint.name, "target_rank": result.target_rank, "items": items})
+        require_window(checkpoint, info.shape.window, None if situation is None else len(situation.window))
+        situation = question.situation(dataset, info.shape.window)
+        answers.append(Answer(checkpoint, outlook_of(model, dataset, situation)))
     if situation is None:
         raise UsageError("name at least one run or checkpoint")
-    window = [int(dataset.item_ids[token]) for token in situation.window if token < dataset.num_items]
-    return {"user": user, "window": window, "target": int(dataset.item_ids[situation.target]), "models": models}
+    return advice_of(answers, dataset, situation, question)
+
+
+def require_window(checkpoint: CheckpointRef, window: int, others: int | None) -> None:
+    """Raises UsageError where a model reads more or fewer movies than the `others` before it (None: it is the first).
+
+    Then no one window would be the input of all.
+    """
+    if others is not None and window != others:
+        raise UsageError(f"{checkpoint} has a window of {window}, the others one of {others}")
+
+
+def advice_of(answers: list[Answer], dataset: Dataset, situation: Situation, question: Question) -> Advice:
+    """`{"user", "window", "target", "why", "models": [{"run", "checkpoint", "target_rank", "items", …}], "overlap"}`.
+
+    Ids are the dataset's; SOS, which opens a short window, is left out of "window". "target" and "target_rank" are
+    null where the window is made up. `answers` is not empty. Raises UsageError for a k or movie that is not allowed.
+    """
+    explained = _explained(answers[0], dataset, situation, question)
+    models = [_model(answer, dataset, situation, question, explained) for answer in answers]
+    window = situation.window[situation.window < dataset.num_items]
+    return {
+        "user": situation.user,
+        "window": dataset.item_ids[window].tolist(),
+        "target": None if situation.target is None else int(dataset.item_ids[situation.target]),
+        "masking": question.masking,
+        "why": {"item_id": int(dataset.item_ids[explained]), "title": display_title(dataset, explained)},
+        "models": models,
+        "overlap": _overlap(models),
+    }
+
+
+def _explained(first: Answer, dataset: Dataset, situation: Situation, question: Question) -> int:
+    if question.why is not None:
+        return int(item_tokens_of(dataset, [question.why])[0])
+    items = listed(first.outlook.whole, dataset, situation, question.k, question.masking).items
+    if not items:
+        raise UsageError(f"masking {question.masking} leaves no movie to recommend; mask less")
+    return items[0].item_token
+
+
+def _model(answer: Answer, dataset: Dataset, situation: Situation, question: Question, explained: int) -> Advice:
+    scores = answer.outlook.whole
+    found = listed(scores, dataset, situation, question.k, question.masking)
+    effect = masking_effect(scores, situation, question.k)
+    why = explain(answer.outlook, situation, question.masking, explained)
+    return {
+        "run": answer.checkpoint.run_id or answer.checkpoint.path.stem,
+        "checkpoint": answer.checkpoint.name,
+        "target_rank": found.target_rank,
+        "items": [{key: value for key, value in asdict(item).items() if key != "item_token"} for item in found.items],
+        "masking": {
+            "target_ranks": effect.target_ranks,
+            "taken_out": {key: dataset.item_ids[tokens].tolist() for key, tokens in effect.taken_out.items()},
+        },
+        "why": {
+            "score": why.share,
+            "rank": why.rank,
+            "reasons": [
+                {
+                    "item_id": int(dataset.item_ids[reason.item_token]),
+                    "title": display_title(dataset, reason.item_token),
+                    "lift": reason.lift,
+                    "score_without": reason.share,
+                    "rank_without": reason.rank,
+                }
+                for reason in why.reasons
+            ],
+        },
+    }
+
+
+def _overlap(models: list[Advice]) -> list[Advice]:
+    """Each pair of models, by their places in the list, with what their lists have in common."""
+    lists = [np.array([[item["item_id"] for item in model["items"]]], dtype=np.int64) for model in models]
+    return [
+        {
+            "models": [one, other],
+            "jaccard": float(jaccard(lists[one], lists[other])[0]),
+            "rbo": float(rank_biased_overlap(lists[one], lists[other])[0]),
+        }
+        for one, other in combinations(range(len(models)), 2)
+    ]

@@ -306,26 +306,35 @@ def _compare_article(runs: list[str] | None, data: Path | None, device: str, kin
 @app.command()
 def recommend(
     runs: RunsArgument,
-    user: Annotated[int, typer.Option("--user", help="User id of the dataset.")],
+    user: Annotated[int | None, typer.Option("--user", help="User id of the dataset.")] = None,
     data: DataOption = None,
     k: Annotated[int, typer.Option("--k", help="Length of the list.")] = 10,
     mask: MaskOption = "history",
+    movies: Annotated[
+        str | None,
+        typer.Option(
+            "--movies",
+            help="What if these were the latest movies, oldest first? Without --user: somebody of whom no more is "
+            "known, as the mean over 64 users.",
+            metavar="ID,ID,…",
+        ),
+    ] = None,
+    why: Annotated[
+        int | None,
+        typer.Option("--why", help="Explain this movie: what becomes of it without each of the window.", metavar="ID"),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What each model would recommend to a user before the last movie they rated."""
+    """What each model would recommend to a user before the last movie they rated, or after movies of your choice."""
     from recformer.advice import advise
+    from recformer.advice_report import render_advice
 
+    if user is None and movies is None:
+        raise UsageError("--user ID is missing: name a user of the dataset, or the movies of a window (--movies ID,ID)")
+    window = None if movies is None else tuple(_whole_numbers(movies, "--movies", "50,260,1196") if movies else [])
     checkpoints = [find_checkpoint(_root, name) for name in runs]
-    dataset = _dataset_for(runs, data)
-    advice = advise(checkpoints, dataset, user, k, mask)
-    if as_json:
-        print(json.dumps(advice, indent=2))
-        return
-    for model in advice["models"]:
-        print(f"{model['run']}: the held-out movie has rank {model['target_rank']}")
-        for item in model["items"]:
-            marks = [word for word in ("hit", "repeat_window", "seen") if item[word]]
-            print(f"  {item['rank']:>3}  {item['title']}  {item['score']:.4f}  {' '.join(marks)}".rstrip())
+    advice = advise(checkpoints, _dataset_for(runs, data), user, k, mask, window, why)
+    print(json.dumps(advice, indent=2) if as_json else render_advice(advice, explain=why is not None))
 
 
 @app.command("import")
@@ -420,8 +429,8 @@ def _print_summary(summary: dict[str, Any], kind: Format, masking: Masking) -> N
     print(json.dumps(summary, indent=2) if kind == "json" else render(summary, kind, masking))
 
 
-def _whole_numbers(text: str) -> list[int]:
+def _whole_numbers(text: str, option: str = "--k", example: str = "3,5,10") -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise UsageError(f"--k {text!r}: write whole numbers with commas between, such as 3,5,10") from None
+        raise UsageError(f"{option} {text!r}: write whole numbers with commas between, such as {example}") from None
