@@ -10,11 +10,11 @@ with frame("Recommend"):
     runs, _ = readers.runs()
     if need_dataset():
         choice = recommending.choose(runs)
-        if choice is not None:
-            advice = readers.advice(choice.names, choice.data, choice.user, choice.k, choice.masking)
-            person, lists = st.columns([2, 5], gap="medium")
+        shown = None if choice is None else recommending.ask(choice)
+        if shown is not None:
+            person, answers = st.columns([2, 5], gap="medium")
             with person:
-                recommending.show_person(choice, advice)
-            with lists:
-                recommending.show_lists(choice, advice)
-            recommending.show_history(choice, advice)
+                recommending.show_person(shown)
+            with answers:
+                recommending.show_answers(shown)
+            recommending.show_more(shown)

@@ -180,7 +180,9 @@ def masking_effect(scores: NDArray[np.float64], situation: Situation, k: int) ->
     shown = {masking: candidates(situation, len(scores), masking, situation.target) for masking in MASKINGS}
     raw = top(scores, shown["none"], k)
     target = situation.target
-    ranks = None if target is None else {masking: rank_of(scores, shown[masking], target) for masking in MASKINGS}
+    ranks: dict[Masking, int] | None = None
+    if target is not None:
+        ranks = {masking: rank_of(scores, shown[masking], target) for masking in MASKINGS}
     return MaskingEffect(ranks, {masking: raw[~shown[masking][raw]].tolist() for masking in MASKINGS})
 
 
@@ -213,7 +215,10 @@ def _describe(
 def item_tokens_of(dataset: Dataset, item_ids: Sequence[int]) -> NDArray[np.int64]:
     """(n,) tokens of item ids. Raises UsageError naming the ids that are not there."""
     places = [int(np.searchsorted(dataset.item_ids, item)) for item in item_ids]
-    there = [place < dataset.num_items and dataset.item_ids[place] == item for place, item in zip(places, item_ids, strict=True)]
+    there = [
+        place < dataset.num_items and dataset.item_ids[place] == item
+        for place, item in zip(places, item_ids, strict=True)
+    ]
     if not all(there):
         unknown = ", ".join(str(item) for item, known in zip(item_ids, there, strict=True) if not known)
         first, last = dataset.item_ids[0], dataset.item_ids[-1]

@@ -117,7 +117,9 @@ def explain(outlook: Outlook, situation: Situation, masking: Masking, item: int)
     shown = candidates(situation, num_items, masking, situation.target, item)
     window = situation.window[situation.window < num_items]
     reasons = [
-        Reason(int(left), float(outlook.whole[item] - scores[item]), share_of(scores, item), rank_of(scores, shown, item))
+        Reason(
+            int(left), float(outlook.whole[item] - scores[item]), share_of(scores, item), rank_of(scores, shown, item)
+        )
         for left, scores in zip(window, outlook.without, strict=True)
     ]
     return Why(item, share_of(outlook.whole, item), rank_of(outlook.whole, shown, item), reasons)

@@ -1,35 +1,51 @@
-"""The Recommend page's parts: a user's profile and history, the held-out movie, each model's list side by side."""
+"""The Recommend page's parts: who is asked about, by which models, and what they answer."""
 
 import random
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from recformer.data.dataset import Dataset
+from recformer.errors import RecformerError
 from recformer.evaluation.ranks import Masking
 from recformer.jobs.overview import RunSummary
-from recformer.ui import readers
-from recformer.ui.palette import genre_badges, run_colours
+from recformer.ui import predicting, window_editor
+from recformer.ui.evaluating import leave_out
+from recformer.ui.history_view import show_history
+from recformer.ui.list_differences import show_masking, show_overlap
+from recformer.ui.movie_lists import lists_of, show_lists
+from recformer.ui.palette import genre_badges, line_colours
 from recformer.ui.run_views import checkpoint_in_link, checkpoint_label, checkpoint_names, suggestion
-from recformer.ui.selection import pick_many, pick_masking, pick_one
+from recformer.ui.selection import pick_many, pick_masking
+from recformer.ui.user_finder import Asked, find_users
+from recformer.ui.why_view import show_why
 from recformer.ui.words import plain
 
 MOST = 4  # columns that can be read side by side
+WHY = "why"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Choice:
     """Whose movies, by which models."""
 
-    names: list[str]
-    user: int
+    ready: list[predicting.Ready]
+    """Not empty."""
+    data: Dataset
+    user: int | None
+    """None for nobody of the dataset."""
     k: int
     masking: Masking
-    data: Dataset
     runs: list[RunSummary]
+
+    @property
+    def window(self) -> int:
+        return self.ready[0].window
+
+    def label(self, name: str) -> str:
+        return checkpoint_label(self.runs, name)
 
 
 def choose(runs: list[RunSummary]) -> Choice | None:
@@ -52,114 +68,200 @@ def choose(runs: list[RunSummary]) -> Choice | None:
     if not chosen:
         st.info("Pick one or more models above.", icon=":material/arrow_upward:")
         return None
-    data = readers.dataset_of_models(chosen)
-    who, dice, many, masks = st.columns([4, 2, 2, 4], vertical_alignment="bottom")
-    users = [str(user) for user in data.user_ids]
-    if dice.button("Random user", icon=":material/casino:", key="random_user", help="Another user, drawn at random."):
-        st.session_state["recommend.user"] = random.choice(users)
-    user = pick_one(
-        who,
-        "User",
-        users,
-        "user",
-        key="recommend.user",
-        show=lambda user: _user_label(data, int(user)),
-        help="Type an id, an age or an occupation to find somebody.",
-    )
-    k = many.number_input("Length of the list", min_value=1, max_value=50, value=10, key="k", bind="query-params")
-    masking = pick_masking(masks)
-    return Choice(list(chosen), int(user), int(k), masking, data, runs)
+    data, failures = predicting.dataset_of(chosen)
+    ready, unfit = predicting.ready(chosen, data)
+    _leave_out(runs, failures | unfit)
+    if not ready:
+        st.info("None of these models can be asked. Pick another one above.", icon=":material/arrow_upward:")
+        return None
+    return _whom(runs, ready, data)
 
 
-def show_person(choice: Choice, advice: dict[str, Any]) -> None:
-    """Profile, the input window in order, and the movie held out."""
-    data = choice.data
-    profile = data.users.iloc[_user_token(data, choice.user)]
-    facts = [str(profile[name]) for name in ("gender", "age", "occupation") if str(profile[name])]
-    history = data.history(_user_token(data, choice.user))
-    st.markdown(f"**User {choice.user}** · {' · '.join([*map(plain, facts), f'{len(history)} movies'])}")
-    st.markdown("**Latest movies** :gray[the model's input, oldest first]")
-    for item_id in advice["window"]:
-        st.markdown(_movie(data, item_id))
-    st.markdown("**What they rated next** :gray[held out]")
-    st.markdown(f":green[:material/target:] {_movie(data, advice['target'])}")
+def _leave_out(runs: list[RunSummary], failures: predicting.Failures) -> None:
+    for name, error in failures.items():
+        leave_out(checkpoint_label(runs, name), error)
 
 
-def show_lists(choice: Choice, advice: dict[str, Any]) -> None:
-    """Each model's top k in a column, with marks for hit, repeat and seen."""
-    colours = run_colours(choice.runs)
-    for column, name, model in zip(st.columns(len(choice.names)), choice.names, advice["models"], strict=True):
-        with column, st.container(border=True):
-            colour = colours[name.split("/")[0]]
-            # The run's colour beside its name; Streamlit's own Markdown knows a few colours only.
-            square = f'<span style="color:{colour}">&#9632;</span>'
-            st.markdown(f"{square} **{plain(checkpoint_label(choice.runs, name))}**", unsafe_allow_html=True)
-            st.caption(f"held-out movie at rank {model['target_rank']:,} of {choice.data.num_items:,}")
-            st.markdown(_list(choice.data, model["items"]))
-    st.caption(
-        ":green[:material/target: hit] the held-out movie · :orange[:material/replay: repeat] in the input window · "
-        ":gray[:material/visibility: seen] earlier in the history · % is the model's probability over all movies"
-    )
-
-
-def show_history(choice: Choice, advice: dict[str, Any]) -> None:
-    """The whole history before the held-out movie, latest first, the window marked."""
-    data = choice.data
-    tokens = data.history(_user_token(data, choice.user))[:-1][::-1]
-    movies = data.movies.iloc[tokens]
-    frame = pd.DataFrame(
-        {
-            "window": np.isin(movies["item_id"].to_numpy(), advice["window"]),
-            "title": movies["title"].to_numpy(),
-            "year": movies["year"].to_numpy(),
-            "genres": movies["genres"].to_numpy(),
-        }
-    )
-    with st.expander(f"History: {len(frame)} movies before the held-out one, latest first", icon=":material/history:"):
-        st.dataframe(
-            frame,
-            key="recommend.history",
-            hide_index=True,
-            column_config={
-                "window": st.column_config.CheckboxColumn("Input", help="In the model's input window", width="small"),
-                "title": st.column_config.TextColumn("Movie", width="large"),
-                "year": st.column_config.NumberColumn("Year", format="%d", width="small"),
-                "genres": st.column_config.ListColumn("Genres"),
-            },
+def _whom(runs: list[RunSummary], ready: list[predicting.Ready], data: Dataset) -> Choice | None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        nobody = st.session_state.get("nobody", st.query_params.get("nobody") == "true")
+        user = None if nobody else _user(data)
+        k = st.number_input(
+            "Length of the list", min_value=1, max_value=50, value=10, key="k", bind="query-params", width=130
         )
+        with st.container(width="content"):
+            masking = pick_masking(st.container())
+        st.toggle(
+            "A user from nothing",
+            key="nobody",
+            bind="query-params",
+            on_change=_begin_anew,
+            help=window_editor.NOBODY_HELP,
+        )
+        finding = not nobody and st.toggle(
+            "Find a user", key="find", bind="query-params", help="By who they are, or by what the models do for them."
+        )
+    if finding:
+        labels = {one.name: checkpoint_label(runs, one.name) for one in ready}
+        find_users(Asked(list(labels), labels, data, masking, int(k)), _open)
+    if user is None and not nobody:
+        _unknown(data)
+        return None
+    return Choice(ready, data, user, int(k), masking, runs)
 
 
-def _list(data: Dataset, items: list[dict[str, Any]]) -> str:
-    lines: list[str] = []
-    for item in items:
-        marks = ""
-        if item["hit"]:
-            marks += " :green-badge[:material/target: hit]"
-        if item["repeat_window"]:
-            marks += " :orange-badge[:material/replay: repeat]"
-        elif item["seen"]:
-            marks += " :gray-badge[:material/visibility: seen]"
-        share = f":gray[:small[{100 * item['score']:.1f}%]]"
-        lines.append(f"{item['rank']}. **{plain(item['title'])}** {share}{marks}  \n{_genres(data, item['item_id'])}")
-    return "\n".join(lines)
+def _user(data: Dataset) -> int | None:
+    """The user whose id stands in the box; None where there is no such user, which is then said."""
+    users = data.user_ids
+    if not st.session_state.get("user") and "user" not in st.query_params:
+        st.session_state["user"] = str(users[0])  # spelt out, so that the link says whom it shows
+    text = st.text_input(
+        "User",
+        key="user",
+        bind="query-params",
+        on_change=_begin_anew,
+        width=110,
+        help=f"A user id of {data.name}, from {users[0]} to {users[-1]}. Find a user lists them all.",
+    )
+    st.button(
+        "Random",
+        icon=":material/casino:",
+        key="random_user",
+        help="Another user, drawn at random.",
+        on_click=lambda: _open(int(random.choice(users))),
+    )
+    return int(text) if text.strip().isdecimal() and int(text) in data.user_ids else None
+
+
+def _unknown(data: Dataset) -> None:
+    """Say that nobody has the id in the box, and offer somebody who is there."""
+    first, last = data.user_ids[0], data.user_ids[-1]
+    asked = st.session_state["user"]
+    st.error(
+        f"There is no user {plain(asked)} in {plain(data.name)}; its user ids go from {first} to {last}.",
+        icon=":material/person_off:",
+    )
+    st.button(f"Open user {first}", key="first_user", icon=":material/person:", on_click=_open, args=(int(first),))
+
+
+def _open(user: int) -> None:
+    """Show another user, with a window and an explanation of their own."""
+    st.session_state["user"] = str(user)
+    _begin_anew()
+
+
+def _begin_anew() -> None:
+    window_editor.forget()
+    st.query_params.pop(WHY, None)
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """What the models answered, and how they are called and coloured."""
+
+    choice: Choice
+    advice: dict[str, Any]
+    names: list[str]
+    checkpoints: list[str]
+    colours: list[str]
+    own: tuple[int, ...] | None
+    """The user's own window; None for nobody."""
+
+
+def ask(choice: Choice) -> Shown | None:
+    """Ask every model; those that cannot answer are named, with the reason. None where nobody can be asked about."""
+    from recformer.advice import Question
+
+    data = choice.data
+    movies = window_editor.made_up(data, choice.window, nobody=choice.user is None)
+    question = Question(choice.user, choice.k, choice.masking, movies, _why(data))
+    try:
+        advice, answering, failures = predicting.advice(choice.ready, data, question)
+    except RecformerError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        st.caption("Open another user, mask less, or pick other models above.")
+        return None
+    _leave_out(choice.runs, failures)
+    names = [one.name for one in answering]
+    colours = line_colours(choice.runs, list(dict.fromkeys(name.split("/")[0] for name in names)))
+    return Shown(
+        choice,
+        advice,
+        [choice.label(name) for name in names],
+        [name.replace("/", " · ") for name in names],
+        [colours[name.split("/")[0]] for name in names],
+        None if choice.user is None else _own_window(data, choice.user, choice.window),
+    )
+
+
+def _why(data: Dataset) -> int | None:
+    """The movie that the URL wants explained, None where it says nothing that is there."""
+    asked = st.query_params.get(WHY)
+    if asked is None:
+        return None
+    if asked.isdecimal() and int(asked) in data.item_ids:
+        return int(asked)
+    st.warning(f"No movie has the id {plain(asked)}, which this link wants explained.", icon=":material/link_off:")
+    return None
+
+
+def _own_window(data: Dataset, user: int, window: int) -> tuple[int, ...]:
+    history = data.history(_user_token(data, user))[:-1][-window:]
+    return tuple(int(item) for item in data.item_ids[history])
+
+
+def show_person(shown: Shown) -> None:
+    """Profile, the input window with what each movie does, and the movie held out."""
+    choice, data = shown.choice, shown.choice.data
+    if choice.user is None:
+        st.markdown("**Nobody in particular** · :gray[the mean over 64 users]")
+    else:
+        profile = data.users.iloc[_user_token(data, choice.user)]
+        facts = [str(profile[name]) for name in ("gender", "age", "occupation") if str(profile[name])]
+        movies = len(data.history(_user_token(data, choice.user)))
+        st.markdown(f"**User {choice.user}** · {' · '.join([*map(plain, facts), f'{movies} movies'])}")
+    window_editor.edit_window(data, shown.advice, shown.colours, choice.window, shown.own)
+    if shown.advice["target"] is not None:
+        st.markdown("**What they rated next** :gray[held out]")
+        st.markdown(f":green[:material/target:] {_movie(data, shown.advice['target'])}")
+
+
+def show_answers(shown: Shown) -> None:
+    """The lists, what their marks mean, why the chosen movie is there, overlap, and what masking changes."""
+    data = shown.choice.data
+    titles = list(zip(shown.names, shown.checkpoints, shown.colours, strict=True))
+    show_lists(lists_of(shown.advice, data, titles, {}), _explain)
+    st.caption(
+        "hit: the held-out movie · repeat: in the input window · seen: earlier in the history · lines join one movie "
+        "in neighbouring lists · %: the model's probability over all movies · click a card to ask why"
+    )
+    show_why(shown.advice, shown.names, shown.colours)
+    show_overlap(shown.advice, shown.names)
+
+
+def _explain(item: int) -> None:
+    st.query_params[WHY] = str(item)
+
+
+def show_more(shown: Shown) -> None:
+    """What masking changes, and the whole history."""
+    data, user = shown.choice.data, shown.choice.user
+    show_masking(shown.advice, shown.names, _titles_of(data), shown.choice.k)
+    if user is not None:
+        show_history(data, _user_token(data, user), shown.advice["window"])
+
+
+def _titles_of(data: Dataset) -> dict[int, str]:
+    return dict(zip(data.item_ids.tolist(), data.movies["title"].tolist(), strict=True))
 
 
 def _movie(data: Dataset, item_id: int) -> str:
-    row = data.movies.iloc[int(np.searchsorted(data.item_ids, item_id))]
+    row = data.movies.iloc[int(data.item_ids.searchsorted(item_id))]
     year = "" if pd.isna(row["year"]) else f" :gray[{row['year']}]"
-    return f"{plain(str(row['title']))}{year}  \n{_genres(data, item_id)}"
-
-
-def _genres(data: Dataset, item_id: int) -> str:
-    genres = list(data.movies.iloc[int(np.searchsorted(data.item_ids, item_id))]["genres"])
-    return f":small[{genre_badges(genres[:3])}]" if genres else ""
+    genres = list(row["genres"])
+    chips = f":small[{genre_badges(genres[:3])}]" if genres else ""
+    return f"{plain(str(row['title']))}{year}  \n{chips}"
 
 
 def _user_token(data: Dataset, user: int) -> int:
-    return int(np.searchsorted(data.user_ids, user))
-
-
-def _user_label(data: Dataset, user: int) -> str:
-    profile = data.users.iloc[_user_token(data, user)]
-    facts = [str(profile[name]) for name in ("gender", "age", "occupation") if str(profile[name])]
-    return f"{user}" + (f" · {', '.join(facts)}" if facts else "")
+    return int(data.user_ids.searchsorted(user))

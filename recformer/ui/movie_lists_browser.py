@@ -1,0 +1,218 @@
+"""What the browser needs to draw movie lists: markup, style and script of `ui/movie_lists.py`'s component."""
+
+HTML = '<div class="scroller"><div class="lists"></div></div>'
+
+CSS = """
+.scroller { overflow-x: auto; padding: 2px 2px 6px; font-family: var(--st-font); color: var(--st-text-color); }
+.lists { position: relative; display: grid; grid-auto-flow: column; grid-auto-columns: minmax(190px, 1fr);
+    column-gap: 36px; min-width: min-content; }
+.lines { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; overflow: visible; }
+.lines path { fill: none; stroke: var(--st-gray-color, #8c8c8c); stroke-width: 1.5; opacity: 0.45;
+    transition: opacity 0.12s, stroke-width 0.12s; }
+.lines path.same { stroke: var(--st-primary-color); stroke-width: 3; opacity: 1; }
+.touched .lines path:not(.same) { opacity: 0.15; }
+.column { min-width: 0; }
+.head { border-top: 4px solid var(--model); padding: 8px 2px 10px; }
+.head h3 { margin: 0; font-size: 1rem; font-weight: 600; line-height: 1.3; overflow-wrap: anywhere; color: inherit; }
+.head .small, .head .target { font-size: 0.8rem; line-height: 1.35; color: var(--st-gray-text-color, inherit);
+    overflow-wrap: anywhere; }
+.head .target { color: inherit; min-height: 1.35em; }
+.head .target b { font-weight: 600; font-variant-numeric: tabular-nums; }
+ol { list-style: none; margin: 0; padding: 0; display: grid; gap: 6px; }
+.card { all: unset; box-sizing: border-box; display: grid; grid-template-columns: 1.4em auto 1fr; column-gap: 8px;
+    width: 100%; min-height: 84px; padding: 8px 10px 8px 8px; cursor: pointer; text-align: left; position: relative;
+    background: var(--st-secondary-background-color); border: 1px solid transparent;
+    border-radius: var(--st-base-radius, 0.4rem); transition: border-color 0.12s, opacity 0.12s; }
+.card:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
+.card.same { border-color: var(--st-primary-color); }
+.touched .card:not(.same) { opacity: 0.6; }
+.card[aria-pressed=true] { border-color: var(--st-text-color); }
+.card[aria-pressed=true] .why { display: block; }
+.why { display: none; font-size: 0.75rem; font-weight: 600; margin-top: 4px; }
+.rank { font-variant-numeric: tabular-nums; text-align: right; font-size: 0.85rem; padding-top: 1px;
+    color: var(--st-gray-text-color, inherit); }
+.poster { width: 40px; height: 60px; object-fit: cover; border-radius: 3px;
+    background: var(--st-border-color, transparent); }
+.about { min-width: 0; grid-column: 3; }
+.title { font-size: 0.9rem; font-weight: 600; line-height: 1.25; overflow-wrap: anywhere; }
+.year { font-weight: 400; color: var(--st-gray-text-color, inherit); white-space: nowrap; }
+.chips { display: flex; flex-wrap: wrap; gap: 3px; margin-top: 4px; }
+.chip { font-size: 0.7rem; line-height: 1.45; padding: 0 6px; border-radius: 99px; white-space: nowrap; }
+.foot { display: flex; align-items: center; gap: 6px; margin-top: 6px; font-size: 0.75rem;
+    font-variant-numeric: tabular-nums; color: var(--st-gray-text-color, inherit); }
+.rail { flex: 1; height: 4px; border-radius: 2px; background: var(--st-border-color, rgba(128, 128, 128, 0.3)); }
+.rail span { display: block; height: 100%; min-width: 2px; border-radius: 2px; background: var(--model); }
+.mark { display: inline-flex; align-items: center; gap: 4px; font-size: 0.75rem; font-weight: 600; margin-top: 4px; }
+.mark svg { width: 12px; height: 12px; }
+.mark.hit { color: var(--st-green-text-color); }
+.mark.repeat { color: var(--st-orange-text-color); }
+.mark.seen { color: var(--st-gray-text-color, inherit); }
+.empty { font-size: 0.85rem; color: var(--st-gray-text-color, inherit); padding: 8px; }
+@media (prefers-reduced-motion: reduce) { * { transition: none !important; animation: none !important; } }
+"""
+
+JS = """
+const SVG = "http://www.w3.org/2000/svg";
+// Shapes, so that a mark is known without its colour: a target, an arrow that comes back, an open ring.
+const SHAPES = {
+    hit: "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1Zm0 2a5 5 0 1 1 0 10A5 5 0 0 1 8 3Zm0 3a2 2 0 1 0 0 4 2 2 0 0 0 0-4Z",
+    repeat: "M8 2a6 6 0 0 1 5 2.7V2.5h2V8H9.5V6h1.9A4 4 0 1 0 12 8.5h2A6 6 0 1 1 8 2Z",
+    seen: "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2Zm0 2a4 4 0 1 1 0 8 4 4 0 0 1 0-8Z",
+};
+
+function make(name, kind, text) {
+    const element = document.createElement(name);
+    if (kind) element.className = kind;
+    if (text !== undefined) element.textContent = text;
+    return element;
+}
+
+function markOf({ kind, means }) {
+    const mark = make("div", `mark ${kind}`);
+    const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("viewBox", "0 0 16 16");
+    svg.setAttribute("aria-hidden", "true");
+    const path = document.createElementNS(SVG, "path");
+    path.setAttribute("d", SHAPES[kind]);
+    path.setAttribute("fill", "currentColor");
+    svg.append(path);
+    mark.append(svg, make("span", "", kind));
+    mark.title = means;
+    return mark;
+}
+
+function posterOf(address) {
+    const image = make("img", "poster");
+    image.loading = "lazy";
+    image.alt = "";
+    image.referrerPolicy = "no-referrer";
+    image.onerror = () => image.remove();
+    image.src = address;
+    return image;
+}
+
+function cardOf(card, chosen, choose) {
+    const button = make("button", "card");
+    button.type = "button";
+    button.dataset.movie = card.id;
+    button.setAttribute("aria-pressed", String(card.id === chosen));
+    const about = make("div", "about");
+    const title = make("div", "title", card.title);
+    if (card.year) title.append(" ", make("span", "year", card.year));
+    const chips = make("div", "chips");
+    for (const genre of card.genres) {
+        const chip = make("span", "chip", genre.name);
+        chip.style.color = `var(--st-${genre.colour}-text-color)`;
+        chip.style.background = `var(--st-${genre.colour}-background-color)`;
+        chips.append(chip);
+    }
+    const foot = make("div", "foot");
+    const rail = make("div", "rail");
+    const bar = make("span");
+    bar.style.width = `${card.bar}%`;
+    rail.append(bar);
+    foot.append(rail, make("span", "share", card.share));
+    about.append(title, chips, foot);
+    if (card.mark) about.append(markOf(card.mark));
+    about.append(make("div", "why", "explained"));
+    button.append(make("span", "rank", card.rank));
+    if (card.poster) button.append(posterOf(card.poster));
+    button.append(about);
+    button.title = "Why this movie?";
+    button.onclick = () => choose(card.id);
+    const place = make("li");
+    place.append(button);
+    return place;
+}
+
+function columnOf(column, chosen, choose) {
+    const section = make("section", "column");
+    section.setAttribute("aria-label", column.name);
+    section.style.setProperty("--model", column.colour);
+    const head = make("div", "head");
+    head.append(make("h3", "", column.name), make("div", "small", column.checkpoint));
+    head.append(make("div", "target", column.target));
+    const list = make("ol");
+    for (const card of column.cards) list.append(cardOf(card, chosen, choose));
+    section.append(head, list);
+    if (!column.cards.length) section.append(make("div", "empty", "Masking leaves nothing to recommend."));
+    return section;
+}
+
+// One curve for each movie that two neighbouring lists both have, from card to card.
+function drawLines(lists, svg) {
+    const columns = [...lists.querySelectorAll(".column")];
+    const paths = [];
+    for (let left = 0; left + 1 < columns.length; left += 1) {
+        const others = new Map([...columns[left + 1].querySelectorAll(".card")].map((c) => [c.dataset.movie, c]));
+        for (const card of columns[left].querySelectorAll(".card")) {
+            const other = others.get(card.dataset.movie);
+            if (!other) continue;
+            // Offsets, not what is on the screen: a card that slides to its place is already there.
+            const x1 = card.offsetLeft + card.offsetWidth, y1 = card.offsetTop + card.offsetHeight / 2;
+            const x2 = other.offsetLeft, y2 = other.offsetTop + other.offsetHeight / 2;
+            const middle = (x1 + x2) / 2;
+            const path = document.createElementNS(SVG, "path");
+            path.setAttribute("d", `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`);
+            path.dataset.movie = card.dataset.movie;
+            paths.push(path);
+        }
+    }
+    svg.replaceChildren(...paths);
+}
+
+function emphasise(lists, movie) {
+    lists.classList.toggle("touched", movie !== undefined);
+    for (const element of lists.querySelectorAll("[data-movie]"))
+        element.classList.toggle("same", element.dataset.movie === movie);
+}
+
+// Where each card stood, so that after a change it can be seen to move from there.
+function tops(lists) {
+    const found = new Map();
+    [...lists.querySelectorAll(".column")].forEach((column, number) => {
+        for (const card of column.querySelectorAll(".card"))
+            found.set(`${number} ${card.dataset.movie}`, card.offsetTop);
+    });
+    return found;
+}
+
+function slide(lists, before) {
+    if (!before.size || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    const after = tops(lists);
+    [...lists.querySelectorAll(".column")].forEach((column, number) => {
+        for (const card of column.querySelectorAll(".card")) {
+            const key = `${number} ${card.dataset.movie}`;
+            const by = (before.get(key) ?? after.get(key)) - after.get(key);
+            const from = before.has(key) ? { transform: `translateY(${by}px)` } : { opacity: 0 };
+            if (by || !before.has(key)) card.animate([from, {}], { duration: 220, easing: "ease-out" });
+        }
+    });
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+    const lists = parentElement.querySelector(".lists");
+    const active = lists.getRootNode().activeElement;
+    const focused = active?.classList?.contains("card")
+        ? [[...lists.querySelectorAll(".column")].indexOf(active.closest(".column")), active.dataset.movie] : null;
+    const before = tops(lists);
+    const choose = (movie) => setTriggerValue("chosen", movie);
+    const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("class", "lines");
+    svg.setAttribute("aria-hidden", "true");
+    lists.replaceChildren(svg, ...data.columns.map((column) => columnOf(column, data.chosen, choose)));
+    const touched = (event) => emphasise(lists, event.target.closest?.(".card")?.dataset.movie);
+    lists.onpointerover = touched;
+    lists.onpointerleave = () => emphasise(lists, undefined);
+    lists.onfocusin = touched;
+    lists.onfocusout = () => emphasise(lists, undefined);
+    if (focused)
+        lists.querySelectorAll(".column")[focused[0]]?.querySelector(`[data-movie="${focused[1]}"]`)?.focus();
+    drawLines(lists, svg);
+    slide(lists, before);
+    lists.sizes?.disconnect(); // of what was drawn here before
+    lists.sizes = new ResizeObserver(() => drawLines(lists, svg));
+    for (const element of lists.querySelectorAll(".column, ol")) lists.sizes.observe(element);
+    return () => lists.sizes.disconnect();
+}
+"""

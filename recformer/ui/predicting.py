@@ -1,0 +1,131 @@
+"""Models asked for recommendations: each kept in memory until its file changes, each situation asked once."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from recformer.data.dataset import Dataset
+from recformer.errors import RecformerError, UsageError
+from recformer.store import CheckpointRef
+from recformer.ui import readers
+
+if TYPE_CHECKING:
+    from recformer.advice import Advice, Question
+    from recformer.inference import Situation
+    from recformer.what_if import Outlook
+
+MOST_MODELS = 8  # in memory: twice as many as one page shows
+MOST_OUTLOOKS = 32  # a window's six rows of a catalogue of 4,000 movies are 200 KB
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A checkpoint that can be asked."""
+
+    name: str
+    """RUN/best or RUN/last."""
+    checkpoint: CheckpointRef
+    stamp: int
+    """When its file was last written, ns."""
+    model: Any
+    window: int
+    """T, the tokens that it reads."""
+
+
+Failures = dict[str, RecformerError]
+"""Names of models that cannot be asked, and why."""
+
+
+def dataset_of(names: list[str]) -> tuple[Dataset, Failures]:
+    """The dataset of the first model that knows its own and has it; what keeps the others from saying theirs.
+
+    Raises UsageError, or what kept all of them from it.
+    """
+    failures: Failures = {}
+    for name in names:
+        try:
+            data = readers.dataset_of(name.split("/")[0])
+        except RecformerError as error:
+            failures[name] = error
+            continue
+        if data is not None:
+            return data, failures
+    if failures:
+        raise next(iter(failures.values()))
+    raise UsageError(
+        "None of these models says which dataset it belongs to. Import it again with --data, or add a run that knows"
+    )
+
+
+def ready(names: list[str], data: Dataset) -> tuple[list[Ready], Failures]:
+    """The models that can be asked about this dataset with one window, that of the first; why the others cannot."""
+    from recformer.advice import require_window
+    from recformer.evaluation.evaluate import check_fit
+
+    found: list[Ready] = []
+    failures: Failures = {}
+    for name in names:
+        try:
+            checkpoint = readers.checkpoint(name)
+            stamp = checkpoint.path.stat().st_mtime_ns
+            model, info = _model(str(checkpoint.path), stamp)
+            check_fit(info, data, checkpoint)
+            require_window(checkpoint, info.shape.window, found[0].window if found else None)
+        except RecformerError as error:
+            failures[name] = error
+        else:
+            found.append(Ready(name, checkpoint, stamp, model, info.shape.window))
+    return found, failures
+
+
+def advice(asked: list[Ready], data: Dataset, question: "Question") -> "tuple[Advice, list[Ready], Failures]":
+    """What `advice.advice_of` gives of the models that answer, those models, and why others do not.
+
+    `asked` is not empty. Raises UsageError and DataError for what is wrong with the question, and what kept all of
+    the models from answering.
+    """
+    from recformer.advice import Answer, advice_of
+
+    situation = question.situation(data, asked[0].window)
+    answers: list[Answer] = []
+    answering: list[Ready] = []
+    failures: Failures = {}
+    for one in asked:
+        try:
+            answers.append(Answer(one.checkpoint, _outlook_of(one, data, question, situation)))
+            answering.append(one)
+        except RecformerError as error:
+            failures[one.name] = error
+    if not answers:
+        raise next(iter(failures.values()))
+    return advice_of(answers, data, situation, question), answering, failures
+
+
+def _outlook_of(one: Ready, data: Dataset, question: "Question", situation: "Situation") -> "Outlook":
+    place = (str(one.checkpoint.path), one.stamp, data.fingerprint)
+    return _outlook(place, question.user, question.movies, one.model, data, situation)
+
+
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner="Loading the model …")
+def _model(path: str, stamp: int) -> Any:
+    """Model and record. Sessions share it: a forward pass in evaluation mode changes nothing in a model."""
+    from pathlib import Path
+
+    from recformer.weights import load
+
+    return load(Path(path))
+
+
+@st.cache_resource(max_entries=MOST_OUTLOOKS, show_spinner=False)
+def _outlook(
+    place: tuple[str, int, str],
+    user: int | None,
+    movies: tuple[int, ...] | None,
+    _model: Any,
+    _data: Dataset,
+    _situation: "Situation",
+) -> "Outlook":
+    from recformer.what_if import outlook_of
+
+    return outlook_of(_model, _data, _situation)
