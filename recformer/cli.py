@@ -305,6 +305,7 @@ def _compare_article(runs: list[str] | None, data: Path | None, device: str, kin
 
 @app.command()
 def recommend(
+    context: typer.Context,
     runs: RunsArgument,
     user: Annotated[int | None, typer.Option("--user", help="User id of the dataset.")] = None,
     data: DataOption = None,
@@ -330,7 +331,9 @@ def recommend(
     from recformer.advice_report import render_advice
 
     if user is None and movies is None:
-        raise UsageError("--user ID is missing: name a user of the dataset, or the movies of a window (--movies ID,ID)")
+        raise typer.BadParameter(
+            "missing: name a user of the dataset, or a window (--movies ID,ID,…)", context, None, "--user"
+        )
     window = None if movies is None else tuple(_whole_numbers(movies, "--movies", "50,260,1196") if movies else [])
     checkpoints = [find_checkpoint(_root, name) for name in runs]
     advice = advise(checkpoints, _dataset_for(runs, data), user, k, mask, window, why)

@@ -8,8 +8,8 @@ import streamlit as st
 from recformer.ui.words import explain, plain
 
 OVERLAP_HELP = (
-    "Jaccard: movies in both lists over movies in either, whatever their order. RBO: rank-biased overlap, where the top "
-    "counts most (Webber et al. 2010, p = 0.9). Both go from 0, nothing in common, to 1, all alike."
+    "Jaccard: movies in both lists over movies in either, whatever their order. RBO: rank-biased overlap, where the "
+    "top counts most (Webber et al. 2010, p = 0.9). Both go from 0, nothing in common, to 1, all alike."
 )
 MASKS = {"none": "nothing masked", "window": "window masked", "history": "history masked"}
 
@@ -30,28 +30,24 @@ def show_overlap(advice: Mapping[str, Any], names: Sequence[str]) -> None:
 def show_masking(advice: Mapping[str, Any], names: Sequence[str], titles: Mapping[int, str], k: int) -> None:
     """For each model, the movies of its raw top k that masking takes out, and the held-out movie's rank under each."""
     st.markdown(f"**What masking changes** :gray[in each model's raw top {k}]", help=explain("masking"))
-    ranked = advice["target"] is not None
-    header = [
-        "",
-        *([f"rank, {words}" for words in MASKS.values()] if ranked else []),
-        "the window takes out",
-        "the history takes out",
-    ]
-    lines = [f"| {' | '.join(header)} |", "|:--" + "|--:" * (3 if ranked else 0) + "|:--|:--|"]
+    if advice["target"] is not None:
+        st.markdown("\n".join(_ranks(advice, names)))
     for model, name in zip(advice["models"], names, strict=True):
-        masking = model["masking"]
-        ranks = [f"{masking['target_ranks'][mask]:,}" for mask in MASKS] if ranked else []
-        out = [_titles(masking["taken_out"][mask], titles) for mask in ("window", "history")]
-        lines.append(f"| {' | '.join([plain(name), *_in_bold(ranks, advice['masking']), *out])} |")
-    st.markdown("\n".join(lines))
+        out = model["masking"]["taken_out"]
+        more = [item for item in out["history"] if item not in out["window"]]
+        window, history = (_titles(items, titles) for items in (out["window"], more))
+        st.markdown(f"**{plain(name)}** :gray[the window takes out] {window}; :gray[the history also] {history}.")
 
 
-def _in_bold(ranks: list[str], masking: str) -> list[str]:
-    """The rank under the masking chosen in bold."""
-    return [f"**{rank}**" if mask == masking else rank for rank, mask in zip(ranks, MASKS, strict=False)]
+def _ranks(advice: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """A table of the held-out movie's ranks, those under the masking chosen in bold."""
+    lines = [f"| Rank of the held-out movie | {' | '.join(MASKS.values())} |", "|:--|--:|--:|--:|"]
+    for model, name in zip(advice["models"], names, strict=True):
+        ranks = model["masking"]["target_ranks"]
+        cells = [f"**{ranks[mask]:,}**" if mask == advice["masking"] else f"{ranks[mask]:,}" for mask in MASKS]
+        lines.append(f"| {plain(name)} | {' | '.join(cells)} |")
+    return lines
 
 
 def _titles(items: Sequence[int], titles: Mapping[int, str]) -> str:
-    if not items:
-        return ":gray[nothing]"
-    return f"{len(items)}: {', '.join(plain(titles[item]) for item in items)}"
+    return ", ".join(f"*{plain(titles[item])}*" for item in items) or "nothing"

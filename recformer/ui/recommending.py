@@ -211,7 +211,7 @@ def _own_window(data: Dataset, user: int, window: int) -> tuple[int, ...]:
 
 
 def show_person(shown: Shown) -> None:
-    """Profile, the input window with what each movie does, and the movie held out."""
+    """Profile, the movie held out, and the input window with what each of its movies does."""
     choice, data = shown.choice, shown.choice.data
     if choice.user is None:
         st.markdown("**Nobody in particular** · :gray[the mean over 64 users]")
@@ -220,10 +220,10 @@ def show_person(shown: Shown) -> None:
         facts = [str(profile[name]) for name in ("gender", "age", "occupation") if str(profile[name])]
         movies = len(data.history(_user_token(data, choice.user)))
         st.markdown(f"**User {choice.user}** · {' · '.join([*map(plain, facts), f'{movies} movies'])}")
-    window_editor.edit_window(data, shown.advice, shown.colours, choice.window, shown.own)
     if shown.advice["target"] is not None:
-        st.markdown("**What they rated next** :gray[held out]")
-        st.markdown(f":green[:material/target:] {_movie(data, shown.advice['target'])}")
+        held_out = f":green[:material/target:] {_movie(data, shown.advice['target'])}"
+        st.markdown(f"**What they rated next** :gray[held out]  \n{held_out}")
+    window_editor.edit_window(data, shown.advice, shown.colours, choice.window, shown.own)
 
 
 def show_answers(shown: Shown) -> None:

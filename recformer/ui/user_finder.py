@@ -189,12 +189,12 @@ def frame_of(
             help=f"Rank-biased overlap of the lists down to place {depth}: 1 alike, 0 nothing shared.",
         )
     for place, name in enumerate(known.names):
-        frame = frame.assign(
-            **{f"rank {name}": found.ranks[tokens, place], f"repeats {name}": found.repeats[tokens, place]}
-        )
+        frame = frame.assign(**{f"rank {name}": found.ranks[tokens, place]})
         config[f"rank {name}"] = number(
             f"Rank · {labels[name]}", format="%d", help="Of the held-out movie, under the masking chosen."
         )
+    for place, name in enumerate(known.names):
+        frame = frame.assign(**{f"repeats {name}": found.repeats[tokens, place]})
         config[f"repeats {name}"] = number(
             f"Repeats · {labels[name]}", format="%d", help=f"Movies of the input window in the raw top {depth}."
         )

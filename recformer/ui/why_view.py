@@ -60,10 +60,12 @@ def effect(lift: float) -> str:
 def show_why(advice: Mapping[str, Any], names: list[str], colours: list[str]) -> None:
     """A sentence a model: which movie of the window speaks for the recommendation most."""
     st.markdown(f"**Why {plain(advice['why']['title'])}?**", help=HELP)
-    for model, name, colour in zip(advice["models"], names, colours, strict=True):
-        square = f'<span style="color:{colour}">&#9632;</span>'
+    lines = [
         # The run's colour beside its name; Streamlit's own Markdown knows a few colours only.
-        st.markdown(f"{square} **{plain(name)}** {in_words(model['why'])}", unsafe_allow_html=True)
+        f'<span style="color:{colour}">&#9632;</span> **{plain(name)}** {in_words(model["why"])}'
+        for model, name, colour in zip(advice["models"], names, colours, strict=True)
+    ]
+    st.markdown("  \n".join(lines), unsafe_allow_html=True)
 
 
 def in_words(why: Mapping[str, Any]) -> str:
@@ -76,7 +78,8 @@ def in_words(why: Mapping[str, Any]) -> str:
     if best["lift"] > 0:
         return f"{now}. *{plain(best['title'])}* speaks for it most: {_without(best)}."
     worst = min(reasons, key=lambda reason: reason["lift"])
-    return f"{now}. Nothing in the window speaks for it, and *{plain(worst['title'])}* least: {_without(worst)}."
+    most = f"*{plain(worst['title'])}* speaks against it most: {_without(worst)}"
+    return f"{now}. Nothing in the window speaks for it; {most}."
 
 
 def _without(reason: Mapping[str, Any]) -> str:

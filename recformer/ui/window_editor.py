@@ -12,6 +12,7 @@ import streamlit as st
 
 from recformer.data.dataset import Dataset
 from recformer.ui.palette import genre_badges
+from recformer.ui.why_view import HELP as WHY_HELP
 from recformer.ui.why_view import bars
 from recformer.ui.words import plain
 from recformer.window_edits import Movies, added, moved, read, removed, written
@@ -51,6 +52,8 @@ def edit_window(data: Dataset, advice: Mapping[str, Any], colours: list[str], wi
     told = "made up" if edited or own is None else "the model's input"
     help_text = NOBODY_HELP if own is None else "The latest movies before the held-out one: all that a model reads."
     st.markdown(f"**Input window** :gray[{told}, latest first]", help=help_text)
+    if movies:
+        st.caption(f"Bars: what each does for **{plain(advice['why']['title'])}**", help=WHY_HELP)
     _search(data, partial(_change, own), movies, window)
     for place in range(len(movies) - 1, -1, -1):
         _row(data, advice, colours, movies, place, partial(_change, own))
@@ -132,7 +135,7 @@ def _row(
 ) -> None:
     latest = len(movies) - 1
     title = _titles(data.fingerprint, data)[movies[place]]
-    with st.container(border=True, gap=None):
+    with st.container(gap=None):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             with st.container(width="stretch", gap=None):
                 st.markdown(f"{plain(title)}  \n{_chips(data, movies[place])}")

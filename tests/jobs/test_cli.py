@@ -205,6 +205,39 @@ def test_recommend_with_nothing_masked_shows_what_was_seen(root: Root) -> None:
     assert "the held-out movie has rank" in words.stdout
 
 
+def test_recommend_answers_what_if_with_the_same_lists_for_the_users_own_window(root: Root) -> None:
+    own = json_of(run_here(root.path, "recommend", "one", "other/last", "--user", 101, "--mask", "none", "--json"))
+    movies = ",".join(map(str, own["window"]))
+    arguments = ["recommend", "one", "other/last", "--user", 101, "--movies", movies, "--mask", "none", "--json"]
+    made_up = json_of(run_here(root.path, *arguments))
+    assert (made_up["user"], made_up["window"], made_up["target"]) == (101, own["window"], None)
+    for here, there in zip(own["models"], made_up["models"], strict=True):
+        assert [item["item_id"] for item in here["items"]] == [item["item_id"] for item in there["items"]]
+        assert there["target_rank"] is None
+        assert not any(item["hit"] for item in there["items"])
+
+
+def test_recommend_asks_for_nobody_after_movies_and_explains_one(root: Root) -> None:
+    arguments = ["recommend", "one", "other", "--movies", "10,31", "--why", 17]
+    document = json_of(run_here(root.path, *arguments, "--json"))
+    assert (document["user"], document["window"], document["why"]["item_id"]) == (None, [10, 31], 17)
+    assert [pair["models"] for pair in document["overlap"]] == [[0, 1]]
+    words = run_here(root.path, *arguments).stdout.splitlines()
+    assert words[0] == "one: after these movies"
+    for model in document["models"]:
+        assert [reason["item_id"] for reason in model["why"]["reasons"]] == [10, 31]
+        for reason in model["why"]["reasons"]:
+            (line,) = [line for line in words if line.endswith(f"({reason['lift']:+.3f} log-probability with it)")]
+            assert line.strip().startswith(f"without {reason['title']}: rank {reason['rank_without']},")
+
+
+def test_recommend_takes_an_empty_window(root: Root) -> None:
+    document = json_of(run_here(root.path, "recommend", "one", "--movies", "", "--json"))
+    assert document["window"] == []
+    assert document["models"][0]["why"]["reasons"] == []
+    assert len(document["models"][0]["items"]) == 10
+
+
 def test_import_makes_a_run_of_a_file_made_elsewhere(new_root: Root, data: Path, tmp_path: Path) -> None:
     dataset = dataset_in(tmp_path / "copy")
     model = small_model(sizes_for(dataset))
@@ -385,6 +418,10 @@ WRONG: list[tuple[list[object], int, str]] = [
     (["compare", "one", "--baseline", "nothing"], 2, "'nothing' is neither a run"),
     (["recommend", "one", "--user", "7"], 2, "user 7 is not in small; its user ids go from 101 to 188"),
     (["recommend", "one", "--user", "101", "--k", "0"], 2, "k = 0 is not allowed"),
+    (["recommend", "one", "--movies", "10,9999"], 2, "movie 9999 is not in small; its movie ids go from 10 to 283"),
+    (["recommend", "one", "--movies", "10,x"], 2, "--movies '10,x': write whole numbers with commas between"),
+    (["recommend", "one", "--movies", "10,17,24,31,38,45"], 2, "6 movies do not fit a window of 5"),
+    (["recommend", "one", "--user", "101", "--why", "9"], 2, "movie 9 is not in small"),
     (["runs", "show", "nothing"], 2, "there is no run 'nothing'"),
     (["runs", "show", "../one"], 2, "run id '../one' is not allowed"),
     (["runs", "stop", "one"], 1, "is not running"),
