@@ -5,6 +5,7 @@ import streamlit as st
 from recformer.ui import dataset_views, readers
 from recformer.ui.fetching import add_dataset
 from recformer.ui.frame import frame
+from recformer.ui.poster_views import choose_posters
 from recformer.ui.selection import pick_one
 
 with frame("Data"):
@@ -15,6 +16,8 @@ with frame("Data"):
         dataset_views.show_counts(dataset)
         dataset_views.show_charts(dataset)
         dataset_views.show_movies(dataset)
+        with st.expander("Posters", icon=":material/image:"):
+            choose_posters(dataset)
         dataset_views.show_provenance(dataset)
     else:
         st.markdown(

@@ -17,6 +17,7 @@ from recformer.ui.history_view import show_history
 from recformer.ui.list_differences import show_masking, show_overlap
 from recformer.ui.movie_lists import lists_of, show_lists
 from recformer.ui.palette import genre_badges, line_colours
+from recformer.ui.poster_views import posters
 from recformer.ui.run_views import checkpoint_in_link, checkpoint_label, checkpoint_names, suggestion
 from recformer.ui.selection import pick_many, pick_masking
 from recformer.ui.user_finder import Asked, find_users
@@ -230,7 +231,8 @@ def show_answers(shown: Shown) -> None:
     """The lists, what their marks mean, why the chosen movie is there, overlap, and what masking changes."""
     data = shown.choice.data
     titles = list(zip(shown.names, shown.checkpoints, shown.colours, strict=True))
-    show_lists(lists_of(shown.advice, data, titles, {}), _explain)
+    pictures = posters(data, {item["item_id"] for model in shown.advice["models"] for item in model["items"]})
+    show_lists(lists_of(shown.advice, data, titles, pictures), _explain)
     st.caption(
         "hit: the held-out movie · repeat: in the input window · seen: earlier in the history · lines join one movie "
         "in neighbouring lists · %: the model's probability over all movies · click a card to ask why"

@@ -224,11 +224,11 @@ def test_recommend_asks_for_nobody_after_movies_and_explains_one(root: Root) -> 
     assert [pair["models"] for pair in document["overlap"]] == [[0, 1]]
     words = run_here(root.path, *arguments).stdout.splitlines()
     assert words[0] == "one: after these movies"
-    for model in document["models"]:
-        assert [reason["item_id"] for reason in model["why"]["reasons"]] == [10, 31]
-        for reason in model["why"]["reasons"]:
-            (line,) = [line for line in words if line.endswith(f"({reason['lift']:+.3f} log-probability with it)")]
-            assert line.strip().startswith(f"without {reason['title']}: rank {reason['rank_without']},")
+    reasons = [reason for model in document["models"] for reason in model["why"]["reasons"]]
+    assert [reason["item_id"] for reason in reasons] == [10, 31, 10, 31]
+    for reason, line in zip(reasons, [line for line in words if "without" in line], strict=True):
+        assert line.strip().startswith(f"without {reason['title']}: rank {reason['rank_without']},")
+        assert line.endswith(f"({reason['lift']:+.3f} log-probability with it)")
 
 
 def test_recommend_takes_an_empty_window(root: Root) -> None:
