@@ -93,13 +93,13 @@ def starts(cells: list[str], expected: list[str]) -> bool:
 def recommend_equals_the_command_line(root: Path, address: str, page: Page, run_id: str) -> None:
     page.goto(f"{address}/recommend?runs={DEMO}/best&runs={run_id}/best&user=42")
     expect(page.get_by_text("User 42")).to_be_visible()
-    expect(page.locator("ol")).to_have_count(2)
+    expect(page.locator("section.column")).to_have_count(2)
     shot(page, "recommend")
     advice: dict[str, Any] = json.loads(command(root, "recommend", DEMO, run_id, "--user", "42", "--json"))
-    for listed, model in zip(page.locator("ol").all(), advice["models"], strict=True):
-        shown = [title.inner_text() for title in listed.locator("strong").all()]
-        assert shown == [item["title"] for item in model["items"]]
-        expect(page.get_by_text(f"held-out movie at rank {model['target_rank']:,} of")).to_have_count(1)
+    for listed, model in zip(page.locator("section.column").all(), advice["models"], strict=True):
+        shown = [int(card.get_attribute("data-movie") or 0) for card in listed.locator(".card").all()]
+        assert shown == [item["item_id"] for item in model["items"]]
+        expect(listed.get_by_text(f"held-out movie at rank {model['target_rank']:,} of")).to_have_count(1)
 
 
 def test_with_no_data_the_app_offers_the_download_and_goes_on(tmp_path: Path, page: Page) -> None:

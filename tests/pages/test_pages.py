@@ -123,20 +123,6 @@ def test_compare_warns_of_a_run_that_was_trained_on_the_cases(full: Root) -> Non
     assert any("leaky" in warning.value and "flatter" in warning.value for warning in app.warning)
 
 
-def test_recommend_marks_what_the_user_has_seen_when_nothing_is_masked(full: Root) -> None:
-    app = opened("pages/recommend.py", {"masking": "none"})
-    assert "held-out movie at rank" in words(app)
-    app.number_input(key="k").set_value(40).run()
-    assert "seen]" in words(app)
-
-
-def test_a_random_user_is_shown(full: Root) -> None:
-    app = opened("pages/recommend.py")
-    app.button(key="random_user").click().run()
-    assert not app.error and not app.exception
-    assert f"User {app.selectbox(key='recommend.user').value}" in words(app)
-
-
 def test_faults_of_the_form_are_told_at_their_fields_and_block_the_launch(full: Root) -> None:
     app = opened("pages/train.py")
     app.number_input(key="train.baseline.model.num_heads").set_value(5)
