@@ -19,13 +19,14 @@ from recformer.ui.movie_lists import lists_of, show_lists
 from recformer.ui.palette import genre_badges, line_colours
 from recformer.ui.poster_views import posters
 from recformer.ui.run_views import checkpoint_in_link, checkpoint_label, checkpoint_names, suggestion
-from recformer.ui.selection import pick_many, pick_masking
+from recformer.ui.selection import pick_many, pick_masking, pick_text
 from recformer.ui.user_finder import Asked, find_users
 from recformer.ui.why_view import show_why
 from recformer.ui.words import plain
 
 MOST = 4  # columns that can be read side by side
 WHY = "why"
+USER = "recommend.user"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +88,8 @@ def _whom(runs: list[RunSummary], ready: list[predicting.Ready], data: Dataset) 
     with st.container(horizontal=True, vertical_alignment="bottom"):
         nobody = st.session_state.get("nobody", st.query_params.get("nobody") == "true")
         user = None if nobody else _user(data)
+        if nobody:
+            st.query_params.pop("user", None)
         k = st.number_input(
             "Length of the list", min_value=1, max_value=50, value=10, key="k", bind="query-params", width=130
         )
@@ -114,14 +117,13 @@ def _whom(runs: list[RunSummary], ready: list[predicting.Ready], data: Dataset) 
 def _user(data: Dataset) -> int | None:
     """The user whose id stands in the box; None where there is no such user, which is then said."""
     users = data.user_ids
-    if not st.session_state.get("user") and "user" not in st.query_params:
-        st.session_state["user"] = str(users[0])  # spelt out, so that the link says whom it shows
-    text = st.text_input(
+    text = pick_text(
+        st.container(width=130),
         "User",
-        key="user",
-        bind="query-params",
+        "user",
+        key=USER,
+        suggested=str(users[0]),
         on_change=_begin_anew,
-        width=110,
         help=f"A user id of {data.name}, from {users[0]} to {users[-1]}. Find a user lists them all.",
     )
     st.button(
@@ -131,15 +133,15 @@ def _user(data: Dataset) -> int | None:
         help="Another user, drawn at random.",
         on_click=lambda: _open(int(random.choice(users))),
     )
-    return int(text) if text.strip().isdecimal() and int(text) in data.user_ids else None
+    return int(text) if text.isdecimal() and int(text) in data.user_ids else None
 
 
 def _unknown(data: Dataset) -> None:
     """Say that nobody has the id in the box, and offer somebody who is there."""
     first, last = data.user_ids[0], data.user_ids[-1]
-    asked = st.session_state["user"]
+    asked = plain(st.session_state[USER])
     st.error(
-        f"There is no user {plain(asked)} in {plain(data.name)}; its user ids go from {first} to {last}.",
+        f"There is no user {asked} in {plain(data.name)}; its user ids go from {first} to {last}.",
         icon=":material/person_off:",
     )
     st.button(f"Open user {first}", key="first_user", icon=":material/person:", on_click=_open, args=(int(first),))
@@ -147,7 +149,7 @@ def _unknown(data: Dataset) -> None:
 
 def _open(user: int) -> None:
     """Show another user, with a window and an explanation of their own."""
-    st.session_state["user"] = str(user)
+    st.session_state[USER] = str(user)
     _begin_anew()
 
 
@@ -224,7 +226,7 @@ def show_person(shown: Shown) -> None:
     if shown.advice["target"] is not None:
         held_out = f":green[:material/target:] {_movie(data, shown.advice['target'])}"
         st.markdown(f"**What they rated next** :gray[held out]  \n{held_out}")
-    window_editor.edit_window(data, shown.advice, shown.colours, choice.window, shown.own)
+    window_editor.edit_window(data, shown.advice, shown.names, shown.colours, choice.window, shown.own)
 
 
 def show_answers(shown: Shown) -> None:

@@ -58,6 +58,19 @@ def pick_many(
     return _keep(key, name, chosen, suggested if short else None)
 
 
+def pick_text(place: DeltaGenerator, label: str, name: str, *, key: str, suggested: str, **more: Any) -> str:
+    """A text box whose text is the URL's parameter `name`; `suggested` where the URL says nothing, and then it says so.
+
+    What the text may be is for the page to say: an unknown id stays in the box, with its fault beside it.
+    """
+    asked = st.query_params.get(name, "")
+    if key not in st.session_state or asked != st.session_state.get(f"{key}.url"):
+        st.session_state[key] = asked or suggested
+    text = str(place.text_input(label, key=key, **more)).strip()
+    st.query_params[name] = st.session_state[f"{key}.url"] = text
+    return text
+
+
 def pick_masking(place: DeltaGenerator) -> Masking:
     """What is taken out of the ranking, kept in the URL."""
     chosen = place.segmented_control(

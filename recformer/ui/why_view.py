@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 import streamlit as st
@@ -13,7 +14,7 @@ HELP = (
     "model is asked again. A bar to the right: with that movie the recommendation is likelier than without it. "
     "Click a card above to ask about another movie."
 )
-CSS = """<style>
+STYLE = """
 .why-bar { display: grid; grid-template-columns: 1fr 9.5em; gap: 8px; align-items: center; font-size: 0.75rem;
     line-height: 1.5; font-variant-numeric: tabular-nums; }
 .why-bar .track { position: relative; height: 7px; }
@@ -21,28 +22,27 @@ CSS = """<style>
 .why-bar .track b { position: absolute; left: 50%; top: -3px; bottom: -3px; width: 1px; background: currentColor;
     opacity: 0.35; }
 .why-bar .says { opacity: 0.75; text-align: right; white-space: nowrap; }
-</style>"""
+"""
 
 
-def bars(advice: Mapping[str, Any], place: int, colours: list[str]) -> str:
-    """Markup of one bar a model for the window's movie at `place`: numbers and colours only, no text of others."""
+def bars(advice: Mapping[str, Any], place: int, names: list[str], colours: list[str]) -> str:
+    """Markup of one bar a model for the window's movie at `place`, with `STYLE` somewhere on the page."""
     lifts = [abs(reason["lift"]) for model in advice["models"] for reason in model["why"]["reasons"]]
     longest = max(lifts, default=0.0) or 1.0
     rows = [
-        _bar(model["why"], model["why"]["reasons"][place], colour, longest)
-        for model, colour in zip(advice["models"], colours, strict=True)
+        _bar(name, model["why"], model["why"]["reasons"][place], colour, longest)
+        for model, name, colour in zip(advice["models"], names, colours, strict=True)
     ]
-    return CSS + "".join(rows)
+    return "".join(rows)
 
 
-def _bar(why: Mapping[str, Any], reason: Mapping[str, Any], colour: str, longest: float) -> str:
+def _bar(name: str, why: Mapping[str, Any], reason: Mapping[str, Any], colour: str, longest: float) -> str:
     width = 50 * abs(reason["lift"]) / longest
     left = 50 if reason["lift"] > 0 else 50 - width
-    rank = (
-        f"rank {why['rank']:,} → {reason['rank_without']:,}" if reason["rank_without"] != why["rank"] else "rank stays"
-    )
+    before, after = why["rank"], reason["rank_without"]
+    rank = "rank stays" if before == after else f"rank {before:,} → {after:,}"
     return (
-        f'<div class="why-bar"><div class="track" role="img" aria-label="{effect(reason["lift"])}">'
+        f'<div class="why-bar"><div class="track" role="img" aria-label="{escape(name)}: {effect(reason["lift"])}">'
         f'<i style="left:{left:.1f}%;width:{width:.1f}%;background:{colour}"></i><b></b></div>'
         f'<span class="says">{effect(reason["lift"])} · {rank}</span></div>'
     )
@@ -53,7 +53,7 @@ def effect(lift: float) -> str:
     factor = math.exp(abs(lift))
     if factor < 1.005:
         return "×1"
-    shown = f"{factor:.2g}" if factor < 10 else f"{factor:,.0f}"
+    shown = f"{factor:.2f}" if factor < 1.1 else f"{factor:.2g}" if factor < 10 else f"{factor:,.0f}"
     return f"{'×' if lift > 0 else '÷'}{shown}"
 
 

@@ -13,11 +13,20 @@ import streamlit as st
 from recformer.data.dataset import Dataset
 from recformer.ui.palette import genre_badges
 from recformer.ui.why_view import HELP as WHY_HELP
+from recformer.ui.why_view import STYLE as BAR_STYLE
 from recformer.ui.why_view import bars
 from recformer.ui.words import plain
 from recformer.window_edits import Movies, added, moved, read, removed, written
 
 PARAMETER = "movies"
+# A row's buttons are icons to see, and are called by what they do to which movie by a screen reader.
+STYLE = f"""<style>{BAR_STYLE}
+[class*="st-key-window-later-"] button, [class*="st-key-window-earlier-"] button,
+[class*="st-key-window-remove-"] button {{ position: relative; }}
+[class*="st-key-window-later-"] button p, [class*="st-key-window-earlier-"] button p,
+[class*="st-key-window-remove-"] button p {{ position: absolute; width: 1px; height: 1px; overflow: hidden;
+    clip-path: inset(50%); white-space: nowrap; }}
+</style>"""
 ADD_HELP = (
     "Puts the movie last, as the one just watched; a full window loses its oldest. The held-out movie is then no "
     "longer what came next, so there are no hits and no ranks of it."
@@ -39,24 +48,28 @@ def made_up(data: Dataset, window: int, *, nobody: bool) -> Movies | None:
     return movies
 
 
-def edit_window(data: Dataset, advice: Mapping[str, Any], colours: list[str], window: int, own: Movies | None) -> None:
+def edit_window(
+    data: Dataset, advice: Mapping[str, Any], names: list[str], colours: list[str], window: int, own: Movies | None
+) -> None:
     """The window's movies, latest first, each with its part in the recommendation that is explained.
 
     Args:
+        names: of the advice's models.
         colours: of the advice's models.
         window: T, how many movies fit.
         own: the user's own window; None for nobody.
     """
     movies: Movies = tuple(advice["window"])
     edited = own is not None and movies != own
-    told = "made up" if edited or own is None else "the model's input"
+    told = "made up, latest first" if edited or own is None else "latest first"
     help_text = NOBODY_HELP if own is None else "The latest movies before the held-out one: all that a model reads."
-    st.markdown(f"**Input window** :gray[{told}, latest first]", help=help_text)
+    st.markdown(f"**Input window** :gray[{told}]", help=help_text)
     if movies:
-        st.caption(f"Bars: what each does for **{plain(advice['why']['title'])}**", help=WHY_HELP)
+        st.caption(f"What each does for **{plain(advice['why']['title'])}**", help=WHY_HELP)
     _search(data, partial(_change, own), movies, window)
+    st.html(STYLE)
     for place in range(len(movies) - 1, -1, -1):
-        _row(data, advice, colours, movies, place, partial(_change, own))
+        _row(data, advice, names, colours, movies, place, partial(_change, own))
     empty = window - len(movies)
     if empty and movies:
         st.caption(f"{empty} more {'fits' if empty == 1 else 'fit'}; before these, nothing is known (SOS).")
@@ -128,41 +141,34 @@ def _titles(fingerprint: str, _data: Dataset) -> dict[int, str]:  # noqa: ARG001
 def _row(
     data: Dataset,
     advice: Mapping[str, Any],
+    names: list[str],
     colours: list[str],
     movies: Movies,
     place: int,
     change: Callable[[Movies], None],
 ) -> None:
-    latest = len(movies) - 1
     title = _titles(data.fingerprint, data)[movies[place]]
     with st.container(gap=None):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             with st.container(width="stretch", gap=None):
                 st.markdown(f"{plain(title)}  \n{_chips(data, movies[place])}")
-            for what, icon, by, off in (
-                ("Later", "arrow_upward", 1, place == latest),
-                ("Earlier", "arrow_downward", -1, place == 0),
-            ):
+            edits = [
+                ("later", "Later", "arrow_upward", moved(movies, place, 1)),
+                ("earlier", "Earlier", "arrow_downward", moved(movies, place, -1)),
+                ("remove", "Leave out", "close", removed(movies, place)),
+            ]
+            for key, words, icon, after in edits:
                 st.button(
-                    "",
-                    key=f"window.{what.lower()}.{place}",
+                    f"{words}: {plain(title)}",
+                    key=f"window.{key}.{place}",
                     icon=f":material/{icon}:",
                     type="tertiary",
-                    disabled=off,
-                    help=f"{what}: {plain(title)}",
+                    disabled=after == movies,
+                    help=f"{words}: {plain(title)}",
                     on_click=change,
-                    args=(moved(movies, place, by),),
+                    args=(after,),
                 )
-            st.button(
-                "",
-                key=f"window.remove.{place}",
-                icon=":material/close:",
-                type="tertiary",
-                help=f"Leave out: {plain(title)}",
-                on_click=change,
-                args=(removed(movies, place),),
-            )
-        st.html(bars(advice, place, colours))
+        st.html(bars(advice, place, names, colours))
 
 
 def _chips(data: Dataset, item: int) -> str:
