@@ -27,11 +27,29 @@ LIGHT = [
     "baseline",
     "cli",
     "report",
+    "advice_report",
+    "find_users",
+    "window_edits",
+    "posters",
     "ui",
 ]
 HEAVY = {"torch", "safetensors", "tensorflow"}
 CORE = ["data", "model", "metric", "loss", "baseline", "config", "registry", "errors", "store"]
-ABOVE_CORE = ["training", "evaluation", "jobs", "logs", "ui", "inference", "advice", "adopt", "report", "cli"]
+ABOVE_CORE = [
+    "training",
+    "evaluation",
+    "jobs",
+    "logs",
+    "ui",
+    "inference",
+    "advice",
+    "what_if",
+    "find_users",
+    "posters",
+    "adopt",
+    "report",
+    "cli",
+]
 
 
 def name_of(path: Path) -> str:

@@ -35,8 +35,8 @@ def show_masking(advice: Mapping[str, Any], names: Sequence[str], titles: Mappin
     for model, name in zip(advice["models"], names, strict=True):
         out = model["masking"]["taken_out"]
         more = [item for item in out["history"] if item not in out["window"]]
-        window, history = (_titles(items, titles) for items in (out["window"], more))
-        st.markdown(f"**{plain(name)}** :gray[the window takes out] {window}; :gray[the history also] {history}.")
+        also = f"; :gray[the history also] {_titles(more, titles)}" if more else ""
+        st.markdown(f"**{plain(name)}** :gray[the window takes out] {_titles(out['window'], titles)}{also}.")
 
 
 def _ranks(advice: Mapping[str, Any], names: Sequence[str]) -> list[str]:

@@ -158,12 +158,33 @@ function drawLines(lists, svg) {
         }
     }
     svg.replaceChildren(...paths);
+    emphasise(lists, lists.emphasised);
 }
 
 function emphasise(lists, movie) {
-    lists.classList.toggle("touched", movie !== undefined);
+    lists.emphasised = movie;
     for (const element of lists.querySelectorAll("[data-movie]"))
         element.classList.toggle("same", element.dataset.movie === movie);
+    lists.classList.toggle("touched", lists.querySelector(".same") !== null);
+}
+
+// The movie that was pointed at or reached by the keyboard last. Only a pointer that moves points: when the page
+// scrolls to a card that the keyboard has reached, the pointer lies over another one without anybody's doing.
+function follow(lists) {
+    if (lists.followed) return; // drawn before: what listens is still there
+    lists.followed = true;
+    let pointed, focused;
+    const change = (where) => {
+        const before = pointed ?? focused;
+        ({ pointed, focused } = { pointed, focused, ...where });
+        if ((pointed ?? focused) !== before) emphasise(lists, pointed ?? focused);
+    };
+    const movie = (event) => event.target.closest?.(".card")?.dataset.movie;
+    const listen = (kind, where) => lists.addEventListener(kind, (event) => change(where(event)));
+    listen("pointermove", (event) => ({ pointed: movie(event) }));
+    listen("pointerleave", () => ({ pointed: undefined }));
+    listen("focusin", (event) => ({ pointed: undefined, focused: movie(event) }));
+    listen("focusout", () => ({ focused: undefined }));
 }
 
 // Where each card stood, so that after a change it can be seen to move from there.
@@ -201,11 +222,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     svg.setAttribute("aria-hidden", "true");
     lists.style.setProperty("--places", Math.max(1, ...data.columns.map((column) => column.cards.length)));
     lists.replaceChildren(svg, ...data.columns.map((column) => columnOf(column, data.chosen, choose)));
-    const touched = (event) => emphasise(lists, event.target.closest?.(".card")?.dataset.movie);
-    lists.onpointerover = touched;
-    lists.onpointerleave = () => emphasise(lists, undefined);
-    lists.onfocusin = touched;
-    lists.onfocusout = () => emphasise(lists, undefined);
+    follow(lists);
     if (focused)
         lists.querySelectorAll(".column")[focused[0]]?.querySelector(`[data-movie="${focused[1]}"]`)?.focus();
     drawLines(lists, svg);

@@ -163,21 +163,6 @@ def article_rows(
     return article_rows(_models, _evaluations)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _advice(
-    names: tuple[str, ...], stamps: tuple[int, ...], data_key: str, _data: Dataset, user: int, k: int, masking: str
-) -> dict[str, Any]:
-    from recformer.advice import advise
-
-    return advise([checkpoint(name) for name in names], _data, user, k, masking)  # pyright: ignore[reportArgumentType]
-
-
-def advice(names: list[str], data: Dataset, user: int, k: int, masking: "Masking") -> dict[str, Any]:
-    """Several checkpoints' recommendations for a user; see recformer.advice."""
-    stamps = tuple(checkpoint(name).path.stat().st_mtime_ns for name in names)
-    return _advice(tuple(names), stamps, data.fingerprint, data, user, k, masking)
-
-
 @st.cache_data(ttl=1.5, show_spinner=False)
 def loads() -> list[Load]:
     """How busy each device is, looked at once for all who watch."""

@@ -155,6 +155,8 @@ def ask_why(root: Path, page: Page, user: int, movies: list[int]) -> int:
     for card in page.locator(f'.card[data-movie="{item}"]').all():
         expect(card).to_have_attribute("aria-pressed", "true")
     still(page)
+    # The pointer still rests on the card that was clicked: it is what stands out of the lists drawn anew.
+    expect(page.locator(".lists.touched .card.same")).to_have_count(page.locator(f'.card[data-movie="{item}"]').count())
     text = page.inner_text("body")
     for model in document["models"]:
         best = max(model["why"]["reasons"], key=lambda reason: reason["lift"])
