@@ -25,11 +25,16 @@ LIGHT = [
     "data",
     "metric",
     "baseline",
+    "checkpoint_info",
+    "evaluation.evaluate",
+    "evaluation.baselines",
+    "evaluation.rank_store",
+    "evaluation.summary",
     "cli",
     "report",
     "ui",
 ]
-HEAVY = {"torch", "safetensors", "tensorflow"}
+HEAVY = {"torch", "safetensors.torch", "tensorflow"}
 CORE = ["data", "model", "metric", "loss", "baseline", "config", "registry", "errors", "store"]
 ABOVE_CORE = ["training", "evaluation", "jobs", "logs", "ui", "inference", "advice", "adopt", "report", "cli"]
 

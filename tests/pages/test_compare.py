@@ -14,11 +14,12 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from recformer.adopt import adopt
+from recformer.checkpoint_info import read_info
 from recformer.evaluation.ranks import Ranks
 from recformer.registry import BASELINES
 from recformer.store import PROJECT, Root
 from recformer.ui.compare_views import VIEWS
-from recformer.weights import load, read_info, write_best
+from recformer.weights import load, write_best
 from tests.builders import Interaction, dataset_in
 from tests.training_helpers import json_of, run_here, small_config, train_here
 from tests.waiting import DEADLINE_S, wait_until
