@@ -11,7 +11,8 @@ from recformer.registry import BASELINES
 # Okabe and Ito 2008, readable by colour-blind people, without black and yellow, which vanish on one of the themes.
 OKABE_ITO = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
 REFERENCE = "#8C8C8C"
-GREYS = ["#5F6B7A", "#8C8C8C", "#A89F91"]
+GREYS = ["#5F6B7A", "#A89F91", "#6E5F4E"]
+"""Of the baselines, beside the reference's."""
 THIN, THICK = 2.0, 4.0  # pixels
 BADGES = ["blue", "green", "orange", "red", "violet", "gray"]
 
