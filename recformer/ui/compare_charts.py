@@ -21,7 +21,8 @@ CURVES = {
 
 def metric_chart(comparison: Comparison, results: list[Result], metric: str) -> go.Figure:
     """One metric at each chosen k, with intervals."""
-    return interval_chart(f"{TITLES[metric]}@k", comparison.choice.cutoffs, comparison.series(results, metric))
+    title = f"{TITLES[metric]} by k" if " " in TITLES[metric] else f"{TITLES[metric]}@k"
+    return interval_chart(title, comparison.choice.cutoffs, comparison.series(results, metric))
 
 
 def accuracy_chart(comparison: Comparison) -> go.Figure:
