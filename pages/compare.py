@@ -2,20 +2,27 @@
 
 import streamlit as st
 
-from recformer.ui import comparing, readers
+from recformer.ui import comparing, readers, verdict
 from recformer.ui.compare_views import VIEWS, pick_view
+from recformer.ui.export_view import show_export
 from recformer.ui.fetching import need_dataset
 from recformer.ui.frame import frame
+from recformer.ui.selection import name_unknown
 
 with frame("Compare"):
+    name_unknown(comparing.PARAMETERS)
     runs, _ = readers.runs()
     if need_dataset() and (choice := comparing.choose(runs)) is not None:
         answer = st.container()
-        view = pick_view()  # also while the evaluation is under way
+        with st.container(horizontal=True, vertical_alignment="center"):
+            view = pick_view()  # also while the evaluation is under way
+            beside = st.container(width="content")
         with answer:
             comparison = comparing.compare(choice)
             if comparison is not None:
-                comparing.show_verdict(comparison)
+                verdict.show_verdict(comparison)
         if comparison is not None:
+            with beside:
+                show_export(comparison)
             VIEWS[view](comparison)
-            comparing.show_protocol(comparison)
+            verdict.show_protocol(comparison)

@@ -5,8 +5,10 @@ import streamlit as st
 from recformer.ui import readers, recommending
 from recformer.ui.fetching import need_dataset
 from recformer.ui.frame import frame
+from recformer.ui.selection import name_unknown
 
 with frame("Recommend"):
+    name_unknown(recommending.PARAMETERS)
     runs, _ = readers.runs()
     if need_dataset():
         choice = recommending.choose(runs)

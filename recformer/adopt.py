@@ -8,12 +8,14 @@ from typing import Any
 import yaml
 from tbparse import SummaryReader
 
+from recformer.checkpoint_info import CheckpointInfo
 from recformer.data.dataset import Dataset
 from recformer.errors import DataError, UsageError
 from recformer.evaluation.evaluate import check_fit
+from recformer.labels import give_colour
 from recformer.origin import Origin, portable_path, write_origin
 from recformer.store import CheckpointRef, Root, write_text
-from recformer.weights import CheckpointInfo, infer_info, load, read_state, write_best
+from recformer.weights import infer_info, load, read_state, write_best
 
 
 def adopt(
@@ -47,6 +49,7 @@ def adopt(
         if dataset is not None:
             path = portable_path(root, dataset.source)
             write_origin(root, run_id, Origin(dataset.name, dataset.fingerprint, path))
+        give_colour(root, run_id)
         write_best(root.model(run_id), model, info)
     except BaseException:
         shutil.rmtree(root.run(run_id), ignore_errors=True)

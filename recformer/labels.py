@@ -1,17 +1,18 @@
-"""What people say about a run: its name, tags, a note, and whether it is archived (`labels.json` in its folder).
+"""What people know a run by: name, tags, note, whether it is archived, its colour (`labels.json` in its folder).
 
 The trainer rewrites config.yaml when it resumes, so what people chose lives in a file of its own.
 """
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from recformer.errors import StoreError, UsageError
-from recformer.run_list import edit_lock, known_run
+from recformer.run_list import edit_lock, known_run, run_ids
 from recformer.store import Root, read_json, write_json
 
 FILE = "labels.json"
@@ -19,6 +20,8 @@ NAME_CHARACTERS = 80
 TAG_CHARACTERS = 40
 TAGS = 20
 NOTE_CHARACTERS = 10_000
+COLOURS = 6
+"""How many colours there are (see ui/palette.py)."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # line ends, escapes, halves of characters
 
@@ -34,6 +37,8 @@ class Labels(BaseModel):
     """Sorted, each once."""
     note: str = ""
     archived: bool = False
+    colour: int | None = Field(default=None, ge=0, lt=COLOURS)
+    """The number of its colour, given when it was made; None: nobody gave it one."""
 
     @field_validator("name")
     @classmethod
@@ -96,6 +101,21 @@ def annotate(root: Root, run_id: str, note: str) -> Labels:
 def archive(root: Root, run_id: str, archived: bool = True) -> Labels:
     """Put a run aside, or with `archived=False` back into the list; nothing of it changes otherwise."""
     return _change(root, run_id, lambda _: {"archived": archived})
+
+
+def give_colour(root: Root, run_id: str) -> None:
+    """Give a run without a colour the one that the fewest others have, so that no later change of the list moves it."""
+    _change(root, run_id, lambda labels: {"colour": _rarest(root) if labels.colour is None else labels.colour})
+
+
+def _rarest(root: Root) -> int:
+    taken = [0] * COLOURS
+    for run_id in run_ids(root):
+        with suppress(StoreError):  # a damaged record takes no colour
+            colour = read_labels(root.run(run_id)).colour
+            if colour is not None:
+                taken[colour] += 1
+    return taken.index(min(taken))
 
 
 def _change(root: Root, run_id: str, change: Callable[[Labels], dict[str, Any]]) -> Labels:

@@ -10,6 +10,21 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "markdown", "csv", "latex", "json"]
 Rows = list[list[str]]
+_LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": "$<$",
+    ">": "$>$",
+    "±": r"$\pm$",
+    "−": "$-$",
+    "·": r"$\cdot$",
+    "Δ": r"$\Delta$",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "γ": r"$\gamma$",
+    "λ": r"$\lambda$",
+}
 
 
 def stars(p: float) -> str:
@@ -169,14 +184,13 @@ def _csv_of(rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _latex(rows: Rows, caption: str) -> str:
-    lines = [" & ".join(_escape(cell) for cell in row) + r" \\" for row in rows]
+    lines = [" & ".join(escape_latex(cell) for cell in row) + r" \\" for row in rows]
     columns = "l" + "r" * (len(rows[0]) - 1)
     head = [r"\begin{table}", r"\centering", rf"\begin{{tabular}}{{{columns}}}", r"\hline", lines[0], r"\hline"]
-    end = [r"\hline", r"\end{tabular}", rf"\caption{{{_escape(caption)}}}", r"\end{table}"]
+    end = [r"\hline", r"\end{tabular}", rf"\caption{{{escape_latex(caption)}}}", r"\end{table}"]
     return "\n".join([*head, *lines[1:], *end])
 
 
-def _escape(text: str) -> str:
-    for character in "&%$#_{}":
-        text = text.replace(character, "\\" + character)
-    return text.replace("<", "$<$").replace("Δ", r"$\Delta$").replace("·", r"$\cdot$")
+def escape_latex(text: str) -> str:
+    """Text as LaTeX prints it: what it would take for commands, and the few signs that it has no letters for."""
+    return "".join(_LATEX.get(character, character) for character in text)

@@ -5,7 +5,7 @@ import json
 import pickle
 import zipfile
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -14,53 +14,14 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from recformer.checkpoint_info import CheckpointInfo, damaged, read_info, record_in
 from recformer.config import Options, parse_section
 from recformer.errors import CheckpointError, StoreError, UsageError
 from recformer.model.sizes import Sizes
 from recformer.registry import MODELS
 from recformer.store import read_json, write_atomically, write_json
 
-FORMAT = 1
 State = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class CheckpointInfo:
-    """The JSON beside (or, for last.pt, inside) a checkpoint: all that is needed to build and judge its model."""
-
-    run_id: str
-    model: dict[str, Any]
-    """Name and options of the registered model."""
-    sizes: dict[str, int]
-    """Fields of Sizes."""
-    epoch: int = 0
-    step: int = 0
-    metrics: dict[str, float] = field(default_factory=dict[str, float])
-    """Validation figures at that epoch."""
-    dataset: dict[str, str] | None = None
-    """Name and fingerprint of what it was trained on; None for an imported file, where nobody knows."""
-    split: dict[str, Any] | None = None
-    """Name and options of the split it was trained under; None for an imported file."""
-    imported: bool = False
-    commit: str = ""
-    """Commit of the code that trained it; "" where that is not known."""
-    format: int = FORMAT
-
-    @property
-    def shape(self) -> Sizes:
-        return Sizes(**self.sizes)
-
-
-def info_from(value: dict[str, Any], where: Path) -> CheckpointInfo:
-    """The record in `value`. Raises CheckpointError naming `where` when fields are missing or unknown."""
-    if value.get("format") != FORMAT:
-        raise CheckpointError(f"{where}: format {value.get('format')!r} is not known here; this version reads {FORMAT}")
-    try:
-        info = CheckpointInfo(**value)
-        _ = info.shape, parse_section("model", info.model)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{where} is damaged: {' '.join(str(error).split())}") from None
-    return info
 
 
 def write_best(folder: Path, model: nn.Module, info: CheckpointInfo) -> None:
@@ -85,22 +46,11 @@ def mend_best_record(folder: Path) -> None:
     Raises CheckpointError when best.safetensors is damaged, StoreError when the disk refuses.
     """
     path = folder / "best.json"
-    record = _inner_record(folder / "best.safetensors")
+    record = record_in(folder / "best.safetensors")
     with suppress(StoreError):  # a damaged record is written anew
         if record is None or read_json(path) == record:
             return
     write_json(path, record)
-
-
-def _inner_record(path: Path) -> dict[str, Any] | None:
-    """The record within a .safetensors file; None where it has none or there is no file. Raises CheckpointError."""
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            return json.loads((file.metadata() or {}).get("recformer", "null"))
-    except FileNotFoundError:
-        return None
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(_damaged(path, str(error))) from None
 
 
 def write_archive(path: Path, value: dict[str, Any], keep: Path | None = None) -> None:
@@ -154,7 +104,7 @@ def read_state(path: Path) -> State:
         except FileNotFoundError:
             raise CheckpointError(f"checkpoint {path} does not exist") from None
         except (safetensors.SafetensorError, OSError, ValueError) as error:
-            raise CheckpointError(_damaged(path, str(error))) from None
+            raise CheckpointError(damaged(path, str(error))) from None
     value = read_archive(path)
     state = value["model"] if isinstance(value.get("model"), dict) else value
     wrong = [key for key, tensor in state.items() if not isinstance(tensor, Tensor)]
@@ -188,24 +138,11 @@ def load(path: Path, info: CheckpointInfo | None = None) -> tuple[nn.Module, Che
     Raises CheckpointError; see read_state and read_info.
     """
     info = info or read_info(path)
-    options = parse_section("model", info.model)
+    try:
+        options = parse_section("model", info.model)
+    except ValueError as error:
+        raise CheckpointError(f"the record of {path} is damaged: {' '.join(str(error).split())}") from None
     return build(options, info.shape, read_state(path), str(path)), info
-
-
-def read_info(path: Path) -> CheckpointInfo:
-    """The record of a checkpoint: the one in it, the .json beside it, or what the shapes of a bare file tell."""
-    if path.suffix == ".safetensors":
-        if (record := _inner_record(path)) is not None:
-            return info_from(record, path)
-        try:
-            record = read_json(path.with_suffix(".json"))
-        except StoreError as error:
-            raise CheckpointError(str(error)) from None
-        if record is not None:
-            return info_from(record, path.with_suffix(".json"))
-    elif path.exists() and isinstance((value := read_archive(path)).get("info"), dict):
-        return info_from(value["info"], path)
-    return infer_info(path, read_state(path), {})
 
 
 def infer_info(path: Path, state: State, options: dict[str, Any]) -> CheckpointInfo:
@@ -232,20 +169,16 @@ def infer_info(path: Path, state: State, options: dict[str, Any]) -> CheckpointI
 def _why_unreadable(path: Path, error: Exception) -> str:
     """What to tell of a file that PyTorch would not load."""
     if not isinstance(error, pickle.UnpicklingError):
-        return _damaged(path, " ".join(str(error).split())[:120] or type(error).__name__)
+        return damaged(path, " ".join(str(error).split())[:120] or type(error).__name__)
     if not zipfile.is_zipfile(path) and not _is_pickle(path):
         return f"{path} is no PyTorch checkpoint"
     reason = _reason(str(error))
     if reason.startswith("Unsupported operand") and not _is_plain_pickle(path):
-        return _damaged(path, reason)
+        return damaged(path, reason)
     return (
         f"{path} was refused: its pickle would do more than load tensors, and could run code ({reason}). "
         "Ask for a plain state dict, or a .safetensors file"
     )
-
-
-def _damaged(path: Path, reason: str) -> str:
-    return f"{path} is cut off or damaged ({reason}). Copy it again from its source"
 
 
 def _reason(text: str) -> str:

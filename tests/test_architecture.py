@@ -25,6 +25,11 @@ LIGHT = [
     "data",
     "metric",
     "baseline",
+    "checkpoint_info",
+    "evaluation.evaluate",
+    "evaluation.baselines",
+    "evaluation.rank_store",
+    "evaluation.summary",
     "cli",
     "report",
     "advice_report",
@@ -33,7 +38,7 @@ LIGHT = [
     "posters",
     "ui",
 ]
-HEAVY = {"torch", "safetensors", "tensorflow"}
+HEAVY = {"torch", "safetensors.torch", "tensorflow"}
 CORE = ["data", "model", "metric", "loss", "baseline", "config", "registry", "errors", "store"]
 ABOVE_CORE = [
     "training",

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from recformer import cli
+from recformer.checkpoint_info import CheckpointInfo
 from recformer.config import Options, TrainConfig, parse
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
@@ -26,7 +27,7 @@ from recformer.origin import Origin
 from recformer.registry import MODELS
 from recformer.store import PROJECT, CheckpointRef, Root, find_checkpoint
 from recformer.training.run import fit
-from recformer.weights import CheckpointInfo, read_archive, read_state, write_best
+from recformer.weights import read_archive, read_state, write_best
 from tests.waiting import DEADLINE_S, wait_until
 
 SMALL_MODEL: dict[str, Any] = {

@@ -6,7 +6,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from recformer import baseline
@@ -14,7 +13,6 @@ from recformer.baseline.training import Baseline
 from recformer.data.prepared import Prepared
 from recformer.errors import UsageError
 from recformer.evaluation.rank_store import Shelf
-from recformer.evaluation.ranker import rank_batch
 from recformer.evaluation.ranks import Progress, Ranks, batches, concatenate
 from recformer.registry import BASELINES
 from recformer.store import CheckpointRef, Root, find_checkpoint
@@ -69,6 +67,10 @@ def rank_baseline(name: str, prepared: Prepared, rows: NDArray[np.int64], progre
 
     Raises UsageError when there is no such baseline.
     """
+    import torch  # what is stored is read without
+
+    from recformer.evaluation.ranker import rank_batch
+
     scorer: Baseline = BASELINES.get(name)(prepared)
     parts: list[Ranks] = []
     for batch in batches(rows, BATCH):

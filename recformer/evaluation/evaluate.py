@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
+from recformer.checkpoint_info import CheckpointInfo, read_info
 from recformer.config import Options, parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
@@ -23,12 +24,12 @@ from recformer.evaluation.baselines import (
 from recformer.evaluation.facts import Facts, facts_of
 from recformer.evaluation.protocol import protocol_of
 from recformer.evaluation.rank_store import Shelf, shelf_of, store_ranks, stored_ranks
-from recformer.evaluation.ranker import rank_cases
 from recformer.evaluation.ranks import Progress, Ranks
 from recformer.evaluation.summary import Evaluation
 from recformer.store import CheckpointRef, Root
-from recformer.training.device import resolve
-from recformer.weights import CheckpointInfo, load, read_info
+
+if TYPE_CHECKING:
+    import torch
 
 DEFAULT_WINDOW = 5  # the article's; where only baselines are evaluated
 
@@ -57,7 +58,7 @@ class Pending:
     empty: Evaluation
     """The evaluation without ranks."""
     shelf: Shelf | None
-    rank: Callable[[torch.device | None, Progress | None], Ranks]
+    rank: "Callable[[torch.device | None, Progress | None], Ranks]"
 
     @property
     def key(self) -> str:
@@ -70,7 +71,7 @@ class Pending:
         ranks = None if self.shelf is None else stored_ranks(self.shelf, self.empty.protocol)
         return None if ranks is None else replace(self.empty, seeds=(ranks,))
 
-    def computed(self, device: torch.device | None = None, progress: Progress | None = None) -> Evaluation:
+    def computed(self, device: "torch.device | None" = None, progress: Progress | None = None) -> Evaluation:
         """The evaluation computed and kept in the rank store, which takes seconds to minutes."""
         ranks = self.rank(device, progress)
         if self.shelf is not None:
@@ -82,7 +83,7 @@ def evaluate(
     root: Root,
     model: CheckpointRef | BaselineRef,
     task: Task,
-    device: torch.device | None = None,
+    device: "torch.device | None" = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Ranks of a model on every case, computed once and then read from the rank store.
@@ -105,7 +106,11 @@ def _of_checkpoint(root: Root, checkpoint: CheckpointRef, task: Task) -> Pending
     check_fit(info, task.dataset, checkpoint)
     prepared = prepared_for(task, checked_window(task, info, str(checkpoint)))
 
-    def rank(device: torch.device | None, progress: Progress | None) -> Ranks:
+    def rank(device: "torch.device | None", progress: Progress | None) -> Ranks:
+        from recformer.evaluation.ranker import rank_cases  # loads torch: what is stored is read without
+        from recformer.training.device import resolve
+        from recformer.weights import load
+
         model, _ = load(checkpoint.path, info)
         place = device or resolve("auto")
         return rank_cases(model.to(place), prepared, prepared.split.rows(task.part), place, progress, info.shape.window)
@@ -136,7 +141,7 @@ def _try(root: Root, name: str, task: Task) -> Pending | RecformerError:
 def _of_baseline(root: Root, baseline: BaselineRef, task: Task) -> Pending:
     prepared = prepared_for(task, task.window or DEFAULT_WINDOW)
 
-    def rank(_: torch.device | None, progress: Progress | None) -> Ranks:
+    def rank(_: "torch.device | None", progress: Progress | None) -> Ranks:
         return rank_baseline(baseline.name, prepared, prepared.split.rows(task.part), progress)
 
     empty = _without_ranks(str(baseline), "baseline", task, prepared, 0, "")

@@ -20,6 +20,8 @@ from recformer.metric.users import UserSums, side_by_side, user_sums
 from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
 
 Result = dict[str, Any]
+Column = tuple[str, Masking]
+"""A quantity of `metric_names`, and the masking of the lists that it is measured on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,20 +75,26 @@ def direction(name: str) -> int:
 
 def case_values(evaluation: Evaluation, masking: Masking, names: Sequence[str]) -> NDArray[np.float64]:
     """(N, M) one row a case, one column a name of `metric_names`; the mean over seeds where there are several."""
-    tables = [_values(ranks, evaluation.facts, masking, names) for ranks in evaluation.seeds]
-    return np.mean(tables, axis=0)
+    return np.mean(_values_by_seed(evaluation, [(name, masking) for name in names]), axis=0)
 
 
-def _values(ranks: Ranks, facts: Facts | None, masking: Masking, names: Sequence[str]) -> NDArray[np.float64]:
-    rank = ranks.rank(masking)
-    columns: list[NDArray[np.float64]] = []
-    for name in names:
+def _values_by_seed(evaluation: Evaluation, columns: Sequence[Column]) -> list[NDArray[np.float64]]:
+    """For each seed (N, M), one row a case, one column a quantity."""
+    return [_values(ranks, evaluation.facts, columns) for ranks in evaluation.seeds]
+
+
+def _values(ranks: Ranks, facts: Facts | None, columns: Sequence[Column]) -> NDArray[np.float64]:
+    lists: dict[Masking, Lists] = {}
+    values: list[NDArray[np.float64]] = []
+    for name, masking in columns:
         base, k = _parts(name)
         if base in METRICS.names():
-            columns.append(METRICS.get(base)(rank, k))
-        else:
-            columns.append(LIST_METRICS.get(base)(_lists(ranks, facts, masking), k))
-    return np.stack(columns, axis=1)
+            values.append(METRICS.get(base)(ranks.rank(masking), k))
+            continue
+        if masking not in lists:
+            lists[masking] = _lists(ranks, facts, masking)
+        values.append(LIST_METRICS.get(base)(lists[masking], k))
+    return np.stack(values, axis=1)
 
 
 def _parts(name: str) -> tuple[str, int]:
@@ -116,15 +124,15 @@ def summarise(
     over all differences of the same masking, and the effect size. `names` keeps some quantities of `metric_names`
     alone. Raises EvaluationError when the protocols differ.
     """
-    if not evaluations:
-        raise EvaluationError("there is nothing to summarise: name at least one run or checkpoint")
-    protocol = require_same([evaluation.protocol for evaluation in evaluations])
+    protocol = _protocol_of(evaluations)
     wanted = metric_names(cutoffs) if names is None else list(names)
-    tables = [
-        [user_sums(case_values(evaluation, masking, wanted), evaluation.ranks.user) for masking in maskings]
-        for evaluation in evaluations
+    columns: list[Column] = [(name, masking) for masking in maskings for name in wanted]
+    measured = _measured(evaluations, columns, baseline)
+    results = [
+        _result(evaluation, masking, {name: metrics[name, masking] for name in wanted})
+        for evaluation, metrics in zip(evaluations, measured, strict=True)
+        for masking in maskings
     ]
-    results = _results(evaluations, maskings, wanted, tables, baseline)
     if names is None:
         _add_catalogue_metrics(results, evaluations, maskings, cutoffs, baseline)
     for masking in maskings:
@@ -132,27 +140,63 @@ def summarise(
     return {"protocol": protocol.as_dict(), "results": results}
 
 
-def _results(
-    evaluations: list[Evaluation],
-    maskings: tuple[Masking, ...],
-    names: list[str],
-    tables: list[list[UserSums]],
-    baseline: int | None,
+def summarise_view(
+    evaluations: list[Evaluation], masking: Masking, names: Sequence[str], baseline: int | None = None
 ) -> list[Result]:
-    means = iter(_intervals(side_by_side([table for row in tables for table in row])))
-    others = [row for position, row in enumerate(tables) if baseline is not None and position != baseline]
-    pairs = [table.minus(base) for row in others for table, base in zip(row, tables[baseline or 0], strict=True)]
-    differences = iter(_tested(side_by_side(pairs)) if pairs else ())
-    results: list[Result] = []
-    for position, evaluation in enumerate(evaluations):
-        for masking in maskings:
-            metrics = {name: next(means) for name in names}
-            if baseline is not None and position != baseline:
-                metrics = {name: metric | {"difference": next(differences)} for name, metric in metrics.items()}
-            if len(evaluation.seeds) > 1:
-                _add_seeds(metrics, evaluation, masking)
-            results.append(_result(evaluation, masking, metrics))
+    """What `view` shows of `summarise`, computed for `names` alone: a page's view in a fraction of the time.
+
+    Raises EvaluationError as `summarise` does.
+    """
+    _protocol_of(evaluations)
+    of_all = [name for name in names if _parts(name)[0] in CATALOGUE_METRICS.names()]
+    columns: list[Column] = [(name, masking_of(name, masking)) for name in names if name not in of_all]
+    measured = _measured(evaluations, columns, baseline) if columns else [{} for _ in evaluations]
+    results = [
+        _result(evaluation, masking, {name: metrics[name, under] for name, under in columns})
+        for evaluation, metrics in zip(evaluations, measured, strict=True)
+    ]
+    by_cutoff = sorted({_parts(name)[1] for name in of_all})
+    _add_catalogue_metrics(results, evaluations, (masking,), by_cutoff, baseline)
+    for result in results:
+        result["metrics"] = {name: _metric(result, name) for name in names}
+        del result["catalogue"]
+    adjust(results, names)
     return results
+
+
+def masking_of(name: str, masking: Masking) -> Masking:
+    """The masking under which a quantity is shown: duplication is a question to the raw list, for what is masked
+    cannot repeat."""
+    return "none" if name.startswith("duplication/") else masking
+
+
+def _protocol_of(evaluations: list[Evaluation]) -> Protocol:
+    if not evaluations:
+        raise EvaluationError("there is nothing to summarise: name at least one run or checkpoint")
+    return require_same([evaluation.protocol for evaluation in evaluations])
+
+
+def _measured(
+    evaluations: list[Evaluation], columns: Sequence[Column], baseline: int | None
+) -> list[dict[Column, Result]]:
+    """For each model the quantities with their intervals, and the tested differences to the baseline."""
+    by_seed = [_values_by_seed(evaluation, columns) for evaluation in evaluations]
+    tables = [
+        user_sums(np.mean(values, axis=0), evaluation.ranks.user)
+        for values, evaluation in zip(by_seed, evaluations, strict=True)
+    ]
+    others = [place for place in range(len(tables)) if baseline is not None and place != baseline]
+    pairs = [tables[place].minus(tables[baseline or 0]) for place in others]
+    intervals = iter(_intervals(side_by_side([*tables, *pairs])))
+    tests = iter(_tests(side_by_side(pairs)) if pairs else ())
+    measured = [{column: next(intervals) for column in columns} for _ in tables]
+    for place in others:
+        for column in columns:
+            measured[place][column]["difference"] = next(intervals) | next(tests)
+    for values, metrics in zip(by_seed, measured, strict=True):
+        if len(values) > 1:
+            _add_seeds(metrics, values)
+    return measured
 
 
 def _intervals(table: UserSums) -> list[Result]:
@@ -160,11 +204,9 @@ def _intervals(table: UserSums) -> list[Result]:
     return [{"mean": mean, "low": low, "high": high} for mean, low, high in columns]
 
 
-def _tested(table: UserSums) -> list[Result]:
+def _tests(table: UserSums) -> list[Result]:
     tests = zip(sign_flip_p(table).tolist(), paired_effect_size(table).tolist(), strict=True)
-    return [
-        interval | {"p": p, "effect_size": size} for interval, (p, size) in zip(_intervals(table), tests, strict=True)
-    ]
+    return [{"p": p, "effect_size": size} for p, size in tests]
 
 
 def _result(evaluation: Evaluation, masking: Masking, metrics: dict[str, Any]) -> Result:
@@ -180,13 +222,12 @@ def _result(evaluation: Evaluation, masking: Masking, metrics: dict[str, Any]) -
     }
 
 
-def _add_seeds(metrics: dict[str, Any], evaluation: Evaluation, masking: Masking) -> None:
+def _add_seeds(metrics: dict[Column, Result], values: Sequence[NDArray[np.float64]]) -> None:
     """The least and the greatest seed's mean, and the standard deviation over seeds."""
-    names = list(metrics)
-    means = np.array([_values(r, evaluation.facts, masking, names).mean(axis=0) for r in evaluation.seeds])  # (S, M)
-    for name, column in zip(names, means.T, strict=True):
+    means = np.array([table.mean(axis=0) for table in values])  # (S, M)
+    for metric, column in zip(metrics.values(), means.T, strict=True):
         spread = float(column.std(ddof=1))
-        metrics[name]["seeds"] = {"low": float(column.min()), "high": float(column.max()), "sd": spread}
+        metric["seeds"] = {"low": float(column.min()), "high": float(column.max()), "sd": spread}
 
 
 def _add_catalogue_metrics(
@@ -237,15 +278,15 @@ def adjust(results: list[Result], names: Sequence[str]) -> None:
 
 
 def view(summary: dict[str, Any], masking: Masking, names: Sequence[str]) -> list[Result]:
-    """One result a model with `names` alone, as a page or a table shows them: `masking` for everything but
-    duplication, which is a question to the raw list (what is masked cannot repeat); Holm over exactly what is shown.
+    """One result a model with `names` alone, as a page or a table shows them: under `masking_of`, with Holm over
+    exactly what is shown.
 
     Quantities of `catalogue_names` stand among the metrics, with None for the ends of their interval.
     """
     under = {m: [result for result in summary["results"] if result["masking"] == m] for m in (masking, "none")}
     shown: list[Result] = []
     for masked, raw in zip(under[masking], under["none"], strict=True):
-        metrics = {name: _metric(raw if name.startswith("duplication/") else masked, name) for name in names}
+        metrics = {name: _metric(raw if masking_of(name, masking) == "none" else masked, name) for name in names}
         shown.append(masked | {"metrics": metrics})
     adjust(shown, names)
     return shown

@@ -8,6 +8,7 @@ from recformer.config import TrainConfig, dump
 from recformer.errors import JobError
 from recformer.jobs.devices import queue_of
 from recformer.jobs.launch import launch
+from recformer.labels import give_colour
 from recformer.origin import Origin, portable_path, read_origin, write_origin
 from recformer.run_list import known_run
 from recformer.store import Root, reserve_run_id, write_text
@@ -24,6 +25,7 @@ def submit(root: Root, config: TrainConfig, data: Path, device: str, init_from: 
         write_text(folder / "config.yaml", dump(config))
         # The trainer writes its fingerprint; until then this says what to start again with, should it never begin.
         write_origin(root, run_id, Origin(data.name, "", portable_path(root, data), init_from))
+        give_colour(root, run_id)
         launch(root, run_id, _fresh_arguments(root, run_id, data, device, init_from), queue_of(device))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

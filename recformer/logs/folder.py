@@ -136,7 +136,7 @@ class FolderLog:
         """Add what `data`, the bytes at `file.offset`, holds; how much of it, and whether the suspicion changed."""
         found = scan(data)
         events = parse(found)
-        if file.began is None and len(found.starts):
+        if file.began is None and first_wall_time(found) is not None:
             raise _OutOfTurnError  # only now it can be told when the file was begun
         origin, suspect = file.offset, file.suspect
         positions = [*found.damaged, *(int(found.starts[number]) - HEADER_BYTES for number in events.unreadable)]

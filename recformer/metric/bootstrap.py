@@ -1,5 +1,8 @@
 """Bootstrap intervals, resampling users."""
 
+from collections.abc import Iterator
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,6 +11,7 @@ from recformer.metric.users import UserSums
 RESAMPLES = 1000
 SEED = 20240903
 CHUNK = 250  # resamples at once: 250 × 160,000 users are 320 MB
+KEPT_BYTES = 32_000_000
 
 
 def bootstrap(cases: UserSums) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -16,11 +20,11 @@ def bootstrap(cases: UserSums) -> tuple[NDArray[np.float64], NDArray[np.float64]
     Paired differences come from the same call: pass the differences of two models' sums. With a single user both ends
     equal the mean. Seeded: the same sums give the same interval on every page.
     """
-    generator = np.random.Generator(np.random.PCG64(SEED))
     num_users = len(cases.sums)
     parts: list[NDArray[np.float64]] = []
-    for start in range(0, RESAMPLES, CHUNK):
-        drawn = _drawn(generator, min(CHUNK, RESAMPLES - start), num_users)  # (R, U)
+    kept = RESAMPLES * num_users * 2 <= KEPT_BYTES  # for one set of users they are always the same
+    for draws in _kept_draws(num_users) if kept else _draws(num_users):
+        drawn = draws.astype(np.float64)  # (R, U)
         with np.errstate(invalid="ignore"):  # a slice of few users may be drawn without any of them: left out
             parts.append((drawn @ cases.sums) / (drawn @ cases.counts))
     low, high = np.nanpercentile(np.concatenate(parts), [2.5, 97.5], axis=0)
@@ -28,7 +32,15 @@ def bootstrap(cases: UserSums) -> tuple[NDArray[np.float64], NDArray[np.float64]
     return np.minimum(low, mean), np.maximum(high, mean)
 
 
-def _drawn(generator: np.random.Generator, resamples: int, num_users: int) -> NDArray[np.float64]:
-    """(R, U) how often each user is drawn in each resample."""
-    draws = [np.bincount(generator.integers(num_users, size=num_users), minlength=num_users) for _ in range(resamples)]
-    return np.stack(draws).astype(np.float64)
+def _draws(num_users: int) -> Iterator[NDArray[np.uint16]]:
+    """(R, U) how often each user is drawn in each resample, 1000 rows in all."""
+    generator = np.random.Generator(np.random.PCG64(SEED))
+    for start in range(0, RESAMPLES, CHUNK):
+        rows = range(min(CHUNK, RESAMPLES - start))
+        draws = [np.bincount(generator.integers(num_users, size=num_users), minlength=num_users) for _ in rows]
+        yield np.stack(draws).astype(np.uint16)
+
+
+@lru_cache(maxsize=2)
+def _kept_draws(num_users: int) -> list[NDArray[np.uint16]]:
+    return list(_draws(num_users))

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from recformer.checkpoint_info import CheckpointInfo
 from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared
 from recformer.data.windows import Windows
@@ -26,7 +27,7 @@ from recformer.training.heartbeat import Heartbeat
 from recformer.training.journal import Journal
 from recformer.training.schedule import learning_rate
 from recformer.training.state import Position, TrainState, batch_order
-from recformer.weights import CheckpointInfo, write_best
+from recformer.weights import write_best
 
 Outcome = Literal["finished", "stopped"]
 LOOK_S = 0.5  # how often the host looks at the device's running loss

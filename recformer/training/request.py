@@ -14,11 +14,12 @@ from recformer.config import TrainConfig, dump, override, parse, preset, read_ma
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
-from recformer.errors import CheckpointError, DataError, RecformerError, UsageError
+from recformer.errors import CheckpointError, DataError, RecformerError, StoreError, UsageError
 from recformer.jobs.launch import enter_queue
 from recformer.jobs.locks import record_lock
 from recformer.jobs.records import Status, read_job, read_status, write_status
 from recformer.jobs.turn import await_turn
+from recformer.labels import give_colour
 from recformer.origin import Origin, code_commit, portable_path, read_origin, write_origin
 from recformer.registry import MODELS
 from recformer.store import (
@@ -154,6 +155,8 @@ def carry_out(root: Root, plan: Plan, arguments: list[str]) -> Outcome:
         # While it waits its name is shown; should it never begin, these say what to start again with.
         write_text(root.run(plan.run_id) / "config.yaml", dump(plan.config))
         write_origin(root, plan.run_id, _origin(root, plan, dataset))
+        with suppress(StoreError):  # a colour is no reason not to train
+            give_colour(root, plan.run_id)
     await_turn(root, plan.run_id, arguments)
     return fit(
         root,

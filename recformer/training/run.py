@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from recformer.checkpoint_info import CheckpointInfo, read_info
 from recformer.config import TrainConfig, dump, parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared
@@ -28,7 +29,7 @@ from recformer.training.hyperparameters import log_end, log_start
 from recformer.training.journal import Journal
 from recformer.training.loop import EpochBatches, Outcome, Training
 from recformer.training.state import TrainState
-from recformer.weights import CheckpointInfo, mend_best_record, read_info, read_state
+from recformer.weights import mend_best_record, read_state
 
 
 def fit(

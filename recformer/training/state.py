@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from recformer.checkpoint_info import CheckpointInfo
 from recformer.errors import CheckpointError
 from recformer.store import CHECKPOINT_FILES, RESUME_FILES
-from recformer.weights import CheckpointInfo, read_archive, write_archive
+from recformer.weights import read_archive, write_archive
 
 LAST, PREVIOUS = RESUME_FILES
 

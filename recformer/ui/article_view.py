@@ -21,10 +21,9 @@ def show_article(runs: list[RunSummary]) -> None:
     rows = _rows(runs)
     if rows is None:
         return
-    k = int(
-        st.segmented_control("k", [str(k) for k in CUTOFFS], default="10", required=True, key="k", bind="query-params")
-        or 10
-    )
+    cutoffs = [str(k) for k in CUTOFFS]
+    chosen = st.segmented_control("k", cutoffs, default="10", required=True, key="article_k", bind="query-params")
+    k = int(chosen or 10)
     st.markdown(_table(rows, k))
     st.caption(
         "mean ± half of its 95% interval; the article published none. Duplication is that of the raw list in the input "

@@ -1,5 +1,6 @@
 """Charts as pure functions of arrays: no Streamlit, no files. Scatter, never ScatterGL (see docs/ARCHITECTURE.md)."""
 
+from html import escape  # Plotly reads some HTML in texts
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 
 HEIGHT = 280
 SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon"]  # not by colour alone
+GLYPHS = "●■◆▲✚✖★⬟"
+"""The symbols as text, for tables."""
 
 
 def quiet(figure: go.Figure, title: str, x_title: str, *, legend: bool = False) -> go.Figure:
@@ -45,7 +48,7 @@ def interval_chart(title: str, cutoffs: list[int], models: list[tuple[str, str, 
             go.Scatter(
                 x=[position + shift for position in range(len(cutoffs))],
                 y=means,
-                name=label,
+                name=escape(label),
                 mode="markers",
                 marker={"color": colour, "size": 9, "symbol": SYMBOLS[place % len(SYMBOLS)]},
                 error_y=_bars(intervals, colour),
@@ -59,6 +62,7 @@ def interval_chart(title: str, cutoffs: list[int], models: list[tuple[str, str, 
 
 def trade_off_chart(
     title: str,
+    k: int,
     labels: list[str],
     colours: list[str],
     points: list[tuple[dict[str, float], dict[str, float]]],
@@ -66,7 +70,7 @@ def trade_off_chart(
 ) -> go.Figure:
     """Accuracy (upwards) against duplication (to the right) of each model with both intervals, and the Pareto front.
 
-    `points`: (accuracy, duplication) intervals; `front`: which models are not beaten at both.
+    `points`: (accuracy, duplication) intervals at `k`; `front`: which models are not beaten at both.
     """
     figure = go.Figure()
     ends = sorted((other["mean"], one["mean"]) for (one, other), best in zip(points, front, strict=True) if best)
@@ -85,17 +89,17 @@ def trade_off_chart(
             go.Scatter(
                 x=[other["mean"]],
                 y=[one["mean"]],
-                name=label,
+                name=escape(label),
                 mode="markers",
                 marker={"color": colour, "size": 11, "symbol": SYMBOLS[place % len(SYMBOLS)]},
                 error_x=_bars([other], colour),
                 error_y=_bars([one], colour),
-                hovertemplate="NDCG@10 %{y:.4f}, duplication@10 %{x:.4f}",
+                hovertemplate=f"NDCG@{k} %{{y:.4f}}, duplication@{k} %{{x:.4f}}",
             )
         )
-    quiet(figure, title, "duplication in the window @10, raw", legend=True)
+    quiet(figure, title, f"duplication in the window @{k}, raw", legend=True)
     figure.update_layout(hovermode="closest")
-    figure.update_yaxes(title="NDCG@10")
+    figure.update_yaxes(title=f"NDCG@{k}")
     return figure
 
 
@@ -118,7 +122,7 @@ def slice_chart(
             go.Scatter(
                 x=[interval["mean"] for interval in intervals],
                 y=places + shift,
-                name=label,
+                name=escape(label),
                 mode="markers",
                 marker={"color": colour, "size": 8, "opacity": opacity, "symbol": SYMBOLS[position % len(SYMBOLS)]},
                 error_x=_bars(intervals, colour),
@@ -127,7 +131,7 @@ def slice_chart(
         )
     quiet(figure, title, "", legend=len(labels) > 1)
     figure.update_layout(height=max(HEIGHT, 110 + len(slices) * max(14 * len(labels), 22)), hovermode="closest")
-    figure.update_yaxes(tickvals=places, ticktext=slices, showgrid=False)
+    figure.update_yaxes(tickvals=places, ticktext=[escape(label) for label in slices], showgrid=False)
     figure.update_xaxes(showgrid=True, rangemode="tozero")
     return figure
 

@@ -1,4 +1,4 @@
-"""The views of a comparison: ranking, duplication and its trade-off, the lists, slices, curves, configurations."""
+"""The views of a comparison: ranking, duplication, the lists, slices, users, curves, configurations."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,17 +7,17 @@ import streamlit as st
 
 from recformer.evaluation.slices import FEW, known_dimensions
 from recformer.evaluation.summary import Result
-from recformer.evaluation.trade_off import pareto_front
-from recformer.logs.series import Curve
-from recformer.logs.spread import spread_of
 from recformer.ui import readers
 from recformer.ui.article_view import show_article
-from recformer.ui.charts import interval_chart, slice_chart, trade_off_chart
-from recformer.ui.comparing import CUTOFFS, RANKING, Comparison
-from recformer.ui.curve_chart import Band, Line, curve_chart
+from recformer.ui.charts import GLYPHS
+from recformer.ui.compare_charts import accuracy_chart, groups_chart, loss_charts, metric_chart
+from recformer.ui.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, Comparison
+from recformer.ui.live_chart import show_live
 from recformer.ui.loss_view import show_losses
 from recformer.ui.run_views import label_of
-from recformer.ui.tables import config_differences, difference_rows, metric_table, slice_table
+from recformer.ui.selection import pick_many, pick_one
+from recformer.ui.tables import config_differences, difference_rows, metric_table, row_head, slice_table
+from recformer.ui.user_scatter import show_users
 from recformer.ui.words import explain
 
 DIFFERENCE_COLUMNS: dict[str, Any] = {
@@ -30,14 +30,6 @@ DIFFERENCE_COLUMNS: dict[str, Any] = {
     "p_holm": st.column_config.NumberColumn("p after Holm", format="%.5f"),
     "effect_size": st.column_config.NumberColumn("Effect size", format="%+.3f", help=explain("effect_size")),
 }
-TITLES = {"ndcg": "NDCG", "mrr": "MRR", "map": "MAP", "hr": "HR"}
-BEYOND = {
-    "novelty": "Novelty (bits)",
-    "popularity": "Average popularity",
-    "diversity/genre": "Genre diversity within a list",
-    "coverage": "Catalogue coverage",
-    "gini": "Gini coefficient",
-}
 
 
 def pick_view() -> str:
@@ -49,22 +41,67 @@ def pick_view() -> str:
     return str(chosen)
 
 
+def pick_metrics() -> list[str]:
+    """The metrics of the ranking, kept in the URL; all where all are taken away."""
+    chosen = pick_many(
+        "Metrics",
+        ACCURACY,
+        "metrics",
+        key="compare.metrics",
+        suggested=ACCURACY,
+        show=lambda name: TITLES[name],
+        short=True,
+        label_visibility="collapsed",
+        placeholder="All metrics",
+    )
+    return [metric for metric in ACCURACY if metric in (chosen or ACCURACY)]
+
+
+def chosen_metrics() -> list[str]:
+    """The metrics that the address names, wherever the page is; all where it names none."""
+    asked = st.query_params.get_all("metrics")
+    return [metric for metric in ACCURACY if metric in asked] or ACCURACY
+
+
 def _ranking(comparison: Comparison) -> None:
-    """A table for each ranking metric, and NDCG by k."""
-    results = comparison.shown(RANKING)
-    for pair in (RANKING[:2], RANKING[2:]):
-        for column, metric in zip(st.columns(2), pair, strict=True):
-            with column:
-                st.markdown(f"**{TITLES[metric]}**", help=explain(metric))
-                st.markdown(metric_table(results, comparison.labels, metric, CUTOFFS, comparison.reference))
+    """A table and a chart for each ranking metric."""
+    metrics = pick_metrics()
+    results = comparison.shown(metrics)
+    _tables(comparison, results, metrics)
     st.caption(
         "value ± half of its 95% interval (difference to the reference, stars after Holm). With one held-out movie a "
         "user, MAP equals MRR and recall equals HR; what the article calls MAP is HR.",
         help=explain("holm"),
     )
     _differences(comparison, results)
-    chart = interval_chart("NDCG@k with 95% intervals", CUTOFFS, comparison.models(results, "ndcg"))
-    st.plotly_chart(chart, key="compare.ndcg")
+    _charts(comparison, results, metrics)
+
+
+def _tables(comparison: Comparison, results: list[Result], metrics: list[str]) -> None:
+    """One table a metric, two beside one another."""
+    heads = row_heads(comparison)
+    for place in range(0, len(metrics), 2):
+        for column, metric in zip(st.columns(2), metrics[place : place + 2], strict=False):
+            with column:
+                term = metric.split("/")[0] if metric in DUPLICATION else metric
+                st.markdown(f"**{TITLES[metric]}**", help=explain(term))
+                table = metric_table(results, heads, metric, comparison.choice.cutoffs)
+                st.markdown(table, unsafe_allow_html=True)  # for the colours of the marks; names are escaped
+
+
+def _charts(comparison: Comparison, results: list[Result], metrics: list[str]) -> None:
+    for place in range(0, len(metrics), 2):
+        for column, metric in zip(st.columns(2), metrics[place : place + 2], strict=False):
+            show_live(column, metric_chart(comparison, results, metric), f"compare.{metric}")
+
+
+def row_heads(comparison: Comparison) -> list[str]:
+    """What each model's row is called, marked as it is in the charts."""
+    several = len(comparison.models) > 1
+    return [
+        row_head(model.label, model.source, model.style.colour, glyph, several and place == comparison.reference)
+        for place, (model, glyph) in enumerate(zip(comparison.models, GLYPHS, strict=False))
+    ]
 
 
 def _differences(comparison: Comparison, results: list[Result]) -> None:
@@ -77,46 +114,21 @@ def _differences(comparison: Comparison, results: list[Result]) -> None:
 
 def _duplication(comparison: Comparison) -> None:
     """How much of the raw top k the user has just seen, or ever; and what less of it costs."""
-    of_window, of_history = "duplication/window", "duplication/history"
-    results = comparison.shown([of_window, of_history])
-    words = {of_window: "In the input window", of_history: "In the whole history"}
-    for column, metric in zip(st.columns(2), words, strict=True):
-        with column:
-            st.markdown(f"**{words[metric]}**", help=explain("duplication"))
-            st.markdown(metric_table(results, comparison.labels, metric, CUTOFFS, comparison.reference))
+    results = comparison.shown(DUPLICATION)
+    _tables(comparison, results, DUPLICATION)
     st.caption(
         "Share of the raw top k, nothing masked; less is better. Masking the history makes both zero by definition.",
         help=explain("holm"),
     )
     left, right = st.columns(2)
-    chart = interval_chart("Duplication@k in the window, raw", CUTOFFS, comparison.models(results, of_window))
-    left.plotly_chart(chart, key="compare.duplication")
-    with right:
-        _trade_off(comparison)
-
-
-def _trade_off(comparison: Comparison) -> None:
-    accuracy = comparison.shown(["ndcg"])
-    duplication = comparison.shown(["duplication/window"])
-    points = [
-        (one["metrics"]["ndcg@10"], other["metrics"]["duplication/window@10"])
-        for one, other in zip(accuracy, duplication, strict=True)
-    ]
-    front = pareto_front([(one["mean"], other["mean"]) for one, other in points])
-    title = f"Accuracy against repeats ({comparison.choice.masking} masked)"
-    chart = trade_off_chart(title, comparison.labels, comparison.colours, points, front)
-    st.plotly_chart(chart, key="compare.trade_off")
-    st.caption("Up and to the left is better. The dotted line joins the Pareto front.", help=explain("trade_off"))
+    show_live(left, metric_chart(comparison, results, DUPLICATION[0]), "compare.duplication")
+    show_live(right, accuracy_chart(comparison), "compare.trade_off")
+    right.caption("Up and to the left is better. The dotted line joins the Pareto front.", help=explain("trade_off"))
 
 
 def _beyond(comparison: Comparison) -> None:
     """What the lists are like, apart from whether they hit."""
-    results = comparison.shown(list(BEYOND))
-    for pair in (["novelty", "popularity"], ["diversity/genre", "coverage"], ["gini"]):
-        for column, metric in zip(st.columns(2), pair, strict=False):
-            with column:
-                st.markdown(f"**{BEYOND[metric]}**", help=explain(metric))
-                st.markdown(metric_table(results, comparison.labels, metric, CUTOFFS, comparison.reference))
+    _tables(comparison, comparison.shown(BEYOND), BEYOND)
     st.caption(
         "None of these is better or worse by itself. Coverage and Gini are of all lists together and have no interval; "
         "they depend on how many users are evaluated.",
@@ -129,20 +141,15 @@ def _slices(comparison: Comparison) -> None:
     left, right = st.columns(2)
     there = known_dimensions(comparison.choice.data)
     dimension = left.selectbox("Group by", there, key="slice", bind="query-params", help=explain("slices"))
-    names = [f"{metric}@{k}" for metric in RANKING[:3] for k in CUTOFFS] + ["duplication/window@10"]
-    name = right.selectbox(
-        "Metric", names, index=names.index("ndcg@10"), key="slice_metric", bind="query-params", help=explain("ndcg")
-    )
-    masking = "none" if name.startswith("duplication") else comparison.choice.masking
+    cutoffs, headline = comparison.choice.cutoffs, comparison.headline
+    first = f"ndcg@{headline}"
+    names = [f"{metric}@{k}" for metric in ACCURACY[:3] for k in cutoffs] + [f"duplication/window@{headline}"]
+    names = [first, *(name for name in names if name != first)]
+    name = pick_one(right, "Metric", names, "slice_metric", key="compare.slice_metric", help=explain("ndcg"))
     shown, rows = readers.slices(
-        comparison.keys, comparison.evaluations, comparison.choice.data, dimension, name, masking
+        comparison.keys, comparison.evaluations, comparison.choice.data, dimension, name, comparison.choice.masking
     )
-    labels = [f"{entry.label} ({entry.cases:,})" for entry in shown]
-    few = [entry.cases < FEW for entry in shown]
-    st.plotly_chart(
-        slice_chart(f"{name} by {dimension}", labels, few, comparison.labels, comparison.colours, rows),
-        key="compare.slices",
-    )
+    show_live(st.container(), groups_chart(comparison, name, shown, rows), "compare.slices")
     st.markdown(slice_table(shown, comparison.labels, rows))
     st.caption(
         f"Mean and 95% interval over the users of each group; cases in brackets. Groups of fewer than {FEW} cases are "
@@ -152,51 +159,32 @@ def _slices(comparison: Comparison) -> None:
 
 def _curves(comparison: Comparison) -> None:
     """Training and validation loss of all runs, and their validation NDCG; seeds as mean and band."""
-    panels = {
-        "Validation loss": "loss/validation",
-        "Training loss": "loss/train",
-        "Validation NDCG@10": "metric/ndcg@10",
-    }
-    shown = 0
-    for title, tag in panels.items():
-        lines: list[Line] = []
-        bands: list[Band] = []
-        for label, colour, members in zip(comparison.labels, comparison.colours, comparison.members, strict=True):
-            curves = [curve for name in members if (curve := _curve(comparison, name, tag)) is not None]
-            if curves:
-                spread = spread_of(curves)
-                lines.append(Line(label, colour, spread.mean))
-                if len(curves) > 1:
-                    bands.append(Band(colour, spread.mean.step, spread.low, spread.high))
-        if lines:
-            st.plotly_chart(curve_chart(title, lines, bands=bands), key=f"compare.{tag}")
-            shown += 1
+    charts = loss_charts(comparison)
+    for tag, chart in charts.items():
+        show_live(st.container(), chart, f"compare.{tag}")
     st.caption(
         "Losses of runs with different loss functions are different quantities. Bands reach from the lowest to the "
         "highest of several seeds."
-        if shown
+        if charts
         else "None of these models has a log."
     )
-
-
-def _curve(comparison: Comparison, name: str, tag: str) -> Curve | None:
-    run_id = name.split("/")[0]
-    if run_id not in {run.run_id for run in comparison.choice.runs}:
-        return None  # a baseline
-    return readers.curves(run_id).get(tag)
 
 
 def _configs(comparison: Comparison) -> None:
     """What differs between the runs' configurations."""
     everything = st.toggle("Show all settings", key="all_settings", bind="query-params")
-    run_ids = {name.split("/")[0] for members in comparison.members for name in members}
-    runs = comparison.choice.runs
-    configs = {label_of(runs, run.run_id): run.config for run in runs if run.run_id in run_ids}
-    rows = config_differences(configs, everything)
+    rows = config_differences(configs_of(comparison), everything)
     if rows:
         st.dataframe(rows, hide_index=True, key="compare.configs")
     else:
         st.caption("Nothing differs between these configurations.")
+
+
+def configs_of(comparison: Comparison) -> dict[str, dict[str, Any]]:
+    """The configuration of every run that is compared, by its name."""
+    run_ids = {name.split("/")[0] for model in comparison.models for name in model.members}
+    runs = comparison.choice.runs
+    return {label_of(runs, run.run_id): run.config for run in runs if run.run_id in run_ids}
 
 
 def _losses(_: Comparison) -> None:
@@ -214,6 +202,7 @@ VIEWS: dict[str, Callable[[Comparison], None]] = {
     "Duplication": _duplication,
     "Beyond accuracy": _beyond,
     "Slices": _slices,
+    "Users": show_users,
     "Loss curves": _curves,
     "Penalties": _losses,
     "Configurations": _configs,

@@ -1,82 +1,34 @@
-"""The Compare page: what is compared, its evaluation in the background, the answer in a line, and the protocol."""
+"""The Compare page's question: what is compared with what, and its evaluation in the background."""
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError
-from recformer.evaluation.ranks import Masking
+from recformer.evaluation.ranks import MAX_K
 from recformer.evaluation.seeds import join_seeds, seed_groups
-from recformer.evaluation.summary import Evaluation, Result, view
+from recformer.evaluation.summary import Evaluation
 from recformer.jobs.overview import RunSummary
 from recformer.registry import BASELINES, SPLITS
 from recformer.ui import readers
+from recformer.ui.comparison import BASELINE, Choice, Comparison, Model, model_label, styles_of
 from recformer.ui.evaluating import computed, leave_out
-from recformer.ui.palette import baseline_colours, run_colours
-from recformer.ui.run_views import checkpoint_in_link, checkpoint_label, checkpoint_names, suggestion
+from recformer.ui.run_views import checkpoint_in_link, checkpoint_names, suggestion
 from recformer.ui.selection import pick_many, pick_masking, pick_one
-from recformer.ui.words import explain, plain
+from recformer.ui.words import explain
 
 if TYPE_CHECKING:
     from recformer.evaluation.evaluate import Pending
 
-CUTOFFS = [3, 5, 10]
-RANKING = ["ndcg", "mrr", "hr", "map"]
+CUTOFFS = ["1", "3", "5", "10", str(MAX_K)]
+USUAL_CUTOFFS = ["3", "5", "10"]
 MOST = 8
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What is compared with what, and how."""
-
-    names: list[str]
-    """RUN/best, RUN/last or baseline:NAME, the reference among them."""
-    reference: str
-    """One of `names`."""
-    masking: Masking
-    split: str
-    window: int | None
-    data: Dataset
-    runs: list[RunSummary]
-
-    def label(self, name: str) -> str:
-        return model_label(self.runs, name)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What a view shows: evaluations side by side, with their labels and colours."""
-
-    choice: Choice
-    evaluations: list[Evaluation]
-    keys: tuple[str, ...]
-    """Say what the evaluations are of, for caches."""
-    labels: list[str]
-    colours: list[str]
-    members: list[list[str]]
-    """The names that each model stands for: one, or the seeds that are taken together."""
-    reference: int
-    summary: dict[str, Any]
-
-    def shown(self, metrics: list[str], masking: Masking | None = None) -> list[Result]:
-        """Results of these metrics at all cutoffs, with Holm over exactly them."""
-        names = [f"{metric}@{k}" for metric in metrics for k in CUTOFFS]
-        return view(self.summary, masking or self.choice.masking, names)
-
-    def models(self, results: list[Result], metric: str) -> list[tuple[str, str, list[dict[str, float]]]]:
-        """(label, colour, one interval a cutoff) of each model, as charts take them."""
-        return [
-            (label, colour, [result["metrics"][f"{metric}@{k}"] for k in CUTOFFS])
-            for label, colour, result in zip(self.labels, self.colours, results, strict=True)
-        ]
-
-
-def model_label(runs: list[RunSummary], name: str) -> str:
-    """The name people know a checkpoint or a baseline by."""
-    baseline = name.removeprefix("baseline:")
-    return BASELINES.get(baseline).TITLE if baseline != name else checkpoint_label(runs, name)
+PARAMETERS = {
+    *("runs", "baseline", "masking", "split", "k", "window", "view", "metrics", "join_seeds"),
+    *("slice", "slice_metric", "x", "y", "all_settings", "article_k"),
+}
+"""All that the page's address may say."""
 
 
 def choose(runs: list[RunSummary]) -> Choice | None:
@@ -92,20 +44,20 @@ def choose(runs: list[RunSummary]) -> Choice | None:
 
     chosen = pick_many(
         "Models",
-        [*names, *(f"baseline:{name}" for name in BASELINES.names())],
+        [*names, *(BASELINE + name for name in BASELINES.names())],
         "runs",
         key="compare.runs",
         suggested=suggestion(runs),
         show=label,
         read=checkpoint_in_link,
         max_selections=MOST,
-        help="Checkpoints of your runs (the best by validation, or the last), and baselines that need no training: "
-        "popularity, a Markov chain, item kNN.",
+        help="Checkpoints of your runs (the best by validation, or the last), imported models, and baselines that need "
+        "no training: popularity, a Markov chain, item kNN.",
     )
     if not chosen:
         st.info("Pick one or more models above.", icon=":material/arrow_upward:")
         return None
-    left, middle, right = st.columns(3)
+    left, middle, right, last = st.columns([4, 4, 3, 4])
     reference = pick_one(
         left, "Reference", chosen, "baseline", key="compare.baseline", show=label, help=explain("difference")
     )
@@ -114,8 +66,17 @@ def choose(runs: list[RunSummary]) -> Choice | None:
     split = right.selectbox(
         "Split", splits, index=splits.index("leave_last_out"), key="split", bind="query-params", help=explain("split")
     )
+    with last:
+        cutoffs = _pick_cutoffs()
     window = _asked_window()
-    return Choice(list(chosen), reference, masking, split, window, readers.dataset_of_models(chosen), runs)
+    data = readers.dataset_of_models(chosen)
+    return Choice(list(chosen), reference, masking, split, window, cutoffs, data, runs)
+
+
+def _pick_cutoffs() -> list[int]:
+    """The lengths of list that figures are for; the usual ones where all are taken away."""
+    chosen = pick_many("k", CUTOFFS, "k", key="compare.k", suggested=USUAL_CUTOFFS, short=True, help=explain("k"))
+    return sorted(map(int, chosen or USUAL_CUTOFFS))
 
 
 def compare(choice: Choice) -> Comparison | None:
@@ -186,26 +147,24 @@ def _comparison(
 ) -> Comparison:
     names = list(found)
     groups = _seed_groups(choice, names) if together else [[position] for position in range(len(names))]
-    evaluations = [join_seeds([found[names[position]] for position in group]) for group in groups]
-    firsts = [names[group[0]] for group in groups]
-    labels = [
-        choice.label(name) + (f" ({len(group)} seeds)" if len(group) > 1 else "")
-        for name, group in zip(firsts, groups, strict=True)
-    ]
-    colours = run_colours(choice.runs) | baseline_colours()
+    members = [[names[position] for position in group] for group in groups]
     wanted = choice.reference if choice.reference in names else names[0]
-    reference = next(number for number, group in enumerate(groups) if names.index(wanted) in group)
-    keys = tuple("+".join(usable[names[position]].key for position in group) for group in groups)
+    reference = next(number for number, group in enumerate(members) if wanted in group)
+    firsts = [group[0] for group in members]
+    models = [
+        Model(_label(choice, group), group, join_seeds([found[name] for name in group]), style)
+        for group, style in zip(members, styles_of(choice.runs, firsts, reference), strict=True)
+    ]
     return Comparison(
         choice=replace(choice, names=firsts, reference=firsts[reference]),
-        evaluations=evaluations,
-        keys=keys,
-        labels=labels,
-        colours=[colours[name.split("/")[0]] for name in firsts],
-        members=[[names[position] for position in group] for group in groups],
+        models=models,
+        keys=tuple("+".join(usable[name].key for name in group) for group in members),
         reference=reference,
-        summary=readers.summary(keys, evaluations, tuple(CUTOFFS), reference),
     )
+
+
+def _label(choice: Choice, members: list[str]) -> str:
+    return choice.label(members[0]) + (f" ({len(members)} seeds)" if len(members) > 1 else "")
 
 
 def _seed_groups(choice: Choice, names: list[str]) -> list[list[int]]:
@@ -224,62 +183,3 @@ def _seeds_together(choice: Choice, names: list[str]) -> bool:
         help="Some of these runs differ in their seed alone. Together they are one model: its figures are means over "
         "seeds, and what seeds change stands beside them.",
     )
-
-
-def show_verdict(comparison: Comparison) -> None:
-    """The answer in one line: which is best at NDCG@10, and whether the data can tell it from the reference."""
-    results = comparison.shown(["ndcg"])
-    best = max(range(len(results)), key=lambda position: results[position]["metrics"]["ndcg@10"]["mean"])
-    figure = results[best]["metrics"]["ndcg@10"]
-    words = f"**{plain(comparison.labels[best])}** has the highest NDCG@10, {figure['mean']:.4f}"
-    difference = figure.get("difference")
-    if len(results) == 1:
-        words += "."
-    elif difference is None:
-        others = [result["metrics"]["ndcg@10"].get("difference") for result in results]
-        clear = all(other["p_holm"] < 0.05 for other in others if other is not None)
-        words += ", clearly above all others." if clear else ", but not clearly above all others."
-    elif difference["p_holm"] < 0.05:
-        bounds = f"95% {difference['low']:+.4f} to {difference['high']:+.4f}"
-        words += f", clearly above the reference ({difference['mean']:+.4f}, {bounds})."
-    else:
-        words += f"; the difference to the reference ({difference['mean']:+.4f}) is within what chance gives."
-    st.markdown(words, help=explain("ndcg"))
-    leaks = [
-        _leak(label, result)
-        for label, result in zip(comparison.labels, results, strict=True)
-        if result["trained_on"] != 0
-    ]
-    if leaks:
-        words = f"Trained on what it is evaluated on: {'; '.join(leaks)}. Such figures flatter the model."
-        st.warning(words, icon=":material/warning:")
-
-
-def _leak(label: str, result: Result) -> str:
-    count = result["trained_on"]
-    known = (
-        "unknown, it was imported and probably leaks" if count is None else f"{count:,} of {result['cases']:,} cases"
-    )
-    return f"{plain(label)}: {known}"
-
-
-def show_protocol(comparison: Comparison) -> None:
-    """How these numbers came about, and what was trained on what."""
-    protocol, masking = comparison.summary["protocol"], comparison.choice.masking
-    skipped = f", {protocol['skipped_users']} users with too short a history" if protocol["skipped_users"] else ""
-    rows = {
-        "Dataset": f"{protocol['dataset']} :gray[:small[{protocol['fingerprint']}]]",
-        "Split": f"{protocol['split']['name']}, {protocol['part']} part",
-        "Cases": f"{protocol['cases']:,}{skipped}, window of {protocol['window']}",
-        "Ranked": f"among all {protocol['item_set']}; ties count against the model",
-        "Masking": f"{masking} (duplication: none)",
-        "Statistics": "1,000 bootstrap resamples of users, paired sign flips, Holm over each view; "
-        f"seed {protocol['bootstrap_seed']}",
-        "Trained on test cases": "; ".join(
-            f"{plain(label)} {'unknown' if entry.trained_on is None else entry.trained_on}"
-            for label, entry in zip(comparison.labels, comparison.evaluations, strict=True)
-        ),
-    }
-    with st.container(border=True):
-        st.markdown("**Protocol**", help=explain("protocol"))
-        st.markdown(" · ".join(f":gray[{name}:] {value}" for name, value in rows.items()))

@@ -34,6 +34,8 @@ class Line:
     best: int | None = None
     """The step to mark with a star: the run's best."""
     legend: bool = True
+    width: float = 2.0
+    """In pixels."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,12 @@ def _traces(line: Line, axis: Axis, smoothing: float) -> list[dict[str, Any]]:
     shown = thin(line.curve)
     x = line.clock.places(shown.step, shown.wall_time, axis)
     mode = "lines" if len(shown) > 1 else "markers"
-    style = {"type": "scatter", "x": x, "mode": mode, "line": {"color": line.colour, "dash": line.dash, "width": 2}}
+    style = {
+        "type": "scatter",
+        "x": x,
+        "mode": mode,
+        "line": {"color": line.colour, "dash": line.dash, "width": line.width},
+    }
     behind: list[dict[str, Any]] = []
     if len(shown) < len(line.curve):
         behind = [_band(x, shown.low, shown.high, line.colour)]

@@ -15,7 +15,7 @@ from recformer.logs.series import Curve
 from recformer.ui import readers
 from recformer.ui.curve_chart import Line, Mark, curve_chart
 from recformer.ui.live_chart import show_live
-from recformer.ui.palette import OKABE_ITO, REFERENCE
+from recformer.ui.palette import OKABE_ITO, REFERENCE, Style
 from recformer.ui.run_events import best_epoch, marks_of
 from recformer.ui.words import plain
 
@@ -32,7 +32,7 @@ class Shown:
 
     run: RunSummary
     label: str
-    colour: str
+    style: Style
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,9 @@ def _chart(title: str, tags: list[str], drawn: list[_Drawn], look: _Look, tint: 
 def _lines(entry: _Drawn, tags: list[str], *, alone: bool) -> list[Line]:
     """A run's lines of one chart."""
     draw = _part_line if _is_parted(tags) else _tag_line
-    return [draw(entry, tag, tags, alone) for tag in tags if tag in entry.curves]
+    return [
+        replace(draw(entry, tag, tags, alone), width=entry.shown.style.width) for tag in tags if tag in entry.curves
+    ]
 
 
 def _is_parted(tags: list[str]) -> bool:
@@ -202,7 +204,7 @@ def _is_parted(tags: list[str]) -> bool:
 
 def _tag_line(entry: _Drawn, tag: str, tags: list[str], alone: bool) -> Line:
     """Tags of one chart differ by dash and, of a run alone, by colour; several runs have a chart for each tag."""
-    place, own = tags.index(tag), entry.shown.colour
+    place, own = tags.index(tag), entry.shown.style.colour
     others = [colour for colour in OKABE_ITO if colour != own]
     colour = others[(place - 1) % len(others)] if alone and place else own
     label = tag.split("/", 1)[-1] if alone else entry.shown.label
@@ -216,13 +218,13 @@ def _part_line(entry: _Drawn, tag: str, tags: list[str], alone: bool) -> Line:
     alike = [other for other in tags if part_of(other) == part]  # val and test, say, are both for validation
     name = part if part and len(alike) == 1 else tag
     if part == "train":
-        colour = REFERENCE if alone else entry.shown.colour
+        colour = REFERENCE if alone else entry.shown.style.colour
         label = name if alone else f"{entry.shown.label} · {name}"
         only = all(part_of(other) == "train" for other in tags if other in entry.curves)
         return Line(label, colour, entry.curves[tag], "dot", entry.clock, legend=alone or only)
     label = name if alone else entry.shown.label if name == part else f"{entry.shown.label} · {name}"
     dash = SOLID_FIRST[alike.index(tag) % len(SOLID_FIRST)]
-    return Line(label, entry.shown.colour, entry.curves[tag], dash, entry.clock, best_epoch(entry.shown.run))
+    return Line(label, entry.shown.style.colour, entry.curves[tag], dash, entry.clock, best_epoch(entry.shown.run))
 
 
 def _losses(curves: dict[str, Curve]) -> list[str]:

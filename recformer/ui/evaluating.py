@@ -61,11 +61,21 @@ class Evaluator:
         return not wait([work.future for work in self.look(keys)], timeout=seconds).not_done
 
     def take(self, key: str) -> None:
-        """Forget finished work: what it gave is in the rank store. Raises what the computation raised."""
+        """Forget finished work: what it gave is in the rank store. Raises what the computation raised.
+
+        What failed is remembered, so that it is not computed again at every redraw, until it is forgotten.
+        """
         with self._lock:
-            work = self._work.pop(key, None)
-        if work is not None:
-            work.future.result()
+            work = self._work.get(key)
+        error = None if work is None else work.future.exception()
+        if error is not None:
+            raise error.with_traceback(None)  # raised again and again, it would gather traces
+        self.forget(key)
+
+    def forget(self, key: str) -> None:
+        """Compute this anew when it is asked for again."""
+        with self._lock:
+            self._work.pop(key, None)
 
 
 @st.cache_resource(show_spinner=False)
@@ -89,6 +99,9 @@ def computed(entries: "list[tuple[str, Pending]]") -> bool:
             evaluator().take(key)
         except RecformerError as error:
             leave_out(label, error)
+            if st.button("Try again", key=f"again.{key}", icon=":material/refresh:"):
+                evaluator().forget(key)
+                st.rerun()
     return True
 
 

@@ -19,7 +19,13 @@ PAGES = [
     ("pages/data.py", "Data", ":material/database:", "What is it trained on?"),
 ]
 # Streamlit lets Markdown tables reach over the edge of a narrow window; they scroll within their own box instead.
-TABLES = "<style>[data-testid=stMarkdownContainer]:has(> table) { overflow-x: auto; }</style>"
+# Figures stay on their line, and rows as low as two lines of text.
+TABLES = """<style>
+[data-testid=stMarkdownContainer]:has(> table) { overflow-x: auto; }
+[data-testid=stMarkdownContainer] > table { font-size: 0.9rem; }
+[data-testid=stMarkdownContainer] > table :is(th, td) { padding: 0.3rem 0.6rem; line-height: 1.35; }
+[data-testid=stMarkdownContainer] > table :is([style*=right], td:first-child) { white-space: nowrap; }
+</style>"""
 log = logging.getLogger(__name__)
 
 

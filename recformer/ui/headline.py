@@ -4,7 +4,7 @@ import streamlit as st
 
 from recformer.jobs.overview import RunSummary
 from recformer.ui.charts import interval_chart
-from recformer.ui.palette import run_colours
+from recformer.ui.palette import run_colours, styles_together
 from recformer.ui.run_views import label_of
 from recformer.ui.test_results import TestResult, summary_of, test_results
 from recformer.ui.words import explain
@@ -21,10 +21,11 @@ def show(runs: list[RunSummary]) -> None:
     summary = summary_of(shown, CUTOFFS)
     if not summary:  # all deleted meanwhile
         return
-    colours = run_colours(runs)
+    own = run_colours(runs)
+    styles = styles_together([own[result["run"]] for result in summary["results"]])
     models = [
-        (label_of(runs, result["run"]), colours[result["run"]], [result["metrics"][f"ndcg@{k}"] for k in CUTOFFS])
-        for result in summary["results"]
+        (label_of(runs, result["run"]), style.colour, [result["metrics"][f"ndcg@{k}"] for k in CUTOFFS])
+        for result, style in zip(summary["results"], styles, strict=True)
     ]
     protocol = summary["protocol"]
     best = max(summary["results"], key=lambda result: result["metrics"]["ndcg@10"]["mean"])

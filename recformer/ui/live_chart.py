@@ -1,10 +1,11 @@
-"""A Plotly chart that stays on the page while its data change: its zoom survives, and nothing flickers.
+"""A Plotly chart that stays on the page while its data change, is saved as PNG or SVG, and tells what is clicked.
 
 Streamlit's own chart is another one as soon as its data are: the browser takes it away and builds a new one, without
 the zoom. So a component of our own gives new data to the chart that is there (`Plotly.react`). The library is the one
 that comes with Plotly for Python, served by Streamlit from where it is installed.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ CSS = """
 .live-chart .annotation-text { font-family: var(--st-font) !important; }
 .live-chart .gtitle { font-weight: 600 !important; }
 .live-chart .gridlayer path { stroke: var(--st-border-color) !important; opacity: 0.5; }
-.live-chart .hoverlayer rect.bg { fill: var(--st-background-color) !important;
+.live-chart .hoverlayer :is(rect.bg, .hovertext > path) { fill: var(--st-background-color) !important;
     stroke: var(--st-border-color) !important; }
 """
 
@@ -39,14 +40,48 @@ const library = (window.recformerPlotly ??= new Promise((resolve, reject) => {
     document.head.append(script);
 }));
 
-export default function ({ data, parentElement }) {
+// As it is to be printed: dark text on white, with the zoom of the moment.
+const save = (format) => (chart) => {
+    const white = { paper_bgcolor: "white", plot_bgcolor: "white", font: { ...chart.layout.font, color: "#1F2933" } };
+    const name = chart.layout.title.text.replace(/[^A-Za-z0-9@]+/g, "-").replace(/^-|-$/g, "").toLowerCase();
+    window.Plotly.downloadImage(
+        { data: chart.data, layout: { ...chart.layout, ...white } },
+        { format, filename: name || "chart", width: chart.offsetWidth, height: chart.offsetHeight,
+          scale: format === "png" ? 3 : 1 },
+    );
+};
+
+const options = (Plotly) => ({
+    displaylogo: false,
+    responsive: true,
+    // Plotly would offer to send the chart to its own servers; nothing leaves this machine.
+    showSendToCloud: false,
+    plotlyServerURL: "",
+    modeBarButtonsToRemove: ["toImage", "sendChartToCloud", "select2d", "lasso2d"],
+    modeBarButtonsToAdd: [
+        { name: "png", title: "Save as PNG", icon: Plotly.Icons.camera, click: save("png") },
+        { name: "svg", title: "Save as SVG", icon: Plotly.Icons.disk, click: save("svg") },
+    ],
+});
+
+const draw = (Plotly, chart, traces, layout) => {
+    if (!chart.isConnected) return;
+    Plotly.react(chart, traces, layout, options(Plotly));
+    if (layout.meta?.clickable && !chart.isHeard) {
+        chart.isHeard = true;
+        chart.on("plotly_click", ({ points }) => chart.tell("point", points[0].customdata));
+    }
+};
+
+export default function ({ data, parentElement, setTriggerValue }) {
     const chart = parentElement.querySelector(".live-chart");
     const { data: traces, layout } = JSON.parse(data);
+    chart.tell = setTriggerValue;
     chart.setAttribute("role", "img");
     chart.setAttribute("aria-label", layout.title.text);
     chart.style.height = `${layout.height}px`;
     library.then(
-        (Plotly) => chart.isConnected && Plotly.react(chart, traces, layout, { displaylogo: false, responsive: true }),
+        (Plotly) => draw(Plotly, chart, traces, layout),
         () => { chart.textContent = "This chart could not be drawn: the app does not answer. Reload the page."; },
     );
 }
@@ -55,6 +90,16 @@ export default function ({ data, parentElement }) {
 
 def show_live(place: DeltaGenerator, figure: go.Figure, key: str) -> None:
     """Draw `figure` at `place`, in the chart that was drawn with this key before."""
+    _show(place, figure, key)
+
+
+def show_clickable(place: DeltaGenerator, figure: go.Figure, key: str) -> Any:
+    """The same, and the `customdata` of the point that was clicked just now, else None."""
+    figure.update_layout(meta={"clickable": True})
+    return _show(place, figure, key, on_point_change=lambda: None).point
+
+
+def _show(place: DeltaGenerator, figure: go.Figure, key: str, **callbacks: Callable[[], None]) -> Any:
     figure.update_layout(
         template="none",
         paper_bgcolor="rgba(0,0,0,0)",
@@ -64,7 +109,7 @@ def show_live(place: DeltaGenerator, figure: go.Figure, key: str) -> None:
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8C8C8C", "activecolor": "#5F6B7A"},
     )
     with place:
-        _component()(key=f"live.{key}", data=figure.to_json(), width="stretch", height="content")
+        return _component()(key=f"live.{key}", data=figure.to_json(), width="stretch", height="content", **callbacks)
 
 
 @st.cache_resource(show_spinner=False)

@@ -17,7 +17,7 @@ from recformer.ui import readers
 from recformer.ui.curves_view import Shown, show_curves
 from recformer.ui.frame import guard
 from recformer.ui.log_view import show_log
-from recformer.ui.palette import line_colours
+from recformer.ui.palette import run_colours, styles_together
 from recformer.ui.run_actions import compare_link, run_actions, stop_button
 from recformer.ui.run_views import label_of
 from recformer.ui.selection import pick_many
@@ -75,8 +75,9 @@ def pick_runs(runs: list[RunSummary]) -> list[Shown]:
             compare_link([known[run_id] for run_id in chosen])
     if len(chosen) == 1:
         _labels(known[chosen[0]])
-    colours = line_colours(runs, chosen)
-    return [Shown(known[run_id], label_of(runs, run_id), colours[run_id]) for run_id in chosen]
+    own = run_colours(runs)
+    styles = styles_together([own[run_id] for run_id in chosen])
+    return [Shown(known[run_id], label_of(runs, run_id), style) for run_id, style in zip(chosen, styles, strict=True)]
 
 
 def _labels(run: RunSummary) -> None:

@@ -1,28 +1,49 @@
 """Colours: one for each run on every page and chart, and steady ones for genres."""
 
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from recformer.jobs.overview import RunSummary
+from recformer.labels import COLOURS
 from recformer.registry import BASELINES
 
 # Okabe and Ito 2008, readable by colour-blind people, without black and yellow, which vanish on one of the themes.
 OKABE_ITO = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
 REFERENCE = "#8C8C8C"
-GREYS = ["#5F6B7A", "#8C8C8C", "#A89F91"]
+GREYS = ["#5F6B7A", "#A89F91", "#6E5F4E"]
+"""Of the baselines, beside the reference's."""
+THIN, THICK = 2.0, 4.0  # pixels
 BADGES = ["blue", "green", "orange", "red", "violet", "gray"]
 
 
+@dataclass(frozen=True)
+class Style:
+    """How a line is drawn, besides its dashes, which say what it is a line of."""
+
+    colour: str
+    width: float = THIN
+    """In pixels."""
+
+
 def run_colours(runs: list[RunSummary]) -> dict[str, str]:
-    """Run id to colour, in the order in which the runs were made, so that a new run changes nobody's colour."""
-    ordered = sorted(runs, key=lambda run: (run.created, run.run_id))
-    return {run.run_id: OKABE_ITO[position % len(OKABE_ITO)] for position, run in enumerate(ordered)}
+    """Run id to colour, the one the run was given when it was made; one by its id where nobody gave it any."""
+    return {
+        run.run_id: OKABE_ITO[zlib.crc32(run.run_id.encode()) % COLOURS if (own := run.labels.colour) is None else own]
+        for run in runs
+    }
 
 
-def line_colours(runs: list[RunSummary], shown: list[str]) -> dict[str, str]:
-    """Colours of the runs drawn in one chart: each its own, but where two share one the later gets one that is free."""
-    own = run_colours(runs)
-    found: dict[str, str] = {}
-    for run_id in shown:
-        free = [colour for colour in OKABE_ITO if colour not in found.values()]
-        found[run_id] = own[run_id] if own[run_id] in free or not free else free[0]
+def styles_together(own: Sequence[str]) -> list[Style]:
+    """How lines of these colours are drawn in one chart: where two share one, the later gets one that is free.
+
+    Of more than there are colours, every next round is thicker.
+    """
+    found: list[Style] = []
+    for colour in own:
+        uses = {one: sum(style.colour == one for style in found) for one in dict.fromkeys([colour, *OKABE_ITO])}
+        rarest = min(uses, key=lambda one: uses[one])  # its own, where no other is rarer
+        found.append(Style(rarest, THIN + uses[rarest] * (THICK - THIN)))
     return found
 
 

@@ -1,9 +1,10 @@
 """Cached readers: pages ask here for runs, logs, datasets, ranks and models. Torch is loaded by the last two only."""
 
 import json
+import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from recformer.evaluation.article import ArticleModel
     from recformer.evaluation.evaluate import Pending
     from recformer.evaluation.ranks import Masking
-    from recformer.evaluation.summary import Evaluation
+    from recformer.evaluation.summary import Evaluation, Result
     from recformer.logs.whole import LogDetails
     from recformer.training.measure import Estimate
 
@@ -117,40 +118,54 @@ def pending(names: list[str], data: Dataset, split: str, window: int | None) -> 
 
 def stored(entry: "Pending") -> "Evaluation | None":
     """The evaluation from the rank store, kept in memory until the model changes; None where it is not computed."""
-    if entry.key in _kept():
-        return _kept()[entry.key]
+    lock, kept = _kept()
+    with lock:  # sessions are threads
+        if entry.key in kept:
+            return kept[entry.key]
     found = entry.stored()
     if found is not None:
-        _kept()[entry.key] = found
-        while len(_kept()) > MOST_EVALUATIONS:
-            del _kept()[next(iter(_kept()))]
+        with lock:
+            kept[entry.key] = found
+            while len(kept) > MOST_EVALUATIONS:
+                del kept[next(iter(kept))]
     return found
 
 
 @st.cache_resource(show_spinner=False)
-def _kept() -> "dict[str, Evaluation]":
-    return {}
+def _kept() -> "tuple[threading.Lock, dict[str, Evaluation]]":
+    return threading.Lock(), {}
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
-def summary(
-    keys: tuple[str, ...], _evaluations: "list[Evaluation]", cutoffs: tuple[int, ...], reference: int
-) -> dict[str, Any]:
-    """All figures of a comparison; see evaluation.summary. `keys` say what the evaluations are of."""
-    from recformer.evaluation.summary import summarise
+@st.cache_data(max_entries=128, show_spinner=False)
+def view(
+    keys: tuple[str, ...],
+    _evaluations: "list[Evaluation]",
+    masking: "Masking",
+    names: tuple[str, ...],
+    reference: int,
+) -> "list[Result]":
+    """The figures of one view; see evaluation.summary. `keys` say what the evaluations are of."""
+    from recformer.evaluation.summary import summarise_view
 
-    return summarise(_evaluations, list(cutoffs), reference)
+    return summarise_view(_evaluations, masking, names, reference)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def slices(
-    keys: tuple[str, ...], _evaluations: "list[Evaluation]", _data: Dataset, dimension: str, name: str, masking: str
+    keys: tuple[str, ...],
+    _evaluations: "list[Evaluation]",
+    _data: Dataset,
+    dimension: str,
+    name: str,
+    masking: "Masking",
 ) -> tuple[list[Slice], list[list[dict[str, Any]]]]:
     """The slices of one dimension, and for each of them an interval a model; see evaluation.slices."""
+    from recformer.evaluation.summary import masking_of
+
     first = _evaluations[0]
     found = [] if first.facts is None else slices_of(_data, first.facts, first.ranks)
     shown = [entry for entry in found if entry.dimension == dimension]
-    return shown, slice_intervals(shown, _evaluations, name, cast("Masking", masking))
+    return shown, slice_intervals(shown, _evaluations, name, masking_of(name, masking))
 
 
 @st.cache_data(max_entries=4, show_spinner=False)

@@ -16,10 +16,11 @@ from recformer.ui.evaluating import leave_out
 from recformer.ui.history_view import show_history
 from recformer.ui.list_differences import show_masking, show_overlap
 from recformer.ui.movie_lists import lists_of, show_lists
-from recformer.ui.palette import genre_badges, line_colours
+from recformer.ui.palette import genre_badges, run_colours, styles_together
 from recformer.ui.poster_views import posters
 from recformer.ui.run_views import checkpoint_in_link, checkpoint_label, checkpoint_names, suggestion
 from recformer.ui.selection import pick_many, pick_masking, pick_text
+from recformer.ui.user_finder import PARAMETERS as FINDER
 from recformer.ui.user_finder import Asked, find_users
 from recformer.ui.why_view import show_why
 from recformer.ui.words import plain
@@ -27,6 +28,8 @@ from recformer.ui.words import plain
 MOST = 4  # columns that can be read side by side
 WHY = "why"
 USER = "recommend.user"
+PARAMETERS = {"runs", "user", "nobody", "k", "masking", WHY, window_editor.PARAMETER, "history", "find", *FINDER}
+"""What this page knows of an address."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,13 +189,15 @@ def ask(choice: Choice) -> Shown | None:
         return None
     _leave_out(choice.runs, failures)
     names = [one.name for one in answering]
-    colours = line_colours(choice.runs, list(dict.fromkeys(name.split("/")[0] for name in names)))
+    own = run_colours(choice.runs)
+    shown = list(dict.fromkeys(name.split("/")[0] for name in names))
+    styles = dict(zip(shown, styles_together([own[run_id] for run_id in shown]), strict=True))
     return Shown(
         choice,
         advice,
         [choice.label(name) for name in names],
         [name.replace("/", " · ") for name in names],
-        [colours[name.split("/")[0]] for name in names],
+        [styles[name.split("/")[0]].colour for name in names],
         None if choice.user is None else _own_window(data, choice.user, choice.window),
     )
 

@@ -71,6 +71,14 @@ def pick_text(place: DeltaGenerator, label: str, name: str, *, key: str, suggest
     return text
 
 
+def name_unknown(known: set[str]) -> None:
+    """Say which parameters of the address this page does not know: one mistyped would change the view in silence."""
+    unknown = sorted(set(st.query_params) - known)
+    if unknown:
+        words = f"This page knows no {plain(', '.join(unknown))}; the rest of the link is shown."
+        st.warning(words, icon=":material/link_off:")
+
+
 def pick_masking(place: DeltaGenerator) -> Masking:
     """What is taken out of the ranking, kept in the URL."""
     chosen = place.segmented_control(

@@ -12,19 +12,27 @@ Result = dict[str, Any]
 SIGNIFICANT = 0.05
 
 
-def metric_table(results: list[Result], labels: list[str], metric: str, cutoffs: list[int], reference: int) -> str:
+def row_head(label: str, source: str, colour: str, glyph: str, is_reference: bool) -> str:
+    """What a row is called: its mark in the charts, its name, and in small print its checkpoint and commit.
+
+    Markdown with the mark's colour as HTML: Streamlit's own knows a few colours only.
+    """
+    mark = f'<span style="color:{colour}">{glyph}</span>'
+    small = f"reference · {source}" if is_reference else source
+    return f"{mark} {plain(label)}<br>:gray[:small[{plain(small)}]]"
+
+
+def metric_table(results: list[Result], heads: list[str], metric: str, cutoffs: list[int]) -> str:
     """One row a model, one column a cutoff: mean ± half the interval, and the difference to the reference model.
 
-    `results` are those of one view, in the order of `labels`; the best mean of a column is bold, stars and colour mark
+    `results` are those of one view, in the order of `heads`; the best mean of a column is bold, stars and colour mark
     differences that are significant after Holm's correction over the view.
     """
     header = "| | " + " | ".join(f"@{k}" for k in cutoffs) + " |"
     rule = "| :-- |" + " --: |" * len(cutoffs)
     rows = [
-        f"| {plain(label)}{' :gray[(reference)]' if position == reference and len(results) > 1 else ''} | "
-        + " | ".join(_cell(results, position, f"{metric}@{k}") for k in cutoffs)
-        + " |"
-        for position, label in enumerate(labels)
+        "| " + " | ".join([head, *(_cell(results, position, f"{metric}@{k}") for k in cutoffs)]) + " |"
+        for position, head in enumerate(heads)
     ]
     return "\n".join([header, rule, *rows])
 
@@ -32,21 +40,22 @@ def metric_table(results: list[Result], labels: list[str], metric: str, cutoffs:
 def _cell(results: list[Result], position: int, name: str) -> str:
     metric = results[position]["metrics"][name]
     text = f"{metric['mean']:.4f}"
-    if len(results) > 1 and metric["mean"] == _best(results, name):
+    if is_best(results, position, name):
         text = f"**{text}**"
     spread = "" if metric["low"] is None else f" :gray[:small[±{(metric['high'] - metric['low']) / 2:.3f}]]"
     seeds = (
-        f" :gray[:small[seeds {metric['seeds']['low']:.4f} to {metric['seeds']['high']:.4f}]]"
+        f"<br>:gray[:small[seeds {metric['seeds']['low']:.4f} to {metric['seeds']['high']:.4f}]]"
         if "seeds" in metric
         else ""
     )
     return f"{text}{spread}{seeds}{_difference(metric, name)}"
 
 
-def _best(results: list[Result], name: str) -> float | None:
-    """The best mean; None for quantities of which neither more nor less is better by itself."""
+def is_best(results: list[Result], position: int, name: str) -> bool:
+    """Whether no other model of several has a better mean; never where neither more nor less is better by itself."""
     means = [result["metrics"][name]["mean"] for result in results]
-    return {1: max(means), -1: min(means), 0: None}[direction(name)]
+    best = {1: max(means), -1: min(means), 0: None}[direction(name)]
+    return len(results) > 1 and means[position] == best
 
 
 def _difference(metric: dict[str, Any], name: str) -> str:
@@ -55,12 +64,12 @@ def _difference(metric: dict[str, Any], name: str) -> str:
     difference = metric["difference"]
     text = f"{difference['mean']:+.4f}".replace("-", "−")
     if "p_holm" not in difference or difference["p_holm"] >= SIGNIFICANT:
-        return f" :gray[:small[({text})]]"
+        return f"<br>:gray[:small[({text})]]"
     text += r"\*" * len(stars(difference["p_holm"]))
     if direction(name) == 0:
-        return f" :small[({text})]"
+        return f"<br>:small[({text})]"
     better = (difference["mean"] > 0) == (direction(name) > 0)
-    return f" :{'green' if better else 'red'}[:small[({text} {'▲' if difference['mean'] > 0 else '▼'})]]"
+    return f"<br>:{'green' if better else 'red'}[:small[({text} {'▲' if difference['mean'] > 0 else '▼'})]]"
 
 
 def difference_rows(results: list[Result], labels: list[str]) -> list[dict[str, Any]]:

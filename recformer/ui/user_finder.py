@@ -22,6 +22,7 @@ ORDERS: dict[str, str] = {
     "finds": "One finds it, another does not",
     "repeats": "Repeats are worst",
 }
+PARAMETERS = {"order", "finder", "misser", "gender", "age", "occupation", "shortest", "longest"}
 ORDER_HELP = (
     "The models disagree most: least rank-biased overlap between the lists, mean over all pairs of models. "
     "One finds it, another does not: the held-out movie is in the top k of the one and not of the other, furthest "

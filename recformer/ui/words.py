@@ -6,6 +6,7 @@ EXPLAIN = {
     "map": "Mean average precision. With one held-out movie a user it equals MRR. (The article's MAP is the hit rate.)",
     "hr": "Hit rate: share of users whose held-out movie is in the top k. The article calls this MAP.",
     "duplication": "Share of the top k that is in the user's input window (their latest movies), nothing masked.",
+    "k": "The length of the list: NDCG@10 looks at each user's first ten movies.",
     "masking": "What is taken out of the ranking first. history: all movies the user has rated, as an app would. "
     "window: the input window only, as in the article. none: nothing.",
     "interval": "95% bootstrap interval over users: how far the mean would move with other users of the same kind.",
@@ -23,6 +24,8 @@ EXPLAIN = {
     "gini": "How unequally recommendations are spread over the catalogue: 0 all alike, near 1 a few movies take all.",
     "slices": "The same figure for groups of users and movies. Groups of fewer than 30 cases say little and are grey.",
     "trade_off": "Models on the line are not beaten at both: no other one is more accurate and repeats less.",
+    "scatter": "One point a held-out movie: how far down each of two models has it. Below the diagonal the model of "
+    "the vertical axis is better, above it the other one.",
     "split": "leave_last_out: each user's last movie is the test. random_windows: the article's, optimistic. "
     "global_temporal: everything after one date.",
 }

@@ -1,5 +1,7 @@
 """Compare in a real Chromium: a baseline beside a run, its views and their addresses, both themes and a phone's width."""
 
+import csv
+import io
 import json
 import re
 import shutil
@@ -18,6 +20,7 @@ VIEWS = {  # what only this view says
     "Duplication": "Masking the history makes both zero",
     "Beyond accuracy": "None of these is better or worse by itself",
     "Slices": "Groups of fewer than 30 cases",
+    "Users": "Each point is a held-out movie",
     "Loss curves": "Losses of runs with different loss functions",
     "Penalties": "Eight movies, of which three were just watched",
     "Configurations": "Show all settings",
@@ -28,16 +31,18 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 
 def rows(page: Page, number: int = 0) -> list[list[str]]:
-    """Cells of the page's table of that number, without its header."""
+    """Cells of the page's table of that number, without its header; models by their names, without mark and source."""
     lines = page.locator("table").nth(number).locator("tbody tr").all()
-    return [[cell.inner_text() for cell in line.locator("th, td").all()] for line in lines]
+    found = [[" ".join(cell.inner_text().split("\n")) for cell in line.locator("th, td").all()] for line in lines]
+    heads = [line.locator("th, td").first.inner_text().split("\n")[0] for line in lines]
+    return [[re.sub("^[●■◆▲✚✖★⬟] ", "", head), *cells[1:]] for head, cells in zip(heads, found, strict=True)]
 
 
 def still(page: Page) -> None:
     """Wait until the script has run to its end, the answer is there and Plotly has drawn what it was given."""
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
-    expect(page.get_by_text("has the highest NDCG@10")).to_be_visible()
-    for chart in page.get_by_test_id("stPlotlyChart").all():
+    expect(page.get_by_text("has the highest NDCG@")).to_be_visible()
+    for chart in page.locator(".live-chart, [data-testid=stPlotlyChart]").all():
         expect(chart.locator(".main-svg").first).to_be_visible()
 
 
@@ -59,7 +64,7 @@ def add(page: Page, model: str) -> None:
 
 
 @contextmanager
-def opened(browser: Browser, url: str, width: int = 1440, height: int = 900, **options: str) -> Iterator[Page]:
+def opened(browser: Browser, url: str, width: int = 1440, height: int = 900, **options: str | bool) -> Iterator[Page]:
     """The address in a browser of its own that has seen nothing before."""
     context = browser.new_context(viewport={"width": width, "height": height}, **options)  # pyright: ignore
     try:
@@ -85,7 +90,7 @@ def test_a_baseline_beside_a_run_in_every_view_and_in_a_second_browser(root: Pat
     ndcg_equals_the_command_line(root, page)
     choose(page, "Duplication")
     duplication = rows(page)
-    assert [row[0].split(" (")[0] for row in duplication] == ["baseline", "Popularity"]
+    assert [row[0] for row in duplication] == ["baseline", "Popularity"]
     choose(page, "Slices")
     slices = rows(page)
     assert len(slices) > 1 and all("±" in cell for row in slices for cell in row[2:])
@@ -101,7 +106,7 @@ def ndcg_equals_the_command_line(root: Path, page: Page) -> None:
     summary = json.loads(command(root, "compare", DEMO, "baseline:popularity", "--format", "json"))
     _, popularity = (result["metrics"] for result in summary["results"] if result["masking"] == "history")
     shown = rows(page)
-    assert [row[0] for row in shown] == ["baseline (reference)", "Popularity"]
+    assert [row[0] for row in shown] == ["baseline", "Popularity"]
     for k, cell in zip((3, 5, 10), shown[1][1:], strict=True):
         figure = popularity[f"ndcg@{k}"]
         half = (figure["high"] - figure["low"]) / 2
@@ -177,7 +182,7 @@ def test_a_slow_evaluation_is_watched_left_and_found_done(root: Path, page: Page
         gate.touch()
         # Nobody touches the page: it looks by itself, and shows the view that was chosen before.
         expect(page.locator("table").first.locator("tbody tr")).to_have_count(2)
-        expect(page.get_by_text("In the input window")).to_be_visible()
+        expect(page.get_by_text("Duplication in the input window")).to_be_visible()
         choose(page, "Beyond accuracy")
         gate.unlink()
         add(page, "Item kNN")
@@ -187,3 +192,77 @@ def test_a_slow_evaluation_is_watched_left_and_found_done(root: Path, page: Page
         expect(page.get_by_text(VIEWS["Beyond accuracy"])).to_be_visible()
         assert "view=Beyond" in page.url
     assert (gate.parent / "open.begun").read_text() == "markov\nitem_knn\n"  # each of them once
+
+
+def test_a_click_on_a_user_opens_their_lists_in_recommend(address: str, page: Page) -> None:
+    page.goto(f"{address}/compare?runs={DEMO}/best&runs=demo-penalty/best&view=Users")
+    still(page)
+    expect(page.get_by_text("held-out movies")).to_be_visible()
+    point = (
+        page.locator(".live-chart .scatterlayer .trace").nth(5).locator("path.point").first
+    )  # only the first finds it
+    point.scroll_into_view_if_needed()
+    point.hover(force=True)
+    said = page.locator(".live-chart .hovertext").text_content() or ""
+    user = re.match(r"user (\d+):", said)
+    assert user, said
+    point.click(force=True)
+    page.wait_for_url(re.compile(rf"/recommend\?.*user={user[1]}(&|$)"))
+    expect(page.get_by_text(f"User {user[1]}", exact=False).first).to_be_visible()
+    assert page.url.count("runs=") == 2
+    assert not TRACES.search(page.inner_text("body"))
+
+
+def test_exports_carry_the_numbers_of_the_page_and_the_report_opens_offline(
+    address: str, page: Page, tmp_path: Path
+) -> None:
+    url = f"{address}/compare?runs={DEMO}/best&runs=baseline:popularity&k=5&k=20&metrics=ndcg&metrics=hr"
+    page.goto(url)
+    still(page)
+    expect(page.locator("table")).to_have_count(2)
+    shown = [rows(page, number) for number in (0, 1)]
+    assert [len(table[0]) for table in shown] == [3, 3]
+    page.get_by_role("button", name="Export").click()
+    texts = {label: downloaded(page, label, tmp_path) for label in ("HTML report", "CSV", "Markdown", "LaTeX")}
+    figures = [cell for table in shown for row in table for cell in row[1:]]
+    for figure in figures:
+        mean, spread, *_ = figure.split(" ")
+        for label in ("HTML report", "Markdown", "LaTeX"):
+            assert mean in texts[label]
+        assert spread in texts["Markdown"] and spread in texts["HTML report"]
+        assert any(f"{float(row['mean']):.4f}" == mean for row in csv.DictReader(io.StringIO(texts["CSV"])))
+    difference = shown[0][1][-1].split("(")[1].split(" ")[0].rstrip(")")  # "−0.0711***"
+    assert difference in texts["HTML report"] and difference in texts["Markdown"].replace("\\", "")
+    (tmp_path / "report.html").write_text(texts["HTML report"], encoding="utf-8")
+    with opened(browser_of(page), (tmp_path / "report.html").as_uri(), offline=True) as report:  # pyright: ignore
+        expect(report.get_by_role("heading", name="Comparison on ml-100k")).to_be_visible()
+        expect(report.locator(".chart .main-svg").first).to_be_visible()
+        assert report.locator(".chart").count() == report.locator(".chart .js-plotly-plot").count() > 5
+        report.screenshot(path=str(tmp_path / "report.png"))
+    with opened(browser_of(page), page.url) as other:
+        still(other)
+        expect(other.locator("table")).to_have_count(2)
+        assert [rows(other, number) for number in (0, 1)] == shown
+
+
+def downloaded(page: Page, label: str, folder: Path) -> str:
+    with page.expect_download() as download:
+        page.get_by_role("button", name=label).click()
+    download.value.save_as(folder / label)
+    return (folder / label).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "SVG"])
+def test_a_chart_is_saved_as_it_is_printed(address: str, page: Page, tmp_path: Path, kind: str) -> None:
+    page.goto(f"{address}/compare?runs={DEMO}/best&runs=demo-penalty/best")
+    still(page)
+    chart = page.locator(".live-chart").first
+    chart.scroll_into_view_if_needed()
+    chart.hover()
+    with page.expect_download() as download:
+        chart.locator(f'[data-title="Save as {kind}"]').click()
+    assert download.value.suggested_filename == f"ndcg@k.{kind.lower()}"
+    download.value.save_as(tmp_path / "chart")
+    content = (tmp_path / "chart").read_bytes()
+    assert content.startswith(b"\x89PNG" if kind == "PNG" else b"<svg")
+    assert chart.locator('[data-title*="Share"]').count() == 0, "nothing is sent anywhere"

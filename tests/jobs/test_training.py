@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from safetensors.torch import save_file
 
+from recformer.checkpoint_info import read_info
 from recformer.config import override, parse
 from recformer.errors import JobError, UsageError
 from recformer.jobs.control import stop
@@ -18,7 +19,7 @@ from recformer.jobs.submit import resume, submit
 from recformer.store import Root
 from recformer.training.changes import check_resume
 from recformer.training.loop import DivergedError
-from recformer.weights import load, read_archive, read_info, read_state
+from recformer.weights import load, read_archive, read_state
 from tests.builders import dataset_in, sequences, write_ml1m
 from tests.training_helpers import (
     SMALL_SET,

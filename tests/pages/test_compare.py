@@ -1,24 +1,37 @@
 """Compare in every state it can be met in: what is picked, what cannot be shown, each view, and its numbers."""
 
+import base64
+import json
 import random
 import re
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
 from recformer.adopt import adopt
+from recformer.checkpoint_info import read_info
+from recformer.data.cache import load as load_dataset
+from recformer.errors import EvaluationError
+from recformer.evaluation.baselines import find_model
+from recformer.evaluation.evaluate import Task, default_split, pending
 from recformer.evaluation.ranks import Ranks
+from recformer.jobs.overview import list_runs
+from recformer.labels import rename
 from recformer.registry import BASELINES
 from recformer.store import PROJECT, Root
 from recformer.ui.compare_views import VIEWS
-from recformer.weights import load, read_info, write_best
+from recformer.ui.palette import REFERENCE, run_colours
+from recformer.weights import load, write_best
 from tests.builders import Interaction, dataset_in
 from tests.training_helpers import json_of, run_here, small_config, train_here
 from tests.waiting import DEADLINE_S, wait_until
@@ -77,7 +90,7 @@ def compared_there(root: Root, *arguments: str) -> Any:
     return run_here(root.path, "compare", *arguments, "--format", "json")
 
 
-def begun(*names: str, **query: str) -> AppTest:
+def begun(*names: str, **query: str | list[str]) -> AppTest:
     """The page with these models, as it is at first: the evaluation may be under way."""
     app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SLOW_PAGE_S)
     app.switch_page(PAGE)
@@ -88,7 +101,7 @@ def begun(*names: str, **query: str) -> AppTest:
     return run(app)
 
 
-def compared(*names: str, **query: str) -> AppTest:
+def compared(*names: str, **query: str | list[str]) -> AppTest:
     """The page with these models, once it has them."""
     return settled(begun(*names, **query))
 
@@ -142,7 +155,12 @@ def read(text: str) -> Cell:
 def rows_of(table: str) -> dict[str, list[str]]:
     """Cells of each row, by its label."""
     lines = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in table.splitlines()[2:]]
-    return {cells[0].replace(" :gray[(reference)]", "").replace("\\", ""): cells[1:] for cells in lines}
+    return {label_in(cells[0]): cells[1:] for cells in lines}
+
+
+def label_in(head: str) -> str:
+    """The name in a row's head, without its mark and its small print."""
+    return re.sub(r"<span[^>]*>.</span> ", "", head).split("<br>")[0].replace("\\", "")
 
 
 def tables(app: AppTest) -> dict[str, dict[str, list[Cell]]]:
@@ -208,7 +226,10 @@ def expected(summary: dict[str, Any], view: dict[str, str], masking: str) -> dic
 
 
 RANKING = {"ndcg": "NDCG", "mrr": "MRR", "map": "MAP", "hr": "HR"}
-DUPLICATION = {"duplication/window": "In the input window", "duplication/history": "In the whole history"}
+DUPLICATION = {
+    "duplication/window": "Duplication in the input window",
+    "duplication/history": "Duplication in the whole history",
+}
 BEYOND = {
     "novelty": "Novelty (bits)",
     "popularity": "Average popularity",
@@ -275,11 +296,12 @@ def test_a_view_named_in_the_url_is_shown_and_fails_in_no_state(root: Root, view
     assert "**Protocol**" in words(app)
     marks = {
         "Ranking": "**NDCG**",
-        "Duplication": "**In the input window**",
+        "Duplication": "**Duplication in the input window**",
         "Beyond accuracy": "**Novelty (bits)**",
         "Slices": "| | cases |",
         "Loss curves": "Losses of runs with different loss functions",
         "Penalties": "Eight movies",
+        "Users": "held-out movies" if len(STATES[state]) > 1 else "Pick a second model",
     }
     assert {name for name, mark in marks.items() if mark in words(app)} == ({view} & set(marks))
 
@@ -424,6 +446,7 @@ class Gate:
     def __init__(self, original: Callable[..., Ranks]) -> None:
         self.begun, self.released = threading.Event(), threading.Event()
         self.times = 0
+        self.error: EvaluationError | None = None
         self._original = original
 
     def __call__(self, name: str, prepared: Any, rows: Any, progress: Any) -> Ranks:
@@ -431,6 +454,8 @@ class Gate:
         progress(7, len(rows))
         self.begun.set()
         assert self.released.wait(DEADLINE_S)
+        if self.error is not None:
+            raise self.error
         return self._original(name, prepared, rows, progress)
 
 
@@ -478,3 +503,122 @@ def test_two_who_look_at_one_evaluation_have_it_computed_once(root: Root, gate: 
     assert set(tables(settled(one))["NDCG"]) == {"one model", "Markov chain"}
     assert set(tables(settled(other))["NDCG"]) == {"other model", "Markov chain"}
     assert gate.times == 1
+
+
+def test_k_and_metrics_are_chosen_and_kept_in_the_link(root: Root) -> None:
+    names = ["one", "other"]
+    app = compared(*names)
+    assert "k" not in app.query_params and "metrics" not in app.query_params  # the usual ones go without saying
+    app.multiselect(key="compare.k").set_value(["20", "1"])
+    app.multiselect(key="compare.metrics").set_value(["HR", "NDCG"])
+    run(app)
+    assert app.query_params["k"] == ["20", "1"] and app.query_params["metrics"] == ["hr", "ndcg"]
+    again = compared(*names, k=["20", "1"], metrics=["hr", "ndcg"])
+    assert tables(again) == tables(app)
+    assert list(tables(app)) == ["NDCG", "HR"]
+    summary = json_of(compared_there(root, *names, "--k", "1,20"))
+    means = {r["run"]: r["metrics"] for r in summary["results"] if r["masking"] == "history"}
+    for title, metric in {"NDCG": "ndcg", "HR": "hr"}.items():
+        for name in names:
+            shown = [cell.mean for cell in tables(app)[title][LABELS[name]]]
+            assert shown == [f"{means[name][f'{metric}@{k}']['mean']:.4f}" for k in (1, 20)]
+    assert "has the highest NDCG@20" in words(app)
+
+
+def test_each_row_names_checkpoint_and_commit(root: Root) -> None:
+    app = compared("one", "baseline:markov")
+    commit = read_info(root.model("one") / "best.safetensors").commit
+    table = next(str(element.value) for element in app.markdown if str(element.value).startswith("| | @"))
+    one, markov = table.splitlines()[2:]
+    assert f"reference · best · {commit[:7] or 'commit unknown'}]]" in one
+    assert "counted, not trained]]" in markov
+
+
+def test_names_that_look_like_markup_stay_text(root: Root) -> None:
+    rename(root, "one", "<script>alert(1)</script> **bold** | cell")
+    app = compared("one", "baseline:markov")
+    table = next(str(element.value) for element in app.markdown if str(element.value).startswith("| | @"))
+    assert r"\<script\>alert(1)\</script\> \*\*bold\*\* \| cell" in table
+
+
+def test_unknown_parameters_of_the_link_are_named(root: Root) -> None:
+    app = compared("one", metric="ndcg", masking="history")
+    assert any("knows no metric;" in warning.value for warning in app.warning)
+    assert set(tables(app)["NDCG"]) == {"one model"}
+
+
+def test_the_reference_is_grey_and_the_others_keep_their_colours(root: Root) -> None:
+    app = compared("one", "other", "baseline:markov")
+    traces = charts(app)["NDCG@k"]["data"]
+    own = run_colours(list_runs(root)[0])
+    assert [trace["marker"]["color"] for trace in traces[:2]] == [REFERENCE, own["other"]]
+    assert (
+        len({trace["marker"]["color"] for trace in traces}) == len({trace["marker"]["symbol"] for trace in traces}) == 3
+    )
+    alone = charts(compared("one"))["NDCG@k"]["data"]
+    assert [trace["marker"]["color"] for trace in alone] == [own["one"]]
+
+
+def charts(app: AppTest) -> dict[str, Any]:
+    """The charts of the page by their titles."""
+    figures = [json.loads(json.loads(chart.proto.json)) for chart in app.get("bidi_component")]
+    return {figure["layout"]["title"]["text"]: figure for figure in figures}
+
+
+def test_the_scatter_shows_every_users_ranks_by_both_models(root: Root) -> None:
+    app = compared("one", "other", "baseline:markov", view="Users", y="baseline:markov")
+    assert app.query_params["y"] == "baseline:markov" and "x" not in app.query_params
+    figure = next(chart for title, chart in charts(app).items() if title.startswith("Rank of each"))
+    points = [trace for trace in figure["data"] if trace["mode"] == "markers"]
+    users = [user for trace in points for user in numbers(trace["customdata"])]
+    assert sorted(users) == list(range(101, 161))
+    ranks = {one: evaluated(root, one).rank("history") for one in ("one", "baseline:markov")}
+    found = int((ranks["one"] <= 10).sum()), int((ranks["baseline:markov"] <= 10).sum())
+    both = int(((ranks["one"] <= 10) & (ranks["baseline:markov"] <= 10)).sum())
+    said = next(text for text in words(app).splitlines() if text.startswith("Of 60 held-out movies"))
+    assert f"one model** finds {found[0]} in its first 10, **Markov chain** {found[1]}: both {both}" in said
+
+
+def numbers(array: Any) -> list[float]:
+    """An array of a figure's JSON, which Plotly packs where it can."""
+    if not isinstance(array, dict):
+        return list(array)
+    return np.frombuffer(base64.b64decode(array["bdata"]), array["dtype"]).tolist()
+
+
+def evaluated(root: Root, name: str) -> Ranks:
+    """The ranks of a model that the command line stored before."""
+    dataset = load_dataset(root.data / "small", root.data / ".cache")
+    stored = pending(root, find_model(root, name), Task(dataset, default_split())).stored()
+    assert stored is not None
+    return stored.ranks
+
+
+def test_a_failed_evaluation_is_not_repeated_until_somebody_asks(root: Root, gate: Gate) -> None:
+    gate.error = EvaluationError("the disk is on fire")
+    gate.released.set()
+    app = compared("one", "baseline:markov")
+    for _ in range(3):
+        run(app)
+    assert errors(app) == ["Markov chain is left out: the disk is on fire"]
+    assert gate.times == 1
+    gate.error = None
+    (again,) = (button for button in app.button if button.label == "Try again")
+    again.click()
+    assert set(tables(settled(run(app)))["NDCG"]) == {"one model", "Markov chain"}
+    assert gate.times == 2
+
+
+def test_what_is_stored_is_compared_without_torch(root: Root) -> None:
+    script = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        f"app = AppTest.from_file({str(PROJECT / 'app.py')!r}, default_timeout=120)\n"
+        f"app.switch_page({PAGE!r})\n"
+        "app.query_params['runs'] = ['one/best', 'other/best', 'baseline:markov']\n"
+        "app.run()\n"
+        "assert any('has the highest' in str(element.value) for element in app.markdown), app.error\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -12,12 +12,13 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from recformer.checkpoint_info import read_info
 from recformer.data.dataset import Dataset
 from recformer.evaluation.evaluate import Task, default_split, evaluate
 from recformer.evaluation.ranks import Ranks
 from recformer.find_users import in_order, standing
 from recformer.store import PROJECT, Root, find_checkpoint
-from recformer.weights import load, read_info, write_best
+from recformer.weights import load, write_best
 from tests.builders import Movie, dataset_in, sequences, write_ml1m
 from tests.training_helpers import json_of, run_here, small_config, train_here
 from tests.waiting import DEADLINE_S, wait_until
@@ -410,11 +411,11 @@ class Gate:
 
 @pytest.fixture
 def gate(root: Root, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    from recformer.evaluation import evaluate
+    from recformer.evaluation import ranker
 
     shutil.rmtree(root.run("other") / "eval")
-    gate = Gate(evaluate.rank_cases)
-    monkeypatch.setattr(evaluate, "rank_cases", gate)
+    gate = Gate(ranker.rank_cases)
+    monkeypatch.setattr(ranker, "rank_cases", gate)
     yield gate
     gate.released.set()
 
@@ -550,6 +551,12 @@ def test_unknown_movies_in_the_link_are_told_and_the_known_are_shown(root: Root)
 def test_unknown_parameters_leave_the_page_whole(root: Root, query: dict[str, str]) -> None:
     app = opened(user="101", **query)
     assert not app.error
+    assert len(columns(app)) == 2
+
+
+def test_a_parameter_that_the_page_does_not_know_is_named(root: Root) -> None:
+    app = opened(user="101", usre="107")
+    assert "This page knows no usre; the rest of the link is shown." in words(app)
     assert len(columns(app)) == 2
 
 

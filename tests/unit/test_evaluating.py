@@ -105,13 +105,17 @@ def test_one_is_computed_after_the_other_in_the_order_asked(slow: Slow) -> None:
     assert log == ["first", "second"]
 
 
-def test_taking_raises_what_the_computation_raised_and_the_key_can_be_asked_again() -> None:
-    evaluator = Evaluator()
-    ended(evaluator.ask("a", "model a", failing))
-    with pytest.raises(EvaluationError, match="not numbers"):
-        evaluator.take("a")
+def test_what_failed_is_raised_each_time_and_computed_again_once_it_is_forgotten() -> None:
+    evaluator, ran = Evaluator(), threading.Event()
+    failed = evaluator.ask("a", "model a", failing)
+    ended(failed)
+    for _ in range(3):
+        with pytest.raises(EvaluationError, match="not numbers"):
+            evaluator.take("a")
+        assert evaluator.ask("a", "model a", lambda show: ran.set()) is failed
+    assert not ran.is_set()
+    evaluator.forget("a")
     assert evaluator.look(["a"]) == []
-    ran = threading.Event()
     again = evaluator.ask("a", "model a", lambda show: ran.set())
     ended(again)
     evaluator.take("a")

@@ -11,11 +11,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from recformer.checkpoint_info import read_info
 from recformer.config import parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
 from recformer.errors import CheckpointError, DataError, EvaluationError, StoreError, UsageError
-from recformer.evaluation import evaluate as module
+from recformer.evaluation import ranker
 from recformer.evaluation.evaluate import Task, default_split, evaluate
 from recformer.evaluation.rank_store import shelf_of, stored_ranks
 from recformer.evaluation.summary import (
@@ -27,7 +28,7 @@ from recformer.evaluation.summary import (
     summarise,
 )
 from recformer.store import CheckpointRef, Root, find_checkpoint
-from recformer.weights import read_info, read_state
+from recformer.weights import read_state
 from tests.builders import dataset_in, sequences
 from tests.training_helpers import save_untrained
 
@@ -46,13 +47,13 @@ def dataset(tmp_path: Path) -> Dataset:
 def rankings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How often a model was asked, and for how many cases."""
     asked: list[int] = []
-    rank_cases = module.rank_cases
+    rank_cases = ranker.rank_cases
 
     def counting(model: Any, prepared: Any, rows: Any, *others: Any) -> Any:
         asked.append(len(rows))
         return rank_cases(model, prepared, rows, *others)
 
-    monkeypatch.setattr(module, "rank_cases", counting)
+    monkeypatch.setattr(ranker, "rank_cases", counting)
     return asked
 
 

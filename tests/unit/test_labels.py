@@ -1,6 +1,7 @@
 """What people say about a run: what is allowed, what is kept, and that two who edit at once lose nothing."""
 
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from recformer import labels
 from recformer.errors import StoreError, UsageError
-from recformer.labels import Labels, annotate, archive, read_labels, rename, tag
+from recformer.labels import Labels, annotate, archive, give_colour, read_labels, rename, tag
 from recformer.store import Root
 
 
@@ -24,7 +25,7 @@ def root(tmp_path: Path) -> Root:
 
 def test_a_run_that_nobody_labelled_has_empty_labels(root: Root) -> None:
     assert read_labels(root.run("one")) == Labels()
-    assert Labels().model_dump() == {"name": None, "tags": [], "note": "", "archived": False}
+    assert Labels().model_dump() == {"name": None, "tags": [], "note": "", "archived": False, "colour": None}
 
 
 @pytest.mark.parametrize("run_id", ["one", "only-weights"])
@@ -84,9 +85,9 @@ def test_names_may_be_of_any_language(root: Root, allowed: str) -> None:
 
 
 def test_what_a_newer_version_added_is_kept(root: Root) -> None:
-    (root.run("one") / "labels.json").write_text('{"name": "a", "colour": "blue"}')
+    (root.run("one") / "labels.json").write_text('{"name": "a", "mood": "blue"}')
     archive(root, "one")
-    assert json.loads((root.run("one") / "labels.json").read_text())["colour"] == "blue"
+    assert json.loads((root.run("one") / "labels.json").read_text())["mood"] == "blue"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"name": ""}', b'{"tags": [1]}', b'{"archived": 1}'])
@@ -123,3 +124,27 @@ def test_a_lock_that_is_held_for_long_is_told(root: Root, monkeypatch: pytest.Mo
     monkeypatch.setattr("recformer.run_list.EDIT_TIMEOUT_S", 0.05)
     with labels.edit_lock(root), pytest.raises(StoreError, match="held by another process"):
         archive(root, "one")
+
+
+def test_a_new_run_gets_the_colour_that_the_fewest_have(tmp_path: Path) -> None:
+    root = Root(tmp_path)
+    names = [f"run-{number}" for number in range(8)]
+    for name in names:
+        root.run(name).mkdir(parents=True)
+        give_colour(root, name)
+    colours = [read_labels(root.run(name)).colour for name in names]
+    assert colours == [0, 1, 2, 3, 4, 5, 0, 1]
+    give_colour(root, "run-3")
+    assert read_labels(root.run("run-3")).colour == 3, "it keeps the colour that it has"
+
+
+def test_a_colour_stays_when_other_runs_go_and_a_free_one_is_given_again(tmp_path: Path) -> None:
+    root = Root(tmp_path)
+    for name in ("a", "b", "c"):
+        root.run(name).mkdir(parents=True)
+        give_colour(root, name)
+    shutil.rmtree(root.run("a"))
+    (root.run("b") / "labels.json").write_text("damaged")
+    root.run("d").mkdir()
+    give_colour(root, "d")
+    assert [read_labels(root.run(name)).colour for name in ("c", "d")] == [2, 0]

@@ -251,6 +251,18 @@ def test_a_record_whose_checksum_is_right_but_is_no_event_is_damaged(tmp_path: P
     assert len(log.damaged) == 1
 
 
+def test_a_log_that_begins_with_what_is_no_event_is_read_from_its_first_event(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    path.write_bytes(framed(b"\xff\xff\xff"))
+    log = read(tmp_path)
+    assert log.scalars() == {} and log.damaged == [(path, 0)]
+    with path.open("ab") as file:
+        file.write(framed(b"\xff\xff\xff") + record(1, 1) + record(2, 2))
+    assert log.refresh() is True
+    assert pairs(log) == [(1, 1), (2, 2)]
+    assert len(log.damaged) == 2
+
+
 def test_curves_cannot_be_changed_by_their_readers(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(record(1, 1))
     with pytest.raises(ValueError, match="read-only"):

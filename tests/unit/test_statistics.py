@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recformer.evaluation.ranks import Masking
+from recformer.evaluation.seeds import join_seeds
 from recformer.evaluation.summary import (
     Evaluation,
     adjust,
@@ -14,6 +16,7 @@ from recformer.evaluation.summary import (
     metric_names,
     shown_names,
     summarise,
+    summarise_view,
     view,
 )
 from recformer.metric.bootstrap import bootstrap
@@ -270,6 +273,27 @@ def test_a_view_adjusts_over_exactly_what_it_shows(summary: dict, names: list[st
     assert [list(result["metrics"]) for result in shown] == [names] * 3
     counted = [name for name in names if not (name.startswith("map@") and name.replace("map", "mrr") in names)]
     assert shown_holm(shown, counted) == holm_of(shown, counted)
+
+
+@pytest.mark.parametrize("baseline", [None, 0, 2])
+@pytest.mark.parametrize("masking", ["none", "window", "history"])
+@pytest.mark.parametrize("names", [*NAMES, ["coverage@5"]], ids=lambda names: f"{len(names)} names")
+def test_a_view_computed_alone_is_that_of_the_whole(names: list[str], masking: Masking, baseline: int | None) -> None:
+    models = [model(0), join_seeds([model(1, shift=3), model(3, shift=4)]), model(2, shift=14)]
+    expected = view(summarise(models, [5, 10], baseline), masking, names)
+    alone = summarise_view(models, masking, names, baseline)
+    for result, other in zip(alone, expected, strict=True):
+        assert flat(result["metrics"]) == pytest.approx(flat(other["metrics"]), rel=1e-9, abs=1e-12)
+        assert result["seeds"] == other["seeds"] and result["run"] == other["run"]
+
+
+def flat(value: dict, before: str = "") -> dict[str, float]:
+    """Every figure under its path, without those that are None."""
+    found: dict[str, float] = {}
+    for name, entry in value.items():
+        path = f"{before}/{name}"
+        found |= flat(entry, path) if isinstance(entry, dict) else {path: entry} if entry is not None else {}
+    return found
 
 
 def test_a_view_of_less_raises_p_by_less(summary: dict) -> None:

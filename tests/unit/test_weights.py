@@ -19,22 +19,14 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
+from recformer.checkpoint_info import CheckpointInfo, read_info
 from recformer.config import Options
 from recformer.data.dataset import Dataset
 from recformer.errors import CheckpointError, RecformerError, StoreError
 from recformer.evaluation.rank_store import digest_of
 from recformer.store import Root, read_json, write_json
 from recformer.training.state import TrainState, newest_saved
-from recformer.weights import (
-    CheckpointInfo,
-    infer_info,
-    load,
-    mend_best_record,
-    read_archive,
-    read_info,
-    read_state,
-    write_best,
-)
+from recformer.weights import infer_info, load, mend_best_record, read_archive, read_state, write_best
 from tests.builders import dataset_in, dataset_of
 from tests.training_helpers import (
     assert_same_state,

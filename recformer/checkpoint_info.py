@@ -1,0 +1,87 @@
+"""The record of a checkpoint: what its model is, of what, and how good; read without torch where the file allows it."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+
+from recformer.errors import CheckpointError, StoreError
+from recformer.model.sizes import Sizes
+from recformer.store import read_json
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """The JSON beside (or, for last.pt, inside) a checkpoint: all that is needed to build and judge its model."""
+
+    run_id: str
+    model: dict[str, Any]
+    """Name and options of the registered model."""
+    sizes: dict[str, int]
+    """Fields of Sizes."""
+    epoch: int = 0
+    step: int = 0
+    metrics: dict[str, float] = field(default_factory=dict[str, float])
+    """Validation figures at that epoch."""
+    dataset: dict[str, str] | None = None
+    """Name and fingerprint of what it was trained on; None for an imported file, where nobody knows."""
+    split: dict[str, Any] | None = None
+    """Name and options of the split it was trained under; None for an imported file."""
+    imported: bool = False
+    commit: str = ""
+    """Commit of the code that trained it; "" where that is not known."""
+    format: int = FORMAT
+
+    @property
+    def shape(self) -> Sizes:
+        return Sizes(**self.sizes)
+
+
+def info_from(value: dict[str, Any], where: Path) -> CheckpointInfo:
+    """The record in `value`. Raises CheckpointError naming `where` when fields are missing or unknown."""
+    if value.get("format") != FORMAT:
+        raise CheckpointError(f"{where}: format {value.get('format')!r} is not known here; this version reads {FORMAT}")
+    try:
+        info = CheckpointInfo(**value)
+        _ = info.shape
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{where} is damaged: {' '.join(str(error).split())}") from None
+    return info
+
+
+def read_info(path: Path) -> CheckpointInfo:
+    """The record of a checkpoint: the one in it, the .json beside it, or what the shapes of a bare file tell."""
+    if path.suffix == ".safetensors":
+        if (record := record_in(path)) is not None:
+            return info_from(record, path)
+        try:
+            record = read_json(path.with_suffix(".json"))
+        except StoreError as error:
+            raise CheckpointError(str(error)) from None
+        if record is not None:
+            return info_from(record, path.with_suffix(".json"))
+    from recformer.weights import infer_info, read_archive, read_state  # loads torch
+
+    if path.suffix != ".safetensors" and path.exists() and isinstance((value := read_archive(path)).get("info"), dict):
+        return info_from(value["info"], path)
+    return infer_info(path, read_state(path), {})
+
+
+def record_in(path: Path) -> dict[str, Any] | None:
+    """The record within a .safetensors file; None where it has none or there is no file. Raises CheckpointError."""
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            return json.loads((file.metadata() or {}).get("recformer", "null"))
+    except FileNotFoundError:
+        return None
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(damaged(path, str(error))) from None
+
+
+def damaged(path: Path, reason: str) -> str:
+    """What to say of a file that is cut off or damaged."""
+    return f"{path} is cut off or damaged ({reason}). Copy it again from its source"

@@ -1,0 +1,137 @@
+"""A comparison to take along: the page's figures as CSV, Markdown and LaTeX, each with the protocol they hold under."""
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from recformer.evaluation.summary import Result, masking_of
+from recformer.report import escape_latex, stars
+from recformer.ui.comparison import BEYOND, DUPLICATION, TITLES, Comparison
+from recformer.ui.tables import SIGNIFICANT, is_best
+from recformer.ui.verdict import protocol_rows
+from recformer.ui.words import plain
+
+NUMBERS = ["mean", "low", "high"]
+TESTS = ["mean", "low", "high", "p", "p_holm", "effect_size"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One view of the page: metrics whose differences are corrected together."""
+
+    title: str
+    metrics: list[str]
+    """Without their cutoffs."""
+    results: list[Result]
+    """One a model."""
+
+
+def sections(comparison: Comparison, ranking: list[str]) -> list[Section]:
+    """The page's tables; `ranking` are the metrics chosen there."""
+    groups = {"Ranking": ranking, "Duplication": DUPLICATION, "Beyond accuracy": BEYOND}
+    return [Section(title, metrics, comparison.shown(metrics)) for title, metrics in groups.items()]
+
+
+def to_csv(comparison: Comparison, ranking: list[str]) -> str:
+    """One row a figure, each of them with its model and its protocol, so that files can be put together."""
+    protocol = comparison.protocol
+    setting = {
+        "dataset": protocol.dataset,
+        "fingerprint": protocol.fingerprint,
+        "split": protocol.split["name"],
+        "part": protocol.part,
+        "window": protocol.window,
+        "item_set": protocol.item_set,
+        "cases": protocol.cases,
+        "reference": comparison.choice.reference,
+    }
+    tests = ["difference", *(f"difference_{name}" for name in TESTS[1:])]
+    about = ["view", "model", "run", "checkpoint", "commit", "seeds", "trained_on"]
+    rows: list[list[Any]] = [[*about, "metric", "k", "masking", *NUMBERS, "seed_sd", *tests, *setting]]
+    for section in sections(comparison, ranking):
+        for model, result in zip(comparison.models, section.results, strict=True):
+            trained = "unknown" if result["trained_on"] is None else result["trained_on"]
+            head = [section.title, model.label, *(result[key] for key in ("run", "checkpoint", "commit", "seeds"))]
+            for name, metric in result["metrics"].items():
+                base, _, k = name.partition("@")
+                masking = masking_of(name, comparison.choice.masking)
+                difference = metric.get("difference", {})
+                figures = [*(metric[key] for key in NUMBERS), metric.get("seeds", {}).get("sd")]
+                figures += [difference.get(key) for key in TESTS]
+                rows.append([*head, trained, base, k, masking, *figures, *setting.values()])
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()
+
+
+def to_markdown(comparison: Comparison, ranking: list[str]) -> str:
+    """A table a view, one row a model, one column a figure."""
+    parts: list[str] = []
+    for section in sections(comparison, ranking):
+        header, *rows = cells(comparison, section, lambda text: f"**{text}**", plain)
+        lines = [header, ["---", *["--:"] * (len(header) - 1)], *rows]
+        parts += [f"## {section.title}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
+    return "\n\n".join([*parts, plain(_caption(comparison))]) + "\n"
+
+
+def to_latex(comparison: Comparison, ranking: list[str]) -> str:
+    """A table a view for a paper; it needs the packages booktabs and graphicx."""
+    parts: list[str] = [r"% \usepackage{booktabs,graphicx}"]
+    for section in sections(comparison, ranking):
+        header, *rows = cells(comparison, section, lambda text: rf"\textbf{{{text}}}", escape_latex)
+        head, *lines = [" & ".join(line) + r" \\" for line in [header, *rows]]
+        columns = "l" + "r" * (len(header) - 1)
+        begin = [r"\begin{table}", r"\centering", r"\resizebox{\linewidth}{!}{%", rf"\begin{{tabular}}{{{columns}}}"]
+        end = [r"\bottomrule", r"\end{tabular}}", rf"\caption{{{_latex_caption(comparison, section)}}}", r"\end{table}"]
+        parts.append("\n".join([*begin, r"\toprule", head, r"\midrule", *lines, *end]))
+    return "\n\n".join(parts) + "\n"
+
+
+def cells(
+    comparison: Comparison,
+    section: Section,
+    bold: Callable[[str], str],
+    escape: Callable[[str], str] = str,
+) -> list[list[str]]:
+    """The header, then one row a model: value ± half of its interval, difference to the reference with its stars."""
+    names = list(section.results[0]["metrics"])
+    header = ["", *(escape(_column(name)) for name in names)]
+    rows: list[list[str]] = []
+    for place, (model, result) in enumerate(zip(comparison.models, section.results, strict=True)):
+        head = f"{model.label} ({model.source}{', reference' if place == comparison.reference else ''})"
+        figures: list[str] = []
+        for name in names:
+            text = f"{result['metrics'][name]['mean']:.4f}"
+            text = bold(text) if is_best(section.results, place, name) else text
+            figures.append(text + escape(spread_and_difference(result["metrics"][name])))
+        rows.append([escape(head), *figures])
+    return [header, *rows]
+
+
+def spread_and_difference(metric: dict[str, Any]) -> str:
+    """What stands behind a mean, where there is any: " ±0.0123 (−0.0048***)"."""
+    text = "" if metric["low"] is None else f" ±{(metric['high'] - metric['low']) / 2:.3f}"
+    if "difference" in metric:
+        difference = metric["difference"]
+        p = difference.get("p_holm", 1.0)
+        text += f" ({difference['mean']:+.4f}{stars(p) if p < SIGNIFICANT else ''})".replace("-", "−")
+    return text
+
+
+def _column(name: str) -> str:
+    base, _, k = name.partition("@")
+    return f"{TITLES[base]} @{k}"
+
+
+def _latex_caption(comparison: Comparison, section: Section) -> str:
+    return escape_latex(f"{section.title}. {_caption(comparison)}")
+
+
+def _caption(comparison: Comparison) -> str:
+    rows = "; ".join(f"{name}: {value}" for name, value in protocol_rows(comparison).items())
+    return (
+        f"{rows}. Mean ± half of the 95% interval (difference to the reference; after Holm over the table "
+        "* p < .05, ** p < .01, *** p < .001)."
+    )

@@ -1,0 +1,153 @@
+"""User by user: where two models place each held-out movie; a click opens the user in Recommend."""
+
+from dataclasses import dataclass
+from html import escape  # Plotly reads some HTML in texts
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+
+from recformer.ui.charts import quiet
+from recformer.ui.comparison import BASELINE, Comparison, Model
+from recformer.ui.live_chart import show_clickable
+from recformer.ui.palette import REFERENCE
+from recformer.ui.selection import pick_one
+from recformer.ui.words import explain, plain
+
+HEIGHT = 560
+JITTER = 0.04  # of a factor of e: movies at the same two ranks lie beside one another
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two models' ranks of the same N held-out movies."""
+
+    across: Model
+    upwards: Model
+    k: int
+    x: NDArray[np.int32]
+    """(N,) ranks by the model of the horizontal axis, from 1."""
+    y: NDArray[np.int32]
+    """(N,) ranks by the model of the vertical axis."""
+    users: NDArray[np.int64]
+    """(N,) user ids."""
+    titles: NDArray[np.object_]
+    """(N,) of the held-out movies."""
+
+    @property
+    def groups(self) -> list[tuple[str, str, str, NDArray[np.bool_]]]:
+        """(words, colour, symbol, members) of who finds the movie in the first k, the rest first."""
+        one, other = self.x <= self.k, self.y <= self.k
+        return [
+            ("neither finds it", REFERENCE, "circle-open", ~one & ~other),
+            ("both find it", REFERENCE, "circle", one & other),
+            (f"only {self.across.label}", _coloured(self.across, "#0072B2"), "square", one & ~other),
+            (f"only {self.upwards.label}", _coloured(self.upwards, "#D55E00"), "diamond", ~one & other),
+        ]
+
+
+def _coloured(model: Model, instead: str) -> str:
+    """The model's colour, or a colour where it is grey as both groups of agreement are."""
+    return instead if model.style.colour == REFERENCE else model.style.colour
+
+
+def show_users(comparison: Comparison) -> None:
+    """The scatter of two models, with what it says in words."""
+    if len(comparison.models) < 2:
+        st.info("Pick a second model above to see where the two differ.", icon=":material/arrow_upward:")
+        return
+    pair = _pick(comparison)
+    st.markdown(summary(pair), help=explain("scatter"))
+    clicked = show_clickable(st.container(), scatter_chart(pair), "compare.users")
+    st.caption(
+        f"Each point is a held-out movie; {comparison.choice.masking} masked. Click one to see that user's lists in "
+        "Recommend. Points at the same ranks are drawn a little apart."
+    )
+    if clicked is not None:
+        _open(comparison, pair, str(clicked))
+
+
+def _pick(comparison: Comparison) -> Pair:
+    """The two models, kept in the URL: the reference, and the first other one."""
+    names = {model.members[0]: model for model in comparison.models}
+    firsts = list(names)
+    reference = firsts[comparison.reference]
+    left, right = st.columns(2)
+    x_names = [reference, *(name for name in firsts if name != reference)]
+    label = comparison.choice.label
+    x = pick_one(left, "Across", x_names, "x", key="compare.x", show=label, short=True)
+    y_names = [name for name in firsts if name != x]
+    y = pick_one(right, "Upwards", y_names, "y", key="compare.y", show=label)
+    return pair_of(comparison, names[x], names[y])
+
+
+def pair_of(comparison: Comparison, across: Model, upwards: Model) -> Pair:
+    """The ranks of two of the comparison's models; of seeds taken together, those of the first."""
+    choice = comparison.choice
+    one, other = across.evaluation.ranks, upwards.evaluation.ranks
+    names = np.append(choice.data.movies["title"].to_numpy(object), ["(begin)", "(end)"])  # of SOS and EOS
+    users, titles = choice.data.user_ids[one.user], names[one.target]
+    x, y = one.rank(choice.masking), other.rank(choice.masking)
+    return Pair(across, upwards, comparison.headline, x, y, users, titles)
+
+
+def summary(pair: Pair) -> str:
+    """How many held-out movies each of the two finds (Markdown)."""
+    counts = {words: int(members.sum()) for words, _, _, members in pair.groups}
+    neither, both, one, other = counts.values()
+    return (
+        f"Of {len(pair.users):,} held-out movies **{plain(pair.across.label)}** finds {one + both:,} in its first "
+        f"{pair.k}, **{plain(pair.upwards.label)}** {other + both:,}: both {both:,}, only the one {one:,}, only the "
+        f"other {other:,}, neither {neither:,}."
+    )
+
+
+def scatter_chart(pair: Pair) -> go.Figure:
+    """Rank against rank on logarithmic axes, the diagonal, and lines at k; `customdata` is the user's id."""
+    draw = np.random.default_rng(0)
+    shift = np.exp(draw.uniform(-JITTER, JITTER, (2, len(pair.x))))
+    x, y = pair.x * shift[0], pair.y * shift[1]
+    most = float(max(pair.x.max(), pair.y.max(), pair.k)) * 1.2
+    figure = go.Figure()
+    _line(figure, [0.8, most], [0.8, most], "dot")
+    _line(figure, [pair.k + 0.5] * 2, [0.8, most], "solid")
+    _line(figure, [0.8, most], [pair.k + 0.5] * 2, "solid")
+    for words, colour, symbol, members in pair.groups:
+        figure.add_trace(
+            go.Scatter(
+                x=x[members],
+                y=y[members],
+                name=escape(f"{words}: {int(members.sum()):,}"),
+                mode="markers",
+                marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.7},
+                customdata=pair.users[members],
+                text=_words(pair, members),
+                hovertemplate="user %{customdata}: %{text}<extra></extra>",
+            )
+        )
+    quiet(figure, f"Rank of each held-out movie, k = {pair.k}", escape(f"rank by {pair.across.label}"), legend=True)
+    figure.update_layout(height=HEIGHT, hovermode="closest")
+    span = {"type": "log", "range": [np.log10(0.8), np.log10(most)], "dtick": 1, "tickformat": ",~r"}
+    figure.update_xaxes(span)
+    figure.update_yaxes(span | {"title": escape(f"rank by {pair.upwards.label}")})
+    return figure
+
+
+def _words(pair: Pair, members: NDArray[np.bool_]) -> list[str]:
+    """What is read at each point: movie and both ranks."""
+    found = zip(pair.titles[members], pair.x[members], pair.y[members], strict=True)
+    return [f"{escape(str(title))}<br>rank {x:,} across, {y:,} upwards" for title, x, y in found]
+
+
+def _line(figure: go.Figure, x: list[float], y: list[float], dash: str) -> None:
+    look = {"color": REFERENCE, "width": 1, "dash": dash}
+    figure.add_trace(go.Scatter(x=x, y=y, mode="lines", line=look, hoverinfo="skip", showlegend=False))
+
+
+def _open(comparison: Comparison, pair: Pair, user: str) -> None:
+    """Recommend, with that user and those of the two models that can recommend."""
+    both = [name for model in (pair.across, pair.upwards) for name in model.members[:1]]
+    runs = [name for name in both if not name.startswith(BASELINE)]
+    runs = runs or [name for name in comparison.choice.names if not name.startswith(BASELINE)]
+    st.switch_page("pages/recommend.py", query_params={"user": user, "runs": runs})

@@ -1,0 +1,158 @@
+"""What is taken along of a comparison carries the page's figures, and nothing in a name becomes markup."""
+
+import csv
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from recformer.evaluation.ranks import Masking
+from recformer.evaluation.summary import masking_of
+from recformer.ui.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, Choice, Comparison, Model
+from recformer.ui.exports import to_csv, to_latex, to_markdown
+from recformer.ui.html_report import to_html
+from recformer.ui.palette import Style
+from recformer.ui.tables import metric_table
+from tests.builders import dataset_in
+from tests.evaluation_builders import NUM_ITEMS, evaluation_of, made_up_ranks
+
+HOSTILE = '</script><script>alert("1")</script> a|b & 5% $x_1$ **bold** \\'
+LABELS = ["baseline λ=0.2", HOSTILE, "imported"]
+CUTOFFS = [3, 10]
+RANKING = ["ndcg", "hr"]
+CONFIGS = {"baseline": {"learning_rate": 0.1, "seed": 1}, HOSTILE: {"learning_rate": 0.2, "seed": 1}}
+CELL = re.compile(r"\**(\d+\.\d{4})\**(?: :gray\[:small\[(±\d+\.\d{3})\]\])?(?:<br>.*?\(([+−]\d+\.\d{4}(?:\\\*)*))?")
+
+
+@pytest.fixture(params=["history", "none"])
+def comparison(tmp_path: Path, request: pytest.FixtureRequest) -> Comparison:
+    """Three models, the second of which is far better than the first, the reference."""
+    rows = [(1 + user, 1 + (7 * user + place) % NUM_ITEMS, 4, 100 * place) for user in range(40) for place in range(9)]
+    data = dataset_in(tmp_path / "data", rows)
+    names = ["one/best", "two/last", "three/best"]
+    choice = Choice(names, names[0], request.param, "leave_last_out", None, CUTOFFS, data, [])
+    ranks = [made_up_ranks(0), made_up_ranks(1, shift=14), made_up_ranks(2)]
+    models = [
+        Model(label, [name], evaluation_of(rank, name.split("/")[0], trained_on=trained), Style(colour))
+        for label, name, rank, trained, colour in zip(
+            LABELS, names, ranks, [0, 0, None], ["#8C8C8C", "#E69F00", "#009E73"], strict=True
+        )
+    ]
+    return Comparison(choice, models, tuple(f"{tmp_path}{name}" for name in names), 0)
+
+
+def page_cells(comparison: Comparison, group: list[str]) -> list[list[tuple[str, str, str]]]:
+    """A view of the page: for each model (mean, spread, difference with stars) of every metric at every cutoff."""
+    results = comparison.shown(group)
+    rows: list[list[tuple[str, str, str]]] = [[] for _ in LABELS]
+    for metric in group:
+        table = metric_table(results, ["head"] * len(LABELS), metric, CUTOFFS)
+        for row, line in zip(rows, table.splitlines()[2:], strict=True):
+            found = [CELL.match(cell) for cell in line.strip("| ").split(" | ")[1:]]
+            row += [(m[1], m[2] or "", (m[3] or "").replace("\\", "")) for m in found if m]
+    assert all(len(row) == len(group) * len(CUTOFFS) for row in rows)
+    return rows
+
+
+GROUPS = {"Ranking": RANKING, "Duplication": DUPLICATION, "Beyond accuracy": BEYOND}
+
+
+def test_csv_has_every_figure_of_the_page_with_its_model_and_protocol(comparison: Comparison) -> None:
+    rows = list(csv.DictReader(io.StringIO(to_csv(comparison, RANKING))))
+    assert len(rows) == len(LABELS) * len(CUTOFFS) * sum(map(len, GROUPS.values()))
+    for view, metrics in GROUPS.items():
+        for label, result in zip(LABELS, comparison.shown(metrics), strict=True):
+            for name, metric in result["metrics"].items():
+                base, k = name.split("@")
+                (row,) = (r for r in rows if (r["view"], r["model"], r["metric"], r["k"]) == (view, label, base, k))
+                assert float(row["mean"]) == metric["mean"]
+                assert row["low"] == ("" if metric["low"] is None else repr(metric["low"]))
+                tested = metric.get("difference", {})
+                assert row["difference"] == ("" if not tested else repr(tested["mean"]))
+                assert row["difference_p_holm"] == ("" if "p_holm" not in tested else repr(tested["p_holm"]))
+                assert row["masking"] == masking_of(name, comparison.choice.masking)
+                assert row["reference"] == "one/best" and row["dataset"] == comparison.protocol.dataset
+    assert {row["trained_on"] for row in rows if row["model"] == "imported"} == {"unknown"}
+
+
+def test_markdown_has_the_cells_of_the_page(comparison: Comparison) -> None:
+    text = to_markdown(comparison, RANKING)
+    for view, metrics in GROUPS.items():
+        section = text.split(f"## {view}\n\n")[1].split("\n\n")[0].splitlines()
+        assert len(re.split(r"(?<!\\)\|", section[0])) == 3 + len(metrics) * len(CUTOFFS)
+        for line, cells in zip(section[2:], page_cells(comparison, metrics), strict=True):
+            parts = re.split(r"(?<!\\)\|", line)[2:-1]
+            for part, (mean, spread, difference) in zip(parts, cells, strict=True):
+                assert mean in part and spread in part
+                assert f"({difference})" in part.replace("\\", "") if difference else "(" not in part
+    assert "<script>" not in text
+    assert comparison.protocol.fingerprint in text
+
+
+def test_latex_has_the_means_of_the_page_and_only_our_own_commands(comparison: Comparison) -> None:
+    text = to_latex(comparison, RANKING)
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 3
+    for metrics in GROUPS.values():
+        for cells in page_cells(comparison, metrics):
+            assert all(mean in text for mean, _, _ in cells)
+    hostile = next(line for line in text.splitlines() if "alert" in line)
+    assert r"a|b \& 5\% \$x\_1\$ **bold** \textbackslash{}" in hostile
+    assert hostile.count(" & ") == len(RANKING) * len(CUTOFFS)
+    balance = re.sub(r"\\[{}]", "", text)
+    assert balance.count("{") == balance.count("}")
+
+
+class Reader(HTMLParser):
+    """The elements of a page, its table cells as text, and what its scripts hold."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.scripts: list[str] = []
+        self.cells: list[str] = []
+        self.links: list[str] = []
+        self._in = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.links += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag in ("script", "td"):
+            self._in = tag
+            (self.scripts if tag == "script" else self.cells).append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._in:
+            self._in = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._in == "script":
+            self.scripts[-1] += data
+        elif self._in == "td":
+            self.cells[-1] += data
+
+
+def test_the_html_report_stands_alone_and_carries_the_pages_figures(comparison: Comparison) -> None:
+    page = Reader(to_html(comparison, RANKING, CONFIGS, "/compare?runs=one"))
+    assert page.links == [], "it needs nothing from outside"
+    cells = [" ".join(cell.split()) for cell in page.cells]
+    for metrics in GROUPS.values():
+        for row in page_cells(comparison, metrics):
+            for mean, spread, difference in row:
+                wanted = " ".join(part for part in (mean, spread, f"({difference})" if difference else "") if part)
+                assert wanted in cells
+    charts = [json.loads(script) for script in page.scripts[:-2]]
+    titles = [chart["layout"]["title"]["text"] for chart in charts]
+    assert [f"{TITLES[metric]}@k" for metric in RANKING] == titles[:2]
+    assert any(title.startswith("Rank of each held-out movie") for title in titles)
+    assert any(HOSTILE in cell for cell in cells), "a name is text"
+    assert "learning_rate" in cells and "0.2" in cells
+
+
+@pytest.mark.parametrize("metrics", [ACCURACY, ["mrr"]])
+def test_the_ranking_of_an_export_is_what_was_chosen(comparison: Comparison, metrics: list[str]) -> None:
+    rows = csv.DictReader(io.StringIO(to_csv(comparison, metrics)))
+    assert {row["metric"] for row in rows if row["view"] == "Ranking"} == set(metrics)
+    masking: Masking = comparison.choice.masking
+    assert masking in to_markdown(comparison, metrics)
