@@ -51,7 +51,9 @@ const save = (format) => (chart) => {
     );
 };
 
-const options = (Plotly) => ({
+// Made once: a chart whose options are not the very same ones is built anew, and its zoom is gone.
+let kept;
+const options = (Plotly) => (kept ??= {
     displaylogo: false,
     responsive: true,
     // Plotly would offer to send the chart to its own servers; nothing leaves this machine.

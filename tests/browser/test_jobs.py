@@ -149,7 +149,7 @@ def test_a_run_is_named_tagged_archived_deleted_and_restored(address: str, page:
     tags.press("Escape")
     page.get_by_role("textbox", name="Note").fill("Repeats less, ranks the same.")
     shot(page, "edit")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Repeats less, ranks the same.").last).to_be_visible()
     expect(page.get_by_test_id("stMain").get_by_text("article", exact=True)).to_be_visible()
     facts = command(demo_root, "runs", "show", "demo-penalty")
@@ -191,7 +191,7 @@ def test_the_settings_are_those_of_the_command_line(address: str, page: Page, de
     jobs = page.get_by_role("spinbutton", name="Runs at once on a device")
     jobs.fill("2")
     jobs.press("Enter")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     wait_until(lambda: "jobs_per_device: 2" in command(demo_root, "runs", "settings"), "the setting on disk")
 
 

@@ -82,7 +82,7 @@ def compare_equals_the_command_line(root: Path, address: str, page: Page, run_id
     for metric in ("ndcg", "mrr", "map", "hr"):
         for label, run in (("baseline", DEMO), ("my first run", run_id)):
             expected = [f"{results[run][f'{metric}@{k}']['mean']:.4f}" for k in (3, 5, 10)]
-            fitting = [row for row in shown if row[0].startswith(label) and starts(row[1:], expected)]
+            fitting = [row for row in shown if row[0][2:].startswith(label) and starts(row[1:], expected)]
             assert fitting, f"{metric} of {run}: {expected} is not on the page: {shown}"
 
 
