@@ -20,10 +20,19 @@ class Figure:
     met: bool = True
 
     @classmethod
-    def of(cls, what: str, values: Sequence[float], unit: str = "s", below: float | None = None) -> "Figure":
+    def of(
+        cls,
+        what: str,
+        values: Sequence[float],
+        unit: str = "s",
+        below: float | None = None,
+        at_least: float | None = None,
+    ) -> "Figure":
+        """The median of `values`, which has to be less than `below`, or no less than `at_least`, where one is given."""
         median = statistics.median(values)
-        target = "" if below is None else f"< {below:g} {unit}"
-        return cls(what, unit, median, min(values), max(values), target, below is None or median < below)
+        target = f"< {below:g} {unit}" if below is not None else f"≥ {at_least:g} {unit}" if at_least else ""
+        met = (below is None or median < below) and (at_least is None or median >= at_least)
+        return cls(what, unit, median, min(values), max(values), target, met)
 
     def __str__(self) -> str:
         spread = f"{self.what}: {self.median:.4g} {self.unit} ({self.low:.4g} to {self.high:.4g})"
