@@ -21,6 +21,13 @@ def run_ids(root: Root) -> list[str]:
     return sorted({entry.name for entry in entries if RUN_ID.fullmatch(entry.name) and _is_folder(entry)})
 
 
+def misnamed_folders(root: Root) -> list[str]:
+    """Folders in `runs/` and `models/` whose names no run may have, so that they are left out; hidden ones are ours."""
+    entries = [*entries_of(root.runs), *entries_of(root.models)]
+    names = {entry.name for entry in entries if not RUN_ID.fullmatch(entry.name) and _is_folder(entry)}
+    return sorted(name for name in names if not name.startswith("."))
+
+
 def known_run(root: Root, run_id: str) -> str:
     """`run_id` itself where there is such a run. Raises UsageError naming similar ones otherwise."""
     if RUN_ID.fullmatch(run_id) and (root.run(run_id).is_dir() or root.model(run_id).is_dir()):

@@ -17,8 +17,8 @@ from recformer.jobs.records import JOB_FILE, STATUS_FILE, JobRecord, Status, rea
 from recformer.jobs.state import RunState, derive_state
 from recformer.labels import FILE as LABELS_FILE
 from recformer.labels import Labels, read_labels
-from recformer.run_list import entries_of, known_run, run_ids
-from recformer.store import CHECKPOINT_FILES, RESUME_FILES, Root, read_json
+from recformer.run_list import entries_of, known_run, misnamed_folders, run_ids
+from recformer.store import CHECKPOINT_FILES, RESUME_FILES, Root, read_json, run_id_from
 
 CONFIG_FILE = "config.yaml"
 BEST_FILE = "best.json"
@@ -61,14 +61,14 @@ class RunSummary:
 
 @dataclass(frozen=True)
 class DamagedRun:
-    """A run with a record that cannot be read, and why."""
+    """A run with a record that cannot be read, or a folder that no run may have the name of, and why."""
 
     run_id: str
     reason: str
 
 
 def list_runs(root: Root) -> tuple[list[RunSummary], list[DamagedRun]]:
-    """Every run in `runs/` or `models/`, archived ones too, newest first, and those with a damaged record, by id.
+    """Every run in `runs/` or `models/`, archived ones too, newest first, and those that cannot be shown, by id.
 
     Raises StoreError where `runs/` or `models/` itself cannot be read.
     """
@@ -83,7 +83,15 @@ def list_runs(root: Root) -> tuple[list[RunSummary], list[DamagedRun]]:
         except FileNotFoundError:  # deleted while we looked
             continue
     runs.sort(key=lambda run: (-run.created, run.run_id))
+    damaged += [DamagedRun(name, _misnamed(name)) for name in misnamed_folders(root)]
     return runs, damaged
+
+
+def _misnamed(name: str) -> str:
+    return (
+        "left out: a run's folder is called by 1 to 80 of a-z, 0-9, '.', '_' and '-', beginning with a letter or a "
+        f"digit. Rename it, to {run_id_from(name)} perhaps"
+    )
 
 
 def find_run(root: Root, run_id: str) -> RunSummary:

@@ -78,9 +78,7 @@ def show_damaged(damaged: list[DamagedRun]) -> None:
     """Name the runs whose records cannot be read, and why; the others are shown all the same."""
     if not damaged:
         return
-    count = (
-        "1 run has a record that cannot be read" if len(damaged) == 1 else f"{len(damaged)} runs have damaged records"
-    )
+    count = "1 run cannot be shown" if len(damaged) == 1 else f"{len(damaged)} runs cannot be shown"
     with st.expander(f":orange[:material/warning: {count}]"):
         for run in damaged:
-            st.markdown(f"**{run.run_id}** {plain(run.reason)}")
+            st.markdown(f"**{plain(run.run_id)}** {plain(run.reason)}")

@@ -210,7 +210,7 @@ def test_of_200_runs_of_which_20_are_damaged_home_lists_180_and_names_20(root: R
     damaged = {f"run-{number:03}" for number in range(0, 200, 10)}
     assert set(app.dataframe[0].value["id"]) == {f"run-{number:03}" for number in range(200)} - damaged
     text = words(app)
-    assert "20 runs have damaged records" in str(app.expander[0].label)
+    assert "20 runs cannot be shown" in str(app.expander[0].label)
     for run_id in damaged:
         assert f"**{run_id}**" in text
 

@@ -209,7 +209,11 @@ def test_what_is_not_a_run_is_left_out(root: Root) -> None:
     (root.runs / "With Spaces").mkdir()
     (root.runs / "to-itself").symlink_to("to-itself")
     (root.runs / ".bin" / "b~1").mkdir(parents=True)
-    assert [run.run_id for run in list_runs(root)[0]] == ["a"]
+    runs, left_out = list_runs(root)
+    assert [run.run_id for run in runs] == ["a"]
+    # The others are ours, or no folders; of this one somebody would wonder where it is.
+    assert [run.run_id for run in left_out] == ["With Spaces"]
+    assert left_out[0].reason.endswith("Rename it, to with-spaces perhaps")
 
 
 def test_an_unknown_run_names_similar_ones(root: Root) -> None:
