@@ -12,6 +12,7 @@ Format = Literal["table", "markdown", "csv", "latex", "json"]
 Rows = list[list[str]]
 _LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
+    "|": r"\textbar{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "<": "$<$",

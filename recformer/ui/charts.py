@@ -1,11 +1,12 @@
 """Charts as pure functions of arrays: no Streamlit, no files. Scatter, never ScatterGL (see docs/ARCHITECTURE.md)."""
 
-from html import escape  # Plotly reads some HTML in texts
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
+
+from recformer.ui.words import as_text
 
 HEIGHT = 280
 SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon"]  # not by colour alone
@@ -48,7 +49,7 @@ def interval_chart(title: str, cutoffs: list[int], models: list[tuple[str, str, 
             go.Scatter(
                 x=[position + shift for position in range(len(cutoffs))],
                 y=means,
-                name=escape(label),
+                name=as_text(label),
                 mode="markers",
                 marker={"color": colour, "size": 9, "symbol": SYMBOLS[place % len(SYMBOLS)]},
                 error_y=_bars(intervals, colour),
@@ -89,7 +90,7 @@ def trade_off_chart(
             go.Scatter(
                 x=[other["mean"]],
                 y=[one["mean"]],
-                name=escape(label),
+                name=as_text(label),
                 mode="markers",
                 marker={"color": colour, "size": 11, "symbol": SYMBOLS[place % len(SYMBOLS)]},
                 error_x=_bars([other], colour),
@@ -122,7 +123,7 @@ def slice_chart(
             go.Scatter(
                 x=[interval["mean"] for interval in intervals],
                 y=places + shift,
-                name=escape(label),
+                name=as_text(label),
                 mode="markers",
                 marker={"color": colour, "size": 8, "opacity": opacity, "symbol": SYMBOLS[position % len(SYMBOLS)]},
                 error_x=_bars(intervals, colour),
@@ -131,7 +132,7 @@ def slice_chart(
         )
     quiet(figure, title, "", legend=len(labels) > 1)
     figure.update_layout(height=max(HEIGHT, 110 + len(slices) * max(14 * len(labels), 22)), hovermode="closest")
-    figure.update_yaxes(tickvals=places, ticktext=[escape(label) for label in slices], showgrid=False)
+    figure.update_yaxes(tickvals=places, ticktext=[as_text(label) for label in slices], showgrid=False)
     figure.update_xaxes(showgrid=True, rangemode="tozero")
     return figure
 

@@ -78,11 +78,11 @@ def _ranking(comparison: Comparison) -> None:
 
 
 def _tables(comparison: Comparison, results: list[Result], metrics: list[str]) -> None:
-    """One table a metric, two beside one another."""
+    """One table a metric, as many beside one another as fit."""
     heads = row_heads(comparison)
-    for place in range(0, len(metrics), 2):
-        for column, metric in zip(st.columns(2), metrics[place : place + 2], strict=False):
-            with column:
+    with st.container(horizontal=True, gap="medium"):
+        for metric in metrics:
+            with st.container(width="content"):
                 term = metric.split("/")[0] if metric in DUPLICATION else metric
                 st.markdown(f"**{TITLES[metric]}**", help=explain(term))
                 table = metric_table(results, heads, metric, comparison.choice.cutoffs)

@@ -3,7 +3,6 @@ can be seen. Scatter, never ScatterGL (see docs/ARCHITECTURE.md)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape  # Plotly reads some HTML in texts
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from recformer.logs.axis import Axis, Clock
 from recformer.logs.series import Curve
 from recformer.logs.thin import smooth, thin
 from recformer.ui.charts import quiet_layout
+from recformer.ui.words import as_text
 
 FAINT = 0.3
 _WIDE = 6.0  # greatest over least, from which a logarithmic axis gets fewer ticks
@@ -77,7 +77,7 @@ def curve_chart(
     Smoothed lines keep what was logged faintly behind them. `marks` and `shade_from` (a step from which the rest is
     tinted) are placed by the first line's clock; `mark_words`: whether the marks say what they are.
     """
-    layout = quiet_layout(escape(title), x_title, legend=len(lines) > 1)
+    layout = quiet_layout(as_text(title), x_title, legend=len(lines) > 1)
     layout["uirevision"] = f"{axis} {log_axis}"  # a refresh keeps the zoom, another axis has its own
     _set_axes(layout, lines, axis, log_axis)
     stars = [star for line in lines if (star := _star(line, axis, log_axis)) is not None]
@@ -109,7 +109,7 @@ def _traces(line: Line, axis: Axis, smoothing: float) -> list[dict[str, Any]]:
     elif smoothing:
         behind = [{**style, "y": shown.y, "opacity": FAINT, "hoverinfo": "skip", "showlegend": False}]
     y = smooth(shown.y, smoothing) if smoothing else shown.y
-    told = {"name": escape(line.label), "hovertemplate": "%{y:.4g}", "showlegend": line.legend}
+    told = {"name": as_text(line.label), "hovertemplate": "%{y:.4g}", "showlegend": line.legend}
     return [*behind, {**style, "y": y, **told}]
 
 
@@ -158,7 +158,7 @@ def _star(line: Line, axis: Axis, log_axis: bool) -> dict[str, Any] | None:
         "text": "★",
         "showarrow": False,
         "font": {"color": line.colour, "size": 16},
-        "hovertext": f"best of {escape(line.label)}: {y:.4g}",
+        "hovertext": f"best of {as_text(line.label)}: {y:.4g}",
     }
 
 

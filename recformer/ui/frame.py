@@ -4,6 +4,7 @@ import logging
 import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 import streamlit as st
 
@@ -26,6 +27,7 @@ TABLES = """<style>
 [data-testid=stMarkdownContainer] > table :is(th, td) { padding: 0.3rem 0.6rem; line-height: 1.35; }
 [data-testid=stMarkdownContainer] > table :is([style*=right], td:first-child) { white-space: nowrap; }
 </style>"""
+ICON = Path(__file__).with_name("icon.png")  # a Material or emoji icon in the tab would be fetched from the network
 log = logging.getLogger(__name__)
 
 
@@ -33,15 +35,21 @@ log = logging.getLogger(__name__)
 def frame(name: str) -> Generator[None]:
     """A page: its settings, the navigation, its title and question; errors inside become messages."""
     _, label, _, question = next(page for page in PAGES if page[1] == name)
-    st.set_page_config(page_title=f"{label} · Recformer", page_icon=":material/movie:", layout="wide")
+    st.set_page_config(page_title=f"{label} · Recformer", page_icon=str(ICON), layout="wide")
     st.html(TABLES)
     with st.sidebar:
         st.markdown("### :material/movie: Recformer")
         for path, title, page_icon, help_text in PAGES:
-            st.page_link(path, label=title, icon=page_icon, help=help_text)
+            st.page_link(path, label=title, icon=page_icon, help=help_text, query_params=_views().get(title))
     st.markdown(f"## {label} :gray[:small[· {question}]]")
     with guard():
         yield
+    _views()[label] = {parameter: st.query_params.get_all(parameter) for parameter in st.query_params}
+
+
+def _views() -> dict[str, dict[str, list[str]]]:
+    """What each page showed last in this session, as its address said it: going there again shows it again."""
+    return st.session_state.setdefault("views", {})
 
 
 @contextmanager

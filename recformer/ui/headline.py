@@ -7,7 +7,7 @@ from recformer.ui.charts import interval_chart
 from recformer.ui.palette import run_colours, styles_together
 from recformer.ui.run_views import label_of
 from recformer.ui.test_results import TestResult, summary_of, test_results
-from recformer.ui.words import explain
+from recformer.ui.words import explain, plain
 
 CUTOFFS = [3, 5, 10]
 MOST = 6  # a headline, not a table of everything
@@ -31,9 +31,9 @@ def show(runs: list[RunSummary]) -> None:
     best = max(summary["results"], key=lambda result: result["metrics"]["ndcg@10"]["mean"])
     figure = best["metrics"]["ndcg@10"]
     with st.container(border=True):
+        title = plain(f"Best on {protocol['dataset']}: {label_of(runs, best['run'])}")
         st.markdown(
-            f"**Best on {protocol['dataset']}: {label_of(runs, best['run'])}**, NDCG@10 {figure['mean']:.4f} "
-            f":gray[:small[{figure['low']:.4f} to {figure['high']:.4f}]]",
+            f"**{title}**, NDCG@10 {figure['mean']:.4f} :gray[:small[{figure['low']:.4f} to {figure['high']:.4f}]]",
             help=explain("ndcg"),
         )
         st.plotly_chart(interval_chart("NDCG@k", CUTOFFS, models), key="home.headline")

@@ -1,11 +1,10 @@
-"""A Plotly chart that stays on the page while its data change, is saved as PNG or SVG, and tells what is clicked.
+"""A Plotly chart that stays on the page while its data change, is saved as PNG or SVG, and leads on from its points.
 
 Streamlit's own chart is another one as soon as its data are: the browser takes it away and builds a new one, without
 the zoom. So a component of our own gives new data to the chart that is there (`Plotly.react`). The library is the one
 that comes with Plotly for Python, served by Streamlit from where it is installed.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,16 +68,18 @@ const options = (Plotly) => (kept ??= {
 const draw = (Plotly, chart, traces, layout) => {
     if (!chart.isConnected) return;
     Plotly.react(chart, traces, layout, options(Plotly));
-    if (layout.meta?.clickable && !chart.isHeard) {
+    chart.link = layout.meta?.link;
+    if (chart.link && !chart.isHeard) {
         chart.isHeard = true;
-        chart.on("plotly_click", ({ points }) => chart.tell("point", points[0].customdata));
+        // The browser goes there itself: one step of its history, so that Back leads to this very view.
+        chart.on("plotly_click", ({ points }) => window.location.assign(
+            new URL(chart.link + encodeURIComponent(points[0].customdata), document.baseURI)));
     }
 };
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data, parentElement }) {
     const chart = parentElement.querySelector(".live-chart");
     const { data: traces, layout } = JSON.parse(data);
-    chart.tell = setTriggerValue;
     chart.setAttribute("role", "img");
     chart.setAttribute("aria-label", layout.title.text);
     chart.style.height = `${layout.height}px`;
@@ -90,18 +91,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
 """
 
 
-def show_live(place: DeltaGenerator, figure: go.Figure, key: str) -> None:
-    """Draw `figure` at `place`, in the chart that was drawn with this key before."""
-    _show(place, figure, key)
+def show_live(place: DeltaGenerator, figure: go.Figure, key: str, link: str = "") -> None:
+    """Draw `figure` at `place`, in the chart that was drawn with this key before.
 
-
-def show_clickable(place: DeltaGenerator, figure: go.Figure, key: str) -> Any:
-    """The same, and the `customdata` of the point that was clicked just now, else None."""
-    figure.update_layout(meta={"clickable": True})
-    return _show(place, figure, key, on_point_change=lambda: None).point
-
-
-def _show(place: DeltaGenerator, figure: go.Figure, key: str, **callbacks: Callable[[], None]) -> Any:
+    With `link` a click on a point leads to that address, relative to the page's, with the point's `customdata` added.
+    """
+    if link:
+        figure.update_layout(meta={"link": link})
     figure.update_layout(
         template="none",
         paper_bgcolor="rgba(0,0,0,0)",
@@ -111,7 +107,7 @@ def _show(place: DeltaGenerator, figure: go.Figure, key: str, **callbacks: Calla
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8C8C8C", "activecolor": "#5F6B7A"},
     )
     with place:
-        return _component()(key=f"live.{key}", data=figure.to_json(), width="stretch", height="content", **callbacks)
+        _component()(key=f"live.{key}", data=figure.to_json(), width="stretch", height="content")
 
 
 @st.cache_resource(show_spinner=False)

@@ -32,12 +32,16 @@ MOST_RUNS = 12  # more lines in one chart nobody can tell apart
 
 
 def asked_for_damaged(damaged: list[DamagedRun]) -> bool:
-    """Whether the URL asks for a run whose records cannot be read; which one and why is then shown."""
-    asked = [run for run in damaged if run.run_id in st.query_params.get_all("run")]
-    for run in asked:
-        words = f"{run.run_id} cannot be shown: {run.reason}. Mend or remove that file; its checkpoints are untouched."
-        st.error(plain(words), icon=":material/error:")
-    return bool(asked)
+    """Name the runs that the URL asks for and whose records cannot be read; whether it asks for no other run."""
+    asked, broken = st.query_params.get_all("run"), {run.run_id: run for run in damaged}
+    for run_id in asked:
+        if run_id in broken:
+            words = f"{run_id} cannot be shown: {broken[run_id].reason}. Its checkpoints are untouched."
+            st.error(plain(words), icon=":material/error:")
+    others = [run_id for run_id in asked if run_id not in broken]
+    if others and len(others) < len(asked):
+        st.query_params["run"] = others
+    return bool(asked) and not others
 
 
 def pick_runs(runs: list[RunSummary]) -> list[Shown]:

@@ -90,16 +90,23 @@ def dataset_of(run_id: str) -> Dataset | None:
 
 
 def dataset_of_models(names: list[str]) -> Dataset:
-    """The dataset that the first model with a known one was trained on. Raises UsageError when nobody knows.
+    """The dataset that the first model with a known one was trained on, else the only one there is.
 
-    Baselines know none: they are counted from whatever the others were trained on.
+    Baselines know none: they are counted from whatever the others were trained on. Raises UsageError when nobody knows.
     """
     for name in names:
         data = None if name.startswith("baseline:") else dataset_of(name.split("/")[0])
         if data is not None:
             return data
+    there = dataset_folders()
+    if len(there) == 1:
+        return dataset(there[0])
+    baselines = all(name.startswith("baseline:") for name in names)
     raise UsageError(
-        "None of these models says which dataset it belongs to. Import it again with --data, or add a run that knows"
+        "Baselines are counted from the dataset of the models beside them: add a run"
+        if baselines
+        else "None of these models says which dataset it belongs to. Import it again with --data, or add a run that "
+        "knows"
     )
 
 

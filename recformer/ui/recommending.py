@@ -28,6 +28,7 @@ from recformer.ui.words import plain
 MOST = 4  # columns that can be read side by side
 WHY = "why"
 USER = "recommend.user"
+BEFORE = "recommend.before"
 PARAMETERS = {"runs", "user", "nobody", "k", "masking", WHY, window_editor.PARAMETER, "history", "find", *FINDER}
 """What this page knows of an address."""
 
@@ -102,7 +103,7 @@ def _whom(runs: list[RunSummary], ready: list[predicting.Ready], data: Dataset) 
             "A user from nothing",
             key="nobody",
             bind="query-params",
-            on_change=_begin_anew,
+            on_change=_change_person,
             help=window_editor.NOBODY_HELP,
         )
         finding = not nobody and st.toggle(
@@ -154,6 +155,21 @@ def _open(user: int) -> None:
     """Show another user, with a window and an explanation of their own."""
     st.session_state[USER] = str(user)
     _begin_anew()
+
+
+def _change_person() -> None:
+    """To nobody and back: who was asked about, and with which window, is there again afterwards."""
+    kept = {name: st.query_params[name] for name in (window_editor.PARAMETER, WHY) if name in st.query_params}
+    other = st.session_state.pop(BEFORE, {})
+    user = st.session_state.get(USER) or st.session_state.get(f"{BEFORE}.user")
+    _begin_anew()
+    st.session_state[BEFORE] = kept
+    for name, value in other.items():
+        st.query_params[name] = value
+    if st.session_state["nobody"]:
+        st.session_state[f"{BEFORE}.user"] = user
+    elif user:
+        st.query_params["user"] = user
 
 
 def _begin_anew() -> None:

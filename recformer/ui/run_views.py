@@ -1,5 +1,7 @@
 """Pieces that several pages show of a run: its label, its progress, and how to pick some."""
 
+from typing import Any
+
 import streamlit as st
 
 from recformer.jobs.overview import DamagedRun, RunSummary
@@ -35,14 +37,28 @@ def checkpoint_names(runs: list[RunSummary]) -> list[str]:
 
 
 def suggestion(runs: list[RunSummary]) -> list[str]:
-    """The best checkpoints of the four newest runs on the newest one's dataset, the oldest (reference) first."""
-    best = [run for run in runs if "best" in run.checkpoints and not run.labels.archived]
-    alike = [run for run in best if _fingerprint(run) == _fingerprint(best[0])]
-    return [f"{run.run_id}/best" for run in reversed(alike[:4])]
+    """The best checkpoints of four runs that can be compared, the oldest (reference) first: of one dataset and window,
+    of which there are most; the newest, and the best by validation among them."""
+    groups: dict[tuple[Any, Any], list[RunSummary]] = {}
+    for run in runs:
+        if "best" in run.checkpoints and not run.labels.archived:
+            groups.setdefault(_kind(run), []).append(run)
+    alike = max(groups.values(), key=len, default=[])
+    best = sorted(alike, key=_validated, reverse=True)[:1]
+    others = [run for run in alike if run not in best]
+    chosen = sorted([*best, *others[:3]], key=lambda run: run.created)
+    return [f"{run.run_id}/best" for run in chosen]
 
 
-def _fingerprint(run: RunSummary) -> str | None:
-    return ((run.best or {}).get("dataset") or {}).get("fingerprint")
+def _kind(run: RunSummary) -> tuple[Any, Any]:
+    """Dataset and window of a run, as far as its record says."""
+    record = run.best or {}
+    return (record.get("dataset") or {}).get("fingerprint"), (record.get("sizes") or {}).get("window")
+
+
+def _validated(run: RunSummary) -> float:
+    value = ((run.best or {}).get("metrics") or {}).get("metric/ndcg@10")
+    return value if isinstance(value, float) else 0.0
 
 
 def progress_card(run: RunSummary) -> None:

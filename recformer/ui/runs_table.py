@@ -1,6 +1,7 @@
 """The table of runs: which columns there are, what stands in them, and the row that is ticked."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -110,7 +111,9 @@ def column_label(name: str) -> str:
 
 def frame_of(rows: list[Row], columns: list[str]) -> pd.DataFrame:
     """One row a run, its name first, then `columns`."""
-    frame = pd.DataFrame({"run": [row.run.name for row in rows]})
+    named = Counter(row.run.name for row in rows)  # of those with one name the id tells which is which
+    names = [row.run.name if named[row.run.name] == 1 else f"{row.run.name} · {row.run.run_id}" for row in rows]
+    frame = pd.DataFrame({"run": names})
     for name in columns:
         frame[name] = _values(rows, name)
     return frame

@@ -106,7 +106,7 @@ def _restore(
     there = [value for value in asked if value in options] or ([] if nothing else fallback)
     missing = [value for value in asked if value not in options]
     if missing:
-        st.warning(f"Not here (any more): {plain(', '.join(missing))}.", icon=":material/link_off:")
+        st.warning(f"Not here (any more): {plain(name)} {plain(', '.join(missing))}.", icon=":material/link_off:")
     st.session_state[key] = there if many else there[0]
 
 

@@ -59,7 +59,7 @@ def find_users(asked: Asked, open_user: Callable[[int], None]) -> None:
             st.info("Pick two models above to see where they disagree.", icon=":material/info:")
             return
         tokens = in_order(shown.index.to_numpy(), order, known.standing if known else None, *(places or (0, 0)))
-        _show(asked, table, tokens, known, len(shown), open_user)
+        _show(asked, table, tokens, known, order, len(shown), open_user)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -134,6 +134,7 @@ def _show(
     table: pd.DataFrame,
     tokens: "np.ndarray[Any, Any]",
     known: Standings | None,
+    order: Order,
     passed: int,
     open_user: Callable[[int], None],
 ) -> None:
@@ -142,6 +143,7 @@ def _show(
         return
     first = tokens[:MOST_ROWS]
     frame, config = frame_of(table, first, known, asked.labels, asked.k)
+    frame = _sorted_by_first(frame, order)
     ids = [int(user) for user in frame["user_id"]]
     key = f"find.users.{digest(map(str, ids))}"
 
@@ -163,6 +165,14 @@ def _show(
     of = f"{passed:,} users" if len(tokens) == passed else f"{len(tokens):,} of {passed:,} users"
     cut = f", the first {MOST_ROWS:,} of them shown" if len(tokens) > MOST_ROWS else ""
     st.caption(f"{of}{cut}. Click a row to open that user.")
+
+
+def _sorted_by_first(frame: pd.DataFrame, order: Order) -> pd.DataFrame:
+    """The columns that the order is about stand right beside the user."""
+    about = {"disagree": "overlap", "finds": "rank ", "repeats": "repeats "}.get(order)
+    first = [column for column in frame if about and str(column).startswith(about)]
+    rest = [column for column in frame if column not in ("user_id", *first)]
+    return frame.reindex(columns=["user_id", *first, *rest])
 
 
 def frame_of(

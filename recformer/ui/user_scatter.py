@@ -1,7 +1,7 @@
 """User by user: where two models place each held-out movie; a click opens the user in Recommend."""
 
 from dataclasses import dataclass
-from html import escape  # Plotly reads some HTML in texts
+from urllib.parse import urlencode
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from recformer.ui.charts import quiet
 from recformer.ui.comparison import BASELINE, Comparison, Model
-from recformer.ui.live_chart import show_clickable
+from recformer.ui.live_chart import show_live
 from recformer.ui.palette import REFERENCE
 from recformer.ui.selection import pick_one
-from recformer.ui.words import explain, plain
+from recformer.ui.words import as_text, explain, plain
 
 HEIGHT = 560
 JITTER = 0.04  # of a factor of e: movies at the same two ranks lie beside one another
@@ -59,13 +59,11 @@ def show_users(comparison: Comparison) -> None:
         return
     pair = _pick(comparison)
     st.markdown(summary(pair), help=explain("scatter"))
-    clicked = show_clickable(st.container(), scatter_chart(pair), "compare.users")
+    show_live(st.container(), scatter_chart(pair), "compare.users", _recommend(comparison, pair))
     st.caption(
         f"Each point is a held-out movie; {comparison.choice.masking} masked. Click one to see that user's lists in "
         "Recommend. Points at the same ranks are drawn a little apart."
     )
-    if clicked is not None:
-        _open(comparison, pair, str(clicked))
 
 
 def _pick(comparison: Comparison) -> Pair:
@@ -78,6 +76,8 @@ def _pick(comparison: Comparison) -> Pair:
     label = comparison.choice.label
     x = pick_one(left, "Across", x_names, "x", key="compare.x", show=label, short=True)
     y_names = [name for name in firsts if name != x]
+    if st.query_params.get("y") == x:  # a model beside itself shows nothing: another one is taken
+        del st.query_params["y"]
     y = pick_one(right, "Upwards", y_names, "y", key="compare.y", show=label)
     return pair_of(comparison, names[x], names[y])
 
@@ -118,7 +118,7 @@ def scatter_chart(pair: Pair) -> go.Figure:
             go.Scatter(
                 x=x[members],
                 y=y[members],
-                name=escape(f"{words}: {int(members.sum()):,}"),
+                name=as_text(f"{words}: {int(members.sum()):,}"),
                 mode="markers",
                 marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.7},
                 customdata=pair.users[members],
@@ -126,18 +126,18 @@ def scatter_chart(pair: Pair) -> go.Figure:
                 hovertemplate="user %{customdata}: %{text}<extra></extra>",
             )
         )
-    quiet(figure, f"Rank of each held-out movie, k = {pair.k}", escape(f"rank by {pair.across.label}"), legend=True)
+    quiet(figure, f"Rank of each held-out movie, k = {pair.k}", as_text(f"rank by {pair.across.label}"), legend=True)
     figure.update_layout(height=HEIGHT, hovermode="closest")
     span = {"type": "log", "range": [np.log10(0.8), np.log10(most)], "dtick": 1, "tickformat": ",~r"}
     figure.update_xaxes(span)
-    figure.update_yaxes(span | {"title": escape(f"rank by {pair.upwards.label}")})
+    figure.update_yaxes(span | {"title": as_text(f"rank by {pair.upwards.label}")})
     return figure
 
 
 def _words(pair: Pair, members: NDArray[np.bool_]) -> list[str]:
     """What is read at each point: movie and both ranks."""
     found = zip(pair.titles[members], pair.x[members], pair.y[members], strict=True)
-    return [f"{escape(str(title))}<br>rank {x:,} across, {y:,} upwards" for title, x, y in found]
+    return [f"{as_text(str(title))}<br>rank {x:,} across, {y:,} upwards" for title, x, y in found]
 
 
 def _line(figure: go.Figure, x: list[float], y: list[float], dash: str) -> None:
@@ -145,9 +145,9 @@ def _line(figure: go.Figure, x: list[float], y: list[float], dash: str) -> None:
     figure.add_trace(go.Scatter(x=x, y=y, mode="lines", line=look, hoverinfo="skip", showlegend=False))
 
 
-def _open(comparison: Comparison, pair: Pair, user: str) -> None:
-    """Recommend, with that user and those of the two models that can recommend."""
+def _recommend(comparison: Comparison, pair: Pair) -> str:
+    """The address of Recommend with those of the two models that can recommend; a user's id completes it."""
     both = [name for model in (pair.across, pair.upwards) for name in model.members[:1]]
     runs = [name for name in both if not name.startswith(BASELINE)]
     runs = runs or [name for name in comparison.choice.names if not name.startswith(BASELINE)]
-    st.switch_page("pages/recommend.py", query_params={"user": user, "runs": runs})
+    return f"recommend?{urlencode({'runs': runs, 'masking': comparison.choice.masking}, doseq=True)}&user="

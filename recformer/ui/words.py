@@ -1,5 +1,7 @@
 """Words and numbers as the app shows them: formats, state labels, and two-line explanations of the field's terms."""
 
+from html import escape
+
 EXPLAIN = {
     "ndcg": "Normalised discounted cumulative gain: 1 when the held-out movie is first, less the further down it is.",
     "mrr": "Mean reciprocal rank: 1 for rank 1, 1/2 for rank 2, 0 beyond k.",
@@ -72,6 +74,11 @@ def number(value: float | None) -> str:
 def memory(size: int) -> str:
     """Bytes as "812 MB" or "3.1 GB"."""
     return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"
+
+
+def as_text(text: str) -> str:
+    """Text of unknown origin for a chart: Plotly reads tags and `&lt;`, but shows `&quot;` as it stands."""
+    return escape(text, quote=False)
 
 
 def plain(text: str) -> str:

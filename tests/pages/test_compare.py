@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -31,6 +32,7 @@ from recformer.registry import BASELINES
 from recformer.store import PROJECT, Root
 from recformer.ui.compare_views import VIEWS
 from recformer.ui.palette import REFERENCE, run_colours
+from recformer.ui.run_views import suggestion
 from recformer.weights import load, write_best
 from tests.builders import Interaction, dataset_in
 from tests.training_helpers import json_of, run_here, small_config, train_here
@@ -319,7 +321,14 @@ def test_with_nothing_picked_the_page_asks_for_a_model(root: Root) -> None:
     assert app.query_params["runs"] == ["one/best", "baseline:popularity"]
 
 
-def test_baselines_alone_ask_for_a_run_that_says_which_dataset(root: Root) -> None:
+def test_baselines_alone_are_counted_from_the_only_dataset_there_is(root: Root) -> None:
+    app = compared("baseline:popularity", "baseline:markov")
+    assert not app.error
+    assert list(tables(app)["NDCG"]) == ["Popularity", "Markov chain"]
+
+
+def test_baselines_alone_ask_for_a_run_where_there_are_several_datasets(root: Root) -> None:
+    dataset_in(root.data / "another", rounds(num_users=30))
     app = compared("baseline:popularity", "baseline:markov")
     (error,) = errors(app)
     assert "add a run" in error
@@ -622,3 +631,23 @@ def test_what_is_stored_is_compared_without_torch(root: Root) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_is_suggested_can_be_compared_though_the_newest_run_has_another_window(root: Root) -> None:
+    ordered = list_runs(root)[0]
+    assert "wide/best" not in suggestion(ordered)
+    newest_wide = sorted(ordered, key=lambda run: run.run_id != "wide")
+    assert suggestion(newest_wide) == suggestion(ordered)
+    assert {"one/best", "twin/best", "other/best"} <= set(suggestion(ordered))
+    app = settled(begun())
+    assert not app.error and "has the highest" in words(app)
+
+
+def test_going_to_another_page_and_back_by_the_sidebar_shows_the_same_again(root: Root) -> None:
+    app = compared("one", "baseline:markov", view="Slices", k=["5", "20"])
+    run(app.switch_page("pages/data.py"))
+    links = {link.proto.label: link.proto.query_string for link in app.sidebar.get("page_link")}
+    assert set(parse_qs(links["Compare"])["k"]) == {"5", "20"}
+    assert parse_qs(links["Compare"])["runs"] == ["one/best", "baseline:markov"]
+    assert parse_qs(links["Compare"])["view"] == ["Slices"]
+    assert not links["Recommend"]

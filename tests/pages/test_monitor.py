@@ -195,7 +195,19 @@ def test_damage_in_a_log_is_told_and_hides_nothing_else(root: Root) -> None:
 
 
 def test_a_link_to_no_run_any_more_says_so(root: Root) -> None:
-    assert "Not here (any more): gone" in words(opened("first", "gone"))
+    assert "Not here (any more): run gone" in words(opened("first", "gone"))
+
+
+def test_a_damaged_run_in_a_link_is_named_and_the_others_are_shown(root: Root) -> None:
+    (root.run("second") / "status.json").write_text("damaged")
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=60)
+    app.switch_page("pages/monitor.py")
+    app.query_params["run"] = ["first", "second"]
+    app.run()
+    assert not app.exception
+    assert [error.value.split(":")[0] for error in app.error] == ["second cannot be shown\\"]
+    assert "Loss" in charts(app)
+    assert list(app.query_params["run"]) in (["first"], list("first"))
 
 
 def test_loss_curves_of_another_project_pair_and_overfit(root: Root) -> None:

@@ -216,6 +216,18 @@ def test_titles_reach_the_browser_as_they_are_and_markdown_as_plain_text(root: R
 # --- what if, and why ---
 
 
+def test_to_a_user_from_nothing_and_back_keeps_the_user_and_the_edited_window(root: Root, dataset: Dataset) -> None:
+    other = str(dataset.user_ids[3])
+    app = opened(user=other, movies="10")
+    before = (link(app), window(app), lists(app))
+    app.toggle(key="nobody").set_value(True)
+    assert lists(run(app)) != before[2]
+    app.toggle(key="nobody").set_value(False)
+    run(app)
+    assert link(app)["user"] == [other] and link(app)["movies"] == ["10"]
+    assert (window(app), lists(app)) == before[1:]
+
+
 def test_leaving_a_movie_out_changes_lists_link_and_held_out_movie(root: Root, dataset: Dataset) -> None:
     app = opened(user="101")
     own = [int(item) for item in dataset.item_ids[dataset.history(0)[-6:-1]]]
