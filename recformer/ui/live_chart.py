@@ -71,7 +71,7 @@ const draw = (Plotly, chart, traces, layout) => {
     chart.link = layout.meta?.link;
     if (chart.link && !chart.isHeard) {
         chart.isHeard = true;
-        // The browser goes there itself: one step of its history, so that Back leads to this very view.
+        // The browser goes there itself, so that Back leads to this very view.
         chart.on("plotly_click", ({ points }) => window.location.assign(
             new URL(chart.link + encodeURIComponent(points[0].customdata), document.baseURI)));
     }
