@@ -9,7 +9,7 @@ from typing import Any
 from recformer.evaluation.summary import Result, masking_of
 from recformer.report import escape_latex, stars
 from recformer.ui.comparison import BEYOND, DUPLICATION, TITLES, Comparison
-from recformer.ui.tables import SIGNIFICANT, is_best
+from recformer.ui.tables import is_best
 from recformer.ui.verdict import protocol_rows
 from recformer.ui.words import plain
 
@@ -115,8 +115,7 @@ def spread_and_difference(metric: dict[str, Any]) -> str:
     text = "" if metric["low"] is None else f" ±{(metric['high'] - metric['low']) / 2:.3f}"
     if "difference" in metric:
         difference = metric["difference"]
-        p = difference.get("p_holm", 1.0)
-        text += f" ({difference['mean']:+.4f}{stars(p) if p < SIGNIFICANT else ''})".replace("-", "−")
+        text += f" ({difference['mean']:+.4f}{stars(difference.get('p_holm', 1.0))})".replace("-", "−")
     return text
 
 

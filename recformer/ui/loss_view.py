@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from recformer.ui.live_chart import show_live
 from recformer.ui.loss_charts import mass_chart, push_chart
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ def show_losses() -> None:
     )
     shown = _demonstration()
     left, right = st.columns(2)
-    left.plotly_chart(push_chart(shown), key="losses.push")
-    right.plotly_chart(mass_chart(shown), key="losses.mass")
+    show_live(left, push_chart(shown), "losses.push")
+    show_live(right, mass_chart(shown), "losses.mass")
 
 
 @st.cache_data(show_spinner=False)

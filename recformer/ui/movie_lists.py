@@ -13,14 +13,13 @@ from streamlit.components import v2
 
 from recformer.data.dataset import Dataset
 from recformer.ui.movie_lists_browser import CSS, HTML, JS
-from recformer.ui.palette import BADGES
+from recformer.ui.palette import MOST_GENRES, genre_colour
 
 MARKS = {  # what an item says of itself → kind, word, what it means
     "hit": ("hit", "the held-out movie"),
     "repeat_window": ("repeat", "in the input window"),
     "seen": ("seen", "earlier in the history"),
 }
-MOST_GENRES = 3
 
 
 def lists_of(
@@ -73,11 +72,6 @@ def _card(item: Mapping[str, Any], movie: "pd.Series", highest: float, poster: s
 
 def _target(rank: int | None, num_items: int) -> str:
     return "" if rank is None else f"held-out movie at rank {rank:,} of {num_items:,}"
-
-
-def genre_colour(genre: str) -> str:
-    """The colour of a genre's chip, the one that Markdown badges have elsewhere."""
-    return BADGES[sum(map(ord, genre)) % len(BADGES)]
 
 
 def show_lists(lists: dict[str, Any], choose: Callable[[int], None]) -> None:

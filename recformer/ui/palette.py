@@ -14,6 +14,7 @@ REFERENCE = "#8C8C8C"
 GREYS = ["#5F6B7A", "#A89F91", "#6E5F4E"]
 """Of the baselines, beside the reference's."""
 THIN, THICK = 2.0, 4.0  # pixels
+MOST_GENRES = 3  # of a movie
 BADGES = ["blue", "green", "orange", "red", "violet", "gray"]
 
 
@@ -53,6 +54,12 @@ def baseline_colours() -> dict[str, str]:
     return {f"baseline:{name}": GREYS[position % len(GREYS)] for position, name in enumerate(names)}
 
 
-def genre_badges(genres: list[str]) -> str:
-    """Markdown chips; a genre keeps its colour everywhere."""
-    return " ".join(f":{BADGES[sum(map(ord, genre)) % len(BADGES)]}-badge[{genre}]" for genre in genres)
+def genre_colour(genre: str) -> str:
+    """The name of a genre's colour, which it keeps everywhere."""
+    return BADGES[sum(map(ord, genre)) % len(BADGES)]
+
+
+def genre_chips(genres: Sequence[str]) -> str:
+    """The first genres as small Markdown chips; empty where there are none."""
+    chips = " ".join(f":{genre_colour(genre)}-badge[{genre}]" for genre in genres[:MOST_GENRES])
+    return f":small[{chips}]" if chips else ""

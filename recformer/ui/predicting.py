@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from recformer.data.dataset import Dataset
-from recformer.errors import RecformerError, UsageError
+from recformer.errors import RecformerError
 from recformer.store import CheckpointRef
 from recformer.ui import readers
 
@@ -38,7 +38,8 @@ Failures = dict[str, RecformerError]
 
 
 def dataset_of(names: list[str]) -> tuple[Dataset, Failures]:
-    """The dataset of the first model that knows its own and has it; what keeps the others from saying theirs.
+    """The dataset of the first model that knows its own and has it, else the only one there is; what keeps others from
+    saying theirs.
 
     Raises UsageError, or what kept all of them from it.
     """
@@ -53,9 +54,7 @@ def dataset_of(names: list[str]) -> tuple[Dataset, Failures]:
             return data, failures
     if failures:
         raise next(iter(failures.values()))
-    raise UsageError(
-        "None of these models says which dataset it belongs to. Import it again with --data, or add a run that knows"
-    )
+    return readers.only_dataset(names), failures
 
 
 def ready(names: list[str], data: Dataset) -> tuple[list[Ready], Failures]:

@@ -98,6 +98,11 @@ def dataset_of_models(names: list[str]) -> Dataset:
         data = None if name.startswith("baseline:") else dataset_of(name.split("/")[0])
         if data is not None:
             return data
+    return only_dataset(names)
+
+
+def only_dataset(names: list[str]) -> Dataset:
+    """The only dataset there is, for models of which none says its own. Raises UsageError where there are several."""
     there = dataset_folders()
     if len(there) == 1:
         return dataset(there[0])

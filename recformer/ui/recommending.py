@@ -16,7 +16,7 @@ from recformer.ui.evaluating import leave_out
 from recformer.ui.history_view import show_history
 from recformer.ui.list_differences import show_masking, show_overlap
 from recformer.ui.movie_lists import lists_of, show_lists
-from recformer.ui.palette import genre_badges, run_colours, styles_together
+from recformer.ui.palette import genre_chips, run_colours, styles_together
 from recformer.ui.poster_views import posters
 from recformer.ui.run_views import checkpoint_in_link, checkpoint_label, checkpoint_names, suggestion
 from recformer.ui.selection import pick_many, pick_masking, pick_text
@@ -29,6 +29,7 @@ MOST = 4  # columns that can be read side by side
 WHY = "why"
 USER = "recommend.user"
 BEFORE = "recommend.before"
+OF_A_PERSON = ("user", window_editor.PARAMETER, WHY)
 PARAMETERS = {"runs", "user", "nobody", "k", "masking", WHY, window_editor.PARAMETER, "history", "find", *FINDER}
 """What this page knows of an address."""
 
@@ -159,17 +160,12 @@ def _open(user: int) -> None:
 
 def _change_person() -> None:
     """To nobody and back: who was asked about, and with which window, is there again afterwards."""
-    kept = {name: st.query_params[name] for name in (window_editor.PARAMETER, WHY) if name in st.query_params}
-    other = st.session_state.pop(BEFORE, {})
-    user = st.session_state.get(USER) or st.session_state.get(f"{BEFORE}.user")
+    here = {name: st.query_params[name] for name in OF_A_PERSON if name in st.query_params}
+    there = st.session_state.pop(BEFORE, {})
+    st.session_state[BEFORE] = here
     _begin_anew()
-    st.session_state[BEFORE] = kept
-    for name, value in other.items():
+    for name, value in there.items():
         st.query_params[name] = value
-    if st.session_state["nobody"]:
-        st.session_state[f"{BEFORE}.user"] = user
-    elif user:
-        st.query_params["user"] = user
 
 
 def _begin_anew() -> None:
@@ -283,9 +279,7 @@ def _titles_of(data: Dataset) -> dict[int, str]:
 def _movie(data: Dataset, item_id: int) -> str:
     row = data.movies.iloc[int(data.item_ids.searchsorted(item_id))]
     year = "" if pd.isna(row["year"]) else f" :gray[{row['year']}]"
-    genres = list(row["genres"])
-    chips = f":small[{genre_badges(genres[:3])}]" if genres else ""
-    return f"{plain(str(row['title']))}{year}  \n{chips}"
+    return f"{plain(str(row['title']))}{year}  \n{genre_chips(row['genres'])}"
 
 
 def _user_token(data: Dataset, user: int) -> int:

@@ -75,7 +75,7 @@ def name_unknown(known: set[str]) -> None:
     """Say which parameters of the address this page does not know: one mistyped would change the view in silence."""
     unknown = sorted(set(st.query_params) - known)
     if unknown:
-        words = f"This page knows no {plain(', '.join(unknown))}; the rest of the link is shown."
+        words = f"In this link, {plain(', '.join(unknown))} means nothing to this page; all else is shown."
         st.warning(words, icon=":material/link_off:")
 
 

@@ -4,9 +4,8 @@ import streamlit as st
 
 from recformer.evaluation.summary import Result
 from recformer.ui.comparison import Comparison
+from recformer.ui.tables import SIGNIFICANT
 from recformer.ui.words import explain, plain
-
-SIGNIFICANT = 0.05
 
 
 def show_verdict(comparison: Comparison) -> None:

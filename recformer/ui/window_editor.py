@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from recformer.data.dataset import Dataset
-from recformer.ui.palette import genre_badges
+from recformer.ui.palette import genre_chips
 from recformer.ui.why_view import HELP as WHY_HELP
 from recformer.ui.why_view import STYLE as BAR_STYLE
 from recformer.ui.why_view import bars
@@ -151,7 +151,8 @@ def _row(
     with st.container(gap=None):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             with st.container(width="stretch", gap=None):
-                st.markdown(f"{plain(title)}  \n{_chips(data, movies[place])}")
+                genres = data.movies.iloc[int(data.item_ids.searchsorted(movies[place]))]["genres"]
+                st.markdown(f"{plain(title)}  \n{genre_chips(genres)}")
             edits = [
                 ("later", "Later", "arrow_upward", moved(movies, place, 1)),
                 ("earlier", "Earlier", "arrow_downward", moved(movies, place, -1)),
@@ -169,8 +170,3 @@ def _row(
                     args=(after,),
                 )
         st.html(bars(advice, place, names, colours))
-
-
-def _chips(data: Dataset, item: int) -> str:
-    genres = list(data.movies.iloc[int(data.item_ids.searchsorted(item))]["genres"])
-    return f":small[{genre_badges(genres[:3])}]" if genres else ""

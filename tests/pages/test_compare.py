@@ -552,7 +552,7 @@ def test_names_that_look_like_markup_stay_text(root: Root) -> None:
 
 def test_unknown_parameters_of_the_link_are_named(root: Root) -> None:
     app = compared("one", metric="ndcg", masking="history")
-    assert any("knows no metric;" in warning.value for warning in app.warning)
+    assert any("In this link, metric means nothing" in warning.value for warning in app.warning)
     assert set(tables(app)["NDCG"]) == {"one model"}
 
 

@@ -568,7 +568,7 @@ def test_unknown_parameters_leave_the_page_whole(root: Root, query: dict[str, st
 
 def test_a_parameter_that_the_page_does_not_know_is_named(root: Root) -> None:
     app = opened(user="101", usre="107")
-    assert "This page knows no usre; the rest of the link is shown." in words(app)
+    assert "In this link, usre means nothing to this page; all else is shown." in words(app)
     assert len(columns(app)) == 2
 
 

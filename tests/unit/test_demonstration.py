@@ -83,5 +83,5 @@ def test_the_view_draws_both_charts() -> None:
 
     app = AppTest.from_function(page).run(timeout=60)
     assert not app.exception
-    assert len(app.get("plotly_chart")) == 2
+    assert len(app.get("bidi_component")) == 2
     assert "exactly 0" in app.markdown[0].value
