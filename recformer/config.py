@@ -19,6 +19,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 
@@ -131,11 +132,13 @@ class TrainConfig(Options):
         ge=0,
         le=2**31 - 1,
     )
-    compile: bool = option(
-        False,
-        "Compile the model",
-        "torch.compile with max-autotune: slow first step, faster steps after it. Needs a C++ compiler on a CPU; "
-        "where it cannot be had, the run goes on uncompiled and says so.",
+    engine: Literal["auto", "native", "compiled", "eager"] = option(
+        "auto",
+        "Engine",
+        "What computes the training steps; it changes how long they take, and results by rounding alone. native: this "
+        "model's own step in C++ (CPU). compiled: torch.compile. eager: PyTorch, operation by operation. auto: the "
+        "fastest that this configuration can have, as said above the launch button. Both of the first need a C++ "
+        "compiler; without one the run goes on eager and says so.",
         group="Machine",
         advanced=True,
     )
@@ -164,6 +167,15 @@ class TrainConfig(Options):
         ge=0,
         le=1_000_000_000,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _compile_to_engine(cls, value: Any) -> Any:
+        """Configurations written before there were engines said `compile: true` or `false`."""
+        if not isinstance(value, dict) or not isinstance(cast("dict[str, Any]", value).get("compile"), bool):
+            return value
+        mapping = dict(cast("dict[str, Any]", value))
+        return {"engine": "compiled", **mapping} if mapping.pop("compile") else mapping
 
     @field_validator("model", "loss", "split", mode="before")
     @classmethod

@@ -30,13 +30,14 @@ from recformer.training.run import fit
 from recformer.weights import read_archive, read_state, write_best
 from tests.waiting import DEADLINE_S, wait_until
 
+# Sizes that the native engine knows, so that what is trained in tests is trained as what users train.
 SMALL_MODEL: dict[str, Any] = {
     "name": "movie_transformer",
-    "width": 8,
-    "user_width": 4,
+    "width": 16,
+    "user_width": 16,
     "num_layers": 1,
     "num_heads": 2,
-    "hidden_sizes": [8],
+    "hidden_sizes": [16],
 }
 SMALL_SET = [f"model.{key}={value}" for key, value in SMALL_MODEL.items() if key != "name"]
 TAGS = {

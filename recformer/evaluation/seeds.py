@@ -7,11 +7,11 @@ from typing import Any
 
 from recformer.evaluation.summary import Evaluation
 
-NOT_THE_RECIPE = {"seed", "name", "save_minutes", "save_steps"}
+NOT_THE_RECIPE = {"seed", "name", "save_minutes", "save_steps", "engine", "compile"}
 
 
 def recipe_of(config: dict[str, Any]) -> str:
-    """A key that is equal for runs that differ in seed, name and saves alone."""
+    """A key that is equal for runs that differ in seed, name, saves and engine alone."""
     return json.dumps({key: value for key, value in config.items() if key not in NOT_THE_RECIPE}, sort_keys=True)
 
 

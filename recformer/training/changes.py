@@ -4,7 +4,7 @@ from recformer.config import TrainConfig
 from recformer.errors import UsageError
 
 FIXED = ("model", "loss", "split", "window", "batch_size", "seed")
-INEXACT = ("compile", "matmul_precision")
+INEXACT = ("engine", "matmul_precision")
 
 
 def check_resume(before: TrainConfig, after: TrainConfig) -> None:

@@ -22,7 +22,7 @@ from recformer.evaluation.ranks import concatenate
 from recformer.loss.seen import Seen, Sequences
 from recformer.metric.duplication import duplication
 from recformer.registry import LOSSES, METRICS
-from recformer.training.compilation import Forward, compile_forward
+from recformer.training.engine import Step, build, plan
 from recformer.training.heartbeat import Heartbeat
 from recformer.training.journal import Journal
 from recformer.training.schedule import learning_rate
@@ -76,11 +76,11 @@ class Training:
         torch.set_float32_matmul_precision(self.config.matmul_precision)
         self._tell(*self.state.notes)
         batches = EpochBatches(self.prepared, self.config, self.state.device)
-        forward = self._forward(batches)
+        step = self._step(batches)
         clock = _Clock(batches.done(self.state.position), self.state.position.seconds)
         while self.state.position.epoch < self.config.num_epochs:
             rate = learning_rate(self.config, self.state.position.epoch)
-            if not (self._train_epoch(forward, batches, rate, clock) and self._finish_epoch(rate, clock)):
+            if not (self._train_epoch(step, batches, rate, clock) and self._finish_epoch(rate, clock)):
                 return False
         return True
 
@@ -91,23 +91,31 @@ class Training:
             self.say(problem)
             self.heartbeat.update(message=" ".join(self._told))
 
-    def _forward(self, batches: "EpochBatches") -> Forward:
-        if not self.config.compile:
-            return self.state.model
-        self.heartbeat.update(phase="compiling")
-        seen, _ = batches.first()
-        forward, problem = compile_forward(self.state.model, seen.window, seen.users)
-        if problem:
-            self._tell(problem)
-        return forward
+    def _step(self, batches: "EpochBatches") -> Step:
+        """One training step on the engine that this run goes on with, or begins with."""
+        state = self.state
+        wanted = (
+            state.engine if state.engine and self.config.engine == "auto" else plan(self.config, state.device).engine
+        )
+        if wanted != "eager":
+            self.heartbeat.update(phase="compiling")
+        built = build(wanted, self.config, state.model, state.optimizer, batches.first)
+        if built.problem:
+            self._tell(built.problem)
+        if state.engine and built.engine != state.engine:
+            self._tell(
+                f"The {state.engine} engine computed its steps before, the {built.engine} one does from here: the run "
+                "goes on, but not bit for bit as it would have."
+            )
+        state.engine = built.engine
+        return built.step
 
-    def _train_epoch(self, forward: Forward, batches: "EpochBatches", rate: float, clock: "_Clock") -> bool:
+    def _train_epoch(self, step: Step, batches: "EpochBatches", rate: float, clock: "_Clock") -> bool:
         """Train to the end of the epoch. False when stopped before it."""
-        model, position = self.state.model, self.state.position
-        model.train()
+        position = self.state.position
+        self.state.model.train()
         for group in self.state.optimizer.param_groups:
             group["lr"] = rate
-        loss_function = LOSSES.get(self.config.loss.name)(self.config.loss)
         running = torch.tensor(position.loss_sum, dtype=torch.float64, device=self.state.device)
         self.heartbeat.update(state="running", phase="training", step=batches.done(position))
         for seen, targets in batches.epoch(position.epoch, position.step):
@@ -115,13 +123,7 @@ class Training:
                 if position.step:
                     self._look(running, batches, clock)
                 return False
-            # The last batch of an epoch is smaller; compiling a second time for it would cost more than it gives.
-            logits = (forward if len(targets) == self.config.batch_size else model)(seen.window, seen.users)  # (B, V)
-            loss = loss_function(logits, targets, seen)
-            self.state.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            self.state.optimizer.step()
-            running += loss.detach() * len(targets)
+            running += step(seen, targets) * len(targets)
             position.step += 1
             position.cases += len(targets)
             save = self._is_save_step(batches)

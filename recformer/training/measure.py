@@ -8,11 +8,12 @@ import torch
 
 from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared
-from recformer.registry import LOSSES, MODELS
+from recformer.registry import MODELS
+from recformer.training.engine import Built, Engine, Plan, build, plan
 from recformer.training.loop import EpochBatches, validate
 from recformer.training.run import sizes_of
 
-SECONDS = 1.0
+SECONDS, SECONDS_EAGER = 1.0, 0.4
 FEWEST_STEPS = 3
 
 
@@ -25,8 +26,16 @@ class Estimate:
     windows: int
     """Training cases of one epoch."""
     steps_per_epoch: int
+    plan: Plan
+    """The engine that it will begin on, and why."""
+    engine: Engine
+    """The engine measured: another than planned where that cannot be had, or takes too long to build for a look."""
+    problem: str | None
+    build_s: float
+    """Seconds until the first step."""
     windows_per_s: float
-    """Measured, without compilation."""
+    eager_windows_per_s: float
+    """The same on the eager engine."""
     seconds: float
     """Estimate for all epochs, validation included."""
 
@@ -36,11 +45,22 @@ def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Es
 
     Nothing is written; the random state of this process is left as it was. Raises DataError when the split is empty.
     """
+    planned = plan(config, device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.windows, prepared.dataset.num_users))
         model.to(device).train()
         batches = EpochBatches(prepared, config, device)
-        rate = _windows_per_s(model, batches, config)
+        optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
+        started = time.perf_counter()
+        # Compiling takes half a minute: too long for a look at the form.
+        wanted = "eager" if planned.engine == "compiled" else planned.engine
+        built = build(wanted, config, model, optimizer, batches.first)
+        build_s = time.perf_counter() - started
+        rate = _windows_per_s(built, batches, SECONDS)
+        eager_rate = rate
+        if built.engine != "eager":
+            eager = build("eager", config, model, optimizer, batches.first)
+            eager_rate = _windows_per_s(eager, batches, SECONDS_EAGER)
         started = time.perf_counter()
         validate(model, prepared, config, device)
         validation = time.perf_counter() - started
@@ -49,26 +69,25 @@ def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Es
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         windows=windows,
         steps_per_epoch=batches.steps,
+        plan=planned,
+        engine=built.engine,
+        problem=built.problem,
+        build_s=build_s,
         windows_per_s=rate,
+        eager_windows_per_s=eager_rate,
         seconds=config.num_epochs * (windows / rate + validation),
     )
 
 
-def _windows_per_s(model: torch.nn.Module, batches: EpochBatches, config: TrainConfig) -> float:
+def _windows_per_s(built: Built, batches: EpochBatches, seconds: float) -> float:
     """From the median step: the first ones warm up caches, and another process may disturb some."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
-    loss_function = LOSSES.get(config.loss.name)(config.loss)
     seconds_per_window: list[float] = []
     begun = last = time.perf_counter()
     for seen, targets in batches.epoch(0, 0):
-        loss = loss_function(model(seen.window, seen.users), targets, seen)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        loss.item()  # wait for the device
+        built.step(seen, targets).item()  # wait for the device
         now = time.perf_counter()
         seconds_per_window.append((now - last) / len(targets))
         last = now
-        if len(seconds_per_window) >= FEWEST_STEPS and now - begun > SECONDS:
+        if len(seconds_per_window) >= FEWEST_STEPS and now - begun > seconds:
             break
     return 1 / statistics.median(seconds_per_window)

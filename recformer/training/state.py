@@ -84,6 +84,8 @@ class TrainState:
     position: Position = field(default_factory=Position)
     notes: list[str] = field(default_factory=list[str])
     """What there is to tell about how it was restored."""
+    engine: str | None = None
+    """What computed its steps so far; None before the first. Another one would round, and drop, otherwise."""
     _last_is_whole: bool = True
 
     def save(self, models: Path, info: CheckpointInfo) -> None:
@@ -98,6 +100,7 @@ class TrainState:
             "optimizer": self.optimizer.state_dict(),
             "random": self._random_state(),
             "environment": self._environment(),
+            "engine": self.engine,
         }
         # A damaged last.pt must not take the place of the previous.pt that the run went on from.
         write_archive(models / LAST, content, keep=models / PREVIOUS if self._last_is_whole else None)
@@ -118,6 +121,7 @@ class TrainState:
             raise CheckpointError(
                 f"{saved.path} cannot be resumed from: {' '.join(str(error).split())[:200]}"
             ) from None
+        self.engine = saved.content.get("engine", "eager")
         self._last_is_whole = saved.problem is None
         changed = self._changes(saved.content.get("environment", {}))
         self.notes += [note for note in (saved.problem, changed) if note]

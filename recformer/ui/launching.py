@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -21,6 +22,9 @@ from recformer.ui.run_actions import can_go_on
 from recformer.ui.run_views import checkpoint_label, checkpoint_names, label_of
 from recformer.ui.selection import pick_one
 from recformer.ui.words import duration, plain
+
+if TYPE_CHECKING:
+    from recformer.training.measure import Estimate
 
 FAULTY = ":red[:material/error: The form has faults, shown at their fields below; mend them to launch.]"
 SUGGESTED_EPOCHS = 20  # the article's 1000 would take hours on a laptop; the form says how to get them
@@ -224,14 +228,26 @@ def _what_will_happen(config: TrainConfig, data: Dataset, device: str) -> str:
     )
     estimate = readers.estimate(measured.model_dump_json(), data.fingerprint, data, device)
     seconds = estimate.seconds * config.num_epochs
-    compiled = (
-        " The first step compiles, which can take minutes; the estimate is without compilation."
-        if config.compile
-        else ""
-    )
     return (
         f"**{config.num_epochs:,} epochs on {data.name}, about {duration(seconds)}** at "
         f"{estimate.windows_per_s:,.0f} windows/s, measured here just now. "
         f"{estimate.parameters:,} parameters · {estimate.windows:,} training windows · "
-        f"{estimate.steps_per_epoch:,} steps an epoch.{compiled}"
+        f"{estimate.steps_per_epoch:,} steps an epoch.  \n{_engine_words(estimate)}"
     )
+
+
+def _engine_words(estimate: "Estimate") -> str:
+    """Which engine computes the steps and why, what its first step costs, and what each step gains."""
+    planned = estimate.plan
+    if planned.engine == "compiled":
+        return (
+            "Engine: **compiled**, as asked for. The first step compiles, half a minute or more; how much faster later "
+            "steps are is not measured here, the estimate is without it."
+        )
+    if estimate.problem:
+        return f":orange[:material/info: {plain(estimate.problem)}]"
+    if planned.engine == "eager":
+        return f"Engine: **eager** ({plain(planned.why)})."
+    gain = estimate.windows_per_s / estimate.eager_windows_per_s
+    built = f"built here in {estimate.build_s:.1f} s, kept for next time"
+    return f"Engine: **native** ({plain(planned.why)}; {built}), {gain:.1f} × as fast as PyTorch's own steps here."

@@ -155,16 +155,16 @@ def test_tensorboard_shows_the_runs_by_their_ids_with_curves_parameters_and_ends
         "stopped": "STATUS_UNKNOWN",
     }
     plain, resumed = sessions["plain"], sessions["resumed"]
-    assert plain["hparams"]["model.width"] == 8
-    assert plain["hparams"]["compile"] is False
-    assert plain["hparams"]["model.hidden_sizes"] == "[8]"
+    assert plain["hparams"]["model.width"] == 16
+    assert plain["hparams"]["model.repeat_bias"] is False
+    assert plain["hparams"]["model.hidden_sizes"] == "[16]"
     assert plain["hparams"]["loss.name"] == "cross_entropy"
     assert resumed["hparams"]["learning_rate"] == 0.25
     assert resumed["hparams"]["num_epochs"] == 3
     assert resumed["hparams"]["name"] == "Resumed"
     assert resumed["hparams"]["loss.penalty"] == pytest.approx(resumed_penalty())
     assert infos["learning_rate"] == "DATA_TYPE_FLOAT64"
-    assert infos["compile"] == "DATA_TYPE_BOOL"
+    assert infos["model.repeat_bias"] == "DATA_TYPE_BOOL"
     assert infos["loss.name"] == "DATA_TYPE_STRING"
     for run in ("plain", "resumed"):
         logged = {tag: values[-1] for tag, (_, values) in curves(root.run(run)).items()}

@@ -12,7 +12,7 @@ from recformer.logs import whole
 from recformer.store import PROJECT, Root
 from recformer.training.hyperparameters import log_start
 from recformer.training.journal import Journal
-from tests.training_helpers import small_config
+from tests.training_helpers import SMALL_MODEL, small_config
 
 HEADINGS = ["Hyper-parameters", "Texts", "Histograms", "Images"]
 
@@ -77,14 +77,14 @@ def test_a_log_of_curves_alone_says_so_and_shows_no_heading(root: Root) -> None:
 
 
 def test_a_run_of_this_project_shows_its_parameters_and_its_configuration(root: Root) -> None:
-    log_start(root.run("run"), small_config(learning_rate=0.25, compile=True))
+    log_start(root.run("run"), small_config(learning_rate=0.25, model=SMALL_MODEL | {"repeat_bias": True}))
     with Journal(root.run("run"), 1) as journal:
         journal.note("config", "name: [x](https://example.org)")
     app = opened()
     assert headings(app) == ["Hyper-parameters", "Texts"]
     table = app.dataframe[-1].value
     shown = dict(zip(table["name"], table["value"], strict=True))
-    assert (shown["learning_rate"], shown["compile"], shown["model.width"]) == ("0.25", "yes", "8")
+    assert (shown["learning_rate"], shown["model.repeat_bias"], shown["model.width"]) == ("0.25", "yes", "16")
     assert "name: [x](https://example.org)" in [code.value for code in app.code]
     assert "example.org" not in words(app)
 

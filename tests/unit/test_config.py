@@ -48,9 +48,9 @@ def test_every_preset_comes_back_from_dump_unchanged(name: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("baseline", (512, 5e-4, 1000, "cross_entropy", None, "constant", False, "highest")),
-        ("penalty", (512, 8e-4, 1000, "argmax_penalty", 0.2, "constant", False, "highest")),
-        ("compiled_scheduler", (4096, 5e-4, 500, "argmax_penalty", 0.1, "cosine", True, "high")),
+        ("baseline", (512, 5e-4, 1000, "cross_entropy", None, "constant", "highest")),
+        ("penalty", (512, 8e-4, 1000, "argmax_penalty", 0.2, "constant", "highest")),
+        ("compiled_scheduler", (4096, 5e-4, 500, "argmax_penalty", 0.1, "cosine", "high")),
     ],
 )
 def test_presets_have_the_articles_numbers(name: str, expected: tuple[Any, ...]) -> None:
@@ -62,7 +62,6 @@ def test_presets_have_the_articles_numbers(name: str, expected: tuple[Any, ...])
         config.loss.name,
         getattr(config.loss, "penalty", None),
         config.schedule,
-        config.compile,
         config.matmul_precision,
     )
     assert found == expected
@@ -93,9 +92,16 @@ def test_an_override_leaves_the_mapping_it_was_given_alone() -> None:
 
 
 def test_lists_and_words_can_be_set() -> None:
-    config = parse(override(preset("baseline"), ["model.hidden_sizes=[64, 32]", "schedule=cosine", "compile=true"]))
+    config = parse(override(preset("baseline"), ["model.hidden_sizes=[64, 32]", "schedule=cosine", "engine=eager"]))
     assert config.model.model_dump()["hidden_sizes"] == (64, 32)
-    assert (config.schedule, config.compile) == ("cosine", True)
+    assert (config.schedule, config.engine) == ("cosine", "eager")
+
+
+@pytest.mark.parametrize(("compiled", "engine"), [(True, "compiled"), (False, "auto")])
+def test_what_older_configurations_say_of_compiling_is_understood(compiled: bool, engine: str) -> None:
+    assert parse(preset("baseline") | {"compile": compiled}).engine == engine
+    with pytest.raises(ConfigError, match="compile"):
+        parse(preset("baseline") | {"compile": "perhaps"})
 
 
 def test_a_rate_in_exponent_notation_without_a_point_is_a_number() -> None:

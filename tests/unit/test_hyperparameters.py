@@ -45,7 +45,7 @@ def test_tensorboard_reads_every_option(tmp_path: Path) -> None:
     log_start(tmp_path, config)
     found = values(tmp_path)
     assert found == flat(config.model_dump(mode="json"))
-    assert (found["learning_rate"], found["compile"], found["loss.name"]) == (0.25, False, "cross_entropy")
+    assert (found["learning_rate"], found["model.repeat_bias"], found["loss.name"]) == (0.25, False, "cross_entropy")
     assert status(tmp_path) is None
 
 

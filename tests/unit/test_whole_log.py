@@ -146,7 +146,7 @@ def test_our_own_are_read_as_tensorboard_shows_them_the_newest(tmp_path: Path) -
             journal.write(launch + 1, {"loss/train": 1.0})
     details = read_whole(tmp_path)
     assert details.hyperparameters == flat(small_config(learning_rate=0.25).model_dump(mode="json"))
-    assert details.hyperparameters["compile"] is False
+    assert details.hyperparameters["model.repeat_bias"] is False
     assert (details.histograms, details.images, details.gaps) == ([], [], [])
     assert [text.text for text in details.texts] == ["```\nrate 0.25\n```"]
 

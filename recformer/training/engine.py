@@ -1,0 +1,122 @@
+"""What computes training steps: the model's own step in C++, torch.compile, or PyTorch operation by operation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from recformer.config import TrainConfig
+from recformer.loss.seen import Seen
+from recformer.model.movie_transformer import MovieTransformer
+from recformer.native.build import BuildError
+from recformer.native.movie_transformer import NativeStep, why_not
+from recformer.registry import LOSSES
+
+Engine = Literal["native", "compiled", "eager"]
+Step = Callable[[Seen, Tensor], Tensor]
+"""Train on a batch, what was seen and targets (B,); its loss, a () float that is no part of a graph."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which engine a configuration gets, and why, before anything is built."""
+
+    engine: Engine
+    why: str
+
+
+@dataclass(frozen=True)
+class Built:
+    """A step that works, on the engine wanted, or on the eager one with the problem said."""
+
+    step: Step
+    engine: Engine
+    problem: str | None = None
+
+
+def plan(config: TrainConfig, device: torch.device) -> Plan:
+    """The engine asked for, or the fastest of those that can compute this configuration. See docs/BENCHMARKS.md."""
+    if config.engine != "auto":
+        return Plan(config.engine, "asked for")
+    if device.type != "cpu":
+        return Plan("eager", "the native step is for CPUs")
+    reason = why_not(config)
+    return Plan("eager", reason) if reason else Plan("native", "fastest on a CPU")
+
+
+def build(
+    engine: str,
+    config: TrainConfig,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    first: Callable[[], tuple[Seen, Tensor]],
+) -> Built:
+    """A step of `engine` for this model and optimizer; an eager one, and why, where that cannot be had.
+
+    `first` gives a batch of full size to try things on. The trial leaves random state, weights and gradients alone.
+    """
+    eager = _EagerStep(config, model, optimizer)
+    problem = None
+    if engine == "native":
+        problem = why_not(config) if next(model.parameters()).device.type == "cpu" else "it is for CPUs"
+        if not problem:
+            try:
+                native = NativeStep(config, cast(MovieTransformer, model), cast(torch.optim.Adam, optimizer))
+            except BuildError as error:
+                problem = str(error)
+            else:
+                return Built(lambda seen, _: native(seen), "native")
+    elif engine == "compiled":
+        seen, _ = first()
+        eager.forward, problem = _compiled(model, seen.window, seen.users)
+        if not problem:
+            return Built(eager, "compiled")
+    else:
+        return Built(eager, "eager")
+    return Built(
+        eager, "eager", f"Not on the {engine} engine ({problem}); the results are the same, each step takes longer."
+    )
+
+
+class _EagerStep:
+    """Forward, loss, backward and update as PyTorch's own modules, with the forward pass compiled or not."""
+
+    def __init__(self, config: TrainConfig, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        self.forward: Callable[[Tensor, Tensor], Tensor] = model
+        self._model = model
+        self._batch_size = config.batch_size
+        self._loss = LOSSES.get(config.loss.name)(config.loss)
+        self._optimizer = optimizer
+
+    def __call__(self, seen: Seen, targets: Tensor) -> Tensor:
+        # The last batch of an epoch is smaller; compiling a second time for it would cost more than it gives.
+        forward = self.forward if len(targets) == self._batch_size else self._model
+        loss = self._loss(forward(seen.window, seen.users), targets, seen)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimizer.step()
+        return loss.detach()
+
+
+def _compiled(model: nn.Module, tokens: Tensor, users: Tensor) -> tuple[Callable[[Tensor, Tensor], Tensor], str | None]:
+    """The compiled forward pass, tried forward and backward on one batch; or the model itself, and why not compiled."""
+    model.train()
+    compiled: Callable[[Tensor, Tensor], Tensor] = torch.compile(model, fullgraph=True)
+    devices = [tokens.device] if tokens.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        try:
+            compiled(tokens, users).sum().backward()
+        except Exception as error:
+            # Whatever stands in the compiler's way (no C++ compiler, an unsupported driver), the uncompiled model
+            # computes the same numbers; the run says so and goes on.
+            return model, _reason(error)
+        finally:
+            model.zero_grad(set_to_none=True)
+    return compiled, None
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return "no C++ compiler found" if "C++ compiler" in text else f"{type(error).__name__}: {text[:200]}"

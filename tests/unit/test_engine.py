@@ -1,0 +1,99 @@
+"""Which engine computes a configuration's steps, what it says, and that each of them trains the same."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from recformer.config import TrainConfig
+from recformer.data.prepared import Prepared, prepare
+from recformer.native import build as native_build
+from recformer.registry import MODELS
+from recformer.training import engine
+from recformer.training.engine import Built, build, plan
+from recformer.training.loop import EpochBatches
+from recformer.training.measure import measure
+from recformer.training.run import sizes_of
+from tests.builders import dataset_of
+from tests.training_helpers import SMALL_MODEL, small_config
+
+CPU = torch.device("cpu")
+ENGINES = ["native", "compiled", "eager"]
+
+
+@pytest.fixture(scope="module")
+def prepared() -> Prepared:
+    dataset = dataset_of([[(start + step) % 50 for step in range(20)] for start in range(40)], num_items=50)
+    return prepare(dataset, 5, small_config().split)
+
+
+def config_of(**changes: Any) -> TrainConfig:
+    return small_config(**({"model": SMALL_MODEL | {"dropout": 0.0}} | changes))
+
+
+def built(name: str, config: TrainConfig, prepared: Prepared) -> tuple[Built, torch.nn.Module, EpochBatches]:
+    torch.manual_seed(0)
+    model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.windows, prepared.dataset.num_users)).train()
+    batches = EpochBatches(prepared, config, CPU)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
+    return build(name, config, model, optimizer, batches.first), model, batches
+
+
+def test_what_is_asked_for_is_planned() -> None:
+    for name in ENGINES:
+        assert plan(config_of(engine=name), CPU) == engine.Plan(name, "asked for")  # type: ignore[arg-type]
+
+
+def test_auto_is_native_where_it_can_be_and_says_why_where_not() -> None:
+    assert plan(config_of(), CPU).engine == "native"
+    narrow = plan(config_of(model=SMALL_MODEL | {"width": 8}), CPU)
+    assert (narrow.engine, narrow.why) == ("eager", "width = 8 is no multiple of 16")
+    assert plan(config_of(), torch.device("cuda")) == engine.Plan("eager", "the native step is for CPUs")
+
+
+def test_every_engine_trains_the_same(prepared: Prepared) -> None:
+    curves: dict[str, list[float]] = {}
+    for name in ENGINES:
+        made, _, batches = built(name, config_of(engine=name), prepared)
+        assert (made.engine, made.problem) == (name, None)
+        curves[name] = [float(made.step(*batch)) for epoch in range(3) for batch in batches.epoch(epoch, 0)]
+    for curve in curves.values():
+        np.testing.assert_allclose(curve, curves["eager"], atol=1e-4, rtol=0)
+        assert curve[-1] < curve[0] - 0.1
+
+
+def test_building_leaves_weights_gradients_and_random_numbers_alone(prepared: Prepared) -> None:
+    for name in ENGINES:
+        _, untouched, _ = built("eager", config_of(), prepared)
+        torch.manual_seed(0)
+        _, model, _ = built(name, config_of(), prepared)
+        drawn = torch.rand(3)
+        torch.manual_seed(0)
+        built("eager", config_of(), prepared)
+        assert torch.equal(drawn, torch.rand(3)), name
+        assert all(map(torch.equal, model.parameters(), untouched.parameters())), name
+        assert all(parameter.grad is None for parameter in model.parameters()), name
+
+
+def test_what_cannot_be_had_is_eager_and_says_so(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native_build, "COMPILERS", ("no-such-compiler",))
+    monkeypatch.delenv("CXX", raising=False)
+    made, _, _ = built("native", config_of(), prepared)
+    assert made.engine == "eager"
+    assert made.problem == (
+        "Not on the native engine (no C++ compiler found (looked for no-such-compiler)); the results are the same, each "
+        "step takes longer."
+    )
+    made, _, _ = built("native", config_of(model=SMALL_MODEL | {"width": 8}), prepared)
+    assert "width = 8 is no multiple of 16" in str(made.problem)
+
+
+def test_an_estimate_says_what_it_measured(prepared: Prepared) -> None:
+    native = measure(config_of(), prepared, CPU)
+    assert (native.engine, native.plan.engine, native.problem) == ("native", "native", None)
+    assert min(native.windows_per_s, native.eager_windows_per_s, native.build_s) > 0
+    eager = measure(config_of(engine="eager"), prepared, CPU)
+    assert (eager.engine, eager.windows_per_s) == ("eager", eager.eager_windows_per_s)
+    asked = measure(config_of(engine="compiled"), prepared, CPU)
+    assert (asked.plan.engine, asked.engine) == ("compiled", "eager"), "half a minute is too long for a look"

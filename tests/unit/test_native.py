@@ -1,0 +1,257 @@
+"""The native step against PyTorch: losses, gradients and whole trainings, for every loss and shape that it knows."""
+
+import copy
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from recformer.config import TrainConfig, parse
+from recformer.data.dataset import Dataset
+from recformer.data.prepared import Prepared, prepare
+from recformer.loss.seen import Seen
+from recformer.native import build
+from recformer.native.build import BuildError, library
+from recformer.native.movie_transformer import NativeStep, why_not
+from recformer.registry import LOSSES, MODELS
+from recformer.training.loop import EpochBatches
+from recformer.training.run import sizes_of
+from tests.builders import dataset_of
+from tests.training_helpers import SMALL_MODEL
+
+CPU = torch.device("cpu")
+LOSS_OPTIONS: list[dict[str, Any]] = [
+    {"name": "cross_entropy"},
+    {"name": "argmax_penalty", "penalty": 0.7},
+    {"name": "argmax_penalty", "penalty": 0.7, "reduction": "median"},
+    *(
+        {"name": name, "of": of}
+        for name in ("masked_softmax", "soft_penalty", "unlikelihood")
+        for of in ("window", "history")
+    ),
+]
+SHAPES: list[dict[str, Any]] = [
+    {},
+    {"repeat_bias": True},
+    {"num_layers": 2, "num_heads": 4, "width": 32},
+    {"num_heads": 1, "user_width": 48, "hidden_sizes": [32]},
+]
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    """40 users with 6 to 30 of 50 movies, some of them twice."""
+    random = np.random.default_rng(3)
+    return dataset_of([random.integers(0, 50, size).tolist() for size in random.integers(6, 31, 40)], num_items=50)
+
+
+def configuration(model: dict[str, Any], loss: dict[str, Any], **changes: Any) -> TrainConfig:
+    base = {"name": "native", "model": SMALL_MODEL | {"dropout": 0.0} | model, "loss": loss, "batch_size": 64}
+    return parse(base | changes)
+
+
+def model_of(config: TrainConfig, prepared: Prepared, seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.windows, prepared.dataset.num_users)).train()
+    with torch.no_grad():
+        for parameter in model.parameters():  # biases and scales begin at 0 and 1, where faults would not show
+            parameter += 0.1 * torch.randn_like(parameter)
+    return model
+
+
+def adam(model: nn.Module, rate: float = 0.01) -> torch.optim.Adam:
+    return torch.optim.Adam(model.parameters(), lr=rate, fused=True)
+
+
+def native(config: TrainConfig, model: nn.Module) -> NativeStep:
+    assert why_not(config) is None
+    return NativeStep(config, cast(Any, model), adam(model))
+
+
+def batch_of(config: TrainConfig, prepared: Prepared, rows: int) -> tuple[Seen, Tensor]:
+    seen, targets = EpochBatches(prepared, config, CPU).first()
+    return Seen(seen.sequences, seen.window[:rows], seen.users[:rows], seen.starts[:rows]), targets[:rows]
+
+
+def assert_same_gradients(config: TrainConfig, dataset: Dataset, rows: int, seed: int = 0) -> None:
+    prepared = prepare(dataset, config.window, config.split)
+    model = model_of(config, prepared, seed)
+    seen, targets = batch_of(config, prepared, rows)
+    loss = LOSSES.get(config.loss.name)(config.loss)(model(seen.window, seen.users), targets, seen)
+    loss.backward()
+    step = native(config, model)
+    torch.testing.assert_close(step.gradients_of(seen), loss.detach(), rtol=1e-5, atol=1e-5)
+    for name, parameter in model.named_parameters():
+        largest = float(cast(Tensor, parameter.grad).abs().max())
+        torch.testing.assert_close(
+            step.gradients[name], parameter.grad, rtol=1e-4, atol=1e-5 * largest + 1e-9, msg=name
+        )
+
+
+@pytest.mark.parametrize("loss", LOSS_OPTIONS, ids=lambda loss: "-".join(map(str, loss.values())))
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "-".join(shape) or "small")
+def test_loss_and_every_gradient_are_pytorchs(shape: dict[str, Any], loss: dict[str, Any], dataset: Dataset) -> None:
+    assert_same_gradients(configuration(shape, loss), dataset, 61)
+
+
+@pytest.mark.parametrize("window", [1, 2, 4, 7])
+def test_windows_of_other_sizes(window: int, dataset: Dataset) -> None:
+    assert_same_gradients(configuration({}, {"name": "soft_penalty"}, window=window), dataset, 33)
+
+
+@given(rows=st.integers(1, 64), seed=st.integers(0, 1000), loss=st.sampled_from(LOSS_OPTIONS))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_number_of_rows_and_any_weights(rows: int, seed: int, loss: dict[str, Any], dataset: Dataset) -> None:
+    assert_same_gradients(configuration({}, loss), dataset, rows, seed)
+
+
+def test_a_repeat_that_has_almost_all_probability_keeps_a_finite_loss(dataset: Dataset) -> None:
+    config = configuration({"repeat_bias": True}, {"name": "unlikelihood", "of": "window"})
+    prepared = prepare(dataset, config.window, config.split)
+    model = model_of(config, prepared)
+    cast(Any, model).repeat_bias.data.fill_(1.2)
+    seen, targets = batch_of(config, prepared, 50)
+    loss = LOSSES.get("unlikelihood")(config.loss)(model(seen.window, seen.users), targets, seen)
+    loss.backward()
+    step = native(config, model)
+    torch.testing.assert_close(step.gradients_of(seen), loss.detach(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(step.gradients["repeat_bias"], cast(Any, model).repeat_bias.grad, rtol=1e-3, atol=1e-4)
+
+
+def test_the_gradient_does_not_depend_on_the_number_of_threads(dataset: Dataset) -> None:
+    config = configuration({"dropout": 0.4}, {"name": "cross_entropy"})
+    prepared = prepare(dataset, config.window, config.split)
+    model, before = model_of(config, prepared), torch.get_num_threads()
+    seen, _ = batch_of(config, prepared, 64)
+    found: list[dict[str, Tensor]] = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            step = native(config, model)
+            torch.manual_seed(5)
+            step.gradients_of(seen)
+            found.append(copy.deepcopy(step.gradients))
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        for name, gradient in found[0].items():
+            torch.testing.assert_close(other[name], gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_two_hundred_steps_without_dropout_are_pytorchs() -> None:
+    dataset = dataset_of([[(start + step) % 50 for step in range(20)] for start in range(40)], num_items=50)
+    config = configuration({"num_layers": 2}, {"name": "cross_entropy"}, batch_size=16)
+    prepared = prepare(dataset, config.window, config.split)
+    model = model_of(config, prepared)
+    other = copy.deepcopy(model)
+    optimizer = adam(model, 0.001)
+    step = NativeStep(config, cast(Any, other), adam(other, 0.001))
+    loss_of = LOSSES.get("cross_entropy")(config.loss)
+    batches = EpochBatches(prepared, config, CPU)
+    curve = list[tuple[float, float]]()
+    for epoch in range(-(-200 // batches.steps)):
+        for seen, targets in batches.epoch(epoch, 0):
+            loss = loss_of(model(seen.window, seen.users), targets, seen)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            curve.append((float(loss.detach()), float(step(seen))))
+    expected, found = np.array(curve).T
+    np.testing.assert_allclose(found[:200], expected[:200], atol=1e-4, rtol=0)
+    assert expected[:10].mean() - expected[190:200].mean() > 0.5, "nothing was learned"
+
+
+def test_dropout_has_the_gradient_of_its_own_loss(dataset: Dataset) -> None:
+    """With the same seed the loss is one function of the weights: its slope along any direction is the gradient's."""
+    config = configuration({"dropout": 0.3, "num_layers": 2}, {"name": "cross_entropy"})
+    prepared = prepare(dataset, config.window, config.split)
+    model = model_of(config, prepared)
+    seen, _ = batch_of(config, prepared, 64)
+    step = native(config, model)
+
+    def loss() -> float:
+        torch.manual_seed(11)
+        return float(step.gradients_of(seen))
+
+    loss()
+    gradients = copy.deepcopy(step.gradients)
+    for name, parameter in model.named_parameters():
+        direction = gradients[name] / gradients[name].norm()
+        sides = list[float]()
+        for sign in (1, -1):
+            with torch.no_grad():
+                parameter += sign * 0.01 * direction
+            sides.append(loss())
+            with torch.no_grad():
+                parameter -= sign * 0.01 * direction
+        slope = (sides[0] - sides[1]) / 0.02
+        assert slope == pytest.approx(float(gradients[name].norm()), rel=0.05, abs=2e-4), name
+
+
+def test_dropout_is_that_of_pytorch_in_distribution(dataset: Dataset) -> None:
+    """Mean and spread of a batch's loss over many draws, each within what chance leaves."""
+    config = configuration({"dropout": 0.3}, {"name": "cross_entropy"})
+    prepared = prepare(dataset, config.window, config.split)
+    model = model_of(config, prepared)
+    seen, targets = batch_of(config, prepared, 64)
+    step, loss_of = native(config, model), LOSSES.get("cross_entropy")(config.loss)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        expected = np.array([float(loss_of(model(seen.window, seen.users), targets, seen)) for _ in range(3000)])
+    found = np.array([float(step.gradients_of(seen)) for _ in range(3000)])
+    error = np.hypot(expected.std(), found.std()) / np.sqrt(3000)
+    assert abs(expected.mean() - found.mean()) < 4.5 * error
+    assert found.std() == pytest.approx(expected.std(), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "words"),
+    [
+        ({"width": 24}, {"name": "cross_entropy"}, "width = 24 is no multiple of 16"),
+        ({"user_width": 8}, {"name": "cross_entropy"}, "user_width = 8 is no multiple of 16"),
+        ({"hidden_sizes": [16, 16]}, {"name": "cross_entropy"}, "one hidden layer, not 2"),
+        ({"width": 1024}, {"name": "cross_entropy"}, "width × window = 5120 is more than 4096"),
+        ({}, {"name": "unlikelihood", "form": "item"}, "does not know the loss unlikelihood"),
+    ],
+)
+def test_it_says_what_it_cannot_do(model: dict[str, Any], loss: dict[str, Any], words: str) -> None:
+    assert words in str(why_not(configuration(model, loss)))
+
+
+def test_a_batch_larger_than_said_is_refused(dataset: Dataset) -> None:
+    config = configuration({}, {"name": "cross_entropy"}, batch_size=8)
+    prepared = prepare(dataset, config.window, config.split)
+    step = native(config, model_of(config, prepared))
+    seen, _ = batch_of(configuration({}, {"name": "cross_entropy"}), prepared, 9)
+    with pytest.raises(ValueError, match="at most 8"):
+        step(seen)
+
+
+def test_a_library_is_built_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    constants = {"TOKENS": 1, "WIDTH": 16, "USER_WIDTH": 16, "HEADS": 1, "LAYERS": 1, "HIDDEN": 16}
+    library("movie_transformer.cpp", constants)
+    (built,) = (tmp_path / "recformer").iterdir()
+    made = built.stat().st_mtime_ns
+    library("movie_transformer.cpp", constants)
+    assert built.stat().st_mtime_ns == made
+    assert (tmp_path / "recformer").stat().st_mode & 0o077 == 0, "others could put a library there"
+
+
+def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(build, "COMPILERS", ("no-such-compiler",))
+    with pytest.raises(BuildError, match=r"no C\+\+ compiler found \(looked for no-such-compiler\)"):
+        library("movie_transformer.cpp", {})
+
+
+def test_a_compiler_that_fails_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(BuildError, match="failed: "):
+        library("movie_transformer.cpp", {"TOKENS": -1})
+    assert list((tmp_path / "recformer").iterdir()) == []
