@@ -82,11 +82,12 @@ class TrainConfig(Options):
     learning_rate: float = option(
         5e-4, "Learning rate", "Step size of the Adam optimizer.", group="Training", gt=0, le=10
     )
-    schedule: Literal["constant", "cosine"] = option(
+    schedule: Literal["constant", "cosine", "one_cycle"] = option(
         "constant",
         "Learning-rate schedule",
         "constant keeps the rate; cosine lets it fall to the minimum over one period of epochs and climb back over "
-        "the next (the article's CosineAnnealingLR).",
+        "the next (the article's CosineAnnealingLR); one_cycle climbs to the rate over the first tenth of all steps, "
+        "then falls to the minimum at the last one.",
         group="Training",
     )
     schedule_period: int = option(
@@ -101,7 +102,7 @@ class TrainConfig(Options):
     minimum_learning_rate: float = option(
         1e-6,
         "Minimum learning rate",
-        "Where the cosine schedule ends.",
+        "Where the cosine and one_cycle schedules end.",
         group="Training",
         advanced=True,
         ge=0,

@@ -67,8 +67,8 @@ inline V all(float value) { return value - V{}; }
 inline V maximum(V a, V b) { return a > b ? a : b; }
 
 inline V exponential(V x) {  // Cephes' expf: within 2 units in the last place
-  x = maximum(x, all(-87.0f));
-  x = x < 88.0f ? x : all(88.0f);
+  x = x < -87.0f ? all(-87.0f) : x;  // what is no number stays so, and training sees that it diverged
+  x = x > 88.0f ? all(88.0f) : x;
   const V n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
   const V r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
   V p = all(1.9875691500e-4f);
@@ -473,7 +473,7 @@ void forward(const Step &step, const Weights &w, const Chunk &chunk, const Noise
   product_columns<1, false>(s.user_w, U, 1, s.user, 1, HID, U, w.hidden_b, s.hidden, 1);
   for (int t = 0; t < T; t++)
     product_columns<1, true>(w.hidden_w + t * (D + U), JOINT, 1, s.y + t, T, HID, D, nullptr, s.hidden, 1);
-  for (int n = 0; n < HID; n++) s.hidden[n] = maximum(s.hidden[n], V{});
+  for (int n = 0; n < HID; n++) s.hidden[n] = s.hidden[n] < 0.0f ? V{} : s.hidden[n];
   product_columns<1, false>(w.out_w, HID, 1, s.hidden, 1, (int)step.vocabulary, HID, nullptr, logits, 1);
   if (w.repeat)
     for (int l = 0; l < chunk.count; l++)

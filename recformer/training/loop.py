@@ -79,8 +79,7 @@ class Training:
         step = self._step(batches)
         clock = _Clock(batches.done(self.state.position), self.state.position.seconds)
         while self.state.position.epoch < self.config.num_epochs:
-            rate = learning_rate(self.config, self.state.position.epoch)
-            if not (self._train_epoch(step, batches, rate, clock) and self._finish_epoch(rate, clock)):
+            if not (self._train_epoch(step, batches, clock) and self._finish_epoch(clock)):
                 return False
         return True
 
@@ -110,12 +109,10 @@ class Training:
         state.engine = built.engine
         return built.step
 
-    def _train_epoch(self, step: Step, batches: "EpochBatches", rate: float, clock: "_Clock") -> bool:
+    def _train_epoch(self, step: Step, batches: "EpochBatches", clock: "_Clock") -> bool:
         """Train to the end of the epoch. False when stopped before it."""
         position = self.state.position
         self.state.model.train()
-        for group in self.state.optimizer.param_groups:
-            group["lr"] = rate
         running = torch.tensor(position.loss_sum, dtype=torch.float64, device=self.state.device)
         self.heartbeat.update(state="running", phase="training", step=batches.done(position))
         for seen, targets in batches.epoch(position.epoch, position.step):
@@ -123,6 +120,7 @@ class Training:
                 if position.step:
                     self._look(running, batches, clock)
                 return False
+            self._set_rate(position.step / batches.steps)
             running += step(seen, targets) * len(targets)
             position.step += 1
             position.cases += len(targets)
@@ -133,6 +131,11 @@ class Training:
                     self._save_last()
         self._look(running, batches, clock)
         return True
+
+    def _set_rate(self, share: float) -> None:
+        rate = learning_rate(self.config, self.state.position.epoch, share)
+        for group in self.state.optimizer.param_groups:
+            group["lr"] = rate
 
     def _is_save_step(self, batches: "EpochBatches") -> bool:
         every = self.config.save_steps
@@ -159,7 +162,7 @@ class Training:
             eta_s=clock.seconds_left(done, total),
         )
 
-    def _finish_epoch(self, rate: float, clock: "_Clock") -> bool:
+    def _finish_epoch(self, clock: "_Clock") -> bool:
         """Validate, log and keep the best. False when stopped before all is validated: the epoch is not finished."""
         position = self.state.position
         self.heartbeat.update(phase="validating")
@@ -167,6 +170,7 @@ class Training:
         if validated is None:
             return False
         loss, metrics = validated
+        rate = float(self.state.optimizer.param_groups[0]["lr"])  # of the epoch's last step
         train_loss, throughput = position.loss_sum / position.cases, position.samples_per_s
         position.finish_epoch()
         clock.start_epoch()

@@ -1,17 +1,25 @@
-"""The learning rate of each epoch: a pure function, so that resuming needs no scheduler state."""
+"""The learning rate of each step: a pure function, so that resuming needs no scheduler state."""
 
 import math
 
 from recformer.config import TrainConfig
 
+WARM_UP = 0.1
 
-def learning_rate(config: TrainConfig, epoch: int) -> float:
-    """Learning rate of an epoch, the first being 0.
+
+def learning_rate(config: TrainConfig, epoch: int, share: float) -> float:
+    """Learning rate after `share` (0 to 1) of an epoch, the first being 0.
 
     cosine is the closed form of CosineAnnealingLR stepped once an epoch (Loshchilov and Hutter 2017, eq. 5, without
-    restarts): with period 100 it is lowest at epoch 100 and back at the top at epoch 200.
+    restarts): with period 100 it is lowest at epoch 100 and back at the top at epoch 200. one_cycle changes with every
+    step: linearly up over the first tenth of the training, then down by half a cosine (Smith and Topin 2018).
     """
-    if config.schedule == "constant":
-        return config.learning_rate
     low, high = config.minimum_learning_rate, config.learning_rate
-    return low + (high - low) * (1 + math.cos(math.pi * epoch / config.schedule_period)) / 2
+    if config.schedule == "constant":
+        return high
+    if config.schedule == "cosine":
+        return low + (high - low) * (1 + math.cos(math.pi * epoch / config.schedule_period)) / 2
+    done = (epoch + share) / config.num_epochs
+    if done < WARM_UP:
+        return low + (high - low) * done / WARM_UP
+    return low + (high - low) * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2

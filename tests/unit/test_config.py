@@ -8,7 +8,7 @@ import pytest
 from recformer.config import dump, override, parse, preset, preset_names, read_mapping
 from recformer.errors import ConfigError, UsageError
 
-PRESETS = ["baseline", "compiled_scheduler", "masked_softmax", "penalty", "soft_penalty", "unlikelihood"]
+PRESETS = ["baseline", "compiled_scheduler", "fast", "masked_softmax", "penalty", "soft_penalty", "unlikelihood"]
 
 
 def faults_of(mapping: Any) -> list[str]:
@@ -229,7 +229,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_an_unknown_preset_is_answered_with_the_presets() -> None:
     with pytest.raises(
-        UsageError, match="baseline, compiled_scheduler, masked_softmax, penalty, soft_penalty, unlikelihood"
+        UsageError, match="baseline, compiled_scheduler, fast, masked_softmax, penalty, soft_penalty, unlikelihood"
     ):
         preset("basline")
 

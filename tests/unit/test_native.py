@@ -104,7 +104,7 @@ def test_windows_of_other_sizes(window: int, dataset: Dataset) -> None:
 
 
 @given(rows=st.integers(1, 64), seed=st.integers(0, 1000), loss=st.sampled_from(LOSS_OPTIONS))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_number_of_rows_and_any_weights(rows: int, seed: int, loss: dict[str, Any], dataset: Dataset) -> None:
     assert_same_gradients(configuration({}, loss), dataset, rows, seed)
 

@@ -1,0 +1,139 @@
+"""How fast the article's model trains on a CUDA device, against the way the article trains it.
+
+    python -m benchmarks.gpu --data data/ml-1m
+
+The reference is that of `benchmarks.training`, its batches moved to the device one by one. Ours has the data on the
+device and asks it for nothing within an epoch. Each way to compute a step is tried: eager, TF32 products, bfloat16, and
+torch.compile with CUDA graphs. The floor is the bytes of a step's logits, written once and read three times (softmax,
+loss, gradient), over the measured bandwidth of the device. Prints a line for each figure (median, lowest and highest
+repeat), then all as JSON; ends with code 1 where a target was missed, with code 2 where there is no such device.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from benchmarks.figure import Figure, report
+from benchmarks.training import Rows, adam, endless, new_model, reference_model, reference_step
+from recformer.config import TrainConfig, parse, preset
+from recformer.data.cache import load
+from recformer.data.prepared import Prepared, prepare
+from recformer.training.loop import EpochBatches
+
+BATCH_SIZES, TIMES_FASTER = (512, 4096), 4.0
+REPEATS, SECONDS, WARM_UP_STEPS = 5, 2.0, 5
+Steps = Iterator[tuple[Tensor, int]]
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--data", type=Path, default=Path("data/ml-1m"), help="folder of MovieLens-1M")
+    folder = arguments.parse_args().data
+    if not torch.cuda.is_available():
+        arguments.error("PyTorch finds no CUDA device on this machine")
+    if not folder.is_dir():
+        arguments.error(f"{folder} is not there: python -m recformer data fetch ml-1m, or --data DIR")
+    with tempfile.TemporaryDirectory() as name:
+        dataset = load(folder, Path(name))
+    figures = list[Figure]()
+    for batch_size in BATCH_SIZES:
+        config = parse(preset("baseline") | {"batch_size": batch_size})
+        figures += measured(config, prepare(dataset, config.window, config.split), torch.device("cuda"))
+    report(figures)
+
+
+def measured(config: TrainConfig, prepared: Prepared, device: torch.device) -> list[Figure]:
+    """Every way in turn, so that what disturbs the machine disturbs all."""
+    ways = {
+        "row by row, eager steps": reference(config, prepared, device),
+        "data on the device, eager": ours(config, prepared, device),
+        "data on the device, TF32": ours(config, prepared, device, precision="high"),
+        "data on the device, bfloat16": ours(config, prepared, device, bfloat16=True),
+        "data on the device, CUDA graphs": ours(config, prepared, device, compiled=True),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(REPEATS):
+        for name, steps in ways.items():
+            rates[name].append(windows_per_s(steps))
+    slowest, *others = rates
+    label = f"batch {config.batch_size}: "
+    figures = [Figure.of(label + name, values, "windows/s") for name, values in rates.items()]
+    for name in others:
+        ratios = [one / other for one, other in zip(rates[name], rates[slowest], strict=True)]
+        target = TIMES_FASTER if name.endswith("eager") else None
+        figures.append(Figure.of(f"{label}{name}, times the reference", ratios, "x", at_least=target))
+    return [*figures, Figure.of(f"{label}floor", [floor(prepared, device)], "windows/s")]
+
+
+def reference(config: TrainConfig, prepared: Prepared, device: torch.device) -> Steps:
+    """The article's way: rows one by one, batches moved to the device."""
+    model = reference_model(new_model(config, prepared)).to(device)
+    optimizer = adam(model, config)
+    loader = DataLoader(Rows(prepared), batch_size=config.batch_size, shuffle=True)
+    while True:
+        for batch in loader:
+            window, users, targets = (part.to(device) for part in batch)
+            yield reference_step(model, optimizer, window, users, targets), len(targets)
+
+
+def ours(
+    config: TrainConfig,
+    prepared: Prepared,
+    device: torch.device,
+    precision: str = "highest",
+    bfloat16: bool = False,
+    compiled: bool = False,
+) -> Steps:
+    """The loop's own steps in one of the ways, without what it tells and saves."""
+    model, batches = new_model(config, prepared).to(device), EpochBatches(prepared, config, device)
+    optimizer = adam(model, config, fused=True)
+    forward: Callable[[Tensor, Tensor], Tensor] = torch.compile(model, mode="reduce-overhead") if compiled else model
+    for seen, targets in endless(batches):
+        if len(targets) < config.batch_size:
+            continue  # another size would be compiled anew
+        torch.set_float32_matmul_precision(precision)
+        with torch.autocast("cuda", torch.bfloat16, enabled=bfloat16):
+            loss = torch.nn.functional.cross_entropy(forward(seen.window, seen.users), targets)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        yield loss.detach(), len(targets)
+
+
+def windows_per_s(steps: Steps) -> float:
+    """The device is waited for at the beginning and the end alone."""
+    for _ in range(WARM_UP_STEPS):
+        next(steps)
+    torch.cuda.synchronize()
+    windows, begin = 0, time.perf_counter()
+    for _, count in steps:
+        windows += count
+        if time.perf_counter() - begin > SECONDS:
+            break
+    torch.cuda.synchronize()
+    return windows / (time.perf_counter() - begin)
+
+
+def floor(prepared: Prepared, device: torch.device) -> float:
+    """Windows a second that the device's bandwidth allows for their logits."""
+    source = torch.ones(2**28, device=device)
+    target = torch.empty_like(source)
+    seconds = list[float]()
+    for _ in range(7):
+        torch.cuda.synchronize()
+        begin = time.perf_counter()
+        target.copy_(source)
+        torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - begin)
+    bandwidth = 2 * source.nbytes / min(seconds)
+    return bandwidth / (4 * 4 * prepared.windows.num_tokens)
+
+
+if __name__ == "__main__":
+    main()
