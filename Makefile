@@ -2,7 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: run test check format clean
+DATA ?= data/ml-1m
+
+.PHONY: run test check bench format clean
 
 run: $(VENV)/.app  ## install what is needed, get MovieLens-100K, open the app on http://127.0.0.1:8501
 	@# Without network the app still opens, and offers the download itself.
@@ -17,6 +19,9 @@ check: $(VENV)/.dev  ## lint, formatting and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/pyright
+
+bench: $(VENV)/.dev  ## every benchmark against its target; DATA names the folder of MovieLens-1M
+	$(PY) -m benchmarks --data $(DATA)
 
 format: $(VENV)/.dev  ## mend what lint and formatting can mend by themselves
 	$(VENV)/bin/ruff check --fix .

@@ -1,0 +1,46 @@
+"""Every benchmark against its targets, one after the other.
+
+    python -m benchmarks --data data/ml-1m
+
+Each runs in a process of its own and prints its figures. Ends with a line for each benchmark, and with code 1 where one
+missed a target or failed. On two cores it takes about ten minutes, in which the machine should do nothing else. Not
+among them: `gpu`, which needs a CUDA device, and `losses` and `time_to_quality`, which train for long.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from recformer.store import PROJECT
+
+ON_ML1M = ("training", "quality", "evaluation", "loading", "memory")
+BY_ITSELF = ("statistics", "what_if", "logs", "pages", "app")
+LATEST_S = 600
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--data", type=Path, default=PROJECT / "data" / "ml-1m", help="folder of MovieLens-1M")
+    folder = arguments.parse_args().data.resolve()
+    if not folder.is_dir():
+        arguments.error(f"{folder} is not there: python -m recformer data fetch ml-1m, or --data DIR")
+    ended = {name: run(name, "--data", str(folder)) for name in ON_ML1M} | {name: run(name) for name in BY_ITSELF}
+    print()
+    for name, (code, seconds) in ended.items():
+        print(f"{name}: {'all targets met' if code == 0 else 'MISSED or failed'}, {seconds:.0f} s")
+    sys.exit(any(code for code, _ in ended.values()))
+
+
+def run(name: str, *arguments: str) -> tuple[int, float]:
+    """Exit code and seconds of one benchmark, whose lines appear as it prints them."""
+    print(f"\n{name}", flush=True)
+    begin = time.monotonic()
+    command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
+    code = subprocess.run(command, cwd=PROJECT, stdin=subprocess.DEVNULL, timeout=LATEST_S, check=False).returncode
+    return code, time.monotonic() - begin
+
+
+if __name__ == "__main__":
+    main()
