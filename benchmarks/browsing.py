@@ -40,6 +40,9 @@ VIEW = """words => {
 }"""
 """The page's script has run to its end, says these words, and all charts that it has are drawn."""
 
+BOARD = "step => document.querySelector('scalar-card')?.textContent.includes(step)"
+"""TensorBoard's first chart has been drawn: the table below it names this step."""
+
 RECORD = """() => {
     const places = () => document.querySelector('.live-chart')._fullData.at(-1).x;
     window.drawn = {};
@@ -67,11 +70,16 @@ def chromium() -> Generator[Browser]:
             browser.close()
 
 
-def new_tab(browser: Browser) -> Page:
+@contextmanager
+def new_tab(browser: Browser) -> Generator[Page]:
     """A tab of a browser profile of its own, which has nothing in its cache."""
-    page = browser.new_page(viewport=WINDOW)
-    page.set_default_timeout(PATIENCE_MS)
-    return page
+    context = browser.new_context(viewport=WINDOW)
+    try:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        yield page
+    finally:
+        context.close()
 
 
 def painted(page: Page, url: str, condition: str, argument: Any = None) -> float:
