@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from crc32c import crc32c
 from numpy.typing import NDArray
-from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto import event_pb2
 
+# The generated module builds its classes when imported, where type checkers do not see them.
+_EVENT: Any = event_pb2.Event  # pyright: ignore[reportAttributeAccessIssue]
 _MASK_DELTA = 0xA282EAD8
+Floats = NDArray[np.floating[Any]]
 
 
 def framed(data: bytes) -> bytes:
@@ -19,10 +23,10 @@ def framed(data: bytes) -> bytes:
 
 def version(wall_time: float) -> bytes:
     """The record that every event file begins with."""
-    return framed(Event(wall_time=wall_time, file_version="brain.Event:2").SerializeToString())
+    return framed(_EVENT(wall_time=wall_time, file_version="brain.Event:2").SerializeToString())
 
 
-def scalar_records(tag: str, step: NDArray[np.int64], wall: NDArray[np.float64], value: NDArray) -> list[bytes]:
+def scalar_records(tag: str, step: NDArray[np.int64], wall: Floats, value: Floats) -> list[bytes]:
     """One record a point, with the very bytes that TensorBoard's own writer writes. Steps are positive."""
     records = np.empty(len(step), dtype=object)
     widths = np.maximum(1, (np.floor(np.log2(step)).astype(int) + 7) // 7)
@@ -46,9 +50,7 @@ def write_run(folder: Path, points: int, tags: Sequence[str], seed: int = 0) -> 
     return path
 
 
-def _of_one_width(
-    tag: bytes, width: int, step: NDArray[np.int64], wall: NDArray[np.float64], value: NDArray
-) -> list[bytes]:
+def _of_one_width(tag: bytes, width: int, step: NDArray[np.int64], wall: Floats, value: Floats) -> list[bytes]:
     """Records whose step takes `width` bytes, which therefore all have one length."""
     inner = b"\x0a" + _varint(len(tag)) + tag + b"\x15"  # tag, and the key of simple_value
     summary = b"\x0a" + _varint(len(inner) + 4) + inner

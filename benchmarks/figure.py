@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+ENOUGH = 10  # repeats from which on a 95th percentile says more than the highest
+
 
 @dataclass
 class Figure:
@@ -18,6 +20,8 @@ class Figure:
     high: float
     target: str = ""
     met: bool = True
+    p95: float | None = None
+    """The 95th percentile, where there were enough repeats."""
 
     @classmethod
     def of(
@@ -27,16 +31,30 @@ class Figure:
         unit: str = "s",
         below: float | None = None,
         at_least: float | None = None,
+        p95_below: float | None = None,
     ) -> "Figure":
-        """The median of `values`, which has to be less than `below`, or no less than `at_least`, where one is given."""
-        median = statistics.median(values)
+        """The median of `values`, which has to be less than `below`, or no less than `at_least`, where one is given.
+
+        With `p95_below` it is the 95th percentile that has to be less. Raises ValueError where there are too few
+        values for one.
+        """
+        median, p95 = statistics.median(values), _p95(values)
         target = f"< {below:g} {unit}" if below is not None else f"≥ {at_least:g} {unit}" if at_least else ""
         met = (below is None or median < below) and (at_least is None or median >= at_least)
-        return cls(what, unit, median, min(values), max(values), target, met)
+        if p95_below is not None:
+            if p95 is None:
+                raise ValueError(f"{what}: {len(values)} values have no 95th percentile; measure at least {ENOUGH}")
+            target, met = f"p95 < {p95_below:g} {unit}", p95 < p95_below
+        return cls(what, unit, median, min(values), max(values), target, met, p95)
 
     def __str__(self) -> str:
-        spread = f"{self.what}: {self.median:.4g} {self.unit} ({self.low:.4g} to {self.high:.4g})"
+        p95 = "" if self.p95 is None else f", p95 {self.p95:.4g}"
+        spread = f"{self.what}: {self.median:.4g} {self.unit} ({self.low:.4g} to {self.high:.4g}{p95})"
         return f"{spread}, target {self.target}{'' if self.met else ': MISSED'}" if self.target else spread
+
+
+def _p95(values: Sequence[float]) -> float | None:
+    return statistics.quantiles(values, n=20, method="inclusive")[-1] if len(values) >= ENOUGH else None
 
 
 def report(figures: Sequence[Figure]) -> None:

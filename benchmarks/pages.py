@@ -11,8 +11,6 @@ ends with code 1 where a target was missed.
 
 import argparse
 import os
-import re
-import shutil
 import tempfile
 import time
 from itertools import combinations
@@ -20,19 +18,10 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from benchmarks.event_files import write_run
 from benchmarks.figure import Figure, report
+from benchmarks.runs import write_runs
 from recformer.store import PROJECT, Root
 
-TAGS = [
-    "loss/train",
-    "loss/validation",
-    "lr",
-    "metric/ndcg@10",
-    "metric/hr@10",
-    "metric/mrr@10",
-    "throughput/samples_per_s",
-]
 RERUNS, PATIENCE_S, BELOW_MS = 12, 120, 300
 
 
@@ -58,19 +47,6 @@ def main() -> None:
                 figures.append(rerun(f"Compare, {count} models, {view}", "pages/compare.py", runs=models, view=view))
             figures.append(new_cutoffs(count, [f"{run_id}/best" for run_id in run_ids[:count]]))
     report(figures)
-
-
-def write_runs(root: Root, count: int, points: int) -> list[str]:
-    """Runs with the records and checkpoints of the demo runs, and long logs; their ids."""
-    demos = sorted(path.name for path in (PROJECT / "runs").glob("demo-*"))
-    for number in range(count):
-        demo, run_id = demos[number % len(demos)], f"run-{number:03}"
-        shutil.copytree(PROJECT / "runs" / demo, root.run(run_id), ignore=shutil.ignore_patterns("*tfevents*"))
-        shutil.copytree(PROJECT / "models" / demo, root.model(run_id))
-        config = root.run(run_id) / "config.yaml"
-        config.write_text(re.sub("^name: .*$", f"name: run {number}", config.read_text(), flags=re.M))
-        write_run(root.run(run_id), points, TAGS, number)
-    return [f"run-{number:03}" for number in range(count)]
 
 
 def opened(page: str, **parameters: str | list[str]) -> AppTest:

@@ -21,15 +21,12 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.figure import Figure, report
+from benchmarks.runs import write_untrained
 from recformer.advice import Answer, Question, advice_of
-from recformer.config import parse
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
-from recformer.model.sizes import Sizes
-from recformer.origin import Origin, write_origin
-from recformer.registry import MODELS
-from recformer.store import PROJECT, Root, find_checkpoint, write_text
-from recformer.weights import CheckpointInfo, load, write_best
+from recformer.store import PROJECT, Root, find_checkpoint
+from recformer.weights import load
 from recformer.what_if import outlook_of
 
 RUNS, WINDOW, REPEATS, PATIENCE_S, BELOW_MS = ("one", "two", "three"), 5, 30, 120, 200
@@ -50,7 +47,7 @@ def main() -> None:
             folder.symlink_to(asked.data.resolve(), target_is_directory=True)
         dataset = load_dataset(folder, root.data / ".cache")
         for seed, run_id in enumerate(RUNS):
-            save(root, run_id, dataset, seed)
+            write_untrained(root, run_id, dataset, "data/set", WINDOW, seed)
         os.environ["RECFORMER_ROOT"] = name
         windows = windows_of(dataset)
         figures = [
@@ -74,19 +71,6 @@ def made_up(folder: Path) -> None:
     (folder / "ratings.dat").write_text("\n".join(ratings) + "\n")
     (folder / "movies.dat").write_text("".join(f"{item}::Movie {item} (1990)::Drama\n" for item in range(1, ITEMS + 1)))
     (folder / "users.dat").write_text("".join(f"{user}::F::25::10::48067\n" for user in range(1, USERS + 1)))
-
-
-def save(root: Root, run_id: str, dataset: Dataset, seed: int) -> None:
-    """An untrained model as a run's best checkpoint: its weights take as long as trained ones."""
-    config = parse({"name": run_id, "seed": seed})
-    sizes = Sizes(dataset.num_items + 2, dataset.num_users, WINDOW)
-    model = MODELS.get(config.model.name)(config.model, sizes)
-    known = {"name": dataset.name, "fingerprint": dataset.fingerprint}
-    info = CheckpointInfo(run_id, config.model.model_dump(mode="json"), vars(sizes), dataset=known)
-    root.run(run_id).mkdir(parents=True)
-    write_text(root.run(run_id) / "config.yaml", f"name: {run_id}\n")
-    write_origin(root, run_id, Origin(dataset.name, dataset.fingerprint, "data/set"))
-    write_best(root.model(run_id), model, info)
 
 
 def windows_of(dataset: Dataset) -> Iterator[tuple[int, ...]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from recformer.errors import RecformerError
+from recformer.ui.garbage import set_imports_aside
 from recformer.ui.words import plain
 
 PAGES = [
@@ -45,6 +46,7 @@ def frame(name: str) -> Generator[None]:
     with guard():
         yield
     _views()[label] = {parameter: st.query_params.get_all(parameter) for parameter in st.query_params}
+    set_imports_aside()
 
 
 def _views() -> dict[str, dict[str, list[str]]]:

@@ -31,13 +31,18 @@ CSS = """
 """
 
 JS = """
-const library = (window.recformerPlotly ??= new Promise((resolve, reject) => {
+// Streamlit does not say how long a file may be kept, and compresses it anew each time it is asked for. So the browser
+// is told to take the one of this version that it has: else every page with a chart would wait for 5 MB.
+const fetched = async () => {
+    const path = "component/recformer.ui.live_chart.plotly/plotly.min.js?version=PLOTLY_VERSION";
+    const answer = await fetch(new URL(path, document.baseURI), { cache: "force-cache" });
+    if (!answer.ok) throw new Error(answer.statusText);
     const script = document.createElement("script");
-    script.src = new URL("component/recformer.ui.live_chart.plotly/plotly.min.js", document.baseURI);
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = reject;
+    script.textContent = await answer.text();
     document.head.append(script);
-}));
+    return window.Plotly;
+};
+const library = (window.recformerPlotly ??= fetched());
 
 // As it is to be printed: dark text on white, with the zoom of the moment.
 const save = (format) => (chart) => {
@@ -88,7 +93,7 @@ export default function ({ data, parentElement }) {
         () => { chart.textContent = "This chart could not be drawn: the app does not answer. Reload the page."; },
     );
 }
-"""
+""".replace("PLOTLY_VERSION", plotly.__version__)
 
 
 def show_live(place: DeltaGenerator, figure: go.Figure, key: str, link: str = "") -> None:

@@ -23,9 +23,7 @@ PATIENCE_MS = 90_000
 
 def started_app(root: Path, launcher: Sequence[str] = ("-m", "streamlit")) -> tuple[subprocess.Popen[bytes], str]:
     """The app, answering; its process and its address. `launcher`: what Python runs instead of Streamlit."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     root.mkdir(parents=True, exist_ok=True)
     with (root / "app.log").open("ab") as log:
         app = subprocess.Popen(
@@ -39,6 +37,13 @@ def started_app(root: Path, launcher: Sequence[str] = ("-m", "streamlit")) -> tu
     url = f"http://127.0.0.1:{port}"
     wait_until(lambda: answers(f"{url}/_stcore/health"), "the app to answer")
     return app, url
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 @contextmanager
