@@ -68,7 +68,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Root:
     changes: dict[str, dict[str, Any]] = {
         "one": {"seed": 1},
         "twin": {"seed": 2},
-        "other": {"learning_rate": 0.01, "num_epochs": 3},
+        "other": {"learning_rate": 0.02, "num_epochs": 4},
         "wide": {"window": 8},
     }
     for run_id, change in changes.items():

@@ -125,8 +125,8 @@ def test_compare_warns_of_a_run_that_was_trained_on_the_cases(full: Root) -> Non
 
 def test_faults_of_the_form_are_told_at_their_fields_and_block_the_launch(full: Root) -> None:
     app = opened("pages/train.py")
-    app.number_input(key="train.baseline.model.num_heads").set_value(5)
-    app.text_input(key="train.baseline.learning_rate").set_value("fast")
+    app.number_input(key="train.fast.model.num_heads").set_value(5)
+    app.text_input(key="train.fast.learning_rate").set_value("fast")
     app.run()
     faults = [error.value.replace("\\", "") for error in app.error]
     assert any("num_heads = 5 does not divide width = 32" in fault for fault in faults)
@@ -136,7 +136,21 @@ def test_faults_of_the_form_are_told_at_their_fields_and_block_the_launch(full: 
 
 def test_the_summary_tells_size_and_time_before_the_launch(full: Root) -> None:
     text = words(opened("pages/train.py"))
-    assert "windows/s" in text and "parameters" in text and "20 epochs on small" in text
+    assert "windows/s" in text and "parameters" in text and "3 epochs on small" in text
+    assert "Engine: **native** (fastest on a CPU; built here in" in text and "as fast as PyTorch's own steps" in text
+
+
+def test_the_summary_says_why_the_engine_is_not_the_fastest(full: Root) -> None:
+    app = opened("pages/train.py")
+    app.number_input(key="train.fast.model.width").set_value(24).run()
+    assert "Engine: **eager** (width = 24 is no multiple of 16)" in words(app)
+    app.number_input(key="train.fast.model.width").set_value(32)
+    app.selectbox(key="train.fast.engine").set_value("compiled").run()
+    assert "Engine: **compiled**, as asked for" in words(app)
+
+
+def test_an_article_preset_begins_with_fewer_epochs(full: Root) -> None:
+    assert "20 epochs on small" in words(opened("pages/train.py", {"preset": "baseline"}))
 
 
 def test_resume_offers_only_runs_that_can_go_on(full: Root) -> None:
@@ -183,7 +197,7 @@ def test_a_link_may_name_a_run_without_its_checkpoint(full: Root) -> None:
 
 def test_faults_show_what_was_entered_literally(full: Root) -> None:
     app = opened("pages/train.py")
-    app.text_input(key="train.baseline.model.hidden_sizes").set_value("16, *x*").run()
+    app.text_input(key="train.fast.model.hidden_sizes").set_value("16, *x*").run()
     assert "\\*x\\*" in app.error[0].value
     assert "1 to 8 whole numbers" in app.error[0].value
 
