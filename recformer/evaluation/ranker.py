@@ -1,6 +1,8 @@
 """From a model's logits to ranks. The only part of evaluation that computes with torch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -13,6 +15,9 @@ from recformer.errors import EvaluationError
 from recformer.evaluation.ranks import MAX_K, Progress, Ranks, batches, concatenate
 
 BATCH = 512  # logits of 512 × 3885 float32 are 8 MB: near what the caches of two cores hold
+THREADS = torch.get_num_threads()
+
+_Work = Callable[[NDArray[np.int64]], Ranks]
 
 
 def rank_cases(
@@ -27,34 +32,64 @@ def rank_cases(
 
     `inputs`: how many of a window's latest tokens the model reads; all where None.
     """
+    windows, items_only = prepared.windows, prepared.split.item_set == "items"
+
+    def ranked(batch: NDArray[np.int64]) -> Ranks:
+        return rank_batch(_logits(model, windows, batch, device, inputs), windows, batch, items_only)
+
     parts: list[Ranks] = []
-    for batch, logits in score(model, prepared.windows, rows, device, inputs):
-        parts.append(rank_batch(logits, prepared.windows, batch, prepared.split.item_set == "items"))
-        if progress is not None:
-            progress(sum(len(part) for part in parts), len(rows))
+    with _evaluating(model), _at_once(device) as each:
+        for part in each(ranked, batches(rows, BATCH)):
+            parts.append(part)
+            if progress is not None:
+                progress(sum(len(part) for part in parts), len(rows))
     return concatenate(parts)
 
 
 def score(
-    model: nn.Module,
-    windows: Windows,
-    rows: NDArray[np.int64],
-    device: torch.device,
-    inputs: int | None = None,
+    model: nn.Module, windows: Windows, rows: NDArray[np.int64], device: torch.device
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     """Batches of `rows` with the model's logits (B, V), in evaluation mode and without gradients."""
-    inputs = inputs or windows.size
+    with _evaluating(model):
+        for batch in batches(rows, BATCH):
+            yield batch, _logits(model, windows, batch, device)
+
+
+def _logits(
+    model: nn.Module, windows: Windows, rows: NDArray[np.int64], device: torch.device, inputs: int | None = None
+) -> Tensor:
+    """(B, V) without gradients, from the latest `inputs` tokens of each window."""
+    tokens = torch.from_numpy(windows.inputs(rows)[:, -(inputs or windows.size) :]).to(device)
+    with torch.no_grad():
+        return model(tokens, torch.from_numpy(windows.users[rows]).to(device))
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Generator[None]:
     was_training = model.training
     model.eval()
     try:
-        for batch in batches(rows, BATCH):
-            tokens = torch.from_numpy(windows.inputs(batch)[:, -inputs:]).to(device)
-            users = torch.from_numpy(windows.users[batch]).to(device)
-            with torch.no_grad():
-                logits = model(tokens, users)
-            yield batch, logits
+        yield
     finally:
         model.train(was_training)
+
+
+@contextmanager
+def _at_once(device: torch.device) -> Generator[Callable[[_Work, Iterator[NDArray[np.int64]]], Iterator[Ranks]]]:
+    """What maps work over batches, keeping their order: on processors one batch each, elsewhere one after the other.
+
+    PyTorch would rather share each operation among the processors, which then wait for one another a hundred times a
+    batch. Where a training runs beside it, that takes several times as long.
+    """
+    if device.type != "cpu":
+        yield map
+        return
+    pool = ThreadPoolExecutor(THREADS, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(THREADS)
 
 
 def rank_batch(logits: Tensor, windows: Windows, rows: NDArray[np.int64], items_only: bool) -> Ranks:
