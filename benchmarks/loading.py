@@ -21,7 +21,7 @@ from benchmarks.figure import Figure, report
 from recformer.data.cache import load
 from recformer.data.dataset import Dataset
 
-REPEATS, TIMES_FASTER, CACHED_S = 3, 10.0, 0.15
+REPEATS, TIMES_FASTER, CACHED_S = 5, 10.0, 0.15
 COLUMNS = {
     "ratings.dat": ["user_id", "item_id", "rating", "timestamp"],
     "movies.dat": ["item_id", "title", "genres"],

@@ -92,7 +92,7 @@ def assemble(tables: RawTables, folder: Path, reader: str) -> Dataset:
     user_tokens, known = _tokens_of(user_ids, ratings.user_ids)
     _check_known(ratings, "user id", ratings.user_ids, known, tables.users_path)
 
-    order = np.lexsort((ratings.timestamps, user_tokens))  # stable: ties keep the order of the file
+    order = order_of(user_tokens, ratings.timestamps)
     offsets = np.zeros(len(user_ids) + 1, dtype=np.int64)
     np.cumsum(np.bincount(user_tokens, minlength=len(user_ids)), out=offsets[1:])
     items = item_tokens[order].astype(np.int32)
@@ -111,6 +111,16 @@ def assemble(tables: RawTables, folder: Path, reader: str) -> Dataset:
         users=users,
         fingerprint=fingerprint_of(user_ids, item_ids, offsets, items, timestamps),
     )
+
+
+def order_of(user_tokens: NDArray[np.int64], times: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) rows by user, then by time; ties keep the order of the file."""
+    earliest = int(times.min())
+    span = int(times.max()) - earliest + 1
+    if (int(user_tokens.max()) + 1) * span > np.iinfo(np.int64).max:  # 29 million users over 9999 years
+        return np.lexsort((times, user_tokens))
+    # One number a row is sorted much faster than two, the more so where the file is in order, as most are.
+    return np.argsort(user_tokens * span + (times - earliest), kind="stable")
 
 
 def _readers() -> list[tuple[str, Reader]]:
@@ -142,9 +152,9 @@ def _users_of(tables: RawTables) -> pd.DataFrame:
 
 
 def _tokens_of(ids: NDArray[np.int64], values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Position of each value in the sorted `ids`, and whether it is there at all; both (N,)."""
-    tokens = np.minimum(np.searchsorted(ids, values), len(ids) - 1)
-    return tokens, ids[tokens] == values
+    """Position of each value in the unique `ids`, −1 where it is not there, and whether it is; both (N,)."""
+    tokens = pd.Index(ids).get_indexer(values)  # hashed: several times as fast as searching a million in sorted ids
+    return tokens, tokens >= 0
 
 
 def _check_known(

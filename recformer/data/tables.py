@@ -84,7 +84,7 @@ def read_bytes(path: Path) -> bytes:
     content = content.removeprefix(codecs.BOM_UTF8)
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n")
-    if not content.strip():
+    if not content or content.isspace():
         raise DataError(f"{path} is empty ({len(content)} bytes): no line in it. Fetch the dataset again")
     return content
 

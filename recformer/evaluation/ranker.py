@@ -1,6 +1,8 @@
 """From a model's logits to ranks. The only part of evaluation that computes with torch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -12,7 +14,10 @@ from recformer.data.windows import Windows
 from recformer.errors import EvaluationError
 from recformer.evaluation.ranks import MAX_K, Progress, Ranks, batches, concatenate
 
-BATCH = 2048  # logits of 2048 × 3885 float32 are 32 MB
+BATCH = 512  # logits of 512 × 3885 float32 are 8 MB: near what the caches of two cores hold
+THREADS = torch.get_num_threads()
+
+_Work = Callable[[NDArray[np.int64]], Ranks]
 
 
 def rank_cases(
@@ -27,38 +32,68 @@ def rank_cases(
 
     `inputs`: how many of a window's latest tokens the model reads; all where None.
     """
+    windows, items_only = prepared.windows, prepared.split.item_set == "items"
+
+    def ranked(batch: NDArray[np.int64]) -> Ranks:
+        return rank_batch(_logits(model, windows, batch, device, inputs), windows, batch, items_only)
+
     parts: list[Ranks] = []
-    for batch, logits in score(model, prepared.windows, rows, device, inputs):
-        parts.append(rank_batch(logits, prepared.windows, batch, prepared.split.item_set == "items"))
-        if progress is not None:
-            progress(sum(len(part) for part in parts), len(rows))
+    with _evaluating(model), _at_once(device) as each:
+        for part in each(ranked, batches(rows, BATCH)):
+            parts.append(part)
+            if progress is not None:
+                progress(sum(len(part) for part in parts), len(rows))
     return concatenate(parts)
 
 
 def score(
-    model: nn.Module,
-    windows: Windows,
-    rows: NDArray[np.int64],
-    device: torch.device,
-    inputs: int | None = None,
+    model: nn.Module, windows: Windows, rows: NDArray[np.int64], device: torch.device
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     """Batches of `rows` with the model's logits (B, V), in evaluation mode and without gradients."""
-    inputs = inputs or windows.size
+    with _evaluating(model):
+        for batch in batches(rows, BATCH):
+            yield batch, _logits(model, windows, batch, device)
+
+
+def _logits(
+    model: nn.Module, windows: Windows, rows: NDArray[np.int64], device: torch.device, inputs: int | None = None
+) -> Tensor:
+    """(B, V) without gradients, from the latest `inputs` tokens of each window."""
+    tokens = torch.from_numpy(windows.inputs(rows)[:, -(inputs or windows.size) :]).to(device)
+    with torch.no_grad():
+        return model(tokens, torch.from_numpy(windows.users[rows]).to(device))
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Generator[None]:
     was_training = model.training
     model.eval()
     try:
-        for batch in batches(rows, BATCH):
-            tokens = torch.from_numpy(windows.inputs(batch)[:, -inputs:]).to(device)
-            users = torch.from_numpy(windows.users[batch]).to(device)
-            with torch.no_grad():
-                logits = model(tokens, users)
-            yield batch, logits
+        yield
     finally:
         model.train(was_training)
 
 
+@contextmanager
+def _at_once(device: torch.device) -> Generator[Callable[[_Work, Iterator[NDArray[np.int64]]], Iterator[Ranks]]]:
+    """What maps work over batches, keeping their order: on processors one batch each, elsewhere one after the other.
+
+    PyTorch would rather share each operation among the processors, which then wait for one another a hundred times a
+    batch. Where a training runs beside it, that takes several times as long.
+    """
+    if device.type != "cpu":
+        yield map
+        return
+    pool = ThreadPoolExecutor(THREADS, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(THREADS)
+
+
 def rank_batch(logits: Tensor, windows: Windows, rows: NDArray[np.int64], items_only: bool) -> Ranks:
-    """Ranks of one batch.
+    """Ranks of one batch. Raises EvaluationError when a candidate's score is not a number.
 
     Args:
         logits: (B, V) scores of all tokens.
@@ -67,48 +102,96 @@ def rank_batch(logits: Tensor, windows: Windows, rows: NDArray[np.int64], items_
         items_only: rank the catalogue's items alone, not SOS and EOS.
     """
     candidates = windows.num_items if items_only else windows.num_tokens
-    scores = logits[:, :candidates]  # (B, C): item tokens come first
-    if bool(torch.isnan(scores).any()):
-        raise EvaluationError("the model gives scores that are not numbers: its weights are damaged or diverged")
+    inputs = torch.from_numpy(windows.inputs(rows)).to(logits.device, torch.int64)  # (B, T)
     target = torch.from_numpy(windows.targets(rows)).to(logits.device, torch.int64)[:, None]  # (B, 1)
-    ahead = scores >= scores.gather(1, target)  # (B, C), the target itself among them
-    window = _marks(windows, rows, np.full(len(rows), windows.size), logits)[:, :candidates]
-    lengths = windows.target_positions(rows) - windows.user_starts[windows.users[rows]]
-    history = _marks(windows, rows, lengths, logits)[:, :candidates]
-    # What is looked for keeps its place in every list, as in the rank.
-    hidden_window, hidden_history = (marks.scatter(1, target, False) for marks in (window, history))
-    top = scores.topk(min(MAX_K + windows.size, candidates), dim=1).indices  # (B, K + T)
-    in_window, in_history = window.gather(1, top), history.gather(1, top)
-    unmasked_first = hidden_window.gather(1, top).to(torch.uint8).argsort(dim=1, stable=True)  # the window's to the end
-    unseen = scores.masked_fill(hidden_history, -torch.inf).topk(min(MAX_K, candidates), dim=1).indices
+    history = _history(windows, rows, logits.device)  # (B, V)
+    hidden_history = history.scatter(1, target, False)  # what is looked for keeps its place in every list
+    top, unseen = _lists(logits[:, :candidates], hidden_history[:, :candidates], MAX_K + windows.size)
+    in_window = (top[:, :, None] == inputs[:, None, :]).any(dim=2)  # (B, K + T)
+    in_history = history.gather(1, top)
+    hidden_window = in_window & (top != target)
+    window_last = _last(hidden_window)
+    rank_none, rank_window, rank_history = _ranks(logits, candidates, target, inputs, hidden_history)
     return Ranks(
         user=windows.users[rows],
         target=windows.targets(rows),
-        rank_none=_count(ahead),
-        rank_window=_count(ahead & ~hidden_window),
-        rank_history=_count(ahead & ~hidden_history),
+        rank_none=rank_none,
+        rank_window=rank_window,
+        rank_history=rank_history,
         window_repeats_none=_repeats(in_window),
         history_repeats_none=_repeats(in_history),
-        history_repeats_window=_repeats((in_history & ~in_window).gather(1, unmasked_first)),
-        top_none=_list(top, None),
-        top_window=_list(top.gather(1, unmasked_first), hidden_window),
-        top_history=_list(unseen, hidden_history),
+        history_repeats_window=_repeats((in_history & ~in_window).gather(1, window_last)),
+        top_none=_list(top),
+        top_window=_list(top.masked_fill(hidden_window, -1).gather(1, window_last)),
+        top_history=_list(unseen.masked_fill(hidden_history.gather(1, unseen), -1)),
     )
 
 
-def _marks(windows: Windows, rows: NDArray[np.int64], lengths: NDArray[np.int64], like: Tensor) -> Tensor:
-    """(B, V) bool: the `lengths` (B,) tokens before each row's target."""
+def _history(windows: Windows, rows: NDArray[np.int64], device: torch.device) -> Tensor:
+    """(B, V) bool: the tokens before each row's target."""
+    targets = windows.target_positions(rows)
+    lengths = targets - windows.user_starts[windows.users[rows]]
     ends = np.cumsum(lengths)
-    steps = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
-    positions = np.repeat(windows.target_positions(rows) - lengths, lengths) + steps
+    positions = np.arange(ends[-1]) + np.repeat(targets - ends, lengths)
     cells = np.repeat(np.arange(len(rows)) * windows.num_tokens, lengths) + windows.tokens[positions]
-    marks = torch.zeros(len(rows) * windows.num_tokens, dtype=torch.bool, device=like.device)
-    marks[torch.from_numpy(cells).to(like.device)] = True
+    marks = torch.zeros(len(rows) * windows.num_tokens, dtype=torch.bool, device=device)
+    marks[torch.from_numpy(cells).to(device)] = True
     return marks.view(len(rows), windows.num_tokens)
 
 
+def _lists(scores: Tensor, hidden: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """The first `length` candidates of each row, and the first MAX_K that are not hidden, best first.
+
+    One search gives both where it finds MAX_K that are not hidden. The other rows are searched once more for each
+    list, as are those with equal scores: how topk orders equals depends on how many it is asked for, and a list should
+    depend on the scores alone.
+
+    Args:
+        scores: (B, C); hidden: (B, C) bool.
+
+    Returns:
+        (B, `length`) and (B, MAX_K) int64, fewer columns where there are fewer candidates.
+    """
+    candidates = scores.shape[1]
+    length, shown = min(length, candidates), min(MAX_K, candidates)
+    found = scores.topk(min(length + MAX_K, candidates), dim=1)
+    values, tokens = found.values, found.indices  # (B, D)
+    if bool(values[:, 0].isnan().any()):  # topk puts them first
+        raise EvaluationError("the model gives scores that are not numbers: its weights are damaged or diverged")
+    passed = hidden.gather(1, tokens)
+    top, unseen = tokens[:, :length], tokens.gather(1, _last(passed)[:, :shown])
+    # The last one found may equal the first that was not, and what is hidden is searched for as -inf.
+    enough = (~passed[:, :-1]).sum(dim=1) >= shown
+    certain = enough & (values[:, 1:] < values[:, :-1]).all(dim=1) & (values[:, -1] > -torch.inf)
+    again = certain.logical_not().nonzero()[:, 0]
+    if len(again):
+        top[again] = scores[again].topk(length, dim=1).indices
+        unseen[again] = scores[again].masked_fill(hidden[again], -torch.inf).topk(shown, dim=1).indices
+    return top, unseen
+
+
+def _ranks(
+    logits: Tensor, candidates: int, target: Tensor, inputs: Tensor, hidden_history: Tensor
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Ranks with nothing, the window and the history masked: how many candidates score at least as much, each (B,).
+
+    They are marked with 1.0, since PyTorch compares into float32 and adds it up much faster than bool.
+    """
+    ahead = torch.empty(logits.shape, device=logits.device)  # (B, V), the target itself among them
+    torch.ge(logits, logits.gather(1, target), out=ahead)
+    ahead[:, candidates:] = 0
+    none = _count(ahead)
+    window = _count(ahead.scatter_(1, inputs, 0).scatter_(1, target, 1))
+    return none, window, _count(ahead.masked_fill_(hidden_history, 0))
+
+
 def _count(marked: Tensor) -> NDArray[np.int32]:
-    return marked.sum(dim=1, dtype=torch.int32).cpu().numpy()
+    return marked.sum(dim=1).to(torch.int32).cpu().numpy()
+
+
+def _last(hidden: Tensor) -> Tensor:
+    """(B, D) bool → (B, D) int64: the order in which what is hidden comes last."""
+    return hidden.to(torch.uint8).argsort(dim=1, stable=True)
 
 
 def _repeats(marked: Tensor) -> NDArray[np.uint8]:
@@ -118,10 +201,7 @@ def _repeats(marked: Tensor) -> NDArray[np.uint8]:
     return np.pad(counts, ((0, 0), (0, missing)), mode="edge") if missing else counts
 
 
-def _list(tokens: Tensor, hidden: Tensor | None) -> NDArray[np.int32]:
-    """(B, ≥ MAX_K or fewer candidates) tokens, best first → (B, MAX_K), −1 where nothing is left to recommend."""
-    tokens = tokens[:, :MAX_K]
-    if hidden is not None:
-        tokens = tokens.masked_fill(hidden.gather(1, tokens), -1)
-    listed = tokens.to(torch.int32).cpu().numpy()
+def _list(tokens: Tensor) -> NDArray[np.int32]:
+    """(B, ≥ MAX_K or fewer candidates) tokens → (B, MAX_K), −1 where nothing is left to recommend."""
+    listed = tokens[:, :MAX_K].to(torch.int32).cpu().numpy()
     return np.pad(listed, ((0, 0), (0, MAX_K - listed.shape[1])), constant_values=-1)

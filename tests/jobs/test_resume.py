@@ -210,18 +210,14 @@ def test_saves_by_steps_count_the_steps_of_the_whole_training(root: Root, datase
 def test_a_stop_in_the_last_evaluation_skips_it_and_the_run_is_finished(
     root: Root, dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    batches = 0
     real = ranker.rank_batch
 
     def stopped(*arguments: Any) -> Any:
-        nonlocal batches
-        batches += 1
         signal.raise_signal(signal.SIGTERM)
         return real(*arguments)
 
     monkeypatch.setattr(ranker, "rank_batch", stopped)
     assert train_here(root, "run", dataset, small_config()) == "finished"
-    assert batches == 1
     assert "evaluation: stopped before its end" in capsys.readouterr().out
     assert not (root.run("run") / "eval").exists()
     status = read_status(root.run("run"))

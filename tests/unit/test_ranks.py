@@ -134,6 +134,43 @@ def test_a_score_that_is_not_a_number_is_an_error(place: int) -> None:
         rank_batch(logits, windows, np.arange(4), items_only=True)
 
 
+def test_a_score_that_is_not_a_number_is_an_error_among_thousands_too() -> None:
+    windows = windows_of(random_dataset(3000, seed=5), 5)
+    for place in (0, 1500, 2999):
+        logits = distinct_scores(4, windows.num_tokens, 0)
+        logits[3, place] = float("nan")
+        with pytest.raises(EvaluationError, match="not numbers"):
+            rank_batch(logits, windows, np.arange(4), items_only=True)
+
+
+@pytest.mark.parametrize("kind", ["distinct", "equal", "few levels", "mostly hidden", "infinite"])
+@pytest.mark.parametrize("num_items", [50, 3000])
+def test_the_lists_are_those_of_a_search_for_each(kind: str, num_items: int) -> None:
+    """One search serves for two lists; where it cannot tell, or scores are equal, nothing may differ from two."""
+    draw = np.random.default_rng(6)
+    windows = windows_of(dataset_of([draw.permutation(num_items)[:45].tolist() for _ in range(4)], num_items), 5)
+    rows = np.arange(len(windows))
+    scores = distinct_scores(len(rows), windows.num_tokens, seed=7)
+    marks = torch.zeros_like(scores, dtype=torch.bool)
+    for row, position in enumerate(windows.target_positions(rows)):
+        marks[row, windows.tokens[windows.user_starts[windows.users[row]] : position].astype(np.int64)] = True
+    if kind == "equal":
+        scores[::2] = 1.0
+    elif kind == "few levels":
+        scores = (scores / 10).round()
+    elif kind == "mostly hidden":
+        scores += 10_000.0 * marks
+    elif kind == "infinite":
+        scores[:, 7:] = -torch.inf
+        scores[::2, 3] = torch.inf
+    ranks = rank_batch(scores, windows, rows, items_only=False)
+    hidden = marks.scatter(1, torch.from_numpy(windows.targets(rows)).long()[:, None], False)
+    raw = scores.topk(MAX_K + windows.size, dim=1).indices[:, :MAX_K]
+    unseen = scores.masked_fill(hidden, -torch.inf).topk(MAX_K, dim=1).indices
+    np.testing.assert_array_equal(ranks.top_none, raw)
+    np.testing.assert_array_equal(ranks.top_history, unseen.masked_fill(hidden.gather(1, unseen), -1))
+
+
 def test_many_batches_are_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = random_dataset(40, seed=7)
     model = small_model(sizes_for(dataset))
@@ -157,3 +194,17 @@ def test_ranking_is_done_without_dropout_and_leaves_the_models_mode(training: bo
     one, other = (rank_cases(model, data, data.split.test, torch.device("cpu")) for _ in range(2))
     assert one.rank_none.tolist() == other.rank_none.tolist()
     assert model.training is training
+
+
+def test_who_stops_a_ranking_finds_pytorchs_threads_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = random_dataset(40, seed=7)
+    data = prepare(dataset, 5, parse_section("split", "random_windows"))
+    monkeypatch.setattr("recformer.evaluation.ranker.BATCH", 7)
+    threads = torch.get_num_threads()
+
+    def stop(done: int, total: int) -> None:
+        raise EvaluationError("stopped")
+
+    with pytest.raises(EvaluationError, match="stopped"):
+        rank_cases(small_model(sizes_for(dataset)), data, np.arange(len(data.windows)), torch.device("cpu"), stop)
+    assert torch.get_num_threads() == threads

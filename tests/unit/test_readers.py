@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recformer.data.assemble import read_dataset
+from recformer.data.assemble import order_of, read_dataset
 from recformer.data.catalog import datasets
 from recformer.data.dataset import MOVIE_COLUMNS, USER_COLUMNS
 from recformer.data.titles import split_title
@@ -318,6 +318,12 @@ def test_a_folder_of_two_formats_is_refused_unless_one_is_incomplete(tmp_path: P
     assert "movielens_csv and movielens_dat" in error_of(tmp_path)
     (tmp_path / "movies.csv").unlink()
     assert read_dataset(tmp_path).reader == "movielens_dat"
+
+
+@pytest.mark.parametrize("apart", [1, 2**40])
+def test_rows_are_ordered_by_user_and_time_however_far_apart(apart: int) -> None:
+    users, times = np.array([1, 0, 1, 0, 1, 1]) * apart, np.array([7, 9, -5, 9, 2**38, 7])
+    assert order_of(users, times).tolist() == [1, 3, 2, 0, 5, 4]  # equal ones in the order they came
 
 
 @pytest.mark.parametrize(
