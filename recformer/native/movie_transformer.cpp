@@ -640,7 +640,7 @@ void end(const Weights &w, const Grads &g, const Scratch &s) {
 }
 
 // Gradients of a table of embeddings: this thread's share of its rows, in the order of the cases.
-void scatter(int64_t row, const float *from, int width, int64_t low, int64_t high, float *grad) {
+void scatter(int64_t row, const float *__restrict from, int width, int64_t low, int64_t high, float *__restrict grad) {
   if (row < low || row >= high) return;
   for (int f = 0; f < width; f++) grad[row * width + f] += from[f];
 }
@@ -659,12 +659,15 @@ void scatter_all(const Step &step, int64_t thread) {
 }
 
 void adam(const Step &step, int weight, int64_t low, int64_t high) {
-  float *p = (float *)step.weights[weight], *m = step.first[weight], *v = step.second[weight];
-  const float *g = step.grads[weight];
+  float *__restrict p = (float *)step.weights[weight], *__restrict m = step.first[weight];
+  float *__restrict v = step.second[weight];
+  const float *__restrict g = step.grads[weight];
+  const float beta1 = step.beta1, beta2 = step.beta2, epsilon = step.adam_epsilon;
+  const float rate = step.rate / step.correction1, root_correction2 = step.root_correction2;
   for (int64_t i = low; i < high; i++) {
-    m[i] += (1 - step.beta1) * (g[i] - m[i]);
-    v[i] = step.beta2 * v[i] + (1 - step.beta2) * g[i] * g[i];
-    p[i] -= step.rate / step.correction1 * m[i] / (std::sqrt(v[i]) / step.root_correction2 + step.adam_epsilon);
+    m[i] += (1 - beta1) * (g[i] - m[i]);
+    v[i] = beta2 * v[i] + (1 - beta2) * g[i] * g[i];
+    p[i] -= rate * m[i] / (std::sqrt(v[i]) / root_correction2 + epsilon);
   }
 }
 
@@ -674,8 +677,8 @@ void finish(const Step &step, int weight, int64_t thread) {
   const int64_t units = step.sizes[weight] / width;
   const int64_t low = units * thread / step.threads * width, high = units * (thread + 1) / step.threads * width;
   if (weight != TOKEN && weight != USER) {
-    float *grad = step.grads[weight];
-    const float *part = step.dense + step.dense_at[weight];
+    float *__restrict grad = step.grads[weight];
+    const float *__restrict part = step.dense + step.dense_at[weight];
     for (int64_t i = low; i < high; i++) grad[i] = part[i];
     for (int other = 1; other < step.threads; other++) {
       part += step.dense_size;
