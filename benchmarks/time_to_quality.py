@@ -1,10 +1,10 @@
-"""How soon a recipe is as good as the baseline is after 30 epochs; the search that the preset `fast` comes from.
+"""How soon a recipe is as good as the baseline is after 30 epochs: the search that the preset `fast` comes from.
 
     python -m benchmarks.time_to_quality --data data/ml-1m baseline batch_size=1024,learning_rate=0.01
 
 Trains each recipe named: `baseline`, `fast`, or changes to `fast` (key=value, with commas between them), and prints
 after each epoch the validation NDCG@10 (history masked) and the seconds of training and validation so far, writing and
-telling left out. The whole search took hours; what it found is in docs/BENCHMARKS.md.
+telling left out. What was found is in docs/BENCHMARKS.md.
 """
 
 import argparse

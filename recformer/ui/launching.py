@@ -30,8 +30,8 @@ FAULTY = ":red[:material/error: The form has faults, shown at their fields below
 SUGGESTED_EPOCHS = 20  # the article's 1000 would take hours on a laptop; the form says how to get them
 RECOMMENDED = "fast"
 PRESET_WORDS = {
-    "fast": "Recommended to begin with: the article's model, trained to the baseline's quality in about a tenth of its "
-    "time.",
+    "fast": "Recommended to begin with: the article's model with one cycle of a high learning rate. On MovieLens-1M "
+    "it is after 3 epochs as good as the baseline after 8.",
     "baseline": "The article's baseline: cross-entropy, constant learning rate.",
     "penalty": "The article's duplication penalty. It has no gradient, so it trains as cross-entropy does "
     "(docs/EVALUATION.md).",
