@@ -35,7 +35,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
 
 def launch(url: str, page: Page, name: str, epochs: str) -> str:
     """Launch a run with the form; its id."""
-    page.goto(f"{url}/train")
+    page.goto(f"{url}/train?preset=baseline")
     expect(page.get_by_text("20 epochs on small")).to_be_visible()
     field = page.get_by_role("spinbutton", name="Epochs", exact=True)
     field.fill(epochs)
@@ -87,7 +87,7 @@ def test_launch_stop_resume_and_the_curve_goes_on_where_it_was(root: Path, page:
 
 def test_a_killed_app_and_a_closed_browser_leave_the_run_training(root: Path, page: Page) -> None:
     app, url = started_app(root)
-    run_id = launch(url, page, "outlives", "30")
+    run_id = launch(url, page, "outlives", "600")
     wait_until(lambda: points_of_the_loss_curve(page) >= 1, "an epoch on the curve", 600)
     page.goto("about:blank")
     app.send_signal(signal.SIGKILL)
@@ -97,10 +97,10 @@ def test_a_killed_app_and_a_closed_browser_leave_the_run_training(root: Path, pa
     with serving(root) as url:
         page.goto(f"{url}/monitor?run={run_id}")
         wait_until(lambda: points_of_the_loss_curve(page) > reached, "the curve in the new app", 600)
-        expect(page.get_by_text("Finished 30 epochs.")).to_be_visible(timeout=600_000)
-        wait_until(lambda: points_of_the_loss_curve(page) == 30, "the whole curve")
+        expect(page.get_by_text("Finished 600 epochs.")).to_be_visible(timeout=600_000)
+        wait_until(lambda: points_of_the_loss_curve(page) == 600, "the whole curve")
     assert state_of(root, run_id) == "finished"
-    assert logged(root, run_id) == list(range(1, 31))
+    assert logged(root, run_id) == list(range(1, 601))
 
 
 def test_the_queue_on_home_can_be_reordered_and_left(root: Path, page: Page) -> None:

@@ -177,7 +177,7 @@ def test_weights_that_do_not_fit_the_options_are_told_before_a_run_is_made(here:
     before = sorted(path.name for path in root.runs.iterdir())
     data = root.data / "small"
     result = here("train", "--init-from", "first", "--data", data, "--set", "model.width=64", "--device", "cpu")
-    assert_clear_failure(result, 2, "model.width = 64 does not fit the weights (8)")
+    assert_clear_failure(result, 2, "model.width = 64 does not fit the weights (16)")
     assert sorted(path.name for path in root.runs.iterdir()) == before
 
 
