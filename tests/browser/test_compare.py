@@ -182,7 +182,7 @@ def test_a_slow_evaluation_is_watched_left_and_found_done(root: Path, page: Page
         gate.touch()
         # Nobody touches the page: it looks by itself, and shows the view that was chosen before.
         expect(page.locator("table").first.locator("tbody tr")).to_have_count(2)
-        expect(page.get_by_text("Duplication in the input window")).to_be_visible()
+        expect(page.get_by_text("Duplication in the input window", exact=True)).to_be_visible()
         choose(page, "Beyond accuracy")
         gate.unlink()
         add(page, "Item kNN")
