@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <thread>
@@ -27,23 +28,21 @@ typedef uint32_t N __attribute__((vector_size(64)));
 
 enum Loss { CROSS_ENTROPY, MASKED, SOFT_PENALTY, UNLIKELIHOOD };
 
-struct Layer {
-  const float *norm1_g, *norm1_b, *qkv_w, *qkv_b, *out_w, *out_b, *norm2_g, *norm2_b, *fc1_w, *fc1_b, *fc2_w, *fc2_b;
+template <class P>
+struct LayerOf {
+  P norm1_g, norm1_b, qkv_w, qkv_b, out_w, out_b, norm2_g, norm2_b, fc1_w, fc1_b, fc2_w, fc2_b;
 };
-struct Weights {
-  const float *token, *position;
-  Layer layer[L];
-  const float *norm_g, *norm_b, *user, *hidden_w, *hidden_b, *out_w, *repeat;
+template <class P>
+struct ModelOf {  // nothing but pointers, in the order of the names in movie_transformer.py
+  P token, position;
+  LayerOf<P> layer[L];
+  P norm_g, norm_b, user, hidden_w, hidden_b, out_w, repeat;
 };
-// The same for gradients. Embeddings of tokens and users are not here: see scatter.
-struct LayerGrad {
-  float *norm1_g, *norm1_b, *qkv_w, *qkv_b, *out_w, *out_b, *norm2_g, *norm2_b, *fc1_w, *fc1_b, *fc2_w, *fc2_b;
-};
-struct Grads {
-  float *token, *position;
-  LayerGrad layer[L];
-  float *norm_g, *norm_b, *user, *hidden_w, *hidden_b, *out_w, *repeat;
-};
+using Layer = LayerOf<const float *>;
+using Weights = ModelOf<const float *>;
+using LayerGrad = LayerOf<float *>;
+using Grads = ModelOf<float *>;  // what one thread adds up; those of the embeddings go through `scatter` instead
+constexpr int WEIGHTS = sizeof(Weights) / sizeof(float *);
 
 struct LayerState {  // what the backward pass needs of a layer
   V norm1[D * T], rstd1[T], qkv[3 * D * T], attention[H * PAIRS], mixed[D * T], norm2[D * T], rstd2[T], inner[INNER * T];
@@ -56,7 +55,7 @@ struct Scratch {  // of one thread
   LayerSums sums[L];
   V position_sum[T * D], norm_g_sum[D], norm_b_sum[D], hidden_b_sum[HID], repeat_sum[T];
   V norm[D * T], rstd[T], x[D * T], y[D * T], wide[INNER * T], wide2[INNER * T], user[U], hidden[HID];
-  float flat[T * LANES * INNER];   // a transposed activation, a row for each token of each window
+  float flat[LANES * std::max({T * INNER, HID, U})];  // a transposed activation, a row for each token of each window
   float user_w[HID * U], user_w_grad[HID * U];  // the head's weights of the user, who stands beside every token
 };
 
@@ -117,14 +116,14 @@ inline void transpose(V *rows) {  // 16 × 16
   exchange<8>(rows);
 }
 
-// V[features][columns] to a row of `features` floats for each (column, lane), `stride` floats apart.
-inline void to_rows(const V *in, int features, int columns, float *out, int stride) {
+// V[features][columns] to a row of `features` floats for each (column, lane).
+inline void to_rows(const V *in, int features, int columns, float *out) {
   V rows[LANES];
   for (int c = 0; c < columns; c++)
     for (int f = 0; f < features; f += LANES) {
       for (int i = 0; i < LANES; i++) rows[i] = in[(f + i) * columns + c];
       transpose(rows);
-      for (int l = 0; l < LANES; l++) std::memcpy(out + (size_t)(c * LANES + l) * stride + f, &rows[l], sizeof(V));
+      for (int l = 0; l < LANES; l++) std::memcpy(out + (size_t)(c * LANES + l) * features + f, &rows[l], sizeof(V));
     }
 }
 
@@ -168,12 +167,11 @@ inline void product_columns(const float *a, int an, int ak, const V *in, int is,
       product_tile<1, CB, ADD>(a + n * an, an, ak, in, is, size, bias ? bias + n : nullptr, out + n * os, os);
 }
 
-template <bool ADD>
 inline void product(const float *a, int an, int ak, const V *in, int count, int size, const float *bias, V *out) {
   constexpr int BLOCK = 5, REST = T % BLOCK;
   for (int c = 0; c + BLOCK <= T; c += BLOCK)
-    product_columns<BLOCK, ADD>(a, an, ak, in + c, T, count, size, bias, out + c, T);
-  if constexpr (REST > 0) product_columns<REST, ADD>(a, an, ak, in + T - REST, T, count, size, bias, out + T - REST, T);
+    product_columns<BLOCK, false>(a, an, ak, in + c, T, count, size, bias, out + c, T);
+  if constexpr (REST > 0) product_columns<REST, false>(a, an, ak, in + T - REST, T, count, size, bias, out + T - REST, T);
 }
 
 // grad[n][k] += sum over m of dy[n][m] * rows[m][k], m over tokens and lanes.
@@ -345,15 +343,15 @@ inline void add_columns(const V *dy, int count, V *sum) {
 void layer_forward(const Layer &w, float epsilon, const Noise &noise, int place, Scratch &s, LayerState &state) {
   normalise(s.x, epsilon, state.norm1, state.rstd1);
   scale_and_shift(state.norm1, w.norm1_g, w.norm1_b, s.y);
-  product<false>(w.qkv_w, D, 1, s.y, 3 * D, D, w.qkv_b, state.qkv);
+  product(w.qkv_w, D, 1, s.y, 3 * D, D, w.qkv_b, state.qkv);
   attend(state.qkv, noise, place, state.attention, state.mixed);
-  product<false>(w.out_w, D, 1, state.mixed, D, D, w.out_b, s.y);
+  product(w.out_w, D, 1, state.mixed, D, D, w.out_b, s.y);
   add_dropped(s.x, s.y, noise, place + H * PAIRS);
   normalise(s.x, epsilon, state.norm2, state.rstd2);
   scale_and_shift(state.norm2, w.norm2_g, w.norm2_b, s.y);
-  product<false>(w.fc1_w, D, 1, s.y, INNER, D, w.fc1_b, state.inner);
+  product(w.fc1_w, D, 1, s.y, INNER, D, w.fc1_b, state.inner);
   for (int i = 0; i < INNER * T; i++) s.wide[i] = gelu(state.inner[i]);
-  product<false>(w.fc2_w, INNER, 1, s.wide, D, INNER, w.fc2_b, s.y);
+  product(w.fc2_w, INNER, 1, s.wide, D, INNER, w.fc2_b, s.y);
   add_dropped(s.x, s.y, noise, place + H * PAIRS + D * T);
 }
 
@@ -362,28 +360,28 @@ void layer_backward(const Layer &w, const LayerGrad &g, const Noise &noise, int 
   V dy[D * T];
   dropped(s.x, noise, place + H * PAIRS + D * T, dy);
   add_columns(dy, D, sums.fc2_b);
-  product<false>(w.fc2_w, 1, INNER, dy, INNER, D, nullptr, s.wide);
+  product(w.fc2_w, 1, INNER, dy, INNER, D, nullptr, s.wide);
   for (int i = 0; i < INNER * T; i++) s.wide[i] = gelu_back(state.inner[i], s.wide[i], &s.wide2[i]);
-  to_rows(s.wide2, INNER, T, s.flat, INNER);
+  to_rows(s.wide2, INNER, T, s.flat);
   outer(dy, T, D, s.flat, INNER, g.fc2_w, INNER);
   add_columns(s.wide, INNER, sums.fc1_b);
   scale_and_shift(state.norm2, w.norm2_g, w.norm2_b, s.y);
-  to_rows(s.y, D, T, s.flat, D);
+  to_rows(s.y, D, T, s.flat);
   outer(s.wide, T, INNER, s.flat, D, g.fc1_w, D);
-  product<false>(w.fc1_w, 1, D, s.wide, D, INNER, nullptr, s.y);
+  product(w.fc1_w, 1, D, s.wide, D, INNER, nullptr, s.y);
   normalise_back<true>(s.y, state.norm2, state.rstd2, w.norm2_g, sums.norm2_g, sums.norm2_b, s.x);
 
   dropped(s.x, noise, place + H * PAIRS, dy);
   add_columns(dy, D, sums.out_b);
-  to_rows(state.mixed, D, T, s.flat, D);
+  to_rows(state.mixed, D, T, s.flat);
   outer(dy, T, D, s.flat, D, g.out_w, D);
-  product<false>(w.out_w, 1, D, dy, D, D, nullptr, s.y);
+  product(w.out_w, 1, D, dy, D, D, nullptr, s.y);
   attend_back(s.y, state.qkv, state.attention, noise, place, s.wide);
   add_columns(s.wide, 3 * D, sums.qkv_b);
   scale_and_shift(state.norm1, w.norm1_g, w.norm1_b, s.y);
-  to_rows(s.y, D, T, s.flat, D);
+  to_rows(s.y, D, T, s.flat);
   outer(s.wide, T, 3 * D, s.flat, D, g.qkv_w, D);
-  product<false>(w.qkv_w, 1, D, s.wide, D, 3 * D, nullptr, s.y);
+  product(w.qkv_w, 1, D, s.wide, D, 3 * D, nullptr, s.y);
   normalise_back<true>(s.y, state.norm1, state.rstd1, w.norm1_g, sums.norm1_g, sums.norm1_b, s.x);
 }
 
@@ -406,39 +404,25 @@ struct Step {  // the same as in movie_transformer.py
   const int64_t *seen_from;    // (rows,) from where on what stands before the target counts as a repeat
   float *losses;               // (rows,)
   uint8_t *top_repeats;        // (rows,) whether the likeliest token is in the window
-  int64_t dense_size, num_weights, rows, vocabulary, num_items, num_users, threads, loss, update;
+  int64_t dense_size, rows, vocabulary, num_items, num_users, threads, loss, update;
   uint64_t seed;
   float penalty, dropout, epsilon;
   float rate, beta1, beta2, adam_epsilon, correction1, root_correction2;
 };
 
-constexpr int TOKEN = 0, USER = 2 + 12 * L + 2;  // places of the embeddings among the weights
+constexpr int TOKEN = 0, USER = offsetof(Weights, user) / sizeof(float *);  // places of the embeddings
 
 inline Weights weights_of(const Step &step) {
   Weights w;
-  const float *const *p = step.weights;
-  w.token = *p++;
-  w.position = *p++;
-  for (Layer &layer : w.layer) {
-    std::memcpy(&layer, p, sizeof(Layer));
-    p += sizeof(Layer) / sizeof(float *);
-  }
-  std::memcpy(&w.norm_g, p, 7 * sizeof(float *));
+  std::memcpy(&w, step.weights, sizeof(w));
   return w;
 }
 
-inline Grads grads_of(const Step &step, int thread) {
-  std::vector<float *> at(step.num_weights);
-  for (int i = 0; i < step.num_weights; i++) at[i] = step.dense + thread * step.dense_size + step.dense_at[i];
+inline Grads grads_of(const Step &step, int64_t thread) {
+  float *places[WEIGHTS];
+  for (int i = 0; i < WEIGHTS; i++) places[i] = step.dense + thread * step.dense_size + step.dense_at[i];
   Grads g;
-  float **p = at.data();
-  g.token = *p++;
-  g.position = *p++;
-  for (LayerGrad &layer : g.layer) {
-    std::memcpy(&layer, p, sizeof(LayerGrad));
-    p += sizeof(LayerGrad) / sizeof(float *);
-  }
-  std::memcpy(&g.norm_g, p, 7 * sizeof(float *));
+  std::memcpy(&g, places, sizeof(g));
   return g;
 }
 
@@ -563,7 +547,7 @@ void backward(const Step &step, const Weights &w, const Grads &g, const Chunk &c
   if (w.repeat)
     for (int l = 0; l < chunk.count; l++)
       for (int t = 0; t < T; t++) s.repeat_sum[t][l] += REPEAT_SCALE * dlogits[chunk.tokens[t][l]][l];
-  to_rows(s.hidden, HID, 1, s.flat, HID);
+  to_rows(s.hidden, HID, 1, s.flat);
   outer(dlogits, 1, (int)step.vocabulary, s.flat, HID, g.out_w, HID);
   V dhidden[HID], duser[U];
   product_columns<1, false>(w.out_w, 1, HID, dlogits, 1, HID, (int)step.vocabulary, nullptr, dhidden, 1);
@@ -571,13 +555,13 @@ void backward(const Step &step, const Weights &w, const Grads &g, const Chunk &c
     dhidden[n] = s.hidden[n] > 0.0f ? dhidden[n] : V{};
     s.hidden_b_sum[n] += dhidden[n];
   }
-  to_rows(s.user, U, 1, s.flat, U);
+  to_rows(s.user, U, 1, s.flat);
   outer(dhidden, 1, HID, s.flat, U, s.user_w_grad, U);
   product_columns<1, false>(s.user_w, 1, U, dhidden, 1, U, HID, nullptr, duser, 1);
-  to_rows(duser, U, 1, s.flat, U);
+  to_rows(duser, U, 1, s.flat);
   std::memcpy(step.user_grads + chunk.first * U, s.flat, sizeof(float) * U * chunk.count);
 
-  to_rows(s.y, D, T, s.flat, D);  // what the head read
+  to_rows(s.y, D, T, s.flat);  // what the head read
   for (int t = 0; t < T; t++) {
     outer(dhidden, 1, HID, s.flat + t * LANES * D, D, g.hidden_w + t * (D + U), JOINT);
     product_columns<1, false>(w.hidden_w + t * (D + U), 1, JOINT, dhidden, 1, D, HID, nullptr, s.y + t, T);
@@ -590,7 +574,7 @@ void backward(const Step &step, const Weights &w, const Grads &g, const Chunk &c
       s.x[f * T + t] *= noise(f * T + t);
       s.position_sum[t * D + f] += s.x[f * T + t];
     }
-  to_rows(s.x, D, T, s.flat, D);
+  to_rows(s.x, D, T, s.flat);
   for (int l = 0; l < chunk.count; l++)
     for (int t = 0; t < T; t++)
       std::memcpy(step.token_grads + ((chunk.first + l) * T + t) * D, s.flat + (t * LANES + l) * D, sizeof(float) * D);
@@ -699,7 +683,7 @@ struct Barrier {  // once a step
 
 void work(const Step &step, int64_t thread, Barrier &barrier) {
   const Weights w = weights_of(step);
-  const Grads g = grads_of(step, (int)thread);
+  const Grads g = grads_of(step, thread);
   Scratch &s = *(Scratch *)(step.scratch + thread * sizeof(Scratch));
   V *logits = (V *)(step.logits + thread * step.vocabulary * LANES);
   std::memset(step.dense + thread * step.dense_size, 0, sizeof(float) * step.dense_size);
@@ -721,7 +705,7 @@ void work(const Step &step, int64_t thread, Barrier &barrier) {
   end(w, g, s);
   barrier.wait();
   scatter_all(step, thread);
-  for (int i = 0; i < step.num_weights; i++)
+  for (int i = 0; i < WEIGHTS; i++)
     if (step.weights[i]) finish(step, i, thread);
 }
 

@@ -19,7 +19,8 @@ from recformer.model.movie_transformer import MovieTransformer, MovieTransformer
 from recformer.native.build import library
 
 LANES = 16
-WIDEST = 4096  # values of one activation of a window: more would not fit on a thread's stack
+LARGEST = 4096  # values of one activation of a window: more would not fit on a thread's stack
+LONGEST = 50  # tokens: attention between all pairs is kept for the backward pass
 CROSS_ENTROPY, MASKED, SOFT_PENALTY, UNLIKELIHOOD = range(4)  # as in the source
 
 
@@ -45,8 +46,12 @@ def why_not(config: TrainConfig) -> str | None:
     for name, size in sizes.items():
         if size % LANES:
             return f"{name} = {size} is no multiple of {LANES}"
-    if model.width * config.window > WIDEST:
-        return f"width × window = {model.width * config.window} is more than {WIDEST}"
+        if size > LARGEST:
+            return f"{name} = {size} is more than {LARGEST}"
+    if model.width * config.window > LARGEST:
+        return f"width × window = {model.width * config.window} is more than {LARGEST}"
+    if config.window > LONGEST:
+        return f"window = {config.window} is more than {LONGEST}"
     return None if _loss_of(config) else f"it does not know the loss {config.loss.name} with these options"
 
 
@@ -137,7 +142,7 @@ class NativeStep:
         }
         for name, buffer in buffers.items():
             setattr(call, name, buffer.data_ptr() if isinstance(buffer, Tensor) else addressof(buffer))
-        call.dense_size, call.num_weights, call.threads = dense_size, len(weights), threads
+        call.dense_size, call.threads = dense_size, threads
         call.vocabulary, call.num_items, call.num_users = vocabulary, vocabulary - 2, num_users
         call.loss, call.penalty = self._loss.number, self._loss.penalty
         call.dropout, call.epsilon = options.dropout, options.layer_norm_epsilon
@@ -214,7 +219,7 @@ POINTERS = (
     *("weights", "first", "second", "grads", "sizes", "dense_at", "dense", "scratch", "logits", "token_grads"),
     *("user_grads", "sequence", "starts", "users", "seen_from", "losses", "top_repeats"),
 )
-COUNTS = ("dense_size", "num_weights", "rows", "vocabulary", "num_items", "num_users", "threads", "loss", "update")
+COUNTS = ("dense_size", "rows", "vocabulary", "num_items", "num_users", "threads", "loss", "update")
 REALS = (
     *("penalty", "dropout", "epsilon"),
     *("rate", "beta1", "beta2", "adam_epsilon", "correction1", "root_correction2"),

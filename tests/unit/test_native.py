@@ -98,6 +98,11 @@ def test_loss_and_every_gradient_are_pytorchs(shape: dict[str, Any], loss: dict[
     assert_same_gradients(configuration(shape, loss), dataset, 61)
 
 
+def test_a_head_and_users_wider_than_all_else(dataset: Dataset) -> None:
+    shape = {"user_width": 128, "hidden_sizes": [160]}
+    assert_same_gradients(configuration(shape, {"name": "cross_entropy"}, window=1), dataset, 40)
+
+
 @pytest.mark.parametrize("window", [1, 2, 4, 7])
 def test_windows_of_other_sizes(window: int, dataset: Dataset) -> None:
     assert_same_gradients(configuration({}, {"name": "soft_penalty"}, window=window), dataset, 33)
@@ -215,6 +220,7 @@ def test_dropout_is_that_of_pytorch_in_distribution(dataset: Dataset) -> None:
         ({"user_width": 8}, {"name": "cross_entropy"}, "user_width = 8 is no multiple of 16"),
         ({"hidden_sizes": [16, 16]}, {"name": "cross_entropy"}, "one hidden layer, not 2"),
         ({"width": 1024}, {"name": "cross_entropy"}, "width × window = 5120 is more than 4096"),
+        ({"hidden_sizes": [8192]}, {"name": "cross_entropy"}, "hidden_sizes = 8192 is more than 4096"),
         ({}, {"name": "unlikelihood", "form": "item"}, "does not know the loss unlikelihood"),
     ],
 )
