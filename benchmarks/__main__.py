@@ -7,12 +7,11 @@ missed a target or failed. On two cores it takes about ten minutes, in which the
 among them: `gpu`, which needs a CUDA device, and `losses` and `time_to_quality`, which train for long.
 """
 
-import argparse
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+from benchmarks.ml1m import folder_asked_for
 from recformer.store import PROJECT
 
 ON_ML1M = ("training", "quality", "evaluation", "loading", "memory")
@@ -21,11 +20,7 @@ LATEST_S = 600
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=PROJECT / "data" / "ml-1m", help="folder of MovieLens-1M")
-    folder = arguments.parse_args().data.resolve()
-    if not folder.is_dir():
-        arguments.error(f"{folder} is not there: python -m recformer data fetch ml-1m, or --data DIR")
+    folder = folder_asked_for(__doc__)
     ended = {name: run(name, "--data", str(folder)) for name in ON_ML1M} | {name: run(name) for name in BY_ITSELF}
     print()
     for name, (code, seconds) in ended.items():

@@ -11,11 +11,8 @@ histories hide more of its lists. Prints a line for each figure (median, lowest 
 ends with code 1 where a target was missed.
 """
 
-import argparse
 import math
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,8 +21,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.figure import Figure, report
+from benchmarks.ml1m import folder_asked_for, parsed
 from recformer.config import parse, parse_section, preset
-from recformer.data.cache import load
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.windows import Windows
 from recformer.evaluation.ranker import rank_cases
@@ -40,14 +37,9 @@ CPU = torch.device("cpu")
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=Path("data/ml-1m"), help="folder of MovieLens-1M")
-    folder = arguments.parse_args().data
-    if not folder.is_dir():
-        arguments.error(f"{folder} is not there: python -m recformer data fetch ml-1m, or --data DIR")
+    folder = folder_asked_for(__doc__)
     config = parse(preset("baseline"))
-    with tempfile.TemporaryDirectory() as name:
-        dataset = load(folder, Path(name))
+    dataset = parsed(folder)
     many = prepare(dataset, config.window, parse_section("split", "random_windows"))
     torch.manual_seed(0)
     model = MODELS.get(config.model.name)(config.model, sizes_of(many.windows, dataset.num_users)).eval()

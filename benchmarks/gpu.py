@@ -6,25 +6,23 @@ The reference is that of `benchmarks.training`, its batches moved to the device 
 device and asks it for nothing within an epoch. Each way to compute a step is tried: eager, TF32 products, bfloat16, and
 torch.compile with CUDA graphs. The floor is the bytes of a step's logits, written once and read three times (softmax,
 loss, gradient), over the measured bandwidth of the device. Prints a line for each figure (median, lowest and highest
-repeat), then all as JSON; ends with code 1 where a target was missed, with code 2 where there is no such device.
+repeat), then all as JSON; ends with code 1 where a target was missed, and with a word where there is no such device.
 """
 
-import argparse
-import tempfile
+import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from benchmarks.figure import Figure, report
+from benchmarks.ml1m import folder_asked_for, parsed
 from benchmarks.training import Rows, adam, endless, new_model, reference_model, reference_step
 from recformer.config import TrainConfig, parse, preset
-from recformer.data.cache import load
 from recformer.data.prepared import Prepared, prepare
-from recformer.training.loop import EpochBatches
+from recformer.training.batches import EpochBatches
 
 BATCH_SIZES, TIMES_FASTER = (512, 4096), 4.0
 REPEATS, SECONDS, WARM_UP_STEPS = 5, 2.0, 5
@@ -32,15 +30,10 @@ Steps = Iterator[tuple[Tensor, int]]
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=Path("data/ml-1m"), help="folder of MovieLens-1M")
-    folder = arguments.parse_args().data
+    folder = folder_asked_for(__doc__)
     if not torch.cuda.is_available():
-        arguments.error("PyTorch finds no CUDA device on this machine")
-    if not folder.is_dir():
-        arguments.error(f"{folder} is not there: python -m recformer data fetch ml-1m, or --data DIR")
-    with tempfile.TemporaryDirectory() as name:
-        dataset = load(folder, Path(name))
+        sys.exit("PyTorch finds no CUDA device on this machine")
+    dataset = parsed(folder)
     figures = list[Figure]()
     for batch_size in BATCH_SIZES:
         config = parse(preset("baseline") | {"batch_size": batch_size})

@@ -7,7 +7,6 @@ user's movies in the order of time, as tokens of sorted ids. Both must give the 
 figure (median, lowest and highest repeat), then all as JSON; ends with code 1 where a target was missed.
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.figure import Figure, report
+from benchmarks.ml1m import folder_asked_for
 from recformer.data.cache import load
 from recformer.data.dataset import Dataset
 
@@ -31,11 +31,7 @@ T = TypeVar("T")
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=Path("data/ml-1m"), help="folder of MovieLens-1M")
-    folder = arguments.parse_args().data
-    if not (folder / "ratings.dat").is_file():
-        arguments.error(f"{folder} has no ratings.dat: python -m recformer data fetch ml-1m, or --data DIR")
+    folder = folder_asked_for(__doc__)
     with tempfile.TemporaryDirectory() as name:
         report(measured(folder, Path(name)))
 

@@ -8,7 +8,6 @@ validation then not seen. Evaluating is that of the 98,000 test windows of `rand
 figure, then all as JSON; ends with code 1 where a target was missed.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -21,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.figure import Figure, report
+from benchmarks.ml1m import folder_asked_for
 from recformer.store import Root
 
 RUN, LOOK_S, EPOCH_S, BELOW_MB = "memory", 0.05, 120.0, 900
@@ -29,11 +29,7 @@ PHASES = ("loading data", "training", "validating", "evaluating")
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=Path("data/ml-1m"), help="folder of MovieLens-1M")
-    folder = arguments.parse_args().data.resolve()
-    if not folder.is_dir():
-        arguments.error(f"{folder} is not there: python -m recformer data fetch ml-1m, or --data DIR")
+    folder = folder_asked_for(__doc__)
     with tempfile.TemporaryDirectory() as name:
         root, data = Root(Path(name)), ["--data", str(folder)]
         train = ["train", "--preset", "baseline", *data, "--set", "num_epochs=1", "--run-id", RUN]

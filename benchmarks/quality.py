@@ -7,26 +7,17 @@ is a number of docs/BENCHMARKS.md, from `benchmarks.time_to_quality`. Prints a l
 ends with code 1 where a target was missed.
 """
 
-import argparse
-import tempfile
-from pathlib import Path
-
 from benchmarks.figure import Figure, report
+from benchmarks.ml1m import folder_asked_for, parsed
 from benchmarks.time_to_quality import BASELINE_EPOCHS, config_of, trained
-from recformer.data.cache import load
 
 BASELINE_NDCG = 0.1507  # validation NDCG@10 of the baseline's best of 30 epochs, seed 0
 SHARE = 0.1
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=Path("data/ml-1m"), help="folder of MovieLens-1M")
-    folder = arguments.parse_args().data
-    if not folder.is_dir():
-        arguments.error(f"{folder} is not there: python -m recformer data fetch ml-1m, or --data DIR")
-    with tempfile.TemporaryDirectory() as name:
-        dataset = load(folder, Path(name))
+    folder = folder_asked_for(__doc__)
+    dataset = parsed(folder)
     fast = list(trained("fast", config_of("fast", 0), dataset))
     baseline = BASELINE_EPOCHS * next(trained("baseline", config_of("baseline", 0), dataset)).seconds
     best = max(reached.ndcg for reached in fast)

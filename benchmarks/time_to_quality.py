@@ -22,8 +22,9 @@ from recformer.data.cache import load
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
 from recformer.registry import MODELS
+from recformer.training.batches import EpochBatches
 from recformer.training.engine import build, plan
-from recformer.training.loop import EpochBatches, validate
+from recformer.training.loop import validate
 from recformer.training.run import sizes_of
 from recformer.training.schedule import learning_rate
 

@@ -13,12 +13,9 @@ bandwidth of a copy. Prints a line for each figure (median, lowest and highest r
 code 1 where a target was missed.
 """
 
-import argparse
 import copy
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -28,13 +25,13 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.figure import Figure, report
+from benchmarks.ml1m import folder_asked_for, parsed
 from recformer.config import TrainConfig, parse, preset
-from recformer.data.cache import load
 from recformer.data.prepared import Prepared, prepare
 from recformer.model.movie_transformer import MovieTransformer, MovieTransformerOptions
 from recformer.registry import MODELS
+from recformer.training.batches import EpochBatches
 from recformer.training.engine import build, plan
-from recformer.training.loop import EpochBatches
 from recformer.training.run import sizes_of
 
 BATCH_SIZES, TIMES_FASTER = (512, 4096), 4.0
@@ -44,13 +41,8 @@ CPU = torch.device("cpu")
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=Path("data/ml-1m"), help="folder of MovieLens-1M")
-    folder = arguments.parse_args().data
-    if not folder.is_dir():
-        arguments.error(f"{folder} is not there: python -m recformer data fetch ml-1m, or --data DIR")
-    with tempfile.TemporaryDirectory() as name:
-        dataset = load(folder, Path(name))
+    folder = folder_asked_for(__doc__)
+    dataset = parsed(folder)
     figures = list[Figure]()
     for batch_size in BATCH_SIZES:
         config = parse(preset("baseline") | {"batch_size": batch_size})

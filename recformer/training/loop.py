@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -22,11 +22,12 @@ from recformer.evaluation.ranks import concatenate
 from recformer.loss.seen import Seen, Sequences
 from recformer.metric.duplication import duplication
 from recformer.registry import LOSSES, METRICS
+from recformer.training.batches import EpochBatches
 from recformer.training.engine import Step, build, plan
 from recformer.training.heartbeat import Heartbeat
 from recformer.training.journal import Journal
 from recformer.training.schedule import learning_rate
-from recformer.training.state import Position, TrainState, batch_order
+from recformer.training.state import TrainState
 from recformer.weights import write_best
 
 Outcome = Literal["finished", "stopped"]
@@ -90,7 +91,7 @@ class Training:
             self.say(problem)
             self.heartbeat.update(message=" ".join(self._told))
 
-    def _step(self, batches: "EpochBatches") -> Step:
+    def _step(self, batches: EpochBatches) -> Step:
         """One training step on the engine that this run goes on with, or begins with."""
         state = self.state
         wanted = (
@@ -109,7 +110,7 @@ class Training:
         state.engine = built.engine
         return built.step
 
-    def _train_epoch(self, step: Step, batches: "EpochBatches", clock: "_Clock") -> bool:
+    def _train_epoch(self, step: Step, batches: EpochBatches, clock: "_Clock") -> bool:
         """Train to the end of the epoch. False when stopped before it."""
         position = self.state.position
         self.state.model.train()
@@ -137,11 +138,11 @@ class Training:
         for group in self.state.optimizer.param_groups:
             group["lr"] = rate
 
-    def _is_save_step(self, batches: "EpochBatches") -> bool:
+    def _is_save_step(self, batches: EpochBatches) -> bool:
         every = self.config.save_steps
         return every > 0 and batches.done(self.state.position) % every == 0
 
-    def _look(self, running: Tensor, batches: "EpochBatches", clock: "_Clock") -> None:
+    def _look(self, running: Tensor, batches: EpochBatches, clock: "_Clock") -> None:
         """Read the running loss from the device and tell the heartbeat."""
         position = self.state.position
         position.loss_sum, position.seconds = float(running), clock.epoch_seconds()
@@ -203,39 +204,6 @@ class Training:
         position = self.state.position
         figures = {tag: value for tag, value in metrics.items() if tag != "epoch"}
         return replace(self.info, epoch=position.epoch, step=position.step, metrics=figures)
-
-
-class EpochBatches:
-    """The training cases on the device, visited each epoch in another order, as index arithmetic."""
-
-    def __init__(self, prepared: Prepared, config: TrainConfig, device: torch.device) -> None:
-        windows, rows = prepared.windows, prepared.split.train
-        self._sequences = Sequences.of(windows, device)
-        self._starts = torch.from_numpy(windows.starts[rows]).to(device)  # (W,)
-        self._users = torch.from_numpy(windows.users[rows]).to(device, torch.int64)  # (W,)
-        self._reach = torch.arange(windows.size + 1, device=device)
-        self._size = config.batch_size
-        self._seed = config.seed
-        self.steps = math.ceil(len(rows) / config.batch_size)
-
-    def first(self) -> tuple[Seen, Tensor]:
-        """A full-sized batch to try things on (smaller only where there are fewer cases)."""
-        return self._gather(torch.arange(min(self._size, len(self._starts)), device=self._starts.device))
-
-    def epoch(self, epoch: int, first_step: int) -> Iterator[tuple[Seen, Tensor]]:
-        """Batches of an epoch: what was seen (windows (B, T), users (B,)) and targets (B,), from `first_step` on."""
-        order = batch_order(self._seed, epoch, len(self._starts)).to(self._starts.device)
-        for step in range(first_step, self.steps):
-            yield self._gather(order[step * self._size : (step + 1) * self._size])
-
-    def done(self, position: Position) -> int:
-        """Steps of the whole training until `position`."""
-        return position.epoch * self.steps + position.step
-
-    def _gather(self, cases: Tensor) -> tuple[Seen, Tensor]:
-        starts = self._starts[cases]
-        run = self._sequences.tokens[starts[:, None] + self._reach]  # (B, T + 1)
-        return Seen(self._sequences, run[:, :-1], self._users[cases], starts), run[:, -1]
 
 
 def validate(

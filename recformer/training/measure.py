@@ -9,8 +9,9 @@ import torch
 from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared
 from recformer.registry import MODELS
+from recformer.training.batches import EpochBatches
 from recformer.training.engine import Built, Engine, Plan, build, plan
-from recformer.training.loop import EpochBatches, validate
+from recformer.training.loop import validate
 from recformer.training.run import sizes_of
 
 SECONDS, SECONDS_EAGER = 1.0, 0.4

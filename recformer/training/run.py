@@ -24,10 +24,11 @@ from recformer.model.sizes import Sizes
 from recformer.origin import Origin, write_origin
 from recformer.registry import MODELS
 from recformer.store import Root, find_checkpoint, remove_leftovers, write_text
+from recformer.training.batches import EpochBatches
 from recformer.training.heartbeat import Heartbeat
 from recformer.training.hyperparameters import log_end, log_start
 from recformer.training.journal import Journal
-from recformer.training.loop import EpochBatches, Outcome, Training
+from recformer.training.loop import Outcome, Training
 from recformer.training.state import TrainState
 from recformer.weights import mend_best_record, read_state
 

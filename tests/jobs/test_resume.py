@@ -25,7 +25,7 @@ from recformer.loss.cross_entropy import CrossEntropy
 from recformer.registry import LOSSES
 from recformer.store import PROJECT, Root, can_resume, read_json, write_json
 from recformer.training import loop
-from recformer.training.loop import EpochBatches, OutOfMemoryError
+from recformer.training.batches import EpochBatches, OutOfMemoryError
 from recformer.training.state import TrainState, newest_saved
 from recformer.weights import read_archive
 from tests.builders import dataset_in, sequences, write_ml1m
@@ -242,7 +242,7 @@ def run_with(code: str, root: Path, *arguments: object) -> subprocess.CompletedP
 # Signals sent by the process to itself come at the same step on a fast and on a slow machine.
 STOP_AT_STEP_60 = """
 import os, signal
-from recformer.training.loop import EpochBatches
+from recformer.training.batches import EpochBatches
 real = EpochBatches.epoch
 def epoch(batches, epoch, first_step):
     for step, batch in enumerate(real(batches, epoch, first_step)):
@@ -267,7 +267,7 @@ ranker.BATCH, loop.rank_batch = 16, rank_batch
 
 KILL_AFTER_TWO_EPOCHS = """
 import os, signal
-from recformer.training.loop import EpochBatches
+from recformer.training.batches import EpochBatches
 real = EpochBatches.epoch
 def epoch(batches, epoch, first_step):
     if epoch == 2:

@@ -11,15 +11,15 @@ from recformer.data.prepared import Prepared, prepare
 from recformer.native import build as native_build
 from recformer.registry import MODELS
 from recformer.training import engine
-from recformer.training.engine import Built, build, plan
-from recformer.training.loop import EpochBatches
+from recformer.training.batches import EpochBatches
+from recformer.training.engine import Built, Engine, build, plan
 from recformer.training.measure import measure
 from recformer.training.run import sizes_of
 from tests.builders import dataset_of
 from tests.training_helpers import SMALL_MODEL, small_config
 
 CPU = torch.device("cpu")
-ENGINES = ["native", "compiled", "eager"]
+ENGINES: list[Engine] = ["native", "compiled", "eager"]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def built(name: str, config: TrainConfig, prepared: Prepared) -> tuple[Built, to
 
 def test_what_is_asked_for_is_planned() -> None:
     for name in ENGINES:
-        assert plan(config_of(engine=name), CPU) == engine.Plan(name, "asked for")  # type: ignore[arg-type]
+        assert plan(config_of(engine=name), CPU) == engine.Plan(name, "asked for")
 
 
 def test_auto_is_native_where_it_can_be_and_says_why_where_not() -> None:

@@ -18,7 +18,7 @@ from recformer.native import build
 from recformer.native.build import BuildError, library
 from recformer.native.movie_transformer import NativeStep, why_not
 from recformer.registry import LOSSES, MODELS
-from recformer.training.loop import EpochBatches
+from recformer.training.batches import EpochBatches
 from recformer.training.run import sizes_of
 from tests.builders import dataset_of
 from tests.training_helpers import SMALL_MODEL

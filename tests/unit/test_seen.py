@@ -9,7 +9,7 @@ import torch
 from recformer.data.prepared import prepare
 from recformer.data.windows import windows_of
 from recformer.loss.seen import Seen, Sequences, Span
-from recformer.training.loop import EpochBatches
+from recformer.training.batches import EpochBatches
 from tests.builders import dataset_in, dataset_of
 from tests.seen import seen_from
 from tests.training_helpers import small_config
