@@ -3,8 +3,8 @@
     python -m benchmarks --data data/ml-1m
 
 Each runs in a process of its own and prints its figures. Ends with a line for each benchmark, and with code 1 where one
-missed a target or failed. On two cores it takes about ten minutes, in which the machine should do nothing else. Not
-among them: `gpu`, which needs a CUDA device, and `losses` and `time_to_quality`, which train for long.
+missed a target or failed. The machine should do nothing else meanwhile. Not among them: `gpu`, which needs a CUDA
+device, `losses` and `time_to_quality`, which train for long.
 """
 
 import subprocess

@@ -13,6 +13,7 @@ ends with code 1 where a target was missed.
 
 import math
 import time
+from typing import Any
 
 import numpy as np
 import torch
@@ -108,16 +109,16 @@ class Cases(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
 def row_by_row(model: nn.Module, prepared: Prepared, rows: NDArray[np.int64]) -> dict[str, float]:
     """The same figures, with the model asked anew for each of them and each row looked at by itself."""
-    loader, found = DataLoader(Cases(prepared.windows, rows), batch_size=BATCH), dict[str, float]()
+    loader, found = DataLoader[Any](Cases(prepared.windows, rows), batch_size=BATCH), dict[str, float]()
     for k in CUTOFFS:
         found |= {f"{name}@{k}": value / len(rows) for name, value in ranking_sums(model, loader, k).items()}
         found[f"duplication@{k}"] = repeats_of(model, loader, k) / (k * len(rows))
     return found
 
 
-def ranking_sums(model: nn.Module, loader: DataLoader, k: int) -> dict[str, float]:
+def ranking_sums(model: nn.Module, loader: DataLoader[Any], k: int) -> dict[str, float]:
     """Hits, reciprocal ranks and gains at k, summed over all cases, with the input taken out of each list."""
-    sums = dict.fromkeys(("hr", "mrr", "ndcg"), 0.0)
+    sums: dict[str, float] = dict.fromkeys(("hr", "mrr", "ndcg"), 0.0)
     for inputs, users, targets in loader:
         for window, target, tokens in zip(
             inputs, targets, best(model, inputs, users, k + inputs.shape[1]), strict=True
@@ -132,7 +133,7 @@ def ranking_sums(model: nn.Module, loader: DataLoader, k: int) -> dict[str, floa
     return sums
 
 
-def repeats_of(model: nn.Module, loader: DataLoader, k: int) -> int:
+def repeats_of(model: nn.Module, loader: DataLoader[Any], k: int) -> int:
     """How many of the first k are in the input, over all cases."""
     repeats = 0
     for inputs, users, _ in loader:

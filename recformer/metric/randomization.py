@@ -13,6 +13,7 @@ SIGNS = 200_000_000  # flips × users that take about a second on two cores
 SEED = 19350101
 CHUNK = 1000
 KEPT_BYTES = 32_000_000
+ROUNDING = 1e-6  # of the sum of all sizes, which is what float32 sums are uncertain by
 
 
 def sign_flip_p(differences: UserSums) -> NDArray[np.float64]:
@@ -25,6 +26,8 @@ def sign_flip_p(differences: UserSums) -> NDArray[np.float64]:
     """
     sums = differences.sums.astype(np.float32)  # (U, M); rounding is far below what a p-value can tell
     total = sums.sum(axis=0, dtype=np.float64)
+    # Means that are equal but for rounding are as far: differences that cancel out leave a total of no size of its own.
+    far = np.abs(total) - ROUNDING * np.abs(sums).sum(axis=0, dtype=np.float64)
     as_far = np.ones(sums.shape[1])
     flips = min(max(SIGNS // len(sums), LEAST_FLIPS), MOST_FLIPS)
     width = -(-len(sums) // 8)
@@ -32,7 +35,7 @@ def sign_flip_p(differences: UserSums) -> NDArray[np.float64]:
     for bits in _kept_bits(flips, width) if kept else _bits(flips, width):
         heads = np.unpackbits(bits, axis=1, count=len(sums)).astype(np.float32)  # (R, U) of 0 and 1
         # A sign is 2 · head − 1, so Σ sign · x = 2 · Σ head · x − Σ x.
-        as_far += (np.abs(2 * (heads @ sums) - total) >= np.abs(total) * (1 - 1e-5)).sum(axis=0)
+        as_far += (np.abs(2 * (heads @ sums) - total) >= far).sum(axis=0)
     return as_far / (flips + 1)
 
 

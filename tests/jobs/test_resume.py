@@ -25,7 +25,8 @@ from recformer.loss.cross_entropy import CrossEntropy
 from recformer.registry import LOSSES
 from recformer.store import PROJECT, Root, can_resume, read_json, write_json
 from recformer.training import loop
-from recformer.training.batches import EpochBatches, OutOfMemoryError
+from recformer.training.batches import EpochBatches
+from recformer.training.loop import OutOfMemoryError
 from recformer.training.state import TrainState, newest_saved
 from recformer.weights import read_archive
 from tests.builders import dataset_in, sequences, write_ml1m

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recformer.data.windows import Windows, windows_of
@@ -205,6 +205,7 @@ def test_one_score_that_is_not_a_number_is_an_error_wherever_it_stands(
 
 @settings(max_examples=5, deadline=None)
 @given(seed=SEEDS)
+@example(seed=917)  # two models whose differences cancel out
 def test_the_order_of_users_changes_no_mean_no_interval_and_no_test(seed: int) -> None:
     random = np.random.default_rng(seed)
     histories = [random.permutation(NUM_ITEMS)[: random.integers(4, 12)].tolist() for _ in range(12)]
