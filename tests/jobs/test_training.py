@@ -39,9 +39,10 @@ from tests.training_helpers import (
 from tests.waiting import wait_until
 
 SMALL_RUN = ["--preset", "baseline", "--set", "batch_size=64", *SMALL_SET, "--device", "cpu"]
-# An epoch of some hundred steps that take seconds, so that a signal lands within it.
+# An epoch of some hundred steps that take seconds, so that a signal lands within it: the native engine would be through
+# before anybody could look. Its exact resume is tested in test_resume.py, where signals come at a given step.
 EPOCHS = 6
-EXACT = ["model.dropout=0.3", "schedule=cosine", "schedule_period=4"]
+EXACT = ["model.dropout=0.3", "schedule=cosine", "schedule_period=4", "engine=eager"]
 LONG_RUN = [
     "--preset",
     "baseline",
