@@ -52,7 +52,7 @@ def test_a_launched_run_that_is_deleted_while_it_trains_ends_and_neither_folder_
     root: Root, tmp_path: Path, launched: list[JobRecord]
 ) -> None:
     data = write_ml1m(tmp_path / "long", sequences(num_users=60, num_items=80, shortest=50, longest=70))
-    changes = ["name=run", *SMALL_SET, "batch_size=8", "num_epochs=500", "save_steps=20"]
+    changes = ["name=run", *SMALL_SET, "batch_size=8", "num_epochs=500", "save_steps=20", "engine=eager"]
     submit(root, parse(override(preset("baseline"), changes)), data, "cpu")
     launched.append(job_of(root, "run"))
     wait_until(lambda: can_resume(root, "run"), "a first save")
