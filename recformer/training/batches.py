@@ -41,5 +41,7 @@ class EpochBatches:
 
     def _gather(self, cases: Tensor) -> tuple[Seen, Tensor]:
         starts = self._starts[cases]
-        run = self._sequences.tokens[starts[:, None] + self._reach]  # (B, T + 1)
+        places = starts[:, None] + self._reach  # (B, T + 1)
+        # Indexing by a matrix would wake PyTorch's threads, which then wait busily on the cores of the native engine.
+        run = self._sequences.tokens.index_select(0, places.flatten()).view(places.shape)
         return Seen(self._sequences, run[:, :-1], self._users[cases], starts), run[:, -1]
