@@ -16,7 +16,7 @@ from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import Ranks
 from recformer.store import CheckpointRef, Root, read_json, write_atomically, write_json
 
-FORMAT = 2
+FORMAT = 3  # of equal scores the lower token is listed first
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from recformer.data.prepared import Prepared
 from recformer.data.windows import Windows
 from recformer.errors import EvaluationError
-from recformer.evaluation.ranks import MAX_K, Progress, Ranks, batches, concatenate
+from recformer.evaluation.ranks import Progress, Ranks, batches, concatenate
+from recformer.evaluation.torch_ranks import ranks_by_torch
+from recformer.native.evaluation import native_model, native_ranks
 
 BATCH = 512  # logits of 512 × 3885 float32 are 8 MB: near what the caches of two cores hold
 THREADS = torch.get_num_threads()
@@ -33,8 +35,12 @@ def rank_cases(
     `inputs`: how many of a window's latest tokens the model reads; all where None.
     """
     windows, items_only = prepared.windows, prepared.split.item_set == "items"
+    native = native_model(model)
 
     def ranked(batch: NDArray[np.int64]) -> Ranks:
+        by = None if native is None else native_ranks(windows, batch, _candidates(windows, items_only))
+        if native is not None and by is not None:
+            return _numbers(by.by(native, _inputs(windows, batch, inputs)))
         return rank_batch(_logits(model, windows, batch, device, inputs), windows, batch, items_only)
 
     parts: list[Ranks] = []
@@ -59,9 +65,13 @@ def _logits(
     model: nn.Module, windows: Windows, rows: NDArray[np.int64], device: torch.device, inputs: int | None = None
 ) -> Tensor:
     """(B, V) without gradients, from the latest `inputs` tokens of each window."""
-    tokens = torch.from_numpy(windows.inputs(rows)[:, -(inputs or windows.size) :]).to(device)
+    tokens = torch.from_numpy(_inputs(windows, rows, inputs)).to(device)
     with torch.no_grad():
         return model(tokens, torch.from_numpy(windows.users[rows]).to(device))
+
+
+def _inputs(windows: Windows, rows: NDArray[np.int64], inputs: int | None) -> NDArray[np.int32]:
+    return windows.inputs(rows)[:, -(inputs or windows.size) :]
 
 
 @contextmanager
@@ -101,107 +111,16 @@ def rank_batch(logits: Tensor, windows: Windows, rows: NDArray[np.int64], items_
         rows: (B,) rows of `windows`.
         items_only: rank the catalogue's items alone, not SOS and EOS.
     """
-    candidates = windows.num_items if items_only else windows.num_tokens
-    inputs = torch.from_numpy(windows.inputs(rows)).to(logits.device, torch.int64)  # (B, T)
-    target = torch.from_numpy(windows.targets(rows)).to(logits.device, torch.int64)[:, None]  # (B, 1)
-    history = _history(windows, rows, logits.device)  # (B, V)
-    hidden_history = history.scatter(1, target, False)  # what is looked for keeps its place in every list
-    top, unseen = _lists(logits[:, :candidates], hidden_history[:, :candidates], MAX_K + windows.size)
-    in_window = (top[:, :, None] == inputs[:, None, :]).any(dim=2)  # (B, K + T)
-    in_history = history.gather(1, top)
-    hidden_window = in_window & (top != target)
-    window_last = _last(hidden_window)
-    rank_none, rank_window, rank_history = _ranks(logits, candidates, target, inputs, hidden_history)
-    return Ranks(
-        user=windows.users[rows],
-        target=windows.targets(rows),
-        rank_none=rank_none,
-        rank_window=rank_window,
-        rank_history=rank_history,
-        window_repeats_none=_repeats(in_window),
-        history_repeats_none=_repeats(in_history),
-        history_repeats_window=_repeats((in_history & ~in_window).gather(1, window_last)),
-        top_none=_list(top),
-        top_window=_list(top.masked_fill(hidden_window, -1).gather(1, window_last)),
-        top_history=_list(unseen.masked_fill(hidden_history.gather(1, unseen), -1)),
-    )
+    candidates = _candidates(windows, items_only)
+    native = native_ranks(windows, rows, candidates, logits)
+    return _numbers(native.of(logits) if native else ranks_by_torch(logits, windows, rows, candidates))
 
 
-def _history(windows: Windows, rows: NDArray[np.int64], device: torch.device) -> Tensor:
-    """(B, V) bool: the tokens before each row's target."""
-    targets = windows.target_positions(rows)
-    lengths = targets - windows.user_starts[windows.users[rows]]
-    ends = np.cumsum(lengths)
-    positions = np.arange(ends[-1]) + np.repeat(targets - ends, lengths)
-    cells = np.repeat(np.arange(len(rows)) * windows.num_tokens, lengths) + windows.tokens[positions]
-    marks = torch.zeros(len(rows) * windows.num_tokens, dtype=torch.bool, device=device)
-    marks[torch.from_numpy(cells).to(device)] = True
-    return marks.view(len(rows), windows.num_tokens)
+def _candidates(windows: Windows, items_only: bool) -> int:
+    return windows.num_items if items_only else windows.num_tokens
 
 
-def _lists(scores: Tensor, hidden: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """The first `length` candidates of each row, and the first MAX_K that are not hidden, best first.
-
-    One search gives both where it finds MAX_K that are not hidden. The other rows are searched once more for each
-    list, as are those with equal scores: how topk orders equals depends on how many it is asked for, and a list should
-    depend on the scores alone.
-
-    Args:
-        scores: (B, C); hidden: (B, C) bool.
-
-    Returns:
-        (B, `length`) and (B, MAX_K) int64, fewer columns where there are fewer candidates.
-    """
-    candidates = scores.shape[1]
-    length, shown = min(length, candidates), min(MAX_K, candidates)
-    found = scores.topk(min(length + MAX_K, candidates), dim=1)
-    values, tokens = found.values, found.indices  # (B, D)
-    if bool(values[:, 0].isnan().any()):  # topk puts them first
+def _numbers(ranks: Ranks | None) -> Ranks:
+    if ranks is None:
         raise EvaluationError("the model gives scores that are not numbers: its weights are damaged or diverged")
-    passed = hidden.gather(1, tokens)
-    top, unseen = tokens[:, :length], tokens.gather(1, _last(passed)[:, :shown])
-    # The last one found may equal the first that was not, and what is hidden is searched for as -inf.
-    enough = (~passed[:, :-1]).sum(dim=1) >= shown
-    certain = enough & (values[:, 1:] < values[:, :-1]).all(dim=1) & (values[:, -1] > -torch.inf)
-    again = certain.logical_not().nonzero()[:, 0]
-    if len(again):
-        top[again] = scores[again].topk(length, dim=1).indices
-        unseen[again] = scores[again].masked_fill(hidden[again], -torch.inf).topk(shown, dim=1).indices
-    return top, unseen
-
-
-def _ranks(
-    logits: Tensor, candidates: int, target: Tensor, inputs: Tensor, hidden_history: Tensor
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Ranks with nothing, the window and the history masked: how many candidates score at least as much, each (B,).
-
-    They are marked with 1.0, since PyTorch compares into float32 and adds it up much faster than bool.
-    """
-    ahead = torch.empty(logits.shape, device=logits.device)  # (B, V), the target itself among them
-    torch.ge(logits, logits.gather(1, target), out=ahead)
-    ahead[:, candidates:] = 0
-    none = _count(ahead)
-    window = _count(ahead.scatter_(1, inputs, 0).scatter_(1, target, 1))
-    return none, window, _count(ahead.masked_fill_(hidden_history, 0))
-
-
-def _count(marked: Tensor) -> NDArray[np.int32]:
-    return marked.sum(dim=1).to(torch.int32).cpu().numpy()
-
-
-def _last(hidden: Tensor) -> Tensor:
-    """(B, D) bool → (B, D) int64: the order in which what is hidden comes last."""
-    return hidden.to(torch.uint8).argsort(dim=1, stable=True)
-
-
-def _repeats(marked: Tensor) -> NDArray[np.uint8]:
-    """(B, ≥ MAX_K or fewer candidates) bool → (B, MAX_K) counts among the first 1 to MAX_K."""
-    counts = marked[:, :MAX_K].cumsum(dim=1).to(torch.uint8).cpu().numpy()
-    missing = MAX_K - counts.shape[1]
-    return np.pad(counts, ((0, 0), (0, missing)), mode="edge") if missing else counts
-
-
-def _list(tokens: Tensor) -> NDArray[np.int32]:
-    """(B, ≥ MAX_K or fewer candidates) tokens → (B, MAX_K), −1 where nothing is left to recommend."""
-    listed = tokens[:, :MAX_K].to(torch.int32).cpu().numpy()
-    return np.pad(listed, ((0, 0), (0, MAX_K - listed.shape[1])), constant_values=-1)
+    return ranks

@@ -24,12 +24,14 @@ class BuildError(RecformerError):
 def library(source: str, constants: Mapping[str, int]) -> ctypes.CDLL:
     """The library of `source`, a file of this folder, compiled with `constants`; from the cache where it is there.
 
+    Its name in the cache tells sources, headers, compiler, flags and processor.
+
     Raises BuildError where there is no compiler, or it fails.
     """
     compiler = _compiler()
     defines = [f"-D{name}={value}" for name, value in constants.items()]
-    text = (FOLDER / source).read_bytes()
-    name = hashlib.sha256(b"\0".join([text, _target(compiler), *map(str.encode, [*FLAGS, *defines])])).hexdigest()
+    texts = [path.read_bytes() for path in (FOLDER / source, *sorted(FOLDER.glob("*.hpp")))]
+    name = hashlib.sha256(b"\0".join([*texts, _target(compiler), *map(str.encode, [*FLAGS, *defines])])).hexdigest()
     built = _cache() / f"{Path(source).stem}-{name[:24]}.so"
     if not built.is_file():
         _build(compiler, FOLDER / source, defines, built)

@@ -211,13 +211,13 @@ def test_saves_by_steps_count_the_steps_of_the_whole_training(root: Root, datase
 def test_a_stop_in_the_last_evaluation_skips_it_and_the_run_is_finished(
     root: Root, dataset: Dataset, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real = ranker.rank_batch
+    real = ranker.native_model
 
     def stopped(*arguments: Any) -> Any:
         signal.raise_signal(signal.SIGTERM)
         return real(*arguments)
 
-    monkeypatch.setattr(ranker, "rank_batch", stopped)
+    monkeypatch.setattr(ranker, "native_model", stopped)  # it begins an evaluation of all users
     assert train_here(root, "run", dataset, small_config()) == "finished"
     assert "evaluation: stopped before its end" in capsys.readouterr().out
     assert not (root.run("run") / "eval").exists()

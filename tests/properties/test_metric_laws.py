@@ -12,11 +12,11 @@ from recformer.data.windows import Windows, windows_of
 from recformer.errors import EvaluationError
 from recformer.evaluation.facts import Facts
 from recformer.evaluation.protocol import Protocol
-from recformer.evaluation.ranker import rank_batch
 from recformer.evaluation.ranks import MASKINGS, MAX_K, Ranks
 from recformer.evaluation.summary import Evaluation, case_values, catalogue_names, metric_names, summarise
 from recformer.metric.lists import Catalogue, Lists, genre_bits
 from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
+from tests.both_rankings import rank_batch
 from tests.builders import dataset_of
 
 NUM_ITEMS = 30

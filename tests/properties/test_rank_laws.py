@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recformer.data.windows import Windows, windows_of
-from recformer.evaluation.ranker import rank_batch
 from recformer.evaluation.ranks import MASKINGS, Ranks
+from tests.both_rankings import rank_batch
 from tests.builders import dataset_of
 from tests.rank_reference import plain_ranks
 

@@ -1,0 +1,144 @@
+"""Scores of the native library against the model's own, over every kind of shape."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from recformer.config import parse_section
+from recformer.data.prepared import prepare
+from recformer.errors import EvaluationError
+from recformer.evaluation import ranker
+from recformer.evaluation.ranker import rank_cases
+from recformer.model.movie_transformer import MovieTransformer, MovieTransformerOptions
+from recformer.model.sizes import Sizes
+from recformer.native import build
+from recformer.native.evaluation import NativeModel, evaluation_library, native_model, native_ranks
+from tests.builders import dataset_of
+from tests.training_helpers import sizes_for, small_model
+
+CPU = torch.device("cpu")
+
+
+def drawn(options: MovieTransformerOptions, sizes: Sizes, seed: int) -> MovieTransformer:
+    """A model whose every weight, those that begin as zeros or ones too, is drawn."""
+    torch.manual_seed(seed)
+    model = MovieTransformer(options, sizes).eval()
+    for parameter in model.parameters():
+        nn.init.uniform_(parameter, -0.6, 0.6)
+    return model
+
+
+@st.composite
+def shapes(draw: st.DrawFn) -> tuple[MovieTransformerOptions, Sizes]:
+    heads = draw(st.integers(1, 4))
+    options = MovieTransformerOptions(
+        width=heads * draw(st.integers(1, 9)),
+        user_width=draw(st.integers(1, 20)),
+        num_layers=draw(st.integers(1, 3)),
+        num_heads=heads,
+        hidden_sizes=tuple(draw(st.lists(st.integers(1, 40), min_size=1, max_size=3))),
+        dropout=draw(st.sampled_from([0.0, 0.5])),
+        repeat_bias=draw(st.booleans()),
+    )
+    return options, Sizes(draw(st.integers(3, 70)), draw(st.integers(1, 9)), draw(st.integers(1, 12)))
+
+
+@given(shape=shapes(), rows=st.integers(1, 40), seed=st.integers(0, 1000))
+def test_scores_are_the_models(shape: tuple[MovieTransformerOptions, Sizes], rows: int, seed: int) -> None:
+    model = drawn(*shape, seed)
+    draw, sizes = np.random.default_rng(seed), shape[1]
+    inputs = draw.integers(0, sizes.num_tokens, (rows, sizes.window), dtype=np.int32)
+    users = draw.integers(0, sizes.num_users, rows, dtype=np.int32)
+    native = native_model(model)
+    assert native is not None
+    with torch.no_grad():
+        expected = model.double()(torch.from_numpy(inputs), torch.from_numpy(users))
+    torch.testing.assert_close(native.scores(inputs, users).double(), expected, rtol=2e-4, atol=2e-4)
+
+
+def test_ranks_of_a_model_are_those_of_its_scores() -> None:
+    draw = np.random.default_rng(3)
+    dataset = dataset_of([draw.permutation(90)[:30].tolist() for _ in range(9)], 90)
+    data = prepare(dataset, 5, parse_section("split", "random_windows"))
+    model = drawn(MovieTransformerOptions(width=16, num_heads=2), sizes_for(dataset), 0)
+    rows = np.arange(len(data.windows))
+    native = native_model(model)
+    assert native is not None
+    scores = native.scores(data.windows.inputs(rows), data.windows.users[rows])
+    expected = ranker.rank_batch(scores, data.windows, rows, items_only=data.split.item_set == "items")
+    found = rank_cases(model, data, rows, CPU)
+    assert vars(found).keys() == vars(expected).keys()
+    for name, values in vars(found).items():
+        np.testing.assert_array_equal(values, vars(expected)[name], err_msg=name)
+
+
+def test_weights_changed_after_an_evaluation_count_in_the_next() -> None:
+    dataset = dataset_of([[0, 1, 2, 3, 4, 5, 6, 7]], 12)
+    model = small_model(sizes_for(dataset))
+    inputs, users = np.array([[0, 1, 2, 3, 4]], dtype=np.int32), np.array([0], dtype=np.int32)
+    before = native_of(model).scores(inputs, users)
+    with torch.no_grad():
+        model.user_embedding.weight += 1
+    assert not torch.equal(native_of(model).scores(inputs, users), before)
+
+
+def native_of(model: nn.Module) -> NativeModel:
+    found = native_model(model)
+    assert found is not None
+    return found
+
+
+def test_damaged_weights_are_an_error() -> None:
+    dataset = dataset_of([[0, 1, 2, 3, 4, 5, 6, 7]], 12)
+    data = prepare(dataset, 5, parse_section("split", "random_windows"))
+    model = small_model(sizes_for(dataset))
+    with torch.no_grad():
+        model.user_embedding.weight[0, 0] = float("nan")
+    with pytest.raises(EvaluationError, match="not numbers"):
+        rank_cases(model, data, np.arange(len(data.windows)), CPU)
+
+
+@pytest.mark.parametrize(("token", "user"), [(14, 0), (-1, 0), (0, 1), (0, -1)])
+def test_what_a_model_has_no_weights_of_is_an_error_as_in_pytorch(token: int, user: int) -> None:
+    model = small_model(sizes_for(dataset_of([[0, 1, 2, 3, 4, 5, 6, 7]], 12)))
+    inputs, users = np.array([[0, 1, 2, 3, token]], dtype=np.int32), np.array([user], dtype=np.int32)
+    with pytest.raises(IndexError):
+        model(torch.from_numpy(inputs), torch.from_numpy(users))
+    with pytest.raises(IndexError, match="the model knows"):
+        native_of(model).scores(inputs, users)
+
+
+def test_other_models_and_other_scores_are_left_to_pytorch() -> None:
+    dataset = dataset_of([[0, 1, 2, 3, 4, 5, 6, 7]], 12)
+    windows = prepare(dataset, 5, parse_section("split", "random_windows")).windows
+    rows, model = np.array([0, 1]), small_model(sizes_for(dataset))
+
+    class Other(MovieTransformer):
+        pass
+
+    assert native_model(nn.Linear(2, 2)) is None
+    assert native_model(Other(MovieTransformerOptions(), sizes_for(dataset))) is None
+    assert native_model(model.double()) is None
+    scores = torch.zeros(2, windows.num_tokens)
+    assert native_ranks(windows, rows, 12, scores) is not None
+    for other in (scores.double(), scores[:1], scores[:, :9], scores.t().contiguous().t()):
+        assert native_ranks(windows, rows, 12, other) is None
+
+
+def test_without_a_compiler_pytorch_evaluates(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = dataset_of([[0, 1, 2, 3, 4, 5, 6, 7]], 12)
+    data = prepare(dataset, 5, parse_section("split", "random_windows"))
+    model, rows = small_model(sizes_for(dataset)), np.arange(len(data.windows))
+    expected = rank_cases(model, data, rows, CPU)
+    evaluation_library.cache_clear()
+    monkeypatch.setattr(build, "COMPILERS", ())
+    monkeypatch.delenv("CXX", raising=False)
+    try:
+        found = rank_cases(model, data, rows, CPU)
+    finally:
+        evaluation_library.cache_clear()
+    np.testing.assert_array_equal(found.rank_history, expected.rank_history)
+    np.testing.assert_array_equal(found.top_none, expected.top_none)
