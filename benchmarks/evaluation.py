@@ -30,7 +30,7 @@ from recformer.evaluation.ranker import rank_cases
 from recformer.evaluation.ranks import Ranks
 from recformer.metric.duplication import duplication
 from recformer.registry import METRICS, MODELS
-from recformer.training.run import sizes_of
+from recformer.training.initialisation import sizes_of
 
 CUTOFFS, BATCH, SHARE = (3, 5, 10), 512, 10
 REPEATS, TIMES_FASTER, USERS_S = 3, 20.0, 1.5
@@ -43,7 +43,7 @@ def main() -> None:
     dataset = parsed(folder)
     many = prepare(dataset, config.window, parse_section("split", "random_windows"))
     torch.manual_seed(0)
-    model = MODELS.get(config.model.name)(config.model, sizes_of(many.windows, dataset.num_users)).eval()
+    model = MODELS.get(config.model.name)(config.model, sizes_of(many.windows)).eval()
     figures = all_windows(model, many)
     report([*figures, all_users(model, prepare(dataset, config.window, config.split))])
 

@@ -21,11 +21,10 @@ from recformer.config import TrainConfig, override, parse, preset
 from recformer.data.cache import load
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
-from recformer.registry import MODELS
 from recformer.training.batches import EpochBatches
 from recformer.training.engine import build, plan
+from recformer.training.initialisation import new_model
 from recformer.training.loop import validate
-from recformer.training.run import sizes_of
 from recformer.training.schedule import learning_rate
 
 CPU = torch.device("cpu")
@@ -67,12 +66,12 @@ def config_of(recipe: str, seed: int) -> TrainConfig:
 def trained(recipe: str, config: TrainConfig, dataset: Dataset) -> Iterator[Reached]:
     """Where the training stands after each epoch, as the loop trains."""
     prepared = prepare(dataset, config.window, config.split)
-    torch.manual_seed(config.seed)
-    model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.windows, dataset.num_users)).train()
+    begin = time.perf_counter()
+    model = new_model(config, prepared).train()
+    seconds = time.perf_counter() - begin
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
     batches = EpochBatches(prepared, config, CPU)
     step = build(plan(config, CPU).engine, config, model, optimizer, batches.first).step
-    seconds = 0.0
     for epoch in range(config.num_epochs):
         begin = time.perf_counter()
         for number, (seen, targets) in enumerate(batches.epoch(epoch, 0)):

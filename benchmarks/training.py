@@ -29,10 +29,9 @@ from benchmarks.ml1m import folder_asked_for, parsed
 from recformer.config import TrainConfig, parse, preset
 from recformer.data.prepared import Prepared, prepare
 from recformer.model.movie_transformer import MovieTransformer, MovieTransformerOptions
-from recformer.registry import MODELS
 from recformer.training.batches import EpochBatches
 from recformer.training.engine import build, plan
-from recformer.training.run import sizes_of
+from recformer.training.initialisation import new_model
 
 BATCH_SIZES, TIMES_FASTER = (512, 4096), 4.0
 REPEATS, SECONDS = 5, 3.0
@@ -92,11 +91,6 @@ def reference_model(model: MovieTransformer) -> nn.Module:
     for layer in plain.movie_transformer.layers:
         layer.attention = PlainAttention(layer.attention)
     return plain
-
-
-def new_model(config: TrainConfig, prepared: Prepared) -> MovieTransformer:
-    torch.manual_seed(config.seed)
-    return MODELS.get(config.model.name)(config.model, sizes_of(prepared.windows, prepared.dataset.num_users)).train()
 
 
 def adam(model: nn.Module, config: TrainConfig, **options: Any) -> torch.optim.Adam:

@@ -108,6 +108,14 @@ class TrainConfig(Options):
         ge=0,
         le=10,
     )
+    initialisation: Literal["random", "co_occurrence"] = option(
+        "random",
+        "Initialisation",
+        "The weights that training begins with. random: drawn. co_occurrence: taken from counts of which items come "
+        "soon after which in the training part, which saves most of the first epochs. A run that begins with a "
+        "checkpoint's weights has those instead.",
+        group="Training",
+    )
     window: int = option(
         5,
         "Window",
@@ -177,6 +185,17 @@ class TrainConfig(Options):
             return value
         mapping = dict(cast("dict[str, Any]", value))
         return {"engine": "compiled", **mapping} if mapping.pop("compile") else mapping
+
+    @field_validator("initialisation")
+    @classmethod
+    def _can_begin(cls, value: str, info: ValidationInfo) -> str:
+        options = info.data.get("model")  # missing where it is faulty itself
+        if value == "co_occurrence" and options is not None:
+            model = MODELS.get(options.name)
+            reason = model.why_no_factors(options) if hasattr(model, "begin_with") else "this model cannot begin so"
+            if reason:
+                raise ValueError(f"{reason}; with initialisation = random it may be as it is")
+        return value
 
     @field_validator("model", "loss", "split", mode="before")
     @classmethod

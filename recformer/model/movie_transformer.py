@@ -1,6 +1,6 @@
 """The article's model: a causal pre-norm transformer over the window, the user beside each position, an MLP head."""
 
-from typing import Self
+from typing import Self, cast
 
 import torch
 from pydantic import model_validator
@@ -8,10 +8,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recformer.config import Options, option
+from recformer.model.factors import Factors
 from recformer.model.sizes import Sizes
 from recformer.registry import MODELS
 
 INITIAL_RANGE = 0.1  # the article draws token, user and head weights uniformly from ±0.1
+MARGIN = 2.0  # by which a head that begins with factors stays above the bend of its ReLU, in standard deviations
+USER_EVIDENCE, USER_SPREAD = 2.0, 0.5  # the user beside a window's tokens; spread of the weights of users
 REPEAT_SCALE = 10.0  # Adam moves a weight by about the learning rate a step; a logit has to move by several units
 
 
@@ -171,12 +174,65 @@ class MovieTransformer(nn.Module):
         Returns:
             (B, V) float.
         """
-        encoded = self.movie_transformer(tokens)  # (B, T, D)
-        user = self.user_embedding(users).unsqueeze(1).expand(-1, encoded.shape[1], -1)  # (B, T, D_user)
-        logits = self.output_layer(torch.cat([encoded, user], dim=-1).flatten(1))  # (B, V)
+        logits = self.output_layer(self._joint(tokens, users))  # (B, V)
         if self.repeat_bias is None:
             return logits
         return logits.scatter_add(1, tokens.long(), REPEAT_SCALE * self.repeat_bias.expand(len(tokens), -1))
+
+    def _joint(self, tokens: Tensor, users: Tensor) -> Tensor:
+        """What the head reads: each token of the window with the user beside it, (B, T · (D + D_user))."""
+        encoded = self.movie_transformer(tokens)  # (B, T, D)
+        user = self.user_embedding(users).unsqueeze(1).expand(-1, encoded.shape[1], -1)  # (B, T, D_user)
+        return torch.cat([encoded, user], dim=-1).flatten(1)
+
+    @staticmethod
+    def why_no_factors(options: MovieTransformerOptions) -> str | None:
+        """Why a model with these options cannot `begin_with` factors; None where it can."""
+        count = len(options.hidden_sizes)
+        return None if count == 1 else f"it needs one hidden layer in the head, not {count} (model.hidden_sizes)"
+
+    @property
+    def factor_rank(self) -> int:
+        """R: how many columns of factors it has room for."""
+        return max(self.movie_transformer.token_embedding.embedding_dim, self.user_embedding.embedding_dim)
+
+    @torch.no_grad()
+    def begin_with(self, factors: Factors, recency: Tensor, tokens: Tensor, users: Tensor) -> None:
+        """Begin as a sum of evidence: the window's tokens, by their recency, and the user say how likely is what next.
+
+        Embeddings become factors; the head's hidden units add up one factor each, the last stays at 1 and carries
+        popularity; the output layer multiplies by the factors of targets. Units that are left over stay as drawn and
+        are not listened to yet. So does what the encoder's layers add.
+
+        Args:
+            factors: with R = `factor_rank` columns.
+            recency: (T,) float, weight of each position.
+            tokens: (N, T) int, windows by which the spread of hidden units is measured.
+            users: (N,) int, their users.
+        """
+        embedding, layers = self.movie_transformer.token_embedding, self.output_layer.fc_layers
+        hidden, out = cast(nn.Linear, layers[0]), cast(nn.Linear, layers[2])
+        width, user_width = embedding.embedding_dim, self.user_embedding.embedding_dim
+        spread, user_spread = (part.std().clamp(min=1e-6) for part in (factors.before, factors.users))
+        embedding.weight.copy_(factors.before[:, :width] / spread)
+        self.user_embedding.weight.copy_(factors.users[:, :user_width] / user_spread * USER_SPREAD)
+
+        units = torch.arange(min(hidden.out_features - 1, width, user_width))
+        weight = hidden.weight.view(hidden.out_features, self.sizes.window, width + user_width)
+        weight[units], weight[-1] = 0.0, 0.0
+        weight[units, :, units] = recency * spread
+        weight[units, :, width + units] = USER_EVIDENCE * user_spread / USER_SPREAD / self.sizes.window
+        training = self.training
+        evidence = self.eval()._joint(tokens, users) @ hidden.weight[units].T  # (N, units)
+        self.train(training)
+        scale = evidence.std(0, correction=0).clamp(min=1e-6)
+        weight[units] /= scale[:, None, None]
+        hidden.bias[units] = MARGIN - evidence.mean(0) / scale
+        hidden.bias[-1] = 1.0
+
+        out.weight.zero_()
+        out.weight[:, units] = factors.after[:, units] * scale
+        out.weight[:, -1] = factors.log_popularity - MARGIN * out.weight[:, units].sum(1)
 
     @classmethod
     def shape_from(cls, state: dict[str, Tensor]) -> tuple[dict[str, object], Sizes]:

@@ -99,6 +99,7 @@ struct Noise {  // a hash of (step, row, place): the backward pass draws the sam
   uint32_t step, threshold;
   float scale;
   V operator()(int place) const {
+    if constexpr (!DROPS) return all(1.0f);
     N h = row + (uint32_t)place;
     h = (h ^ (h >> 16)) * 0x85ebca6bu;
     h = ((h ^ step) ^ (h >> 13)) * 0xc2b2ae35u;

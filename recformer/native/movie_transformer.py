@@ -208,6 +208,7 @@ def _constants(options: MovieTransformerOptions, window: int) -> dict[str, int]:
         "HEADS": options.num_heads,
         "LAYERS": options.num_layers,
         "HIDDEN": options.hidden_sizes[0],
+        "DROPS": int(options.dropout > 0),  # a step that drops nothing draws nothing
     }
 
 

@@ -3,7 +3,7 @@
 from recformer.config import TrainConfig
 from recformer.errors import UsageError
 
-FIXED = ("model", "loss", "split", "window", "batch_size", "seed")
+FIXED = ("model", "loss", "split", "window", "batch_size", "seed", "initialisation")
 INEXACT = ("engine", "matmul_precision")
 
 

@@ -8,11 +8,10 @@ import torch
 
 from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared
-from recformer.registry import MODELS
 from recformer.training.batches import EpochBatches
 from recformer.training.engine import Built, Engine, Plan, build, plan
+from recformer.training.initialisation import new_model
 from recformer.training.loop import validate
-from recformer.training.run import sizes_of
 
 SECONDS, SECONDS_EAGER = 1.0, 0.4
 FEWEST_STEPS = 3
@@ -33,12 +32,14 @@ class Estimate:
     """The engine measured: another than planned where that cannot be had, or takes too long to build for a look."""
     problem: str | None
     build_s: float
-    """Seconds until the first step."""
+    """Seconds that building the engine took."""
     windows_per_s: float
     eager_windows_per_s: float
     """The same on the eager engine."""
-    seconds: float
-    """Estimate for all epochs, validation included."""
+    begin_s: float
+    """Estimate of the seconds until the first step: the model and its engine."""
+    epoch_s: float
+    """Estimate of an epoch's seconds, validation included."""
 
 
 def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Estimate:
@@ -48,15 +49,15 @@ def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Es
     """
     planned = plan(config, device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.windows, prepared.dataset.num_users))
-        model.to(device).train()
+        started = time.perf_counter()
+        model = new_model(config, prepared).to(device).train()
         batches = EpochBatches(prepared, config, device)
         optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
-        started = time.perf_counter()
+        begun = time.perf_counter()
         # Compiling takes half a minute: too long for a look at the form.
         wanted = "eager" if planned.engine == "compiled" else planned.engine
         built = build(wanted, config, model, optimizer, batches.first)
-        build_s = time.perf_counter() - started
+        built_at = time.perf_counter()
         rate = _windows_per_s(built, batches, SECONDS)
         eager_rate = rate
         if built.engine != "eager":
@@ -73,10 +74,11 @@ def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Es
         plan=planned,
         engine=built.engine,
         problem=built.problem,
-        build_s=build_s,
+        build_s=built_at - begun,
         windows_per_s=rate,
         eager_windows_per_s=eager_rate,
-        seconds=config.num_epochs * (windows / rate + validation),
+        begin_s=built_at - started,
+        epoch_s=windows / rate + validation,
     )
 
 

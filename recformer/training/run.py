@@ -20,13 +20,12 @@ from recformer.data.windows import Windows
 from recformer.errors import CheckpointError, EvaluationError, RecformerError, StoreError
 from recformer.evaluation.evaluate import Task, evaluate
 from recformer.jobs.launch import LOG_FILE, claim
-from recformer.model.sizes import Sizes
 from recformer.origin import Origin, write_origin
-from recformer.registry import MODELS
 from recformer.store import Root, find_checkpoint, remove_leftovers, write_text
 from recformer.training.batches import EpochBatches
 from recformer.training.heartbeat import Heartbeat
 from recformer.training.hyperparameters import log_end, log_start
+from recformer.training.initialisation import new_model, sizes_of
 from recformer.training.journal import Journal
 from recformer.training.loop import Outcome, Training
 from recformer.training.state import TrainState
@@ -120,9 +119,8 @@ def _start(
     config: TrainConfig, prepared: Prepared, device: torch.device, models: Path, resume: bool, init_from: Path | None
 ) -> TrainState:
     remove_leftovers(models)
-    torch.manual_seed(config.seed)
-    sizes = sizes_of(prepared.windows, prepared.dataset.num_users)
-    model = MODELS.get(config.model.name)(config.model, sizes)
+    given = resume or init_from is not None  # weights that are read next
+    model = new_model(config.model_copy(update={"initialisation": "random"}) if given else config, prepared)
     if init_from is not None:
         _load_weights(model, init_from)
     model.to(device)
@@ -136,11 +134,6 @@ def _start(
     return state
 
 
-def sizes_of(windows: Windows, num_users: int) -> Sizes:
-    """What a model must know of these windows."""
-    return Sizes(windows.num_tokens, num_users, windows.size)
-
-
 def _load_weights(model: torch.nn.Module, path: Path) -> None:
     try:
         model.load_state_dict(read_state(path))
@@ -152,14 +145,15 @@ def _load_weights(model: torch.nn.Module, path: Path) -> None:
 def config_from_weights(config: dict[str, Any], path: Path) -> dict[str, Any]:
     """`config` with the model section and window of the checkpoint `path`, whose weights a new run begins with."""
     info = read_info(path)
-    return config | {"model": parse_section("model", info.model).model_dump(), "window": info.shape.window}
+    model = parse_section("model", info.model).model_dump()
+    return config | {"model": model, "window": info.shape.window, "initialisation": "random"}
 
 
 def _info(run_id: str, config: TrainConfig, windows: Windows, origin: Origin) -> CheckpointInfo:
     return CheckpointInfo(
         run_id=run_id,
         model=config.model.model_dump(mode="json"),
-        sizes=asdict(sizes_of(windows, len(windows.user_starts) - 1)),
+        sizes=asdict(sizes_of(windows)),
         dataset={"name": origin.dataset, "fingerprint": origin.fingerprint},
         split=config.split.model_dump(mode="json"),
         commit=origin.commit,

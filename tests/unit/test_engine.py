@@ -13,8 +13,8 @@ from recformer.registry import MODELS
 from recformer.training import engine
 from recformer.training.batches import EpochBatches
 from recformer.training.engine import Built, Engine, build, plan
+from recformer.training.initialisation import sizes_of
 from recformer.training.measure import measure
-from recformer.training.run import sizes_of
 from tests.builders import dataset_of
 from tests.training_helpers import SMALL_MODEL, small_config
 
@@ -34,7 +34,7 @@ def config_of(**changes: Any) -> TrainConfig:
 
 def built(name: str, config: TrainConfig, prepared: Prepared) -> tuple[Built, torch.nn.Module, EpochBatches]:
     torch.manual_seed(0)
-    model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.windows, prepared.dataset.num_users)).train()
+    model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.windows)).train()
     batches = EpochBatches(prepared, config, CPU)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
     return build(name, config, model, optimizer, batches.first), model, batches

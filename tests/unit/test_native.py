@@ -19,7 +19,7 @@ from recformer.native.build import BuildError, library
 from recformer.native.movie_transformer import NativeStep, why_not
 from recformer.registry import LOSSES, MODELS
 from recformer.training.batches import EpochBatches
-from recformer.training.run import sizes_of
+from recformer.training.initialisation import sizes_of
 from tests.builders import dataset_of
 from tests.training_helpers import SMALL_MODEL
 
@@ -56,7 +56,7 @@ def configuration(model: dict[str, Any], loss: dict[str, Any], **changes: Any) -
 
 def model_of(config: TrainConfig, prepared: Prepared, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.windows, prepared.dataset.num_users)).train()
+    model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.windows)).train()
     with torch.no_grad():
         for parameter in model.parameters():  # biases and scales begin at 0 and 1, where faults would not show
             parameter += 0.1 * torch.randn_like(parameter)
@@ -239,7 +239,7 @@ def test_a_batch_larger_than_said_is_refused(dataset: Dataset) -> None:
 
 def test_a_library_is_built_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    constants = {"TOKENS": 1, "WIDTH": 16, "USER_WIDTH": 16, "HEADS": 1, "LAYERS": 1, "HIDDEN": 16}
+    constants = {"TOKENS": 1, "WIDTH": 16, "USER_WIDTH": 16, "HEADS": 1, "LAYERS": 1, "HIDDEN": 16, "DROPS": 1}
     library("movie_transformer.cpp", constants)
     (built,) = (tmp_path / "recformer").iterdir()
     made = built.stat().st_mtime_ns
