@@ -21,6 +21,8 @@ check: $(VENV)/.dev  ## lint, formatting and types
 	$(VENV)/bin/pyright
 
 bench: $(VENV)/.dev  ## every benchmark against its target; DATA names the folder of MovieLens-1M
+	$(PY) -m tests.browser.chromium
+	$(PY) -m recformer data fetch ml-100k
 	$(PY) -m benchmarks --data $(DATA)
 
 format: $(VENV)/.dev  ## mend what lint and formatting can mend by themselves

@@ -110,7 +110,7 @@ def reference_step(
 def same_losses(config: TrainConfig, prepared: Prepared) -> Figure:
     """The largest difference of two curves: ours and the reference's, from the same weights on the same batches."""
     still = config.model_copy(update={"model": config.model.model_copy(update={"dropout": 0.0})})
-    ours = new_model(still, prepared)
+    ours = new_model(still, prepared).train()
     reference = reference_model(ours)
     batches, optimizer = EpochBatches(prepared, still, CPU), adam(reference, still)
     step = build(plan(still, CPU).engine, still, ours, adam(ours, still, fused=True), batches.first).step
@@ -133,7 +133,7 @@ def endless(batches: EpochBatches) -> Iterator[tuple[Any, Tensor]]:
 
 def speeds(config: TrainConfig, prepared: Prepared) -> list[Figure]:
     """Reference and engines in turn, so that what disturbs the machine disturbs all."""
-    plain = reference_model(new_model(config, prepared))
+    plain = reference_model(new_model(config, prepared).train())
     loader = DataLoader(Rows(prepared), batch_size=config.batch_size, shuffle=True)
     optimizer = adam(plain, config)
     reference = ((reference_step(plain, optimizer, *batch), len(batch[2])) for _ in range(999) for batch in loader)
@@ -156,7 +156,7 @@ def speeds(config: TrainConfig, prepared: Prepared) -> list[Figure]:
 
 def engine_steps(name: str, config: TrainConfig, prepared: Prepared) -> Iterator[tuple[Tensor, int]]:
     """The loop's own steps, without what it tells and saves."""
-    model, batches = new_model(config, prepared), EpochBatches(prepared, config, CPU)
+    model, batches = new_model(config, prepared).train(), EpochBatches(prepared, config, CPU)
     built = build(name, config, model, adam(model, config, fused=True), batches.first)
     assert built.engine == name, built.problem
     return ((built.step(seen, targets), len(targets)) for seen, targets in endless(batches))

@@ -86,8 +86,8 @@ class TrainConfig(Options):
         "constant",
         "Learning-rate schedule",
         "constant keeps the rate; cosine lets it fall to the minimum over one period of epochs and climb back over "
-        "the next (the article's CosineAnnealingLR); one_cycle climbs to the rate over the first tenth of all steps, "
-        "then falls to the minimum at the last one.",
+        "the next (the article's CosineAnnealingLR); one_cycle climbs to the rate over the first 3% of all "
+        "steps, then falls in a straight line to the minimum at the end.",
         group="Training",
     )
     schedule_period: int = option(

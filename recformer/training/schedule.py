@@ -4,7 +4,7 @@ import math
 
 from recformer.config import TrainConfig
 
-WARM_UP = 0.1
+WARM_UP = 0.03
 
 
 def learning_rate(config: TrainConfig, epoch: int, share: float) -> float:
@@ -12,7 +12,7 @@ def learning_rate(config: TrainConfig, epoch: int, share: float) -> float:
 
     cosine is the closed form of CosineAnnealingLR stepped once an epoch (Loshchilov and Hutter 2017, eq. 5, without
     restarts): with period 100 it is lowest at epoch 100 and back at the top at epoch 200. one_cycle changes with every
-    step: linearly up over the first tenth of the training, then down by half a cosine (Smith and Topin 2018).
+    step: up over the first 3% of the training, then down, both in a straight line (Defazio et al. 2023).
     """
     low, high = config.minimum_learning_rate, config.learning_rate
     if config.schedule == "constant":
@@ -22,4 +22,4 @@ def learning_rate(config: TrainConfig, epoch: int, share: float) -> float:
     done = (epoch + share) / config.num_epochs
     if done < WARM_UP:
         return low + (high - low) * done / WARM_UP
-    return low + (high - low) * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
+    return low + (high - low) * (1 - done) / (1 - WARM_UP)

@@ -31,7 +31,7 @@ SUGGESTED_EPOCHS = 20  # the article's 1000 would take hours on a laptop; the fo
 RECOMMENDED = "fast"
 PRESET_WORDS = {
     "fast": "Recommended: the article's model, beginning with what counts of the data tell, with one cycle of a high "
-    "learning rate. On MovieLens-1M it is after 3 epochs as good as the baseline after 30.",
+    "learning rate. On MovieLens-1M it is after 2 epochs as good as the baseline after 30.",
     "baseline": "The article's baseline: cross-entropy, constant learning rate.",
     "penalty": "The article's duplication penalty. It has no gradient, so it trains as cross-entropy does "
     "(docs/EVALUATION.md).",

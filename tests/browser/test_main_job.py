@@ -36,7 +36,7 @@ def launch_twelve_epochs(address: str, page: Page) -> str:
     expect(page.get_by_text("Best on ml-100k")).to_be_visible()
     shot(page, "home")
     page.get_by_test_id("stSidebar").get_by_role("link", name="Train").click()
-    expect(page.get_by_text("3 epochs on ml-100k")).to_be_visible()
+    expect(page.get_by_text("2 epochs on ml-100k")).to_be_visible()
     epochs = page.get_by_role("spinbutton", name="Epochs", exact=True)
     epochs.fill("12")
     epochs.press("Enter")
@@ -108,7 +108,7 @@ def test_with_no_data_the_app_offers_the_download_and_goes_on(tmp_path: Path, pa
         expect(page.get_by_text("No dataset yet.")).to_be_visible()
         shot(page, "no-data")
         page.get_by_role("button", name="Download ml-100k").click()
-        expect(page.get_by_text("3 epochs on ml-100k")).to_be_visible()
+        expect(page.get_by_text("2 epochs on ml-100k")).to_be_visible()
     assert (tmp_path / "data" / "ml-100k" / "SOURCE.json").is_file()
 
 

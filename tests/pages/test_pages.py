@@ -136,7 +136,7 @@ def test_faults_of_the_form_are_told_at_their_fields_and_block_the_launch(full: 
 
 def test_the_summary_tells_size_and_time_before_the_launch(full: Root) -> None:
     text = words(opened("pages/train.py"))
-    assert "windows/s" in text and "parameters" in text and "3 epochs on small" in text
+    assert "windows/s" in text and "parameters" in text and "2 epochs on small" in text
     assert "Engine: **native** (fastest on a CPU; built here in" in text and "as fast as PyTorch's own steps" in text
 
 
