@@ -225,9 +225,10 @@ class MovieTransformer(nn.Module):
         training = self.training
         evidence = self.eval()._joint(tokens, users) @ hidden.weight[units].T  # (N, units)
         self.train(training)
-        scale = evidence.std(0, correction=0).clamp(min=1e-6)
+        mean = evidence.mean(0)
+        scale = (evidence - mean).square().mean(0).sqrt().clamp(min=1e-6)
         weight[units] /= scale[:, None, None]
-        hidden.bias[units] = MARGIN - evidence.mean(0) / scale
+        hidden.bias[units] = MARGIN - mean / scale
         hidden.bias[-1] = 1.0
 
         out.weight.zero_()

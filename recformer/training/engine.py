@@ -15,6 +15,10 @@ from recformer.native.movie_transformer import NativeStep, why_not
 from recformer.registry import LOSSES
 
 Engine = Literal["native", "compiled", "eager"]
+COMPILING = {  # measured: docs/BENCHMARKS.md
+    "cpu": "torch.compile takes 12 to 28 s before the first step on two cores, and makes steps 0.96 to 1.2 × as fast",
+    "cuda": "what torch.compile costs and gains on this GPU has not been measured",
+}
 Step = Callable[[Seen, Tensor], Tensor]
 """Train on a batch, what was seen and targets (B,); its loss, a () float that is no part of a graph."""
 
@@ -25,6 +29,8 @@ class Plan:
 
     engine: Engine
     why: str
+    compiling: str
+    """What torch.compile costs and gains on the device."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +44,13 @@ class Built:
 
 def plan(config: TrainConfig, device: torch.device) -> Plan:
     """The engine asked for, or the fastest of those that can compute this configuration. See docs/BENCHMARKS.md."""
+    compiling = COMPILING.get(device.type, COMPILING["cuda"])
     if config.engine != "auto":
-        return Plan(config.engine, "asked for")
+        return Plan(config.engine, "asked for", compiling)
     if device.type != "cpu":
-        return Plan("eager", "the native step is for CPUs")
+        return Plan("eager", "the native step is for CPUs", compiling)
     reason = why_not(config)
-    return Plan("eager", reason) if reason else Plan("native", "fastest on a CPU")
+    return Plan("eager", reason, compiling) if reason else Plan("native", "fastest on a CPU", compiling)
 
 
 def build(

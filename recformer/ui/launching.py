@@ -243,13 +243,12 @@ def _engine_words(estimate: "Estimate") -> str:
     planned = estimate.plan
     if planned.engine == "compiled":
         return (
-            "Engine: **compiled**, as asked for. The first step compiles, half a minute or more; how much faster later "
-            "steps are is not measured here, the estimate is without it."
+            f"Engine: **compiled**, as asked for: {plain(planned.compiling)}. The estimate is that without compiling."
         )
     if estimate.problem:
         return f":orange[:material/info: {plain(estimate.problem)}]"
     if planned.engine == "eager":
-        return f"Engine: **eager** ({plain(planned.why)})."
+        return f"Engine: **eager** ({plain(planned.why)}). Not compiled: {plain(planned.compiling)}."
     gain = estimate.windows_per_s / estimate.eager_windows_per_s
     built = f"built here in {estimate.build_s:.1f} s, kept for next time"
     return f"Engine: **native** ({plain(planned.why)}; {built}), {gain:.1f} × as fast as PyTorch's own steps here."

@@ -134,6 +134,22 @@ def test_faults_of_the_form_are_told_at_their_fields_and_block_the_launch(full: 
     assert app.button(key="launch.faulty").disabled
 
 
+def test_counts_cannot_begin_a_head_of_two_layers_and_the_form_says_so_at_the_field(full: Root) -> None:
+    app = opened("pages/train.py")
+    app.text_input(key="train.fast.model.hidden_sizes").set_value("16, 16").run()
+    (fault,) = [error.value.replace("\\", "") for error in app.error]
+    assert fault.startswith("initialisation = 'co_occurrence': it needs one hidden layer in the head, not 2")
+    assert app.button(key="launch.faulty").disabled
+    app.selectbox(key="train.fast.initialisation").set_value("random").run()
+    assert not app.error
+
+
+def test_a_run_from_weights_has_no_other_initialisation(full: Root) -> None:
+    app = opened("pages/train.py", {"mode": "Start from weights", "weights": "first/best"})
+    (initialisation,) = [box for box in app.selectbox if box.label == "Initialisation"]
+    assert (initialisation.value, initialisation.disabled) == ("random", True)
+
+
 def test_the_summary_tells_size_and_time_before_the_launch(full: Root) -> None:
     text = words(opened("pages/train.py"))
     assert "windows/s" in text and "parameters" in text and "2 epochs on small" in text
@@ -143,7 +159,9 @@ def test_the_summary_tells_size_and_time_before_the_launch(full: Root) -> None:
 def test_the_summary_says_why_the_engine_is_not_the_fastest(full: Root) -> None:
     app = opened("pages/train.py")
     app.number_input(key="train.fast.model.width").set_value(24).run()
-    assert "Engine: **eager** (width = 24 is no multiple of 16)" in words(app)
+    assert "Engine: **eager** (width = 24 is no multiple of 16). Not compiled: torch.compile takes 12 to 28 s" in words(
+        app
+    )
     app.number_input(key="train.fast.model.width").set_value(32)
     app.selectbox(key="train.fast.engine").set_value("compiled").run()
     assert "Engine: **compiled**, as asked for" in words(app)

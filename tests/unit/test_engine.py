@@ -10,7 +10,6 @@ from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared, prepare
 from recformer.native import build as native_build
 from recformer.registry import MODELS
-from recformer.training import engine
 from recformer.training.batches import EpochBatches
 from recformer.training.engine import Built, Engine, build, plan
 from recformer.training.initialisation import sizes_of
@@ -42,14 +41,21 @@ def built(name: str, config: TrainConfig, prepared: Prepared) -> tuple[Built, to
 
 def test_what_is_asked_for_is_planned() -> None:
     for name in ENGINES:
-        assert plan(config_of(engine=name), CPU) == engine.Plan(name, "asked for")
+        planned = plan(config_of(engine=name), CPU)
+        assert (planned.engine, planned.why) == (name, "asked for")
 
 
 def test_auto_is_native_where_it_can_be_and_says_why_where_not() -> None:
     assert plan(config_of(), CPU).engine == "native"
     narrow = plan(config_of(model=SMALL_MODEL | {"width": 8}), CPU)
     assert (narrow.engine, narrow.why) == ("eager", "width = 8 is no multiple of 16")
-    assert plan(config_of(), torch.device("cuda")) == engine.Plan("eager", "the native step is for CPUs")
+    on_gpu = plan(config_of(), torch.device("cuda"))
+    assert (on_gpu.engine, on_gpu.why) == ("eager", "the native step is for CPUs")
+
+
+def test_a_plan_says_what_compiling_costs_and_gains_and_claims_nothing_for_gpus() -> None:
+    assert "before the first step" in plan(config_of(), CPU).compiling
+    assert "not been measured" in plan(config_of(), torch.device("cuda")).compiling
 
 
 def test_every_engine_trains_the_same(prepared: Prepared) -> None:
@@ -93,6 +99,7 @@ def test_an_estimate_says_what_it_measured(prepared: Prepared) -> None:
     native = measure(config_of(), prepared, CPU)
     assert (native.engine, native.plan.engine, native.problem) == ("native", "native", None)
     assert min(native.windows_per_s, native.eager_windows_per_s, native.build_s) > 0
+    assert native.begin_s >= native.build_s and native.epoch_s > 0
     eager = measure(config_of(engine="eager"), prepared, CPU)
     assert (eager.engine, eager.windows_per_s) == ("eager", eager.eager_windows_per_s)
     asked = measure(config_of(engine="compiled"), prepared, CPU)
