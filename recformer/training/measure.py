@@ -49,23 +49,23 @@ def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Es
     """
     planned = plan(config, device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        started = time.perf_counter()
+        began = time.perf_counter()
         model = new_model(config, prepared).to(device).train()
         batches = EpochBatches(prepared, config, device)
         optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
-        begun = time.perf_counter()
+        initialised = time.perf_counter()
         # Compiling takes half a minute: too long for a look at the form.
         wanted = "eager" if planned.engine == "compiled" else planned.engine
         built = build(wanted, config, model, optimizer, batches.first)
-        built_at = time.perf_counter()
+        ready = time.perf_counter()
         rate = _windows_per_s(built, batches, SECONDS)
         eager_rate = rate
         if built.engine != "eager":
             eager = build("eager", config, model, optimizer, batches.first)
             eager_rate = _windows_per_s(eager, batches, SECONDS_EAGER)
-        started = time.perf_counter()
+        trained = time.perf_counter()
         validate(model, prepared, config, device)
-        validation = time.perf_counter() - started
+        validation_s = time.perf_counter() - trained
     windows = len(prepared.split.train)
     return Estimate(
         parameters=sum(parameter.numel() for parameter in model.parameters()),
@@ -74,11 +74,11 @@ def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Es
         plan=planned,
         engine=built.engine,
         problem=built.problem,
-        build_s=built_at - begun,
+        build_s=ready - initialised,
         windows_per_s=rate,
         eager_windows_per_s=eager_rate,
-        begin_s=built_at - started,
-        epoch_s=windows / rate + validation,
+        begin_s=ready - began,
+        epoch_s=windows / rate + validation_s,
     )
 
 
