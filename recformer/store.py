@@ -138,15 +138,19 @@ def _ref_of_file(root: Root, path: Path) -> CheckpointRef:
     return CheckpointRef(path, None, path.name)
 
 
-def write_atomically(path: Path, write: Callable[[Path], None], keep: Path | None = None) -> None:
+def write_atomically(
+    path: Path, write: Callable[[Path], None], keep: Path | None = None, make_folder: bool = True
+) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to disk, then rename it over `path`.
 
     A reader sees the old file or the new one, never a part. With `keep`, the old file stays under that name.
+    Without `make_folder`, a folder that is gone is not made again: somebody deleted it meanwhile.
     Raises StoreError when the disk refuses; the file that was there before is then untouched.
     """
     temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         os.close(handle)
         temporary = Path(name)
@@ -207,18 +211,18 @@ def remove_leftovers(folder: Path, names: Iterable[str] = ("*",)) -> None:
         raise StoreError(f"could not remove what was left half written in {folder}: {error.strerror}") from error
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, make_folder: bool = True) -> None:
     """Write `text` atomically (see write_atomically)."""
 
     def write(temporary: Path) -> None:
         temporary.write_text(text, encoding="utf-8")
 
-    write_atomically(path, write)
+    write_atomically(path, write, make_folder=make_folder)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, make_folder: bool = True) -> None:
     """Write `value` as JSON atomically. NaN and infinity are refused (ValueError): JSON has none."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n", make_folder)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

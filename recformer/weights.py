@@ -24,10 +24,10 @@ from recformer.store import read_json, write_atomically, write_json
 State = dict[str, Tensor]
 
 
-def write_best(folder: Path, model: nn.Module, info: CheckpointInfo) -> None:
+def write_best(folder: Path, model: nn.Module, info: CheckpointInfo, make_folder: bool = True) -> None:
     """Write best.safetensors, its record in it, then best.json, each atomically.
 
-    Raises StoreError when the disk refuses.
+    Raises StoreError when the disk refuses, and, without `make_folder`, when the folder is gone.
     """
     record = json.dumps(asdict(info), allow_nan=False)
     tensors = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
@@ -36,8 +36,8 @@ def write_best(folder: Path, model: nn.Module, info: CheckpointInfo) -> None:
     def write(temporary: Path) -> None:
         temporary.write_bytes(content)
 
-    write_atomically(folder / "best.safetensors", write)
-    write_json(folder / "best.json", asdict(info))
+    write_atomically(folder / "best.safetensors", write, make_folder=make_folder)
+    write_json(folder / "best.json", asdict(info), make_folder)
 
 
 def mend_best_record(folder: Path) -> None:
@@ -53,10 +53,10 @@ def mend_best_record(folder: Path) -> None:
     write_json(path, record)
 
 
-def write_archive(path: Path, value: dict[str, Any], keep: Path | None = None) -> None:
+def write_archive(path: Path, value: dict[str, Any], keep: Path | None = None, make_folder: bool = True) -> None:
     """Write tensors and plain values as a .pt archive, atomically; the archive before it stays as `keep`.
 
-    Raises StoreError when the disk refuses.
+    Raises StoreError when the disk refuses, and, without `make_folder`, when the folder is gone.
     """
     buffer = io.BytesIO()
     torch.save(value, buffer)
@@ -64,7 +64,7 @@ def write_archive(path: Path, value: dict[str, Any], keep: Path | None = None) -
     def write(temporary: Path) -> None:
         temporary.write_bytes(buffer.getbuffer())
 
-    write_atomically(path, write, keep)
+    write_atomically(path, write, keep, make_folder)
 
 
 def read_archive(path: Path) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class Training:
     should_stop: Callable[[], bool]
     say: Callable[[str], None]
     _told: list[str] = field(default_factory=list[str])
+    _saved: bool = False
 
     def run(self) -> Outcome:
         """Train to the configured number of epochs, or until `should_stop`; both save.
@@ -185,11 +186,16 @@ class Training:
         if _is_better(scalars, position.best, self.config.best_by):
             position.best = {**scalars, "epoch": float(position.epoch)}
             self.heartbeat.update(best=position.best)
-            write_best(self.models, self.state.model, self._info(position.best))
+            write_best(self.models, self.state.model, self._info(position.best), self._makes_folder())
         return True
 
     def _save_last(self) -> None:
-        self.state.save(self.models, self._info(self.state.position.best))
+        self.state.save(self.models, self._info(self.state.position.best), self._makes_folder())
+
+    def _makes_folder(self) -> bool:
+        """Whether what is saved next makes the folder: the first time alone. One deleted later must not come back."""
+        first, self._saved = not self._saved, True
+        return first
 
     def _out_of_memory(self, error: Exception) -> str:
         size = self.config.batch_size

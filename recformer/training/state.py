@@ -88,10 +88,11 @@ class TrainState:
     """What computed its steps so far; None before the first. Another one would round, and drop, otherwise."""
     _last_is_whole: bool = True
 
-    def save(self, models: Path, info: CheckpointInfo) -> None:
+    def save(self, models: Path, info: CheckpointInfo, make_folder: bool = True) -> None:
         """Write everything atomically to last.pt; the one before becomes previous.pt.
 
-        Raises StoreError when the disk refuses; the old ones then stay.
+        Raises StoreError when the disk refuses, the old ones then stay, and, without `make_folder`, when the folder is
+        gone.
         """
         content = {
             "info": asdict(info),
@@ -103,7 +104,8 @@ class TrainState:
             "engine": self.engine,
         }
         # A damaged last.pt must not take the place of the previous.pt that the run went on from.
-        write_archive(models / LAST, content, keep=models / PREVIOUS if self._last_is_whole else None)
+        keep = models / PREVIOUS if self._last_is_whole else None
+        write_archive(models / LAST, content, keep, make_folder)
         self._last_is_whole = True
 
     def restore(self, models: Path) -> None:

@@ -476,3 +476,14 @@ def test_a_record_says_the_model_as_options(root: Root) -> None:
     info = read_info(save_untrained(root, "run", SMALL).path)
     assert info.model == small_config().model.model_dump(mode="json")
     assert isinstance(small_config().model, Options)
+
+
+def test_a_save_that_may_not_make_its_folder_leaves_a_deleted_one_deleted(tmp_path: Path) -> None:
+    model = small_model(sizes_for(SMALL))
+    state = TrainState(model, torch.optim.Adam(model.parameters()), torch.device("cpu"))
+    gone = tmp_path / "run"
+    with pytest.raises(StoreError, match="could not write"):
+        state.save(gone, info_of(), make_folder=False)
+    with pytest.raises(StoreError, match="could not write"):
+        write_best(gone, model, info_of(), make_folder=False)
+    assert not gone.exists()
