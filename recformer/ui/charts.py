@@ -41,24 +41,23 @@ def quiet_layout(title: str, x_title: str, *, legend: bool = False) -> dict[str,
 
 def interval_chart(title: str, cutoffs: list[int], models: list[tuple[str, str, list[dict[str, float]]]]) -> go.Figure:
     """A metric at each k with its interval, one colour a model. `models`: (label, colour, one interval a cutoff)."""
-    figure = go.Figure()
-    spread = np.linspace(-0.2, 0.2, len(models)) if len(models) > 1 else [0.0]
-    for place, (shift, (label, colour, intervals)) in enumerate(zip(spread, models, strict=True)):
-        means = [interval["mean"] for interval in intervals]
-        figure.add_trace(
-            go.Scatter(
-                x=[position + shift for position in range(len(cutoffs))],
-                y=means,
-                name=as_text(label),
-                mode="markers",
-                marker={"color": colour, "size": 9, "symbol": SYMBOLS[place % len(SYMBOLS)]},
-                error_y=_bars(intervals, colour),
-                hovertemplate="%{y:.4f}",
-            )
-        )
-    quiet(figure, title, "", legend=len(models) > 1)
-    figure.update_xaxes(tickvals=list(range(len(cutoffs))), ticktext=[f"k = {k}" for k in cutoffs])
-    return figure
+    spread = np.linspace(-0.2, 0.2, len(models)).tolist() if len(models) > 1 else [0.0]
+    traces = [
+        {
+            "type": "scatter",
+            "x": [position + shift for position in range(len(cutoffs))],
+            "y": [interval["mean"] for interval in intervals],
+            "name": as_text(label),
+            "mode": "markers",
+            "marker": {"color": colour, "size": 9, "symbol": SYMBOLS[place % len(SYMBOLS)]},
+            "error_y": _bars(intervals, colour),
+            "hovertemplate": "%{y:.4f}",
+        }
+        for place, (shift, (label, colour, intervals)) in enumerate(zip(spread, models, strict=True))
+    ]
+    layout = quiet_layout(title, "", legend=len(models) > 1)
+    layout["xaxis"] |= {"tickvals": list(range(len(cutoffs))), "ticktext": [f"k = {k}" for k in cutoffs]}
+    return go.Figure({"data": traces, "layout": layout})  # in one go: part by part takes three times as long
 
 
 def trade_off_chart(

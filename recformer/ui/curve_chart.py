@@ -15,6 +15,7 @@ from recformer.logs.thin import smooth, thin
 from recformer.ui.charts import quiet_layout
 from recformer.ui.words import as_text
 
+LINE_POINTS, CHART_POINTS = 1000, 3000  # more are not seen, and a browser is slow to draw them
 FAINT = 0.3
 _WIDE = 6.0  # greatest over least, from which a logarithmic axis gets fewer ticks
 SHADE = "#D55E00"
@@ -72,7 +73,7 @@ def curve_chart(
     mark_words: bool = True,
     shade_from: int | None = None,
 ) -> go.Figure:
-    """Curves with at most 1000 points each; the band behind a thinned one holds its spikes.
+    """Curves with at most 1000 points each and 3000 together; the band behind a thinned one holds its spikes.
 
     Smoothed lines keep what was logged faintly behind them. `marks` and `shade_from` (a step from which the rest is
     tinted) are placed by the first line's clock; `mark_words`: whether the marks say what they are.
@@ -87,14 +88,15 @@ def curve_chart(
     if shade_from is not None:
         layout["shapes"].append(_shade(lines[0], shade_from, axis))
     traces = [_band(band.step, band.low, band.high, band.colour) for band in bands]
-    traces += [trace for line in lines for trace in _traces(line, axis, smoothing)]
+    most = min(LINE_POINTS, CHART_POINTS // max(len(lines), 1))
+    traces += [trace for line in lines for trace in _traces(line, axis, smoothing, most)]
     # As plain dictionaries, made into a figure in one go: adding part by part takes three times as long.
     return go.Figure({"data": traces, "layout": layout})
 
 
-def _traces(line: Line, axis: Axis, smoothing: float) -> list[dict[str, Any]]:
+def _traces(line: Line, axis: Axis, smoothing: float, most: int) -> list[dict[str, Any]]:
     """The line, and behind it what it leaves out: the spikes of a thinned one, the points of a smoothed one."""
-    shown = thin(line.curve)
+    shown = thin(line.curve, most)
     x = line.clock.places(shown.step, shown.wall_time, axis)
     mode = "lines" if len(shown) > 1 else "markers"
     style = {

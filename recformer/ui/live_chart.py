@@ -11,9 +11,20 @@ from typing import Any
 import plotly
 import plotly.graph_objects as go
 import streamlit as st
+from plotly.io import templates
+from plotly.io.json import to_json_plotly
 from streamlit.components import v2
 from streamlit.components.v1 import declare_component
 from streamlit.delta_generator import DeltaGenerator
+
+LOOK: dict[str, Any] = {
+    "template": templates["none"].to_plotly_json(),
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "font": {"size": 12},
+    "autosize": True,
+    "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#8C8C8C", "activecolor": "#5F6B7A"},
+}
 
 HTML = '<div class="live-chart"></div>'
 
@@ -101,18 +112,11 @@ def show_live(place: DeltaGenerator, figure: go.Figure, key: str, link: str = ""
 
     With `link` a click on a point leads to that address, relative to the page's, with the point's `customdata` added.
     """
-    if link:
-        figure.update_layout(meta={"link": link})
-    figure.update_layout(
-        template="none",
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"size": 12},
-        autosize=True,
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": "#8C8C8C", "activecolor": "#5F6B7A"},
-    )
+    content: dict[str, Any] = figure.to_dict()
+    # The figure's own update would check all its parts once more, which takes as long again.
+    content["layout"] = {**content["layout"], **LOOK, **({"meta": {"link": link}} if link else {})}
     with place:
-        _component()(key=f"live.{key}", data=figure.to_json(), width="stretch", height="content")
+        _component()(key=f"live.{key}", data=to_json_plotly(content), width="stretch", height="content")
 
 
 @st.cache_resource(show_spinner=False)

@@ -25,6 +25,11 @@ def test_no_line_has_more_than_1000_points_and_none_is_webgl(n: int) -> None:
     assert [len(line.x) for line in lines_of(figure)] == [min(n, 1000), 3]
 
 
+def test_many_lines_share_3000_points() -> None:
+    lines = [Line(str(number), "#0072B2", curve(100_000)) for number in range(12)]
+    assert [len(line.x) for line in lines_of(curve_chart("Loss", lines))] == [250] * 12
+
+
 def test_the_band_of_a_thinned_line_holds_its_spikes() -> None:
     long = curve(50_000)
     value = long.value.copy()
