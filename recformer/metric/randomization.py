@@ -24,7 +24,9 @@ def sign_flip_p(differences: UserSums) -> NDArray[np.float64]:
     from zero as the one seen, the one seen among them (so never 0). Without any difference p is 1.
     Source: Fisher 1935; Smucker, Allan and Carterette 2007.
     """
-    sums = differences.sums.astype(np.float32)  # (U, M); rounding is far below what a p-value can tell
+    every = differences.sums.astype(np.float32)  # (U, M); rounding is far below what a p-value can tell
+    firsts, places = _distinct(every)  # MAP is MRR, and so is its p-value
+    sums = np.ascontiguousarray(every[:, firsts])
     total = sums.sum(axis=0, dtype=np.float64)
     # Means that are equal but for rounding are as far: differences that cancel out leave a total of no size of its own.
     far = np.abs(total) - ROUNDING * np.abs(sums).sum(axis=0, dtype=np.float64)
@@ -36,7 +38,14 @@ def sign_flip_p(differences: UserSums) -> NDArray[np.float64]:
         heads = np.unpackbits(bits, axis=1, count=len(sums)).astype(np.float32)  # (R, U) of 0 and 1
         # A sign is 2 · head − 1, so Σ sign · x = 2 · Σ head · x − Σ x.
         as_far += (np.abs(2 * (heads @ sums) - total) >= far).sum(axis=0)
-    return as_far / (flips + 1)
+    return (as_far / (flips + 1))[places]
+
+
+def _distinct(columns: NDArray[np.float32]) -> tuple[list[int], list[int]]:
+    """Which columns (U, M) are there for the first time, and for each which of those it equals."""
+    found: dict[bytes, int] = {}
+    places = [found.setdefault(column.tobytes(), len(found)) for column in columns.T]
+    return [places.index(place) for place in range(len(found))], places
 
 
 def _bits(flips: int, width: int) -> Iterator[NDArray[np.uint8]]:
