@@ -250,5 +250,5 @@ def _engine_words(estimate: "Estimate") -> str:
     if planned.engine == "eager":
         return f"Engine: **eager** ({plain(planned.why)}). Not compiled: {plain(planned.compiling)}."
     gain = estimate.windows_per_s / estimate.eager_windows_per_s
-    built = f"built here in {estimate.build_s:.1f} s, kept for next time"
+    built = f"built here in {estimate.build_s:.1f} s, kept for next time" if estimate.build_s > 0.1 else "built before"
     return f"Engine: **native** ({plain(planned.why)}; {built}), {gain:.1f} × as fast as PyTorch's own steps here."

@@ -153,7 +153,7 @@ def test_a_run_from_weights_has_no_other_initialisation(full: Root) -> None:
 def test_the_summary_tells_size_and_time_before_the_launch(full: Root) -> None:
     text = words(opened("pages/train.py"))
     assert "windows/s" in text and "parameters" in text and "2 epochs on small" in text
-    assert "Engine: **native** (fastest on a CPU; built here in" in text and "as fast as PyTorch's own steps" in text
+    assert "Engine: **native** (fastest on a CPU; built " in text and "as fast as PyTorch's own steps" in text
 
 
 def test_the_summary_says_why_the_engine_is_not_the_fastest(full: Root) -> None:
