@@ -95,16 +95,14 @@ class Training:
     def _step(self, batches: EpochBatches) -> Step:
         """One training step on the engine that this run goes on with, or begins with."""
         state = self.state
-        planned = plan(self.config, state.device)
-        goes_on = state.engine is not None and self.config.engine == "auto"
-        wanted = state.engine if state.engine and goes_on else planned.engine
+        wanted = (
+            state.engine if state.engine and self.config.engine == "auto" else plan(self.config, state.device).engine
+        )
         if wanted != "eager":
             self.heartbeat.update(phase="compiling")
         built = build(wanted, self.config, state.model, state.optimizer, batches.first)
         if built.problem:
             self._tell(built.problem)
-        else:
-            self.say(f"engine: {built.engine} ({'as before' if goes_on else planned.why})")
         if state.engine and built.engine != state.engine:
             self._tell(
                 f"The {state.engine} engine computed its steps before, the {built.engine} one does from here: the run "

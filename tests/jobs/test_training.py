@@ -110,8 +110,7 @@ def test_a_run_of_two_epochs_leaves_its_files_log_and_records(root: Root, data: 
     assert status is not None
     assert (status.state, status.epoch, status.num_epochs, status.step) == ("finished", 2, 2, status.steps)
     assert status.loss == pytest.approx(found["loss/train"][1][1], rel=1e-5)
-    said = (root.run("run") / "train.log").read_text()
-    assert "engine: native (fastest on a CPU)" in said and "epoch 2/2" in said
+    assert "epoch 2/2" in (root.run("run") / "train.log").read_text()
     info = read_info(root.model("run") / "best.safetensors")
     assert (info.run_id, info.dataset and info.dataset["name"], info.imported) == ("run", "small", False)
     assert info.metrics["metric/ndcg@10"] == pytest.approx(max(found["metric/ndcg@10"][1]), rel=1e-5)
