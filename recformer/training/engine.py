@@ -83,7 +83,9 @@ def build(
     else:
         return Built(eager, "eager")
     return Built(
-        eager, "eager", f"Not on the {engine} engine ({problem}); the results are the same, each step takes longer."
+        eager,
+        "eager",
+        f"Not on the {engine} engine ({problem}); the results are the same up to rounding, each step takes longer.",
     )
 
 
