@@ -8,7 +8,7 @@ from recformer.evaluation.trade_off import pareto_front
 from recformer.logs.series import Curve
 from recformer.logs.spread import spread_of
 from recformer.ui import readers
-from recformer.ui.charts import interval_chart, slice_chart, trade_off_chart
+from recformer.ui.charts import Chart, interval_chart, slice_chart, trade_off_chart
 from recformer.ui.comparison import TITLES, Comparison
 from recformer.ui.curve_chart import Band, Line, curve_chart
 
@@ -19,7 +19,7 @@ CURVES = {
 }
 
 
-def metric_chart(comparison: Comparison, results: list[Result], metric: str) -> go.Figure:
+def metric_chart(comparison: Comparison, results: list[Result], metric: str) -> Chart:
     """One metric at each chosen k, with intervals."""
     title = f"{TITLES[metric]} by k" if " " in TITLES[metric] else f"{TITLES[metric]}@k"
     return interval_chart(title, comparison.choice.cutoffs, comparison.series(results, metric))
@@ -48,9 +48,9 @@ def groups_chart(
     return slice_chart(title, labels, few, comparison.labels, comparison.colours, rows)
 
 
-def loss_charts(comparison: Comparison) -> dict[str, go.Figure]:
+def loss_charts(comparison: Comparison) -> dict[str, Chart]:
     """Losses and validation NDCG of all models that have a log, tag to chart; seeds as mean and band."""
-    charts: dict[str, go.Figure] = {}
+    charts: dict[str, Chart] = {}
     for title, tag in CURVES.items():
         lines: list[Line] = []
         bands: list[Band] = []

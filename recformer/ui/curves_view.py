@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import cast
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from recformer.errors import StoreError
@@ -13,6 +12,7 @@ from recformer.logs.overfitting import overfitting
 from recformer.logs.panels import panels, part_of
 from recformer.logs.series import Curve
 from recformer.ui import readers
+from recformer.ui.charts import Chart
 from recformer.ui.curve_chart import Line, Mark, curve_chart
 from recformer.ui.live_chart import show_live
 from recformer.ui.palette import OKABE_ITO, REFERENCE, Style
@@ -173,7 +173,7 @@ def _matches(words: str, title: str, tags: list[str]) -> bool:
     return all(word in names for word in words.lower().split())
 
 
-def _chart(title: str, tags: list[str], drawn: list[_Drawn], look: _Look, tint: int | None) -> go.Figure:
+def _chart(title: str, tags: list[str], drawn: list[_Drawn], look: _Look, tint: int | None) -> Chart:
     alone = len(drawn) == 1
     lines = [line for entry in drawn for line in _lines(entry, tags, alone=alone)]
     return curve_chart(

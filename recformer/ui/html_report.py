@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 
 from recformer.evaluation.slices import known_dimensions
 from recformer.ui import readers
-from recformer.ui.charts import GLYPHS
+from recformer.ui.charts import GLYPHS, Chart
 from recformer.ui.compare_charts import accuracy_chart, groups_chart, loss_charts, metric_chart
 from recformer.ui.comparison import DUPLICATION, TITLES, Comparison
 from recformer.ui.exports import Section, sections, spread_and_difference
@@ -82,8 +82,9 @@ def _scatters(comparison: Comparison) -> list[Markup]:
     return [as_json(scatter_chart(pair_of(comparison, reference, other))) for other in others]
 
 
-def as_json(figure: go.Figure) -> Markup:
+def as_json(chart: Chart) -> Markup:
     """A chart for a script element of the report: dark on white, and nothing in it can end that element."""
+    figure = go.Figure(chart)
     figure.update_layout(template="none", paper_bgcolor="white", plot_bgcolor="white", font={"color": "#1F2933"})
     # A script's text ends at the first "</script", whatever the JSON around it; these are the same characters to JSON.
     text = str(figure.to_json()).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

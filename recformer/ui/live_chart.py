@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import plotly
-import plotly.graph_objects as go
 import streamlit as st
 from plotly.io import templates
 from plotly.io.json import to_json_plotly
 from streamlit.components import v2
 from streamlit.components.v1 import declare_component
 from streamlit.delta_generator import DeltaGenerator
+
+from recformer.ui.charts import Chart
 
 LOOK: dict[str, Any] = {
     "template": templates["none"].to_plotly_json(),
@@ -107,16 +108,16 @@ export default function ({ data, parentElement }) {
 """.replace("PLOTLY_VERSION", plotly.__version__)
 
 
-def show_live(place: DeltaGenerator, figure: go.Figure, key: str, link: str = "") -> None:
-    """Draw `figure` at `place`, in the chart that was drawn with this key before.
+def show_live(place: DeltaGenerator, chart: Chart, key: str, link: str = "") -> None:
+    """Draw `chart` at `place`, in the chart that was drawn with this key before.
 
     With `link` a click on a point leads to that address, relative to the page's, with the point's `customdata` added.
     """
-    content: dict[str, Any] = figure.to_dict()
-    # The figure's own update would check all its parts once more, which takes as long again.
-    content["layout"] = {**content["layout"], **LOOK, **({"meta": {"link": link}} if link else {})}
+    content: dict[str, Any] = chart if isinstance(chart, dict) else chart.to_dict()
+    layout = {**content["layout"], **LOOK, **({"meta": {"link": link}} if link else {})}
+    data = to_json_plotly({"data": content["data"], "layout": layout})
     with place:
-        _component()(key=f"live.{key}", data=to_json_plotly(content), width="stretch", height="content")
+        _component()(key=f"live.{key}", data=data, width="stretch", height="content")
 
 
 @st.cache_resource(show_spinner=False)

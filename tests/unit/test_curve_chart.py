@@ -1,17 +1,27 @@
 """The chart of curves: what is drawn, how many points, and what is marked."""
 
+import json
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from plotly.io.json import to_json_plotly
 
 from recformer.logs.axis import Clock
 from recformer.logs.series import Curve
-from recformer.ui.curve_chart import Band, Line, Mark, curve_chart
+from recformer.ui import curve_chart as charts
+from recformer.ui.curve_chart import Band, Line, Mark
 from recformer.ui.log_view import matching
 
 
 def curve(n: int) -> Curve:
     return Curve(np.arange(1, n + 1), 1e9 + np.arange(n), np.linspace(7, 5, n))
+
+
+def curve_chart(*arguments: Any, **options: Any) -> go.Figure:
+    """The chart as a figure, which checks all its parts."""
+    return go.Figure(charts.curve_chart(*arguments, **options))
 
 
 def lines_of(figure: go.Figure) -> list[go.Scatter]:
@@ -37,6 +47,7 @@ def test_the_band_of_a_thinned_line_holds_its_spikes() -> None:
     figure = curve_chart("Loss", [Line("a", "#0072B2", Curve(long.step, long.wall_time, value))])
     band = figure.data[0]
     assert (max(band.y), min(band.y)) == (100, -100)
+    assert (min(band.x), max(band.x)) == (1, 50_000)
 
 
 def test_a_smoothed_line_keeps_what_was_logged_behind_it() -> None:
@@ -53,6 +64,15 @@ def test_the_zoom_is_kept_until_the_axis_is_another() -> None:
     assert one.layout.uirevision == grown.layout.uirevision
     assert one.layout.uirevision != curve_chart("Loss", line, axis="wall").layout.uirevision
     assert one.layout.uirevision != curve_chart("Loss", line, log_axis=True).layout.uirevision
+
+
+def test_a_chart_of_dates_reaches_the_browser_as_the_figure_would() -> None:
+    line = Line("a", "#0072B2", curve(10), clock=Clock(1e9), best=6)
+    drawn = charts.curve_chart("Loss", [line], axis="wall", marks=[Mark("resumed", 3.5, 1e9 + 3)], shade_from=4)
+    sent = json.loads(to_json_plotly(drawn))
+    checked = json.loads(str(go.Figure(drawn).to_json()))
+    assert sent["data"][0]["x"] == checked["data"][0]["x"]
+    assert {name: checked["layout"][name] for name in sent["layout"]} == sent["layout"]
 
 
 @pytest.mark.parametrize("log_axis", [False, True])
