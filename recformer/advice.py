@@ -83,7 +83,9 @@ def require_window(checkpoint: CheckpointRef, window: int, others: int | None) -
     Then no one window would be the input of all.
     """
     if others is not None and window != others:
-        raise UsageError(f"{checkpoint} has a window of {window}, the others one of {others}")
+        raise UsageError(
+            f"{checkpoint} has a window of {window}, the others one of {others}: ask models of one window at a time"
+        )
 
 
 def advice_of(answers: list[Answer], dataset: Dataset, situation: Situation, question: Question) -> Advice:

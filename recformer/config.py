@@ -87,7 +87,8 @@ class TrainConfig(Options):
         "Learning-rate schedule",
         "constant keeps the rate; cosine lets it fall to the minimum over one period of epochs and climb back over "
         "the next (the article's CosineAnnealingLR); one_cycle climbs to the rate over the first 3% of all "
-        "steps, then falls in a straight line to the minimum at the end.",
+        "steps, then falls in a straight line to the minimum at the end; resumed with more epochs, it goes on where "
+        "one of so many would be.",
         group="Training",
     )
     schedule_period: int = option(
@@ -309,13 +310,17 @@ def _faults(error: ValidationError, mapping: dict[str, Any]) -> Iterable[str]:
         path = ".".join(str(part) for part in fault["loc"])
         schema = _schema_at(fault["loc"], mapping)
         cause = fault.get("ctx", {}).get("error")  # what our own validators raised
-        reason = str(cause) if cause is not None else fault["msg"][:1].lower() + fault["msg"][1:]
+        allowed = _allowed(fault["loc"], schema)
+        own = str(cause) if cause is not None else ""
+        reason = own or fault["msg"][:1].lower() + fault["msg"][1:]
         if fault["type"] == "extra_forbidden":
             yield f"{path}: unknown key (value {fault['input']!r}){_did_you_mean(str(fault['loc'][-1]), schema)}"
         elif isinstance(fault["input"], dict):  # a rule over several fields: it names them itself
             yield f"{path or 'configuration'}: {reason}"
         else:
-            yield f"{path} = {fault['input']!r}: {reason}{_allowed(fault['loc'], schema)}"
+            # What is allowed says all that pydantic would, in one way for every field.
+            told = "; ".join(part for part in (own, allowed) if part) or reason
+            yield f"{path} = {fault['input']!r}: {told}"
 
 
 def _schema_at(location: tuple[int | str, ...], mapping: dict[str, Any]) -> type[BaseModel]:
@@ -342,7 +347,7 @@ def _did_you_mean(key: str, schema: type[BaseModel]) -> str:
 def _allowed(location: tuple[int | str, ...], schema: type[BaseModel]) -> str:
     names = [str(part) for part in location if str(part) in schema.model_fields]
     allowed = describe_limits(schema.model_fields[names[-1]]) if names else ""
-    return f"; allowed: {allowed}" if allowed else ""
+    return f"allowed: {allowed}" if allowed else ""
 
 
 def describe_limits(field: FieldInfo) -> str:

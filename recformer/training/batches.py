@@ -23,6 +23,7 @@ class EpochBatches:
         self._reach = torch.arange(windows.size + 1, device=device)
         self._size = config.batch_size
         self._seed = config.seed
+        self.cases = len(rows)
         self.steps = math.ceil(len(rows) / config.batch_size)
 
     def first(self) -> tuple[Seen, Tensor]:

@@ -56,6 +56,7 @@ class Training:
     should_stop: Callable[[], bool]
     say: Callable[[str], None]
     _told: list[str] = field(default_factory=list[str])
+    _engine: str = ""  # said once the first steps have told how fast it is
     _saved: bool = False
 
     def run(self) -> Outcome:
@@ -95,9 +96,8 @@ class Training:
     def _step(self, batches: EpochBatches) -> Step:
         """One training step on the engine that this run goes on with, or begins with."""
         state = self.state
-        wanted = (
-            state.engine if state.engine and self.config.engine == "auto" else plan(self.config, state.device).engine
-        )
+        planned = plan(self.config, state.device)
+        wanted = state.engine if state.engine and self.config.engine == "auto" else planned.engine
         if wanted != "eager":
             self.heartbeat.update(phase="compiling")
         built = build(wanted, self.config, state.model, state.optimizer, batches.first)
@@ -109,6 +109,7 @@ class Training:
                 "goes on, but not bit for bit as it would have."
             )
         state.engine = built.engine
+        self._engine = f"{built.engine} engine" + (f" ({planned.why})" if built.engine == planned.engine else "")
         return built.step
 
     def _train_epoch(self, step: Step, batches: EpochBatches, clock: "_Clock") -> bool:
@@ -163,6 +164,11 @@ class Training:
             samples_per_s=position.samples_per_s,
             eta_s=clock.seconds_left(done, total),
         )
+        if self._engine:
+            speed = position.samples_per_s
+            epoch_s = batches.cases / speed
+            self.say(f"{self._engine} on {self.state.device}: {speed:,.0f} windows/s, {epoch_s:,.1f} s an epoch")
+            self._engine = ""
 
     def _finish_epoch(self, clock: "_Clock") -> bool:
         """Validate, log and keep the best. False when stopped before all is validated: the epoch is not finished."""

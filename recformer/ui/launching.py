@@ -16,12 +16,13 @@ from recformer.jobs.queue import Line, lines
 from recformer.jobs.submit import resume, start_again, submit
 from recformer.settings import read_settings
 from recformer.training.changes import FIXED, INEXACT, effective
+from recformer.training.schedule import learning_rate
 from recformer.ui import readers
 from recformer.ui.forms import config_form
 from recformer.ui.run_actions import can_go_on
 from recformer.ui.run_views import checkpoint_label, checkpoint_names, label_of
 from recformer.ui.selection import pick_one
-from recformer.ui.words import duration, plain
+from recformer.ui.words import duration, number, plain
 
 if TYPE_CHECKING:
     from recformer.training.measure import Estimate
@@ -30,8 +31,8 @@ FAULTY = ":red[:material/error: The form has faults, shown at their fields below
 SUGGESTED_EPOCHS = 20  # the article's 1000 would take hours on a laptop; the form says how to get them
 RECOMMENDED = "fast"
 PRESET_WORDS = {
-    "fast": "Recommended: the article's model, beginning with what counts of the data tell, with one cycle of a high "
-    "learning rate. On MovieLens-1M it is after 2 epochs as good as the baseline after 30.",
+    "fast": "Recommended: the article's model with its first weights from co-occurrence counts, and one cycle of a "
+    "high learning rate. On MovieLens-1M it is as good after 2 epochs as the baseline after 30.",
     "baseline": "The article's baseline: cross-entropy, constant learning rate.",
     "penalty": "The article's duplication penalty. It has no gradient, so it trains as cross-entropy does "
     "(docs/EVALUATION.md).",
@@ -155,6 +156,11 @@ def _what_resume_does(run: RunSummary, before: TrainConfig, after: TrainConfig) 
     whence = "after its last epoch" if run.state.name == "finished" else "from its last save"
     exact = "" if any(name in INEXACT for name in changed) else ", bit for bit as if it had never stopped"
     lines = [f"**{plain(run.state.words)}** It goes on {whence}{exact}, up to epoch {after.num_epochs:,}."]
+    if after.schedule == "one_cycle" and after.num_epochs != before.num_epochs:
+        lines.append(
+            f":material/info: one_cycle ends with the last epoch: the learning rate goes on where a cycle of "
+            f"{after.num_epochs:,} epochs would be, at {number(learning_rate(after, 0, _epochs_done(run)))}."
+        )
     if changed:
         edits = " · ".join(
             f"{_title(name)} {plain(str(old))} → {plain(str(new))}" for name, (old, new) in changed.items()
@@ -165,6 +171,12 @@ def _what_resume_does(run: RunSummary, before: TrainConfig, after: TrainConfig) 
         f":material/lock: **Cannot be changed here:** {fixed}. That would be another run: start from its weights."
     )
     return "  \n".join(lines)
+
+
+def _epochs_done(run: RunSummary) -> float:
+    """Epochs that the run has trained, the part of one that it was stopped in counted too."""
+    status = run.status
+    return status.step / status.steps * status.num_epochs if status is not None and status.steps else 0.0
 
 
 def _title(name: str) -> str:

@@ -1,5 +1,6 @@
 """Training with the real command line in real processes: whole runs, exact resume, and how it fails."""
 
+import re
 import resource
 import signal
 from pathlib import Path
@@ -96,7 +97,9 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def test_a_run_of_two_epochs_leaves_its_files_log_and_records(root: Root, data: Path) -> None:
     result = run_cli(root.path, "train", *SMALL_RUN, "num_epochs=2", "--data", data, "--run-id", "run")
     assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[-1] == "run: finished"
+    said = result.stdout.splitlines()
+    assert re.fullmatch(r"(native|eager) engine \(.+\) on cpu: [\d,]+ windows/s, [\d.,]+ s an epoch", said[0])
+    assert [line.split("  ")[0] for line in said[1:]] == ["epoch 1/2", "epoch 2/2", "run: finished"]
     present = {path.name for path in root.run("run").iterdir()}
     assert {"config.yaml", "job.json", "status.json", "train.log", "origin.json"} <= present
     assert len([name for name in present if name.startswith("events.out.tfevents.")]) == 1
@@ -110,7 +113,7 @@ def test_a_run_of_two_epochs_leaves_its_files_log_and_records(root: Root, data: 
     assert status is not None
     assert (status.state, status.epoch, status.num_epochs, status.step) == ("finished", 2, 2, status.steps)
     assert status.loss == pytest.approx(found["loss/train"][1][1], rel=1e-5)
-    assert "epoch 2/2" in (root.run("run") / "train.log").read_text()
+    assert (root.run("run") / "train.log").read_text().splitlines()[:3] == said[:3]
     info = read_info(root.model("run") / "best.safetensors")
     assert (info.run_id, info.dataset and info.dataset["name"], info.imported) == ("run", "small", False)
     assert info.metrics["metric/ndcg@10"] == pytest.approx(max(found["metric/ndcg@10"][1]), rel=1e-5)

@@ -270,6 +270,17 @@ def test_a_run_that_never_saved_can_be_started_again_from_the_page(full: Root, m
     assert launched[1][:-1] == launched[0][:-1]  # all but the device, which was chosen anew
 
 
+def test_resume_says_where_the_learning_rate_of_a_longer_cycle_goes_on(full: Root) -> None:
+    dataset = dataset_in(full.data / "small")
+    train_here(full, "cycle", dataset, small_config(name="cycle", schedule="one_cycle", learning_rate=0.01))
+    app = opened("pages/train.py", {"mode": "Resume", "resume": "cycle"})
+    assert app.number_input(key="resume.cycle.num_epochs").value == 21
+    rate = 1e-6 + (0.01 - 1e-6) * (1 - 1 / 21) / 0.97  # after 1 of 21 epochs, the climb being 3%
+    assert f"a cycle of 21 epochs would be, at {rate:.3g}." in words(app)
+    app.number_input(key="resume.cycle.num_epochs").set_value(1).run()
+    assert "one_cycle ends" not in words(app)
+
+
 def test_resume_says_which_edits_take_effect_and_launches_with_them(
     full: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -513,7 +513,9 @@ def test_where_every_checkpoint_is_bad_each_is_named(root: Root) -> None:
 def test_a_model_with_another_window_is_named_and_the_others_are_shown(root: Root) -> None:
     app = opened("one/best", "wide/best", "other/best", user="101")
     (error,) = [error.value.replace("\\", "") for error in app.error]
-    assert error == "wide model is left out: wide/best has a window of 8, the others one of 5"
+    assert error == (
+        "wide model is left out: wide/best has a window of 8, the others one of 5: ask models of one window at a time"
+    )
     assert [column["name"] for column in columns(app)] == ["one model", "other model"]
 
 

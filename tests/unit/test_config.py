@@ -134,6 +134,19 @@ def test_a_wrong_type_is_told_with_field_value_and_what_is_allowed() -> None:
     assert "allowed: a whole number, at least 1, at most 1,000,000" in fault
 
 
+@pytest.mark.parametrize(
+    ("assignment", "fault"),
+    [
+        ("model.hidden_sizes=[]", "model.hidden_sizes = []: allowed: 1 to 8 whole numbers"),
+        ("model.hidden_sizes=[a]", "model.hidden_sizes.0 = 'a': allowed: 1 to 8 whole numbers"),
+        ("initialisation=svd", "initialisation = 'svd': allowed: random, co_occurrence"),
+        ("num_epochs=0", "num_epochs = 0: allowed: a whole number, at least 1, at most 1,000,000"),
+    ],
+)
+def test_what_is_allowed_is_said_once(assignment: str, fault: str) -> None:
+    assert faults_of(override(preset("baseline"), [assignment])) == [fault]
+
+
 def test_an_unknown_key_gets_a_suggestion() -> None:
     (fault,) = faults_of(preset("baseline") | {"learning_rat": 0.1})
     assert "learning_rat: unknown key" in fault
