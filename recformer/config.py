@@ -195,7 +195,7 @@ class TrainConfig(Options):
             model = MODELS.get(options.name)
             reason = model.why_no_factors(options) if hasattr(model, "begin_with") else "this model cannot begin so"
             if reason:
-                raise ValueError(f"{reason}; with initialisation = random it may be as it is")
+                raise ValueError(f"{reason}; change that, or choose random")
         return value
 
     @field_validator("model", "loss", "split", mode="before")
@@ -310,7 +310,7 @@ def _faults(error: ValidationError, mapping: dict[str, Any]) -> Iterable[str]:
         path = ".".join(str(part) for part in fault["loc"])
         schema = _schema_at(fault["loc"], mapping)
         cause = fault.get("ctx", {}).get("error")  # what our own validators raised
-        allowed = _allowed(fault["loc"], schema)
+        allowed = _allowed(fault["loc"], schema, fault["input"])
         own = str(cause) if cause is not None else ""
         reason = own or fault["msg"][:1].lower() + fault["msg"][1:]
         if fault["type"] == "extra_forbidden":
@@ -344,9 +344,12 @@ def _did_you_mean(key: str, schema: type[BaseModel]) -> str:
     return f"; allowed: {', '.join(schema.model_fields)}"
 
 
-def _allowed(location: tuple[int | str, ...], schema: type[BaseModel]) -> str:
+def _allowed(location: tuple[int | str, ...], schema: type[BaseModel], value: Any) -> str:
+    """What the field takes; nothing where `value` is one of the choices, and wrong for another reason."""
     names = [str(part) for part in location if str(part) in schema.model_fields]
-    allowed = describe_limits(schema.model_fields[names[-1]]) if names else ""
+    if not names or value in get_args(schema.model_fields[names[-1]].annotation):
+        return ""
+    allowed = describe_limits(schema.model_fields[names[-1]])
     return f"allowed: {allowed}" if allowed else ""
 
 

@@ -133,7 +133,7 @@ def test_a_head_of_two_layers_cannot_and_the_fault_is_at_the_field() -> None:
         config_of(model=SMALL_MODEL | {"hidden_sizes": [16, 16]})
     assert caught.value.faults == [
         "initialisation = 'co_occurrence': it needs one hidden layer in the head, not 2 (model.hidden_sizes); "
-        "with initialisation = random it may be as it is; allowed: random, co_occurrence"
+        "change that, or choose random"
     ]
 
 
