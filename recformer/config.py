@@ -198,6 +198,14 @@ class TrainConfig(Options):
                 raise ValueError(f"{reason}; change that, or choose random")
         return value
 
+    @field_validator("minimum_learning_rate")
+    @classmethod
+    def _below_the_rate(cls, value: float, info: ValidationInfo) -> float:
+        rate, schedule = info.data.get("learning_rate"), info.data.get("schedule")  # missing where they are faulty
+        if rate is not None and value > rate and schedule != "constant":
+            raise ValueError(f"it is above learning_rate = {rate}, from which {schedule} falls to it")
+        return value
+
     @field_validator("model", "loss", "split", mode="before")
     @classmethod
     def _parse_component(cls, value: Any, info: ValidationInfo) -> Options:

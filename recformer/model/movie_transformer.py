@@ -27,7 +27,7 @@ class MovieTransformerOptions(Options):
     hidden_sizes: tuple[int, ...] = option(
         (16,),
         "Hidden sizes",
-        "Widths of the head's hidden layers, comma-separated.",
+        "Widths of the head's hidden layers, comma-separated, each 1 to 65,536.",
         min_length=1,
         max_length=8,
     )
@@ -41,8 +41,8 @@ class MovieTransformerOptions(Options):
     repeat_bias: bool = option(
         False,
         "Repeat bias",
-        "Learns for each position of the window how much more or less likely its movie is than it would be: five "
-        "numbers. The article's model has none, and in its narrow head cannot tell five movies from their likes.",
+        "Learns one number for each position of the window: how much more or less likely the movie there is to come "
+        "again. The article's model has none, and its narrow head cannot single out the movies of the window.",
         advanced=True,
     )
     layer_norm_epsilon: float = option(

@@ -85,7 +85,8 @@ def build(
     return Built(
         eager,
         "eager",
-        f"Not on the {engine} engine ({problem}); the results are the same up to rounding, each step takes longer.",
+        f"On the eager engine, not the {engine} one ({problem}): the results are the same up to rounding, each step "
+        "takes longer.",
     )
 
 

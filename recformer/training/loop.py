@@ -32,6 +32,7 @@ from recformer.weights import write_best
 
 Outcome = Literal["finished", "stopped"]
 LOOK_S = 0.5  # how often the host looks at the device's running loss
+SETTLED_S = 3.0  # of training, after which its speed is told: the first steps are slower
 
 
 class DivergedError(RecformerError):
@@ -98,6 +99,8 @@ class Training:
         state = self.state
         planned = plan(self.config, state.device)
         wanted = state.engine if state.engine and self.config.engine == "auto" else planned.engine
+        if wanted == "compiled":
+            self.say(f"compiling: {planned.compiling}")
         if wanted != "eager":
             self.heartbeat.update(phase="compiling")
         built = build(wanted, self.config, state.model, state.optimizer, batches.first)
@@ -109,8 +112,17 @@ class Training:
                 "goes on, but not bit for bit as it would have."
             )
         state.engine = built.engine
-        self._engine = f"{built.engine} engine" + (f" ({planned.why})" if built.engine == planned.engine else "")
+        why = f" ({planned.why})" if built.engine == planned.engine else ""
+        self._engine = f"{built.engine} engine{why} on {state.device}{self._whence(batches)}"
         return built.step
+
+    def _whence(self, batches: EpochBatches) -> str:
+        """Where a resumed run goes on; nothing for a new one."""
+        position = self.state.position
+        if not batches.done(position):
+            return ""
+        rate = learning_rate(self.config, position.epoch, position.step / batches.steps)
+        return f", from epoch {position.epoch + 1} of {self.config.num_epochs} at learning rate {rate:.3g}"
 
     def _train_epoch(self, step: Step, batches: EpochBatches, clock: "_Clock") -> bool:
         """Train to the end of the epoch. False when stopped before it."""
@@ -164,10 +176,10 @@ class Training:
             samples_per_s=position.samples_per_s,
             eta_s=clock.seconds_left(done, total),
         )
-        if self._engine:
+        if self._engine and (position.seconds > SETTLED_S or position.step == batches.steps):
             speed = position.samples_per_s
             epoch_s = batches.cases / speed
-            self.say(f"{self._engine} on {self.state.device}: {speed:,.0f} windows/s, {epoch_s:,.1f} s an epoch")
+            self.say(f"{self._engine}: {speed:,.0f} windows/s, {epoch_s:,.1f} s an epoch")
             self._engine = ""
 
     def _finish_epoch(self, clock: "_Clock") -> bool:

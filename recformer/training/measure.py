@@ -2,19 +2,45 @@
 
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared
+from recformer.registry import MODELS
 from recformer.training.batches import EpochBatches
 from recformer.training.engine import Built, Engine, Plan, build, plan
-from recformer.training.initialisation import new_model
+from recformer.training.initialisation import new_model, sizes_of
 from recformer.training.loop import validate
 
 SECONDS, SECONDS_EAGER = 1.0, 0.4
 FEWEST_STEPS = 3
+# Whoever looks at a form waits for the measurement, and its memory is the app's: some seconds and a gigabyte at most.
+MOST_PARAMETERS = 50_000_000
+MOST_OPERATIONS = {"cpu": 40_000_000, "cuda": 4_000_000_000}  # of one window, forward
+MOST_ROWS = 4096
+STARTING_S = 5.0  # a process, PyTorch and the data before training, and the test figures after it
+COMPILING_S = 20.0  # the middle of what was measured (engine.COMPILING)
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What was measured."""
+
+    engine: Engine
+    """Another than planned where that cannot be had, or takes too long to build for a look."""
+    problem: str | None
+    build_s: float
+    """Seconds that building the engine took."""
+    windows_per_s: float
+    eager_windows_per_s: float
+    """The same on the eager engine."""
+    begin_s: float
+    """Estimate of the seconds from the launch until the first step, with what comes after the last one."""
+    epoch_s: float
+    """Estimate of an epoch's seconds, validation included."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +54,8 @@ class Estimate:
     steps_per_epoch: int
     plan: Plan
     """The engine that it will begin on, and why."""
-    engine: Engine
-    """The engine measured: another than planned where that cannot be had, or takes too long to build for a look."""
-    problem: str | None
-    build_s: float
-    """Seconds that building the engine took."""
-    windows_per_s: float
-    eager_windows_per_s: float
-    """The same on the eager engine."""
-    begin_s: float
-    """Estimate of the seconds until the first step: the model and its engine."""
-    epoch_s: float
-    """Estimate of an epoch's seconds, validation included."""
+    speed: Speed | None
+    """None for a model that is too large to be measured while somebody waits."""
 
 
 def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Estimate:
@@ -47,7 +63,29 @@ def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Es
 
     Nothing is written; the random state of this process is left as it was. Raises DataError when the split is empty.
     """
-    planned = plan(config, device)
+    parameters, operations = _size_of(config, prepared)
+    fits = parameters <= MOST_PARAMETERS and operations <= MOST_OPERATIONS.get(device.type, MOST_OPERATIONS["cuda"])
+    windows = len(prepared.split.train)
+    return Estimate(
+        parameters=parameters,
+        windows=windows,
+        steps_per_epoch=-(-windows // config.batch_size),
+        plan=plan(config, device),
+        speed=_speed(config, prepared, device) if fits else None,
+    )
+
+
+def _size_of(config: TrainConfig, prepared: Prepared) -> tuple[int, int]:
+    """Trainable values, and operations of one window's forward pass, without the memory or the time of either."""
+    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.windows)).eval()
+        model(torch.zeros(1, config.window, dtype=torch.int64), torch.zeros(1, dtype=torch.int64))
+    return sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops()
+
+
+def _speed(config: TrainConfig, prepared: Prepared, device: torch.device) -> Speed:
+    config = config.model_copy(update={"batch_size": min(config.batch_size, MOST_ROWS)})
+    planned = plan(config, device).engine
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         began = time.perf_counter()
         model = new_model(config, prepared).to(device).train()
@@ -55,7 +93,7 @@ def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Es
         optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
         initialised = time.perf_counter()
         # Compiling takes half a minute: too long for a look at the form.
-        wanted = "eager" if planned.engine == "compiled" else planned.engine
+        wanted = "eager" if planned == "compiled" else planned
         built = build(wanted, config, model, optimizer, batches.first)
         ready = time.perf_counter()
         rate = _windows_per_s(built, batches, SECONDS)
@@ -63,22 +101,15 @@ def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Es
         if built.engine != "eager":
             eager = build("eager", config, model, optimizer, batches.first)
             eager_rate = _windows_per_s(eager, batches, SECONDS_EAGER)
-        trained = time.perf_counter()
-        validate(model, prepared, config, device)
-        validation_s = time.perf_counter() - trained
-    windows = len(prepared.split.train)
-    return Estimate(
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        windows=windows,
-        steps_per_epoch=batches.steps,
-        plan=planned,
+        validation_s = _validation_s(model, prepared, config, device, rate)
+    return Speed(
         engine=built.engine,
         problem=built.problem,
         build_s=ready - initialised,
         windows_per_s=rate,
         eager_windows_per_s=eager_rate,
-        begin_s=ready - began,
-        epoch_s=windows / rate + validation_s,
+        begin_s=STARTING_S + ready - began + (COMPILING_S if planned == "compiled" else 0.0),
+        epoch_s=len(prepared.split.train) / rate + validation_s,
     )
 
 
@@ -94,3 +125,14 @@ def _windows_per_s(built: Built, batches: EpochBatches, seconds: float) -> float
         if len(seconds_per_window) >= FEWEST_STEPS and now - begun > seconds:
             break
     return 1 / statistics.median(seconds_per_window)
+
+
+def _validation_s(
+    model: torch.nn.Module, prepared: Prepared, config: TrainConfig, device: torch.device, rate: float
+) -> float:
+    """Seconds of a validation, from as many of its cases as training takes a second for."""
+    rows = prepared.split.validation
+    some = rows[: max(int(rate * SECONDS), 1)]
+    begun = time.perf_counter()
+    validate(model, replace(prepared, split=replace(prepared.split, validation=some)), config, device)
+    return (time.perf_counter() - begun) * len(rows) / len(some)

@@ -53,7 +53,9 @@ class _Look:
 
 def show_curves(runs: list[Shown]) -> None:
     """A chart for each tag, all runs in it; the first run's events and overfitting are marked."""
-    drawn = [entry for run in runs if (entry := _drawn(run)) is not None]
+    notes = st.container()  # always there: a chart that moves on the page would lose its zoom
+    with notes:
+        drawn = [entry for run in runs if (entry := _drawn(run)) is not None]
     if not drawn:
         _damage(runs)
         return
@@ -63,7 +65,7 @@ def show_curves(runs: list[Shown]) -> None:
     spoilt = overfitting(*(drawn[0].curves[tag] for tag in losses)) if losses else None
     if spoilt is not None:
         unit = "epoch" if drawn[0].clock.steps_per_epoch is not None else "step"
-        st.markdown(
+        notes.markdown(
             f":orange-badge[:material/trending_up: Overfitting since {unit} {spoilt.since}] :gray[:small["
             f"validation loss is {100 * spoilt.rise:.1f}% above its lowest, while training loss fell on. "
             "The best checkpoint is kept.]]"

@@ -1,6 +1,7 @@
 """The Train page's parts: a new run, a resumed one, or one begun from another's weights; a summary; the launch."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +11,12 @@ from streamlit.delta_generator import DeltaGenerator
 
 from recformer.config import TrainConfig, parse, preset, preset_names
 from recformer.data.dataset import Dataset
+from recformer.errors import RecformerError
 from recformer.jobs.devices import queue_of
 from recformer.jobs.overview import RunSummary
 from recformer.jobs.queue import Line, lines
 from recformer.jobs.submit import resume, start_again, submit
+from recformer.origin import read_origin
 from recformer.settings import read_settings
 from recformer.training.changes import FIXED, INEXACT, effective
 from recformer.training.schedule import learning_rate
@@ -25,11 +28,13 @@ from recformer.ui.selection import pick_one
 from recformer.ui.words import duration, number, plain
 
 if TYPE_CHECKING:
-    from recformer.training.measure import Estimate
+    from recformer.training.engine import Plan
+    from recformer.training.measure import Speed
 
 FAULTY = ":red[:material/error: The form has faults, shown at their fields below; mend them to launch.]"
 SUGGESTED_EPOCHS = 20  # the article's 1000 would take hours on a laptop; the form says how to get them
 RECOMMENDED = "fast"
+MEASURING = "Measuring the speed on this machine …"
 LOADING_S = 1.0  # an engine that was built before is there sooner; building one takes several seconds
 PRESET_WORDS = {
     "fast": "Recommended: the article's model with its first weights from co-occurrence counts, and one cycle of a "
@@ -136,8 +141,10 @@ def _resume_form(run: RunSummary, device: str) -> None:
             return
         done = run.status.epoch if run.status is not None else 0
         words, button = st.columns([5, 1], vertical_alignment="center")
-        words.markdown(_what_resume_does(run, before, after) + _queue_words(device))
         too_few = after.num_epochs < done or (finished and after.num_epochs <= before.num_epochs)
+        with words, st.spinner(MEASURING):
+            rest = "" if too_few else _what_is_left(run, after, device)
+        words.markdown(_what_resume_does(run, before, after) + rest + _queue_words(device))
         if too_few:
             st.warning(
                 f"It has been trained to epoch {done} already: choose more epochs to train on.",
@@ -155,9 +162,11 @@ def _what_resume_does(run: RunSummary, before: TrainConfig, after: TrainConfig) 
     """Whence it goes on, which edits take effect, and which settings cannot be edited."""
     changed = effective(before, after)
     whence = "after its last epoch" if run.state.name == "finished" else "from its last save"
-    exact = "" if any(name in INEXACT for name in changed) else ", bit for bit as if it had never stopped"
+    longer = after.schedule == "one_cycle" and after.num_epochs != before.num_epochs
+    inexact = longer or any(name in INEXACT for name in changed)
+    exact = "" if inexact else ", bit for bit as if it had never stopped"
     lines = [f"**{plain(run.state.words)}** It goes on {whence}{exact}, up to epoch {after.num_epochs:,}."]
-    if after.schedule == "one_cycle" and after.num_epochs != before.num_epochs:
+    if longer:
         lines.append(
             f":material/info: one_cycle ends with the last epoch: the learning rate goes on where a cycle of "
             f"{after.num_epochs:,} epochs would be, at {number(learning_rate(after, 0, _epochs_done(run)))}."
@@ -172,6 +181,19 @@ def _what_resume_does(run: RunSummary, before: TrainConfig, after: TrainConfig) 
         f":material/lock: **Cannot be changed here:** {fixed}. That would be another run: start from its weights."
     )
     return "  \n".join(lines)
+
+
+def _what_is_left(run: RunSummary, after: TrainConfig, device: str) -> str:
+    """How long the rest takes and what computes it; nothing where its dataset is not here, which Resume will say."""
+    try:
+        origin = read_origin(readers.root(), run.run_id)
+        data = None if origin is None else readers.dataset(origin.folder(readers.root()))
+    except RecformerError:
+        return ""
+    left = math.ceil(after.num_epochs - _epochs_done(run))
+    # What it begins with is read, not computed.
+    config = after.model_copy(update={"initialisation": "random"})
+    return "" if data is None else f"  \n{_what_will_happen(config, left, data, device)}"
 
 
 def _epochs_done(run: RunSummary) -> float:
@@ -228,41 +250,55 @@ def _launch_box(config: TrainConfig | None, folder: Path, device: str, init_from
             st.button("Launch", type="primary", disabled=True, key="launch.faulty")
             return
         words, button = st.columns([5, 1], vertical_alignment="center")
-        with words, st.spinner("Measuring the speed on this machine …"):
-            will_happen = _what_will_happen(config, readers.dataset(folder), device)
+        with words, st.spinner(MEASURING):
+            will_happen = _what_will_happen(config, config.num_epochs, readers.dataset(folder), device)
         words.markdown(will_happen + _queue_words(device))
         if button.button("Launch", type="primary", icon=":material/play_arrow:", key="launch", width="stretch"):
             run_id = submit(readers.root(), config, folder, device, init_from)
             st.switch_page("pages/monitor.py", query_params={"run": run_id})
 
 
-def _what_will_happen(config: TrainConfig, data: Dataset, device: str) -> str:
+def _what_will_happen(config: TrainConfig, epochs: int, data: Dataset, device: str) -> str:
+    """What `epochs` more epochs are, how long they take here, and what computes them."""
     # The name, the seed and how often it saves change nothing that is measured.
     measured = config.model_copy(
         update={"name": "measured", "seed": 0, "save_minutes": 1.0, "save_steps": 0, "num_epochs": 1}
     )
     estimate = readers.estimate(measured.model_dump_json(), data.fingerprint, data, device)
-    seconds = estimate.begin_s + estimate.epoch_s * config.num_epochs
+    task = f"{_count(epochs, 'epoch')} on {data.name}"
+    size = (
+        f"{estimate.parameters:,} parameters · {_count(estimate.windows, 'training window')} · "
+        f"{_count(estimate.steps_per_epoch, 'step')} an epoch."
+    )
+    speed = estimate.speed
+    if speed is None:
+        return (
+            f"**{task}**. {size}  \nToo large a model to be measured while you wait, so there is no estimate: "
+            "Monitor says how fast it is after its first steps."
+        )
+    seconds = speed.begin_s + speed.epoch_s * epochs
     return (
-        f"**{config.num_epochs:,} epochs on {data.name}, about {duration(seconds)}** at "
-        f"{estimate.windows_per_s:,.0f} windows/s, measured here just now. "
-        f"{estimate.parameters:,} parameters · {estimate.windows:,} training windows · "
-        f"{estimate.steps_per_epoch:,} steps an epoch.  \n{_engine_words(estimate)}"
+        f"**{task}, about {duration(seconds)}** at {speed.windows_per_s:,.0f} windows/s, measured here. {size}  \n"
+        f"{_engine_words(estimate.plan, speed)}"
     )
 
 
-def _engine_words(estimate: "Estimate") -> str:
+def _count(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _engine_words(planned: "Plan", speed: "Speed") -> str:
     """Which engine computes the steps and why, what its first step costs, and what each step gains."""
-    planned = estimate.plan
     if planned.engine == "compiled":
         return (
-            f"Engine: **compiled**, as asked for: {plain(planned.compiling)}. The estimate is that without compiling."
+            f"Engine: **compiled**, as asked for: {plain(planned.compiling)}. The estimate counts the time before the "
+            "first step, and steps as fast as without."
         )
-    if estimate.problem:
-        return f":orange[:material/info: {plain(estimate.problem)}]"
+    if speed.problem:
+        return f":orange[:material/info: {plain(speed.problem)}]"
     if planned.engine == "eager":
         return f"Engine: **eager** ({plain(planned.why)}). Not compiled: {plain(planned.compiling)}."
-    gain = estimate.windows_per_s / estimate.eager_windows_per_s
-    was_built = estimate.build_s > LOADING_S
-    built = f"built here in {estimate.build_s:.1f} s, kept for next time" if was_built else "built before"
+    gain = speed.windows_per_s / speed.eager_windows_per_s
+    was_built = speed.build_s > LOADING_S
+    built = f"built here in {speed.build_s:.1f} s, kept for next time" if was_built else "built before"
     return f"Engine: **native** ({plain(planned.why)}; {built}), {gain:.1f} × as fast as PyTorch's own steps here."

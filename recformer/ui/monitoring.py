@@ -102,13 +102,14 @@ def live(shown: list[Shown]) -> None:
 
 def show(shown: list[Shown]) -> list[Shown]:
     """Status, curves and log of one run, or of several beside one another; what was found of them just now."""
-    fresh = [found for entry in shown if (found := _as_of_now(entry)) is not None]
+    with st.container():  # however much is said here, the charts keep their place, and with it their zoom
+        fresh = [found for entry in shown if (found := _as_of_now(entry)) is not None]
+        if len(fresh) == 1:
+            _status(fresh[0].run)
+        elif fresh:
+            _overview(fresh)
     if not fresh:
         return fresh
-    if len(fresh) == 1:
-        _status(fresh[0].run)
-    else:
-        _overview(fresh)
     show_curves(fresh)
     show_log({entry.run.run_id: entry.label for entry in fresh})
     return fresh

@@ -167,6 +167,23 @@ def test_the_summary_says_why_the_engine_is_not_the_fastest(full: Root) -> None:
     assert "Engine: **compiled**, as asked for" in words(app)
 
 
+def test_a_model_too_large_to_wait_for_has_no_estimate_and_can_be_launched(full: Root) -> None:
+    app = opened("pages/train.py")
+    app.number_input(key="train.fast.model.width").set_value(4096).run()
+    text = words(app)
+    assert "Too large a model to be measured while you wait" in text and "parameters" in text
+    assert not app.button(key="launch").disabled
+
+
+def test_a_minimum_rate_above_the_rate_is_a_fault_at_its_field(full: Root) -> None:
+    app = opened("pages/train.py")
+    app.text_input(key="train.fast.minimum_learning_rate").set_value("1").run()
+    (fault,) = [error.value.replace("\\", "") for error in app.error]
+    assert fault.startswith(
+        "minimum_learning_rate = '1': it is above learning_rate = 0.007, from which one_cycle falls"
+    )
+
+
 def test_an_article_preset_begins_with_fewer_epochs(full: Root) -> None:
     assert "20 epochs on small" in words(opened("pages/train.py", {"preset": "baseline"}))
 
@@ -276,9 +293,11 @@ def test_resume_says_where_the_learning_rate_of_a_longer_cycle_goes_on(full: Roo
     app = opened("pages/train.py", {"mode": "Resume", "resume": "cycle"})
     assert app.number_input(key="resume.cycle.num_epochs").value == 21
     rate = 1e-6 + (0.01 - 1e-6) * (1 - 1 / 21) / 0.97  # after 1 of 21 epochs, the climb being 3%
-    assert f"a cycle of 21 epochs would be, at {rate:.3g}." in words(app)
+    text = words(app)
+    assert f"a cycle of 21 epochs would be, at {rate:.3g}." in text
+    assert "bit for bit" not in text and "20 epochs on small, about" in text and "Engine: **native**" in text
     app.number_input(key="resume.cycle.num_epochs").set_value(1).run()
-    assert "one_cycle ends" not in words(app)
+    assert "one_cycle ends" not in words(app) and "epochs on small" not in words(app)
 
 
 def test_resume_says_which_edits_take_effect_and_launches_with_them(

@@ -1,5 +1,6 @@
 """Which engine computes a configuration's steps, what it says, and that each of them trains the same."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared, prepare
 from recformer.native import build as native_build
 from recformer.registry import MODELS
+from recformer.training import measure as measuring
 from recformer.training.batches import EpochBatches
 from recformer.training.engine import Built, Engine, build, plan
-from recformer.training.initialisation import sizes_of
-from recformer.training.measure import measure
+from recformer.training.initialisation import new_model, sizes_of
+from recformer.training.measure import COMPILING_S, STARTING_S, Speed, measure
 from tests.builders import dataset_of
 from tests.training_helpers import SMALL_MODEL, small_config
 
@@ -88,19 +90,61 @@ def test_what_cannot_be_had_is_eager_and_says_so(prepared: Prepared, monkeypatch
     made, _, _ = built("native", config_of(), prepared)
     assert made.engine == "eager"
     assert made.problem == (
-        "Not on the native engine (no C++ compiler found (looked for no-such-compiler)); the results are the same "
-        "up to rounding, each step takes longer."
+        "On the eager engine, not the native one (no C++ compiler found (looked for no-such-compiler)): the results "
+        "are the same up to rounding, each step takes longer."
     )
     made, _, _ = built("native", config_of(model=SMALL_MODEL | {"width": 8}), prepared)
     assert "width = 8 is no multiple of 16" in str(made.problem)
 
 
 def test_an_estimate_says_what_it_measured(prepared: Prepared) -> None:
-    native = measure(config_of(), prepared, CPU)
-    assert (native.engine, native.plan.engine, native.problem) == ("native", "native", None)
+    native = speed_of(config_of(), prepared)
+    assert (native.engine, native.problem) == ("native", None)
     assert min(native.windows_per_s, native.eager_windows_per_s, native.build_s) > 0
-    assert native.begin_s >= native.build_s and native.epoch_s > 0
-    eager = measure(config_of(engine="eager"), prepared, CPU)
+    assert native.begin_s >= STARTING_S + native.build_s and native.epoch_s > 0
+    eager = speed_of(config_of(engine="eager"), prepared)
     assert (eager.engine, eager.windows_per_s) == ("eager", eager.eager_windows_per_s)
-    asked = measure(config_of(engine="compiled"), prepared, CPU)
-    assert (asked.plan.engine, asked.engine) == ("compiled", "eager"), "half a minute is too long for a look"
+    asked = speed_of(config_of(engine="compiled"), prepared)
+    assert asked.engine == "eager", "half a minute is too long for a look"
+    assert asked.begin_s >= STARTING_S + COMPILING_S
+
+
+def speed_of(config: TrainConfig, prepared: Prepared) -> Speed:
+    speed = measure(config, prepared, CPU).speed
+    assert speed is not None
+    return speed
+
+
+@pytest.mark.parametrize("shape", [{"width": 4096}, {"num_layers": 48, "width": 512}])
+def test_a_model_too_large_to_wait_for_is_counted_but_not_made(
+    prepared: Prepared, shape: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "new_model", lambda *_: pytest.fail("it would take the memory"))
+    estimate = measure(config_of(model=SMALL_MODEL | shape), prepared, CPU)
+    assert estimate.speed is None
+    assert estimate.parameters > 10_000_000 and estimate.steps_per_epoch > 0
+
+
+def test_what_is_counted_without_the_model_is_what_the_model_has(prepared: Prepared) -> None:
+    model = new_model(config_of(), prepared)
+    assert measure(config_of(), prepared, CPU).parameters == sum(weight.numel() for weight in model.parameters())
+
+
+def test_a_batch_of_everything_is_measured_by_a_part_of_it(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "MOST_ROWS", 8)
+    largest = 0
+
+    def watched(*arguments: Any) -> Built:
+        made = build(*arguments)
+
+        def step(seen: Any, targets: torch.Tensor) -> torch.Tensor:
+            nonlocal largest
+            largest = max(largest, len(targets))
+            return made.step(seen, targets)
+
+        return replace(made, step=step)
+
+    monkeypatch.setattr(measuring, "build", watched)
+    estimate = measure(config_of(batch_size=1_000_000), prepared, CPU)
+    assert (largest, estimate.steps_per_epoch) == (8, 1)
+    assert estimate.speed is not None
