@@ -1,52 +1,48 @@
 """Fewer points to draw, with every spike still in sight; and the smoothing that TensorBoard's slider does."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
 from recformer.logs.series import Curve
 
 
-@dataclass(frozen=True)
-class ThinCurve:
-    """A curve with at most as many points as asked for, and what each stands for. All arrays are (n,)."""
+def thin(curve: Curve, max_points: int) -> Curve:
+    """At most `max_points` (two or more) points of `curve`, evenly from the first to the last.
 
-    step: npt.NDArray[np.int64]
-    wall_time: npt.NDArray[np.float64]
-    y: npt.NDArray[np.float64]
-    """The value at `step`, one that was logged."""
-    low: npt.NDArray[np.float64]
-    """The least value of the bucket around `step`; NaN only where all of it is."""
-    high: npt.NDArray[np.float64]
-    """The greatest value of the bucket."""
-
-    def __len__(self) -> int:
-        return len(self.step)
-
-
-def thin(curve: Curve, max_points: int = 1000) -> ThinCurve:
-    """At most `max_points` (two or more) points of `curve`, with the minimum and maximum around each.
-
-    The points are cut into buckets of equal count; the first and the last point are always kept, and every
-    spike is in some `low` or `high`. Raises ValueError for fewer than two points.
+    Raises ValueError for fewer than two points.
     """
     if max_points < 2:
         raise ValueError(f"max_points is {max_points}; at least 2 are needed")
     n = len(curve)
     if n <= max_points:
-        return ThinCurve(curve.step, curve.wall_time, curve.value, curve.value, curve.value)
-    bucket = np.arange(max_points, dtype=np.int64)
-    first = bucket * n // max_points
-    # Evenly from the first point to the last; each lies in its own bucket.
-    shown = bucket * (n - 1) // (max_points - 1)
-    return ThinCurve(
-        step=curve.step[shown],
-        wall_time=curve.wall_time[shown],
-        y=curve.value[shown],
-        low=np.fmin.reduceat(curve.value, first),
-        high=np.fmax.reduceat(curve.value, first),
-    )
+        return curve
+    return _at(curve, np.arange(max_points, dtype=np.int64) * (n - 1) // (max_points - 1))
+
+
+def extremes(curve: Curve, max_points: int) -> Curve:
+    """At most `max_points` (four or more) points of `curve`, in their order: drawn as a line they look as all would.
+
+    The points are cut into buckets of equal count, of which the least and the greatest value are kept, and the first
+    and the last point of all. So every spike stays. What is no number is kept where a bucket holds nothing else.
+    Raises ValueError for fewer than four points.
+    """
+    if max_points < 4:
+        raise ValueError(f"max_points is {max_points}; at least 4 are needed")
+    n = len(curve)
+    if n <= max_points:
+        return curve
+    size = -(-n // ((max_points - 2) // 2))
+    filled = np.full((-(-n // size), size), np.nan)
+    filled.flat[:n] = curve.value
+    first = np.arange(len(filled)) * size
+    unknown = np.isnan(filled)
+    least = first + np.where(unknown, np.inf, filled).argmin(axis=1)
+    greatest = first + np.where(unknown, -np.inf, filled).argmax(axis=1)
+    return _at(curve, np.unique(np.concatenate([[0, n - 1], least, greatest])))
+
+
+def _at(curve: Curve, places: npt.NDArray[np.int64]) -> Curve:
+    return Curve(curve.step[places], curve.wall_time[places], curve.value[places])
 
 
 def smooth(values: npt.NDArray[np.float64], weight: float) -> npt.NDArray[np.float64]:

@@ -2,7 +2,7 @@
 can be seen. Scatter, never ScatterGL (see docs/ARCHITECTURE.md)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recformer.logs.axis import Axis, Clock
 from recformer.logs.series import Curve
-from recformer.logs.thin import smooth, thin
+from recformer.logs.thin import extremes, smooth, thin
 from recformer.ui.charts import Chart, quiet_layout
 from recformer.ui.words import as_text
 
@@ -72,7 +72,7 @@ def curve_chart(
     mark_words: bool = True,
     shade_from: int | None = None,
 ) -> Chart:
-    """Curves with at most 1000 points each and 3000 together; the band behind a thinned one holds its spikes.
+    """Curves with at most 1000 points each and 3000 together, among them every spike.
 
     Smoothed lines keep what was logged faintly behind them. `marks` and `shade_from` (a step from which the rest is
     tinted) are placed by the first line's clock; `mark_words`: whether the marks say what they are.
@@ -93,25 +93,24 @@ def curve_chart(
 
 
 def _traces(line: Line, axis: Axis, smoothing: float, most: int) -> list[dict[str, Any]]:
-    """The line, and behind it what it leaves out: the spikes of a thinned one, the points of a smoothed one."""
-    shown = thin(line.curve, most)
-    x = line.clock.places(shown.step, shown.wall_time, axis)
-    mode = "lines" if len(shown) > 1 else "markers"
-    style = {
+    """The line; a smoothed one with what was logged behind it."""
+    told = {"name": as_text(line.label), "hovertemplate": "%{y:.4g}", "showlegend": line.legend}
+    logged = _trace(line, extremes(line.curve, most), axis)
+    if not smoothing:
+        return [{**logged, **told}]
+    even = thin(line.curve, most)
+    smoothed = _trace(line, replace(even, value=smooth(even.value, smoothing)), axis)
+    return [{**logged, "opacity": FAINT, "hoverinfo": "skip", "showlegend": False}, {**smoothed, **told}]
+
+
+def _trace(line: Line, points: Curve, axis: Axis) -> dict[str, Any]:
+    return {
         "type": "scatter",
-        "x": x,
-        "mode": mode,
+        "x": line.clock.places(points.step, points.wall_time, axis),
+        "y": points.value,
+        "mode": "lines" if len(points) > 1 else "markers",
         "line": {"color": line.colour, "dash": line.dash, "width": line.width},
     }
-    behind: list[dict[str, Any]] = []
-    if len(shown) < len(line.curve):
-        spikes = thin(line.curve, most // 2)  # half as many: a band is the dearest of a chart's parts to draw
-        behind = [_band(line.clock.places(spikes.step, spikes.wall_time, axis), spikes.low, spikes.high, line.colour)]
-    elif smoothing:
-        behind = [{**style, "y": shown.y, "opacity": FAINT, "hoverinfo": "skip", "showlegend": False}]
-    y = smooth(shown.y, smoothing) if smoothing else shown.y
-    told = {"name": as_text(line.label), "hovertemplate": "%{y:.4g}", "showlegend": line.legend}
-    return [*behind, {**style, "y": y, **told}]
 
 
 def _band(x: NDArray[np.generic], low: NDArray[np.float64], high: NDArray[np.float64], colour: str) -> dict[str, Any]:

@@ -32,22 +32,29 @@ def lines_of(figure: go.Figure) -> list[go.Scatter]:
 def test_no_line_has_more_than_1000_points_and_none_is_webgl(n: int) -> None:
     figure = curve_chart("Loss", [Line("a", "#0072B2", curve(n)), Line("b", "#E69F00", curve(3))])
     assert {trace.type for trace in figure.data} == {"scatter"}
-    assert [len(line.x) for line in lines_of(figure)] == [min(n, 1000), 3]
+    assert [len(line.x) for line in lines_of(figure)] == [n if n <= 1000 else pytest.approx(1000, rel=0.34), 3]
+    assert max(len(line.x) for line in figure.data) <= 1000
 
 
 def test_many_lines_share_3000_points() -> None:
     lines = [Line(str(number), "#0072B2", curve(100_000)) for number in range(12)]
-    assert [len(line.x) for line in lines_of(curve_chart("Loss", lines))] == [250] * 12
+    counts = [len(line.x) for line in lines_of(curve_chart("Loss", lines))]
+    assert counts == [counts[0]] * 12 and 200 < counts[0] <= 250
 
 
-def test_the_band_of_a_thinned_line_holds_its_spikes() -> None:
+def test_a_thinned_line_has_its_spikes_smoothed_or_not() -> None:
     long = curve(50_000)
     value = long.value.copy()
     value[[123, 40_001]] = 100, -100
     figure = curve_chart("Loss", [Line("a", "#0072B2", Curve(long.step, long.wall_time, value))])
-    band = figure.data[0]
-    assert (max(band.y), min(band.y)) == (100, -100)
-    assert (min(band.x), max(band.x)) == (1, 50_000)
+    [line] = figure.data
+    assert (max(line.y), min(line.y)) == (100, -100)
+    assert (line.x[0], line.x[-1]) == (1, 50_000)
+    raw, smoothed = curve_chart(
+        "Loss", [Line("a", "#0072B2", Curve(long.step, long.wall_time, value))], smoothing=0.9
+    ).data
+    assert (max(raw.y), min(raw.y)) == (100, -100)
+    assert len(smoothed.x) <= 1000
 
 
 def test_a_smoothed_line_keeps_what_was_logged_behind_it() -> None:

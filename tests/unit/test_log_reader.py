@@ -4,11 +4,14 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
@@ -18,7 +21,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from recformer.logs.reader import RunLog
 from recformer.logs.series import Curve
-from recformer.logs.thin import smooth, thin
+from recformer.logs.thin import extremes, smooth, thin
 from recformer.store import PROJECT
 
 NAME = "events.out.tfevents.1.host.1.0"
@@ -282,33 +285,54 @@ def curve(values: list[float]) -> Curve:
     return Curve(np.arange(n), np.arange(n) + 0.5, np.array(values, dtype=np.float64))
 
 
-def test_thin_leaves_a_short_curve_as_it_is() -> None:
-    short = curve([1, 5, 2])
-    thinned = thin(short, 3)
-    np.testing.assert_array_equal(thinned.step, short.step)
-    for values in (thinned.y, thinned.low, thinned.high):
-        np.testing.assert_array_equal(values, short.value)
-    assert len(thin(curve([]))) == 0
+@pytest.mark.parametrize("fewer", [thin, extremes])
+def test_a_short_curve_stays_as_it_is(fewer: Callable[[Curve, int], Curve]) -> None:
+    short = curve([1, 5, 2, 4])
+    assert fewer(short, 4) is short
+    assert len(fewer(curve([]), 4)) == 0
 
 
 @pytest.mark.parametrize("n", [11, 20, 999, 1000, 12345])
-def test_thin_keeps_every_spike_and_both_ends(n: int) -> None:
-    values = np.zeros(n)
-    values[n // 3], values[n // 2] = 7.0, -9.0
-    values[-1] = 0.5
-    thinned = thin(curve(values.tolist()), 10)
+def test_thin_goes_evenly_from_end_to_end(n: int) -> None:
+    thinned = thin(curve(np.arange(n, dtype=np.float64).tolist()), 10)
     assert len(thinned) == 10
     assert (thinned.step[0], thinned.step[-1]) == (0, n - 1)
-    assert (thinned.high.max(), thinned.low.min()) == (7.0, -9.0)
-    assert np.all((thinned.low <= thinned.y) & (thinned.y <= thinned.high))
+    assert np.ptp(np.diff(thinned.step)) <= 1
+    np.testing.assert_array_equal(thinned.value, thinned.step)
 
 
-def test_thin_does_not_let_one_nan_hide_a_bucket() -> None:
-    thinned = thin(curve([1.0, math.nan, 3.0, math.nan, math.nan, math.nan]), 2)
-    np.testing.assert_array_equal(thinned.low, [1.0, math.nan])
-    np.testing.assert_array_equal(thinned.high, [3.0, math.nan])
+FLOATS = st.floats(allow_nan=True, allow_infinity=True, width=32)
+
+
+@given(st.lists(FLOATS, min_size=1, max_size=300), st.integers(4, 60))
+def test_extremes_are_points_of_the_curve_in_order_with_every_spike_and_both_ends(
+    values: list[float], most: int
+) -> None:
+    whole = curve(values)
+    kept = extremes(whole, most)
+    assert len(kept) <= most
+    assert np.all(np.diff(kept.step) > 0)
+    np.testing.assert_array_equal(kept.value, whole.value[kept.step])
+    np.testing.assert_array_equal(kept.wall_time, whole.wall_time[kept.step])
+    assert (kept.step[0], kept.step[-1]) == (0, len(whole) - 1)
+    if not np.isnan(whole.value).all():
+        assert (np.nanmin(kept.value), np.nanmax(kept.value)) == (np.nanmin(whole.value), np.nanmax(whole.value))
+
+
+def test_a_spike_is_kept_in_each_bucket_and_a_gap_only_where_all_of_it_is_one() -> None:
+    values = np.zeros(1000)
+    values[[123, 500, 877]] = 7.0, -9.0, 3.0
+    values[600:900] = np.where(values[600:900] == 3.0, 3.0, np.nan)
+    kept = extremes(curve(values.tolist()), 42)
+    assert {7.0, -9.0, 3.0} <= set(kept.value.tolist())
+    assert 0 < np.isnan(kept.value).sum() < 20
+
+
+def test_fewer_points_than_can_say_anything_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 2"):
         thin(curve([1.0]), 1)
+    with pytest.raises(ValueError, match="at least 4"):
+        extremes(curve([1.0]), 3)
 
 
 def test_smooth_one_three_is_one_and_two_and_a_third() -> None:
