@@ -158,15 +158,16 @@ def _row(
                 ("earlier", "Earlier", "arrow_downward", moved(movies, place, -1)),
                 ("remove", "Leave out", "close", removed(movies, place)),
             ]
-            for key, words, icon, after in edits:
-                st.button(
-                    f"{words}: {plain(title)}",
-                    key=f"window.{key}.{place}",
-                    icon=f":material/{icon}:",
-                    type="tertiary",
-                    disabled=after == movies,
-                    help=f"{words}: {plain(title)}",
-                    on_click=change,
-                    args=(after,),
-                )
+            with st.container(horizontal=True, gap="xsmall", width="content"):  # beside one another, however narrow
+                for key, words, icon, after in edits:
+                    st.button(
+                        f"{words}: {plain(title)}",
+                        key=f"window.{key}.{place}",
+                        icon=f":material/{icon}:",
+                        type="tertiary",
+                        disabled=after == movies,
+                        help=f"{words}: {plain(title)}",
+                        on_click=change,
+                        args=(after,),
+                    )
         st.html(bars(advice, place, names, colours))
