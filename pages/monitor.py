@@ -18,7 +18,8 @@ with frame("Monitor"):
     elif shown and monitoring.moves(shown):
         monitoring.live(shown)
     elif shown:
-        monitoring.show(shown)
+        with st.container():  # as a fragment has one: the charts keep their place, and their zoom, when a run ends
+            monitoring.show(shown)
     if len(shown) == 1:
         log_details.show_details(shown[0].run.run_id)
     show_damaged(damaged)

@@ -1,6 +1,6 @@
 """A process that does what a trainer does for whoever watches: heartbeats, and an epoch in the log several times a second.
 
-python -m tests.browser.pretend_trainer FOLDER SECONDS
+python -m tests.browser.pretend_trainer FOLDER SECONDS [EPOCH from which it overfits]
 """
 
 import os
@@ -19,7 +19,7 @@ EPOCHS = 100_000
 EPOCH_S = 0.4
 
 
-def main(folder: Path, seconds: float) -> None:
+def main(folder: Path, seconds: float, turn: int = EPOCHS) -> None:
     now = time.time()
     write_job(
         folder,
@@ -31,7 +31,11 @@ def main(folder: Path, seconds: float) -> None:
         for epoch in range(1, EPOCHS):
             if time.time() > now + seconds:
                 break
-            scalars = {"loss/train": 7 / epoch**0.2, "loss/validation": 7 / epoch**0.1, "lr": 0.001}
+            scalars = {
+                "loss/train": 7 / epoch**0.2,
+                "loss/validation": 7 / (epoch if epoch < turn else turn / epoch) ** 0.1,
+                "lr": 0.001,
+            }
             journal.write(epoch, scalars)
             heartbeat.update(state="running", epoch=epoch, step=epoch, loss=scalars["loss/train"], metrics=scalars)
             time.sleep(EPOCH_S)
@@ -39,4 +43,4 @@ def main(folder: Path, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]))
+    main(Path(sys.argv[1]), float(sys.argv[2]), *map(int, sys.argv[3:]))

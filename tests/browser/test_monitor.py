@@ -68,18 +68,45 @@ def app(root: Path) -> Iterator[tuple[psutil.Process, str]]:
 def test_the_zoom_stays_while_new_points_come(app: tuple[psutil.Process, str], page: Page) -> None:
     page.goto(f"{app[1]}/monitor?run={LIVE}")
     wait_until(lambda: points_of_the_loss_curve(page) > 5, "a curve", 120)
-    plot = page.locator(".js-plotly-plot").first
-    box = plot.bounding_box()
+    zoomed = zoom(page)
+    before = points_of_the_loss_curve(page)
+    wait_until(lambda: points_of_the_loss_curve(page) > before + 5, "new points")
+    assert shown_range(page) == zoomed
+    shot(page, "monitor-zoomed")
+
+
+def test_the_zoom_stays_when_more_is_said_above_the_charts_and_when_the_run_ends(
+    app: tuple[psutil.Process, str], root: Path, page: Page
+) -> None:
+    folder = root / "runs" / "overfits"
+    folder.mkdir()
+    command = [sys.executable, "-m", "tests.browser.pretend_trainer", str(folder), "40", "30"]
+    trainer = subprocess.Popen(command, cwd=PROJECT)
+    try:
+        wait_until(lambda: list(folder.glob("*tfevents*")), "the run to log")
+        page.goto(f"{app[1]}/monitor?run=overfits")
+        wait_until(lambda: points_of_the_loss_curve(page) > 3, "a curve", 120)
+        zoomed = zoom(page)
+        expect(page.get_by_text("Overfitting since")).to_be_visible(timeout=60_000)
+        assert shown_range(page) == zoomed
+        expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=120_000)
+        expect(page.get_by_text("Overfitting since")).to_be_visible()
+        assert shown_range(page) == zoomed
+    finally:
+        trainer.kill()
+        trainer.wait()
+        shutil.rmtree(folder)
+
+
+def zoom(page: Page) -> list[float]:
+    """Draw the pointer over a part of the first chart; the range that is shown then."""
+    box = page.locator(".js-plotly-plot").first.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.4 * box["height"])
     page.mouse.down()
     page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.4 * box["height"], steps=5)
     page.mouse.up()
-    zoomed = wait_until(lambda: shown_range(page), "a zoom")
-    before = points_of_the_loss_curve(page)
-    wait_until(lambda: points_of_the_loss_curve(page) > before + 5, "new points")
-    assert shown_range(page) == zoomed
-    shot(page, "monitor-zoomed")
+    return wait_until(lambda: shown_range(page), "a zoom")
 
 
 def shown_range(page: Page) -> list[float] | None:
