@@ -20,6 +20,7 @@ FEWEST_STEPS = 3
 # Whoever looks at a form waits for the measurement, and its memory is the app's: some seconds and a gigabyte at most.
 MOST_PARAMETERS = 50_000_000
 MOST_OPERATIONS = {"cpu": 40_000_000, "cuda": 4_000_000_000}  # of one window, forward
+STEP_OPERATIONS = {"cpu": 50_000_000_000, "cuda": 5_000_000_000_000}  # of a step that is measured: half a second
 MOST_ROWS = 4096
 STARTING_S = 5.0  # a process, PyTorch and the data before training, and the test figures after it
 COMPILING_S = 20.0  # the middle of what was measured (engine.COMPILING)
@@ -64,14 +65,16 @@ def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Es
     Nothing is written; the random state of this process is left as it was. Raises DataError when the split is empty.
     """
     parameters, operations = _size_of(config, prepared)
-    fits = parameters <= MOST_PARAMETERS and operations <= MOST_OPERATIONS.get(device.type, MOST_OPERATIONS["cuda"])
+    kind = "cpu" if device.type == "cpu" else "cuda"
+    fits = parameters <= MOST_PARAMETERS and operations <= MOST_OPERATIONS[kind]
+    rows = min(config.batch_size, MOST_ROWS, STEP_OPERATIONS[kind] // (3 * operations))  # backward is twice forward
     windows = len(prepared.split.train)
     return Estimate(
         parameters=parameters,
         windows=windows,
         steps_per_epoch=-(-windows // config.batch_size),
         plan=plan(config, device),
-        speed=_speed(config, prepared, device) if fits else None,
+        speed=_speed(config, rows, prepared, device) if fits else None,
     )
 
 
@@ -83,8 +86,8 @@ def _size_of(config: TrainConfig, prepared: Prepared) -> tuple[int, int]:
     return sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops()
 
 
-def _speed(config: TrainConfig, prepared: Prepared, device: torch.device) -> Speed:
-    config = config.model_copy(update={"batch_size": min(config.batch_size, MOST_ROWS)})
+def _speed(config: TrainConfig, rows: int, prepared: Prepared, device: torch.device) -> Speed:
+    config = config.model_copy(update={"batch_size": rows})
     planned = plan(config, device).engine
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         began = time.perf_counter()

@@ -15,6 +15,7 @@ from recformer.ui.charts import Chart, quiet_layout
 from recformer.ui.words import as_text
 
 LINE_POINTS, CHART_POINTS = 1000, 3000  # more are not seen, and a browser is slow to draw them
+FEWEST_POINTS = 4  # of a line, however many there are
 FAINT = 0.3
 _WIDE = 6.0  # greatest over least, from which a logarithmic axis gets fewer ticks
 SHADE = "#D55E00"
@@ -87,7 +88,7 @@ def curve_chart(
     if shade_from is not None:
         layout["shapes"].append(_shade(lines[0], shade_from, axis))
     traces = [_band(band.step, band.low, band.high, band.colour) for band in bands]
-    most = min(LINE_POINTS, CHART_POINTS // max(len(lines), 1))
+    most = max(min(LINE_POINTS, CHART_POINTS // max(len(lines), 1)), FEWEST_POINTS)
     traces += [trace for line in lines for trace in _traces(line, axis, smoothing, most)]
     return {"data": traces, "layout": layout}
 

@@ -40,6 +40,8 @@ def test_many_lines_share_3000_points() -> None:
     lines = [Line(str(number), "#0072B2", curve(100_000)) for number in range(12)]
     counts = [len(line.x) for line in lines_of(curve_chart("Loss", lines))]
     assert counts == [counts[0]] * 12 and 200 < counts[0] <= 250
+    crowd = lines_of(curve_chart("Loss", [Line(str(number), "#0072B2", curve(10)) for number in range(1000)]))
+    assert min(len(line.x) for line in crowd) >= 2
 
 
 def test_a_thinned_line_has_its_spikes_smoothed_or_not() -> None:
