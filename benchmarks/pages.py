@@ -67,13 +67,13 @@ def rerun(what: str, page: str, **parameters: str | list[str]) -> Figure:
 
 
 def new_cutoffs(count: int, models: list[str]) -> Figure:
-    """Milliseconds of a rerun of Compare with cutoffs that were not asked for before: nothing of it is kept."""
+    """Milliseconds of a rerun of Compare with other cutoffs, some of them new, some seen before."""
     app, times = opened("pages/compare.py", runs=models), list[float]()
     for cutoffs in combinations(["1", "3", "5", "10", "20"], 3):
         if cutoffs != ("3", "5", "10"):
             app.multiselect(key="compare.k").set_value(list(cutoffs))
             times.append(timed(app))
-    return Figure.of(f"Compare, {count} models, new k", times, "ms", BELOW_MS)
+    return Figure.of(f"Compare, {count} models, another k", times, "ms", BELOW_MS)
 
 
 def timed(app: AppTest) -> float:

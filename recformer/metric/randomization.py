@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,10 @@ SIGNS = 200_000_000  # flips × users that take about a second on two cores
 SEED = 19350101
 CHUNK = 1000
 KEPT_BYTES = 32_000_000
+MOST_KNOWN = 20_000
+_known: dict[
+    bytes, float
+] = {}  # p-values by digests of columns: whoever shows another k or metric keeps the other ones
 ROUNDING = 1e-6  # of the sum of all sizes, which is what float32 sums are uncertain by
 
 
@@ -25,8 +30,19 @@ def sign_flip_p(differences: UserSums) -> NDArray[np.float64]:
     Source: Fisher 1935; Smucker, Allan and Carterette 2007.
     """
     every = differences.sums.astype(np.float32)  # (U, M); rounding is far below what a p-value can tell
-    firsts, places = _distinct(every)  # MAP is MRR, and so is its p-value
-    sums = np.ascontiguousarray(every[:, firsts])
+    keys = [blake2b(column.tobytes(), digest_size=16).digest() for column in every.T]
+    known = {key: p for key in keys if (p := _known.get(key)) is not None}
+    new = {key: place for place, key in enumerate(keys) if key not in known}  # MAP is MRR, and so is its p-value
+    if new:
+        known |= zip(new, _p_values(np.ascontiguousarray(every[:, list(new.values())])).tolist(), strict=True)
+        if len(_known) > MOST_KNOWN:
+            _known.clear()
+        _known.update(known)
+    return np.array([known[key] for key in keys])
+
+
+def _p_values(sums: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(M,) p-values of the columns (U, M), all different."""
     total = sums.sum(axis=0, dtype=np.float64)
     # Means that are equal but for rounding are as far: differences that cancel out leave a total of no size of its own.
     far = np.abs(total) - ROUNDING * np.abs(sums).sum(axis=0, dtype=np.float64)
@@ -38,14 +54,7 @@ def sign_flip_p(differences: UserSums) -> NDArray[np.float64]:
         heads = np.unpackbits(bits, axis=1, count=len(sums)).astype(np.float32)  # (R, U) of 0 and 1
         # A sign is 2 · head − 1, so Σ sign · x = 2 · Σ head · x − Σ x.
         as_far += (np.abs(2 * (heads @ sums) - total) >= far).sum(axis=0)
-    return (as_far / (flips + 1))[places]
-
-
-def _distinct(columns: NDArray[np.float32]) -> tuple[list[int], list[int]]:
-    """Which columns (U, M) are there for the first time, and for each which of those it equals."""
-    found: dict[bytes, int] = {}
-    places = [found.setdefault(column.tobytes(), len(found)) for column in columns.T]
-    return [places.index(place) for place in range(len(found))], places
+    return as_far / (flips + 1)
 
 
 def _bits(flips: int, width: int) -> Iterator[NDArray[np.uint8]]:
