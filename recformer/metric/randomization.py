@@ -15,9 +15,7 @@ SEED = 19350101
 CHUNK = 1000
 KEPT_BYTES = 32_000_000
 MOST_KNOWN = 20_000
-_known: dict[
-    bytes, float
-] = {}  # p-values by digests of columns: whoever shows another k or metric keeps the other ones
+_known: dict[bytes, float] = {}  # p-values by digests of columns: with another k most of them stay the same
 ROUNDING = 1e-6  # of the sum of all sizes, which is what float32 sums are uncertain by
 
 
