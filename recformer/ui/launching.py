@@ -190,7 +190,7 @@ def _what_is_left(run: RunSummary, after: TrainConfig, device: str) -> str:
         data = None if origin is None else readers.dataset(origin.folder(readers.root()))
     except RecformerError:
         return ""
-    left = math.ceil(after.num_epochs - _epochs_done(run))
+    left = math.ceil(round(after.num_epochs - _epochs_done(run), 6))  # shares of epochs are not exact
     # What it begins with is read, not computed.
     config = after.model_copy(update={"initialisation": "random"})
     return "" if data is None else f"  \n{_what_will_happen(config, left, data, device)}"
