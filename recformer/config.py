@@ -318,7 +318,6 @@ def _faults(error: ValidationError, mapping: dict[str, Any]) -> Iterable[str]:
         path = ".".join(str(part) for part in fault["loc"])
         schema = _schema_at(fault["loc"], mapping)
         cause = fault.get("ctx", {}).get("error")  # what our own validators raised
-        allowed = _allowed(fault["loc"], schema, fault["input"])
         own = str(cause) if cause is not None else ""
         reason = own or fault["msg"][:1].lower() + fault["msg"][1:]
         if fault["type"] == "extra_forbidden":
@@ -327,8 +326,8 @@ def _faults(error: ValidationError, mapping: dict[str, Any]) -> Iterable[str]:
             yield f"{path or 'configuration'}: {reason}"
         else:
             # What is allowed says all that pydantic would, in one way for every field.
-            told = "; ".join(part for part in (own, allowed) if part) or reason
-            yield f"{path} = {fault['input']!r}: {told}"
+            told = [part for part in (own, _allowed(fault["loc"], schema, fault["input"])) if part]
+            yield f"{path} = {fault['input']!r}: {'; '.join(told) or reason}"
 
 
 def _schema_at(location: tuple[int | str, ...], mapping: dict[str, Any]) -> type[BaseModel]:

@@ -14,9 +14,9 @@ SIGNS = 200_000_000  # flips × users that take about a second on two cores
 SEED = 19350101
 CHUNK = 1000
 KEPT_BYTES = 32_000_000
+ROUNDING = 1e-6  # of the sum of all sizes, which is what float32 sums are uncertain by
 MOST_KNOWN = 20_000
 _known: dict[bytes, float] = {}  # p-values by digests of columns: with another k most of them stay the same
-ROUNDING = 1e-6  # of the sum of all sizes, which is what float32 sums are uncertain by
 
 
 def sign_flip_p(differences: UserSums) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from recformer.registry import MODELS
 INITIAL_RANGE = 0.1  # the article draws token, user and head weights uniformly from ±0.1
 MARGIN = 2.0  # by which a head that begins with factors stays above the bend of its ReLU, in standard deviations
 USER_EVIDENCE, USER_SPREAD = 2.0, 0.5  # the user beside a window's tokens; spread of the weights of users
+AT_ONCE = 500  # windows of those that a model begins with: wide models need a megabyte for each
 REPEAT_SCALE = 10.0  # Adam moves a weight by about the learning rate a step; a logit has to move by several units
 
 
@@ -223,7 +224,9 @@ class MovieTransformer(nn.Module):
         weight[units, :, units] = recency * spread
         weight[units, :, width + units] = USER_EVIDENCE * user_spread / USER_SPREAD / self.sizes.window
         training = self.training
-        evidence = self.eval()._joint(tokens, users) @ hidden.weight[units].T  # (N, units)
+        self.eval()
+        parts = zip(tokens.split(AT_ONCE), users.split(AT_ONCE), strict=True)
+        evidence = torch.cat([self._joint(*part) @ hidden.weight[units].T for part in parts])  # (N, units)
         self.train(training)
         mean = evidence.mean(0)
         scale = (evidence - mean).square().mean(0).sqrt().clamp(min=1e-6)

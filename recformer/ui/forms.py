@@ -59,6 +59,8 @@ class _Form:
             if advanced:
                 with st.expander("Advanced", type="compact"):
                     self._grid(advanced, columns)
+                below = st.container()  # a fault must be seen though its field is folded
+                self._slots |= {path: below for path, _, _ in advanced}
 
     def is_locked(self, group: str) -> bool:
         """Whether nothing of a group can be changed."""

@@ -4,13 +4,11 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from recformer.config import TrainConfig, parse, preset, preset_names
-from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError
 from recformer.jobs.devices import queue_of
 from recformer.jobs.overview import RunSummary
@@ -21,21 +19,17 @@ from recformer.settings import read_settings
 from recformer.training.changes import FIXED, INEXACT, effective
 from recformer.training.schedule import learning_rate
 from recformer.ui import readers
+from recformer.ui.estimating import what_will_happen
 from recformer.ui.forms import config_form
 from recformer.ui.run_actions import can_go_on
 from recformer.ui.run_views import checkpoint_label, checkpoint_names, label_of
 from recformer.ui.selection import pick_one
-from recformer.ui.words import duration, number, plain
-
-if TYPE_CHECKING:
-    from recformer.training.engine import Plan
-    from recformer.training.measure import Speed
+from recformer.ui.words import number, plain
 
 FAULTY = ":red[:material/error: The form has faults, shown at their fields below; mend them to launch.]"
 SUGGESTED_EPOCHS = 20  # the article's 1000 would take hours on a laptop; the form says how to get them
 RECOMMENDED = "fast"
 MEASURING = "Measuring the speed on this machine …"
-LOADING_S = 1.0  # an engine that was built before is there sooner; building one takes several seconds
 PRESET_WORDS = {
     "fast": "Recommended: the article's model with its first weights from co-occurrence counts, and one cycle of a "
     "high learning rate. On MovieLens-1M it is as good after 2 epochs as the baseline after 30.",
@@ -193,7 +187,7 @@ def _what_is_left(run: RunSummary, after: TrainConfig, device: str) -> str:
     left = math.ceil(round(after.num_epochs - _epochs_done(run), 6))  # shares of epochs are not exact
     # What it begins with is read, not computed.
     config = after.model_copy(update={"initialisation": "random"})
-    return "" if data is None else f"  \n{_what_will_happen(config, left, data, device)}"
+    return "" if data is None else f"  \n{what_will_happen(config, left, data, device)}"
 
 
 def _epochs_done(run: RunSummary) -> float:
@@ -251,54 +245,8 @@ def _launch_box(config: TrainConfig | None, folder: Path, device: str, init_from
             return
         words, button = st.columns([5, 1], vertical_alignment="center")
         with words, st.spinner(MEASURING):
-            will_happen = _what_will_happen(config, config.num_epochs, readers.dataset(folder), device)
+            will_happen = what_will_happen(config, config.num_epochs, readers.dataset(folder), device)
         words.markdown(will_happen + _queue_words(device))
         if button.button("Launch", type="primary", icon=":material/play_arrow:", key="launch", width="stretch"):
             run_id = submit(readers.root(), config, folder, device, init_from)
             st.switch_page("pages/monitor.py", query_params={"run": run_id})
-
-
-def _what_will_happen(config: TrainConfig, epochs: int, data: Dataset, device: str) -> str:
-    """What `epochs` more epochs are, how long they take here, and what computes them."""
-    # The name, the seed and how often it saves change nothing that is measured.
-    measured = config.model_copy(
-        update={"name": "measured", "seed": 0, "save_minutes": 1.0, "save_steps": 0, "num_epochs": 1}
-    )
-    estimate = readers.estimate(measured.model_dump_json(), data.fingerprint, data, device)
-    task = f"{_count(epochs, 'epoch')} on {data.name}"
-    size = (
-        f"{estimate.parameters:,} parameters · {_count(estimate.windows, 'training window')} · "
-        f"{_count(estimate.steps_per_epoch, 'step')} an epoch."
-    )
-    speed = estimate.speed
-    if speed is None:
-        return (
-            f"**{task}**. {size}  \nToo large a model to be measured while you wait, so there is no estimate: "
-            "Monitor says how fast it is after its first steps."
-        )
-    seconds = speed.begin_s + speed.epoch_s * epochs
-    return (
-        f"**{task}, about {duration(seconds)}** at {speed.windows_per_s:,.0f} windows/s, measured here. {size}  \n"
-        f"{_engine_words(estimate.plan, speed)}"
-    )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _engine_words(planned: "Plan", speed: "Speed") -> str:
-    """Which engine computes the steps and why, what its first step costs, and what each step gains."""
-    if planned.engine == "compiled":
-        return (
-            f"Engine: **compiled**, as asked for: {plain(planned.compiling)}. The estimate counts the time before the "
-            "first step, and steps as fast as without."
-        )
-    if speed.problem:
-        return f":orange[:material/info: {plain(speed.problem)}]"
-    if planned.engine == "eager":
-        return f"Engine: **eager** ({plain(planned.why)}). Not compiled: {plain(planned.compiling)}."
-    gain = speed.windows_per_s / speed.eager_windows_per_s
-    was_built = speed.build_s > LOADING_S
-    built = f"built here in {speed.build_s:.1f} s, kept for next time" if was_built else "built before"
-    return f"Engine: **native** ({plain(planned.why)}; {built}), {gain:.1f} × as fast as PyTorch's own steps here."

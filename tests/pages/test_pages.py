@@ -182,6 +182,8 @@ def test_a_minimum_rate_above_the_rate_is_a_fault_at_its_field(full: Root) -> No
     assert fault.startswith(
         "minimum_learning_rate = '1': it is above learning_rate = 0.007, from which one_cycle falls"
     )
+    folded = [error.value for expander in app.expander for error in expander.error]
+    assert not folded, "a fault within what is folded is not seen"
 
 
 def test_an_article_preset_begins_with_fewer_epochs(full: Root) -> None:
