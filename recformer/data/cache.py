@@ -19,7 +19,7 @@ from recformer.data.assemble import Reader, assemble, find_reader
 from recformer.data.dataset import Dataset, fingerprint_of
 from recformer.errors import DataError
 
-FORMAT = "1"  # raise it whenever reading or storing changes what a Dataset holds
+FORMAT = "2"  # raise it whenever reading or storing changes what a Dataset holds
 TEMPORARY = ".tmp-"
 LEFTOVER_S = 3600.0  # storing takes seconds; one that is taken for left over is only not kept
 ARRAYS = ("user_ids", "item_ids", "offsets", "items", "timestamps", "ratings")

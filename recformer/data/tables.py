@@ -28,6 +28,7 @@ _ALLOWED = {
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NUMBER_BYTES = b"0123456789.+-eE\n"
+_UTF_8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -89,24 +90,34 @@ def read_bytes(path: Path) -> bytes:
     return content
 
 
-def read_lines(path: Path, encoding: str) -> list[str]:
+def read_lines(path: Path) -> list[str]:
     """Lines of a text file; blank lines at its end are left out, as some of MovieLens' own files have one.
 
-    Raises DataError for bytes that are not text in `encoding`, control characters and an empty file.
+    Raises DataError for text in no known encoding, control characters and an empty file.
     """
-    content = read_bytes(path)
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        found = f"byte 0x{content[error.start]:02x} is not {encoding} text"
-        raise fault(path, line, found, f"{encoding} text") from error
+    text = decode(path, read_bytes(path))
     control = _CONTROL.search(text)
     if control:
         line = text.count("\n", 0, control.start()) + 1
         within = shown(text.split("\n")[line - 1])
         raise fault(path, line, f"the control character {control.group()!r} in {within}", "printable text")
     return text.rstrip("\n").split("\n")
+
+
+def decode(path: Path, content: bytes) -> str:
+    """The text in `content`: UTF-8 where all of it is that, else Latin-1, in which the older sets are.
+
+    Latin-1 gives every byte a character, so UTF-8 with one damaged byte would become nonsense in silence: where some
+    characters are UTF-8 and others are not, DataError names the line of the first that is not.
+    """
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if _UTF_8.search(content):
+            line = content.count(b"\n", 0, error.start) + 1
+            found = f"byte 0x{content[error.start]:02x} is not UTF-8, although other lines are"
+            raise fault(path, line, found, "one encoding in the whole file, UTF-8 or Latin-1") from error
+        return content.decode("iso-8859-1")
 
 
 def split_line(path: Path, line: int, text: str, separator: str, fields: int) -> list[str]:

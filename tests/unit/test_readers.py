@@ -284,10 +284,22 @@ def test_csv_without_genres_gives_none(tmp_path: Path) -> None:
     assert read_dataset(write_csv(tmp_path / "small", SMALL, movies)).movies["genres"][0] == []
 
 
-def test_bytes_that_are_not_utf8_are_named(tmp_path: Path) -> None:
-    folder = write_csv(tmp_path / "small", SMALL, SMALL_MOVIES)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "iso-8859-1"])
+def test_titles_are_read_right_in_utf8_and_in_latin_1_whatever_the_format(folder: Path, encoding: str) -> None:
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        text = content.decode("utf-8") if b"\xc3\xa9" in content else content.decode("iso-8859-1")
+        path.write_text(text, encoding=encoding)
+    assert read_dataset(folder).movies["title"][2] == "Misérables, Les"
+
+
+def test_one_damaged_byte_in_utf8_text_is_named_instead_of_the_whole_file_being_taken_for_latin_1(
+    tmp_path: Path,
+) -> None:
+    movies = {**SMALL_MOVIES, 40: ("Amélie", 2001, ["Comedy"])}
+    folder = write_csv(tmp_path / "small", SMALL, movies)
     edit(folder / "movies.csv", "Mis\xc3\xa9rables", "Mis\xe9rables")
-    assert "movies.csv, line 4: byte 0xe9 is not utf-8 text" in error_of(folder)
+    assert "movies.csv, line 4: byte 0xe9 is not UTF-8, although other lines are" in error_of(folder)
 
 
 def test_an_open_quote_is_named(tmp_path: Path) -> None:

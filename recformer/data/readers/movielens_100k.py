@@ -1,4 +1,4 @@
-"""MovieLens-100K's own format: u.data with tabs, u.item and u.user with `|`, ISO-8859-1, no header."""
+"""MovieLens-100K's own format: u.data with tabs, u.item and u.user with `|`, no header."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +70,7 @@ class MovieLens100K:
 
 
 def _movie_rows(path: Path) -> Iterator[tuple[int, str, str, int | None, list[str]]]:
-    for line, text in enumerate(read_lines(path, "iso-8859-1"), 1):
+    for line, text in enumerate(read_lines(path), 1):
         # Release dates and the address may be empty: movie 267 ("unknown") has neither.
         item_id, title, released, _, _, *flags = split_line(path, line, text, "|", 5 + len(GENRES))
         name, year = split_title(title)
@@ -85,7 +85,7 @@ def _genres(path: Path, line: int, flags: list[str]) -> list[str]:
 
 
 def _user_rows(path: Path) -> Iterator[tuple[int, str, str, str, str]]:
-    for line, text in enumerate(read_lines(path, "iso-8859-1"), 1):
+    for line, text in enumerate(read_lines(path), 1):
         user_id, age, gender, occupation, zip_code = split_line(path, line, text, "|", 5)
         required(path, line, "zip code", zip_code)
         yield (

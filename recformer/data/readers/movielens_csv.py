@@ -1,4 +1,4 @@
-"""The format of MovieLens' newer sets (ml-latest, ml-25m): CSV in UTF-8 with headers, and no users."""
+"""The format of MovieLens' newer sets (ml-latest, ml-25m): CSV with headers, and no users."""
 
 import csv
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ def _movie_rows(path: Path) -> Iterator[tuple[int, str, str, int | None, list[st
 
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line, fields) of a CSV file. A field may be quoted, but not reach over a line break."""
-    for line, text in enumerate(read_lines(path, "utf-8"), 1):
+    for line, text in enumerate(read_lines(path), 1):
         try:
             records = list(csv.reader([text], strict=True))
         except csv.Error as error:

@@ -1,4 +1,4 @@
-"""MovieLens-1M's own format: `::` between fields, ISO-8859-1, no header. Codes are those of its README."""
+"""MovieLens-1M's own format: `::` between fields, no header. Codes are those of its README."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,14 +79,14 @@ class MovieLensDat:
 
 
 def _movie_rows(path: Path) -> Iterator[tuple[int, str, str, int | None, list[str]]]:
-    for line, text in enumerate(read_lines(path, "iso-8859-1"), 1):
+    for line, text in enumerate(read_lines(path), 1):
         item_id, title, genres = split_line(path, line, text, "::", 3)
         name, year = split_title(title)
         yield line, item_id, name, year, required(path, line, "genres", genres).split("|")
 
 
 def _user_rows(path: Path) -> Iterator[tuple[int, str, str, str, str]]:
-    for line, text in enumerate(read_lines(path, "iso-8859-1"), 1):
+    for line, text in enumerate(read_lines(path), 1):
         user_id, gender, age, occupation, zip_code = split_line(path, line, text, "::", 5)
         required(path, line, "zip code", zip_code)
         yield (

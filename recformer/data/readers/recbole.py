@@ -1,4 +1,4 @@
-"""RecBole's atomic files: NAME.inter, NAME.item and NAME.user, with tabs and a typed header, UTF-8."""
+"""RecBole's atomic files: NAME.inter, NAME.item and NAME.user, with tabs and a typed header."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -73,7 +73,7 @@ def _names(path: Path, header: str) -> list[str]:
 
 def _rows(path: Path, needed: str) -> Iterator[tuple[int, Mapping[str, str]]]:
     """(line, values by column name) of an .item or .user file, whose header must hold the column `needed`."""
-    header, *lines = read_lines(path, "utf-8")
+    header, *lines = read_lines(path)
     names = _names(path, header)
     if needed not in names:
         raise fault(path, 1, f"there is no column {needed} in {shown(header)}", f"a column {needed}")
