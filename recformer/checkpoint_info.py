@@ -1,22 +1,34 @@
 """The record of a checkpoint: what its model is, of what, and how good; read without torch where the file allows it."""
 
-import json
+import struct
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import safetensors
+from pydantic import ConfigDict, TypeAdapter
+from typing_extensions import TypedDict
 
+from recformer import gate
 from recformer.errors import CheckpointError, StoreError
 from recformer.model.sizes import Sizes
-from recformer.store import read_json
 
 FORMAT = 1
+MOST_HEADER_BYTES = 1 << 23  # of a .safetensors file: some 80,000 tensors
+
+
+class TrainedOn(TypedDict):
+    """The dataset of a checkpoint."""
+
+    name: str
+    fingerprint: str
 
 
 @dataclass(frozen=True)
 class CheckpointInfo:
     """The JSON beside (or, for last.pt, inside) a checkpoint: all that is needed to build and judge its model."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     run_id: str
     model: dict[str, Any]
@@ -27,7 +39,7 @@ class CheckpointInfo:
     step: int = 0
     metrics: dict[str, float] = field(default_factory=dict[str, float])
     """Validation figures at that epoch."""
-    dataset: dict[str, str] | None = None
+    dataset: TrainedOn | None = None
     """Name and fingerprint of what it was trained on; None for an imported file, where nobody knows."""
     split: dict[str, Any] | None = None
     """Name and options of the split it was trained under; None for an imported file."""
@@ -41,15 +53,16 @@ class CheckpointInfo:
         return Sizes(**self.sizes)
 
 
+INFO, _SIZES = TypeAdapter(CheckpointInfo), TypeAdapter(Sizes)
+
+
 def info_from(value: dict[str, Any], where: Path) -> CheckpointInfo:
     """The record in `value`. Raises CheckpointError naming `where` when fields are missing or unknown."""
     if value.get("format") != FORMAT:
         raise CheckpointError(f"{where}: format {value.get('format')!r} is not known here; this version reads {FORMAT}")
-    try:
-        info = CheckpointInfo(**value)
-        _ = info.shape
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{where} is damaged: {' '.join(str(error).split())}") from None
+    gate.check_values(value, where, gate.CHECKPOINT)
+    info = gate.validated(value, INFO, where, gate.CHECKPOINT)
+    gate.validated(info.sizes, _SIZES, where, gate.CHECKPOINT)
     return info
 
 
@@ -59,7 +72,7 @@ def read_info(path: Path) -> CheckpointInfo:
         if (record := record_in(path)) is not None:
             return info_from(record, path)
         try:
-            record = read_json(path.with_suffix(".json"))
+            record = gate.read_object(path.with_suffix(".json"), gate.BEST)
         except StoreError as error:
             raise CheckpointError(str(error)) from None
         if record is not None:
@@ -74,12 +87,24 @@ def read_info(path: Path) -> CheckpointInfo:
 def record_in(path: Path) -> dict[str, Any] | None:
     """The record within a .safetensors file; None where it has none or there is no file. Raises CheckpointError."""
     try:
+        check_safetensors(path)
         with safetensors.safe_open(path, framework="numpy") as file:
-            return json.loads((file.metadata() or {}).get("recformer", "null"))
+            text = (file.metadata() or {}).get("recformer")
     except FileNotFoundError:
         return None
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(damaged(path, str(error))) from None
+    if text is None:
+        return None
+    return gate.as_mapping(gate.parse_json(text.encode(), path, gate.CHECKPOINT), path, gate.CHECKPOINT)
+
+
+def check_safetensors(path: Path) -> None:
+    """Raises FileNotFoundError, and CheckpointError for a file whose header the library would read at any length."""
+    with gate.open_file(path, gate.CHECKPOINT) as file:
+        start = file.read(8)
+    if len(start) < 8 or struct.unpack("<Q", start)[0] > MOST_HEADER_BYTES:
+        raise CheckpointError(damaged(path, "its header has no length that a header has"))
 
 
 def damaged(path: Path, reason: str) -> str:

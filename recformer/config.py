@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from recformer import gate
 from recformer.errors import ConfigError, UsageError
 from recformer.registry import LOSSES, MODELS, SPLITS, Registry
 
@@ -247,17 +248,12 @@ def dump(config: TrainConfig) -> str:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file, unchecked. Raises ConfigError for what is not YAML or not a mapping."""
+    """The mapping in a YAML file, its fields unchecked. Raises UsageError for what is not YAML or not a mapping."""
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"configuration {path} could not be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError([f"not valid YAML: {' '.join(str(error).split())}"], str(path)) from None
-    if not isinstance(value, dict):
-        found = "the file is empty" if value is None else f"this is a {type(value).__name__}"
-        raise ConfigError([f"a mapping of fields is needed, {found}"], str(path))
-    return cast("dict[str, Any]", value)
+        content = gate.read_bytes(path, gate.GIVEN_CONFIG)
+    except FileNotFoundError:
+        raise UsageError(f"configuration {path} could not be read: there is no such file. Check its name") from None
+    return gate.as_mapping(gate.parse_yaml(content, path, gate.GIVEN_CONFIG), path, gate.GIVEN_CONFIG)
 
 
 def preset_names() -> list[str]:
@@ -305,8 +301,8 @@ def _assign(mapping: dict[str, Any], key: str, value: Any) -> None:
 
 def _yaml_value(text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return gate.parse_yaml(text.encode(errors="replace"), Path("--set"), gate.GIVEN_CONFIG)
+    except UsageError:
         return text
 
 

@@ -9,11 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
+from recformer import gate
 from recformer.errors import StoreError, UsageError
 from recformer.run_list import edit_lock, known_run, run_ids
-from recformer.store import Root, read_json, write_json
+from recformer.store import Root, write_json
 
 FILE = "labels.json"
 NAME_CHARACTERS = 80
@@ -65,17 +66,12 @@ class Labels(BaseModel):
         return note
 
 
+_ADAPTER = TypeAdapter(Labels)
+
+
 def read_labels(folder: Path) -> Labels:
     """The labels in a run's folder, empty ones where there are none. Raises StoreError when they are damaged."""
-    path = folder / FILE
-    value = read_json(path)
-    try:
-        return Labels.model_validate(value or {})
-    except ValidationError as error:
-        fault = error.errors()[0]
-        raise StoreError(f"{path} is damaged: {fault['loc'][0]}: {fault['msg']}") from error
-    except UsageError as error:
-        raise StoreError(f"{path} is damaged: {error}") from error
+    return gate.read_record(folder / FILE, gate.LABELS, _ADAPTER) or Labels()
 
 
 def rename(root: Root, run_id: str, name: str | None) -> Labels:
@@ -125,7 +121,7 @@ def _change(root: Root, run_id: str, change: Callable[[Labels], dict[str, Any]])
         try:
             before = read_labels(folder)
         except StoreError as error:
-            raise StoreError(f"{error}. Mend or remove it, then try again; nothing was changed") from error
+            raise StoreError(f"{error}. Then try again; nothing was changed") from error
         after = Labels.model_validate(before.model_dump() | change(before))
         if after != before:
             write_json(folder / FILE, after.model_dump())

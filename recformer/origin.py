@@ -4,8 +4,11 @@ import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from recformer.errors import DataError, StoreError
-from recformer.store import PROJECT, Root, read_json, write_json
+from pydantic import TypeAdapter
+
+from recformer import gate
+from recformer.errors import DataError
+from recformer.store import PROJECT, Root, write_json
 
 FILE = "origin.json"
 
@@ -36,6 +39,9 @@ class Origin:
         return folder
 
 
+_ADAPTER = TypeAdapter(Origin)
+
+
 def write_origin(root: Root, run_id: str, origin: Origin) -> None:
     """Write origin.json atomically. Raises StoreError when the disk refuses."""
     write_json(root.run(run_id) / FILE, asdict(origin))
@@ -43,16 +49,7 @@ def write_origin(root: Root, run_id: str, origin: Origin) -> None:
 
 def read_origin(root: Root, run_id: str) -> Origin | None:
     """The origin of a run; None for an imported one. Raises StoreError when the record is damaged."""
-    value = read_json(root.run(run_id) / FILE)
-    if value is None:
-        return None
-    try:
-        return Origin(**value)
-    except TypeError:
-        raise StoreError(
-            f"{root.run(run_id) / FILE} is damaged: it needs dataset, fingerprint and path, it has "
-            f"{', '.join(value) or 'nothing'}. Remove it and name the dataset with --data"
-        ) from None
+    return gate.read_record(root.run(run_id) / FILE, gate.ORIGIN, _ADAPTER)
 
 
 def portable_path(root: Root, folder: Path) -> str:

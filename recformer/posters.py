@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 from PIL import Image
 
+from recformer import gate
 from recformer.data.dataset import Dataset
 from recformer.errors import UsageError
-from recformer.store import Root, read_json, write_json
+from recformer.store import Root, write_json
 
 FILE = ".posters.json"  # no run id begins with a dot
 ENDINGS = (".jpg", ".png", ".webp")
@@ -27,7 +28,7 @@ FIELDS = ["item_id", "url"]
 
 def place_of(root: Root, dataset: Dataset) -> Path | None:
     """The folder or CSV named for a dataset, None where none is. Raises StoreError when the record is damaged."""
-    place = (read_json(_path(root)) or {}).get(dataset.fingerprint)
+    place = (gate.read_object(_path(root), gate.POSTER_PLACES) or {}).get(dataset.fingerprint)
     return Path(place) if isinstance(place, str) else None
 
 
@@ -42,7 +43,7 @@ def change_place(root: Root, dataset: Dataset, text: str) -> Path | None:
             f"{place} holds no poster of a movie of {dataset.name}: name images by the movie's id, such as "
             f"{dataset.item_ids[0]}.jpg, or give each id a link in a CSV with the columns item_id and url"
         )
-    known = read_json(_path(root)) or {}
+    known = gate.read_object(_path(root), gate.POSTER_PLACES) or {}
     known.pop(dataset.fingerprint, None)
     write_json(_path(root), known if place is None else known | {dataset.fingerprint: str(place)})
     return place

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from recformer.errors import StoreError, UsageError
-from recformer.store import Root, read_json, write_json
+from recformer import gate
+from recformer.errors import UsageError
+from recformer.store import Root, write_json
 
 FILE = ".settings.json"  # no run id begins with a dot
 
@@ -33,19 +34,13 @@ class Settings(BaseModel):
     )
 
 
+_ADAPTER = TypeAdapter(Settings)
 ALLOWED = "jobs_per_device, a whole number from 1 to 16; grace_s, seconds from 0 to 3600"
 
 
 def read_settings(root: Root) -> Settings:
     """The settings; the defaults where there are none. Raises StoreError when the file is damaged."""
-    path = _path(root)
-    value = read_json(path)
-    try:
-        return Settings.model_validate(value or {})
-    except ValidationError as error:
-        raise StoreError(
-            f"{path} is damaged: {_fault(error.errors()[0])}. Mend or remove it: the defaults then hold"
-        ) from None
+    return gate.read_record(_path(root), gate.SETTINGS, _ADAPTER) or Settings()
 
 
 def change_settings(root: Root, **changes: object) -> Settings:

@@ -223,16 +223,3 @@ def write_text(path: Path, text: str, make_folder: bool = True) -> None:
 def write_json(path: Path, value: Any, make_folder: bool = True) -> None:
     """Write `value` as JSON atomically. NaN and infinity are refused (ValueError): JSON has none."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n", make_folder)
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The JSON object in `path`, or None where there is no such file. Raises StoreError when it is damaged."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path} is damaged or unreadable: {error}") from error
-    if not isinstance(value, dict):
-        raise StoreError(f"{path} is damaged: a JSON object was expected, it holds a {type(value).__name__}")
-    return value  # pyright: ignore[reportUnknownVariableType]

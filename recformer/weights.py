@@ -14,12 +14,13 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from recformer.checkpoint_info import CheckpointInfo, damaged, read_info, record_in
+from recformer import gate
+from recformer.checkpoint_info import CheckpointInfo, check_safetensors, damaged, read_info, record_in
 from recformer.config import Options, parse_section
 from recformer.errors import CheckpointError, StoreError, UsageError
 from recformer.model.sizes import Sizes
 from recformer.registry import MODELS
-from recformer.store import read_json, write_atomically, write_json
+from recformer.store import write_atomically, write_json
 
 State = dict[str, Tensor]
 
@@ -48,7 +49,7 @@ def mend_best_record(folder: Path) -> None:
     path = folder / "best.json"
     record = record_in(folder / "best.safetensors")
     with suppress(StoreError):  # a damaged record is written anew
-        if record is None or read_json(path) == record:
+        if record is None or gate.read_object(path, gate.BEST) == record:
             return
     write_json(path, record)
 
@@ -73,11 +74,13 @@ def read_archive(path: Path) -> dict[str, Any]:
     Raises CheckpointError for a missing, cut or damaged file, and for a pickle that would import or call anything.
     """
     try:
-        with path.open("rb") as file:
+        with gate.open_file(path, gate.CHECKPOINT) as file:
             _check_sums(file)
             value = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"checkpoint {path} does not exist") from None
+    except CheckpointError:
+        raise
     except Exception as error:  # a damaged file makes PyTorch's reader raise almost anything
         raise CheckpointError(_why_unreadable(path, error)) from None
     if not isinstance(value, dict):
@@ -100,6 +103,7 @@ def read_state(path: Path) -> State:
     """The state dict in a .safetensors, .pt or .pth file, upgraded to today's keys. Raises CheckpointError."""
     if path.suffix == ".safetensors":
         try:
+            check_safetensors(path)
             return upgrade(safetensors.torch.load_file(path))
         except FileNotFoundError:
             raise CheckpointError(f"checkpoint {path} does not exist") from None

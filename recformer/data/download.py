@@ -15,11 +15,12 @@ from typing import IO, Any
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+from recformer import gate
 from recformer.data.archives import Progress, Report, unpack, unpack_files
 from recformer.data.assemble import find_reader, read_dataset
 from recformer.data.transfer import HostError, fetch_file
 from recformer.errors import DataError, DownloadError, StoreError
-from recformer.store import checked_run_id, read_json, run_id_from, write_json
+from recformer.store import checked_run_id, run_id_from, write_json
 
 GROUPLENS = "https://files.grouplens.org/datasets/movielens"
 GROUPLENS_VARIABLE = "RECFORMER_GROUPLENS_URL"
@@ -105,7 +106,7 @@ def import_zip(file: Path | IO[bytes], name: str | None, data_dir: Path, progres
 def provenance(folder: Path) -> dict[str, Any] | None:
     """What SOURCE.json says: source, checksum, fetched_at, licence. None where there is none or it is damaged."""
     try:
-        return read_json(folder / SOURCE_FILE)
+        return gate.read_object(folder / SOURCE_FILE, gate.DATA_SOURCE)
     except StoreError:
         return None
 

@@ -10,12 +10,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
+from recformer import gate
 from recformer.errors import StoreError
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import Ranks
-from recformer.store import CheckpointRef, Root, read_json, write_atomically, write_json
+from recformer.store import CheckpointRef, Root, write_atomically, write_json
 
+_PROTOCOL = TypeAdapter(Protocol)
 FORMAT = 3  # of equal scores the lower token is listed first
 
 
@@ -46,7 +49,8 @@ def shelf_of(root: Root, checkpoint: CheckpointRef) -> Shelf | None:
 def digest_of(path: Path) -> str:
     """16 hex digits of a file's content. Raises StoreError when it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        with gate.open_file(path, gate.CHECKPOINT) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError as error:
         raise StoreError(f"{path} could not be read: {error.strerror}") from error
 
@@ -57,10 +61,11 @@ def stored_ranks(shelf: Shelf, protocol: Protocol) -> Ranks | None:
     if not path.is_file():
         return None
     try:
-        record = read_json(path.with_suffix(".json"))
+        record = gate.read_object(path.with_suffix(".json"), gate.EVALUATION)
         if record is None or record.get("format") != FORMAT or record.get("checkpoint") != shelf.digest:
             return None
-        ranks = _from_table(parquet.read_table(path, page_checksum_verification=True))
+        with gate.open_file(path, gate.RANKS) as file:
+            ranks = _from_table(parquet.read_table(file, page_checksum_verification=True))
         return ranks if len(ranks) == protocol.cases else None
     except (StoreError, OSError, ValueError, KeyError, TypeError, NotImplementedError):
         return None  # computed again and written over
@@ -70,8 +75,9 @@ def all_stored(shelf: Shelf) -> Iterator[tuple[Protocol, Ranks]]:
     """Everything stored of a model as it is now, whatever the protocol; damaged results are left out."""
     for path in sorted(shelf.folder.glob(f"{shelf.name}-*.json")):
         try:
-            protocol = Protocol(**(read_json(path) or {}).get("protocol", {}))
-        except (StoreError, TypeError):
+            record = gate.read_object(path, gate.EVALUATION) or {}
+            protocol = gate.validated(record.get("protocol"), _PROTOCOL, path, gate.EVALUATION)
+        except StoreError:
             continue
         ranks = stored_ranks(shelf, protocol)
         if ranks is not None:

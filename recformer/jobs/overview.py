@@ -3,37 +3,23 @@
 import json
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import yaml
-from pydantic import ValidationError
-
+from recformer import gate
 from recformer.errors import StoreError
-from recformer.jobs.records import JOB_FILE, STATUS_FILE, JobRecord, Status, read_job, read_status
+from recformer.jobs.records import JobRecord, Status, read_job, read_status
 from recformer.jobs.state import RunState, derive_state
-from recformer.labels import FILE as LABELS_FILE
 from recformer.labels import Labels, read_labels
 from recformer.run_list import entries_of, known_run, misnamed_folders, run_ids
-from recformer.store import CHECKPOINT_FILES, RESUME_FILES, Root, read_json, run_id_from
+from recformer.store import CHECKPOINT_FILES, RESUME_FILES, Root, run_id_from
 
 CONFIG_FILE = "config.yaml"
 BEST_FILE = "best.json"
 
-# libyaml's loader is ten times as fast; not every build of PyYAML has it.
-_YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _EVENT_FILE_TIME = re.compile(r"tfevents\.(\d+)")
-_REMEDIES = {
-    JOB_FILE: "If no process trains this run any more, remove it",
-    STATUS_FILE: "Remove it; a trainer that is at work writes it anew within seconds",
-    CONFIG_FILE: "Put it back from a copy, or remove it: the run is then listed without its settings",
-    BEST_FILE: "Put it back from a copy, or remove it: the run is then listed without its best epoch",
-    LABELS_FILE: "Mend or remove it: the run then goes by its configuration's name, without tags and note",
-}
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -107,19 +93,20 @@ def shown_name(folder: Path, run_id: str) -> str:
 
     Raises StoreError when one of those records is damaged.
     """
-    return _name(_read(folder / LABELS_FILE, _labels), _read(folder / CONFIG_FILE, _config), run_id)
+    return _name(read_labels(folder), _config(folder), run_id)
 
 
 def _summary(root: Root, run_id: str, now: float) -> RunSummary:
     folder, model = root.run(run_id), root.model(run_id)
     # The process is looked at before its status is read: one that ends in between has then written its last.
-    job, alive = _read(folder / JOB_FILE, _job)
-    status = _read(folder / STATUS_FILE, _status)
-    config = _read(folder / CONFIG_FILE, _config)
-    labels = _read(folder / LABELS_FILE, _labels)
+    job = read_job(folder)
+    alive = job is not None and job.alive
+    status = read_status(folder)
+    config = _config(folder)
+    labels = read_labels(folder)
     log_files = sorted(Path(entry) for entry in entries_of(folder) if "tfevents" in entry.name)
     saved = {entry.name for entry in entries_of(model)}
-    best = _read(model / BEST_FILE, read_json) if saved else None
+    best = gate.read_object(model / BEST_FILE, gate.BEST) if saved else None
     return RunSummary(
         run_id=run_id,
         name=_name(labels, config, run_id),
@@ -141,73 +128,19 @@ def _name(labels: Labels, config: dict[str, Any], run_id: str) -> str:
     return labels.name or str(config.get("name") or run_id)
 
 
-def _job(path: Path) -> tuple[JobRecord | None, bool]:
-    """The record, and whether the process it names is alive."""
-    job = read_job(path.parent)
-    return job, job is not None and job.alive
-
-
-def _status(path: Path) -> Status | None:
-    return read_status(path.parent)
-
-
-def _labels(path: Path) -> Labels:
-    return read_labels(path.parent)
-
-
-def _config(path: Path) -> dict[str, Any]:
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG_FILE
     try:
-        value = json.loads(_as_json(path.read_bytes()))
+        content = gate.read_bytes(path, gate.CONFIG)
     except FileNotFoundError:
         return {}
-    if not isinstance(value, dict):
-        raise StoreError("it is empty" if value is None else f"settings were expected, it holds a {_kind(value)}")
-    return cast(dict[str, Any], value)
+    return gate.as_mapping(json.loads(_as_json(content, path)), path, gate.CONFIG)
 
 
 @lru_cache(maxsize=1024)
-def _as_json(text: bytes) -> str:
-    """A YAML document as JSON: whoever reads it cannot change what is kept here, and the command line can print it."""
-    try:
-        return json.dumps(yaml.load(text, Loader=_YAML_LOADER))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise StoreError(f"it is cut off or no YAML (line {line})") from None
-    except yaml.reader.ReaderError:
-        raise StoreError("it holds bytes that are no text") from None
-    except Exception:  # PyYAML's constructors raise what they like: KeyError for "!!bool x", IndexError for "!!int ''"
-        raise StoreError("it holds a value that no setting has, such as a date") from None
-
-
-def _read(path: Path, read: Callable[[Path], T]) -> T:
-    """What `read` makes of a record. Raises StoreError that names the file, what is wrong, and what to do."""
-    try:
-        return read(path)
-    except (StoreError, OSError, ValueError, RecursionError) as error:
-        cause = error.__cause__ or error
-        if isinstance(cause, OSError) and not isinstance(cause, IsADirectoryError):
-            raise StoreError(f"{path} cannot be read: {cause.strerror}. Check its permissions and its disk") from error
-        raise StoreError(f"{path} is damaged: {_why(path, cause)}. {_REMEDIES[path.name]}") from error
-
-
-def _why(path: Path, cause: BaseException) -> str:
-    """What is wrong with a record, in words that need no Python."""
-    if isinstance(cause, IsADirectoryError):
-        return "a folder stands in its place"
-    if isinstance(cause, RecursionError):
-        return "its values are nested too deeply"
-    if isinstance(cause, UnicodeDecodeError):
-        return "it holds bytes that are no text"
-    if isinstance(cause, json.JSONDecodeError):
-        return f"it is cut off or no JSON (line {cause.lineno})" if cause.doc.strip() else "it is empty"
-    if isinstance(cause, ValidationError):
-        fault = cause.errors()[0]
-        return f"{'.'.join(map(str, fault['loc']))}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
-    return str(cause).removeprefix(f"{path} is damaged: ")
-
-
-def _kind(value: Any) -> str:
-    return {"str": "text", "list": "list"}.get(type(value).__name__, "number")
+def _as_json(content: bytes, path: Path) -> str:
+    """A YAML document as JSON: whoever reads it cannot change what is kept here."""
+    return json.dumps(gate.parse_yaml(content, path, gate.CONFIG))
 
 
 def _created(job: JobRecord | None, log_files: list[Path], folder: Path) -> float:

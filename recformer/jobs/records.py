@@ -2,13 +2,17 @@
 
 import math
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from recformer import store
-from recformer.errors import StoreError
+from recformer import gate, store
 from recformer.jobs.process import lives
+
+Stamp = Annotated[float, Field(ge=0, le=253_402_300_799, allow_inf_nan=False)]
+"""Seconds since 1970, to the end of the year 9999."""
+Pid = Annotated[int, Field(ge=1, lt=2**31)]
+Count = Annotated[int, Field(ge=0)]
 
 JOB_FILE = "job.json"
 STATUS_FILE = "status.json"
@@ -30,29 +34,29 @@ class JobRecord(_Record):
     """The argument list of the process, its program first."""
     device: str
     """Whose queue it stands in: "cpu" or "cuda:N"."""
-    queued_at: float
+    queued_at: Stamp
     """When this launch (or resume) was asked for."""
     launch: str = ""
     """A name that this launch alone has; the trainer's records of it carry the same."""
     place: float = 0.0
     """Order in its device's queue: the least is the next."""
-    pid: int | None = None
+    pid: Pid | None = None
     """The process that waits for its turn, then the one that trains."""
-    pid_created: float | None = None
+    pid_created: Stamp | None = None
     """That process's creation time (psutil)."""
     birth: str | None = None
     """That process's identity (see jobs.process): a pid alone may by now belong to another process."""
-    keeper_pid: int | None = None
+    keeper_pid: Pid | None = None
     """The process that started the training one, waits for its end, and leads its session."""
     keeper_birth: str | None = None
-    created_at: float | None = None
+    created_at: Stamp | None = None
     """When the run was first launched; a resume keeps it."""
-    started_at: float | None = None
+    started_at: Stamp | None = None
     """When the process had its device and began; None while it waits."""
-    stop_requested_at: float | None = None
+    stop_requested_at: Stamp | None = None
     ended: Ending | None = None
     """How a stop came out ("by itself", "killed", or "cancelled" while it waited), or "not started"."""
-    ended_at: float | None = None
+    ended_at: Stamp | None = None
     exit_code: int | None = None
     """What its keeper saw when it ended: an exit code, or the negative number of the signal that killed it."""
     out_of_memory: bool = False
@@ -68,39 +72,40 @@ class Status(_Record):
     """`status.json`: the trainer's heartbeat. Times are seconds since 1970, `eta_s` seconds from `time`."""
 
     state: StatusState
-    epoch: int
-    num_epochs: int
-    step: int
-    steps: int
+    epoch: Count
+    num_epochs: Count
+    step: Count
+    steps: Count
     """Steps of the whole training, all epochs together."""
     device: str
     launch: str = ""
     """The launch it belongs to (JobRecord.launch)."""
-    time: float
+    time: Stamp
     """When this was written."""
-    progress_time: float
+    progress_time: Stamp
     """When `step` last moved."""
     phase: str = ""
     """What it is doing: "training", "validating", "compiling", …"""
     loss: float | None = None
     samples_per_s: float | None = None
     eta_s: float | None = None
-    memory_bytes: int = 0
-    free_memory_bytes: int | None = None
+    memory_bytes: Count = 0
+    free_memory_bytes: Count | None = None
     """Main memory that was left on the machine."""
     message: str | None = None
     """Why it failed, or what there is to know."""
     metrics: dict[str, float] = Field(default_factory=dict)
     """The last validation's metrics, by tag."""
-    best: dict[str, Any] | None = None
+    best: dict[str, float] | None = None
+    """Figures of the best epoch, with the epoch itself."""
 
 
-R = TypeVar("R", bound=_Record)
+_JOB, _STATUS = TypeAdapter(JobRecord), TypeAdapter(Status)
 
 
 def read_job(folder: Path) -> JobRecord | None:
     """The job record in a run's folder, None where there is none. Raises StoreError when it is damaged."""
-    return _read(folder / JOB_FILE, JobRecord)
+    return gate.read_record(folder / JOB_FILE, gate.JOB, _JOB)
 
 
 def write_job(folder: Path, job: JobRecord) -> None:
@@ -110,24 +115,12 @@ def write_job(folder: Path, job: JobRecord) -> None:
 
 def read_status(folder: Path) -> Status | None:
     """The trainer's last heartbeat, None where there is none. Raises StoreError when it is damaged."""
-    return _read(folder / STATUS_FILE, Status)
+    return gate.read_record(folder / STATUS_FILE, gate.STATUS, _STATUS)
 
 
 def write_status(folder: Path, status: Status) -> None:
     """Write `status.json` atomically, a loss that is not finite included. Raises StoreError as write_job."""
     store.write_json(folder / STATUS_FILE, _plain(status.model_dump()))
-
-
-def _read(path: Path, kind: type[R]) -> R | None:
-    value = store.read_json(path)
-    if value is None:
-        return None
-    try:
-        return kind.model_validate(value)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        field = ".".join(str(part) for part in fault["loc"])
-        raise StoreError(f"{path} is damaged: {field}: {fault['msg']}") from error
 
 
 def _plain(value: Any) -> Any:

@@ -16,6 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from recformer import gate
 from recformer.config import TrainConfig
 from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError
@@ -23,7 +24,7 @@ from recformer.evaluation import ranker
 from recformer.jobs.records import read_status
 from recformer.loss.cross_entropy import CrossEntropy
 from recformer.registry import LOSSES
-from recformer.store import PROJECT, Root, can_resume, read_json, write_json
+from recformer.store import PROJECT, Root, can_resume, write_json
 from recformer.training import loop
 from recformer.training.batches import EpochBatches
 from recformer.training.loop import OutOfMemoryError
@@ -386,7 +387,7 @@ def test_what_a_killed_process_left_half_written_is_removed_when_the_run_goes_on
         "last.pt",
         "previous.pt",
     }
-    record = read_json(root.model("run") / "best.json")
+    record = gate.read_object(root.model("run") / "best.json", gate.BEST)
     assert record is not None
     assert record["epoch"] == 1, "the record says again what the weights say"
 

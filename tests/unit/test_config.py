@@ -231,7 +231,7 @@ def test_keys_that_are_no_text_are_faults() -> None:
 @pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "\x00", "just words"])
 def test_a_file_that_is_no_mapping_in_yaml_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"config\.yaml: 1 fault"):
+    with pytest.raises(UsageError, match=r"config\.yaml cannot be read: "):
         read_mapping(tmp_path / "config.yaml")
 
 

@@ -115,7 +115,7 @@ DAMAGES: dict[str, tuple[bytes | None, str]] = {
     "text": (b'"words"', "it holds a"),
     "number": (b"12", "it holds a"),
     "deep": (b"[" * 3000 + b"]" * 3000, ""),
-    "folder": (None, "a folder stands in its place"),
+    "folder": (None, "it is a folder, not a file"),
 }
 
 

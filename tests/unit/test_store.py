@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recformer.errors import StoreError, UsageError
+from recformer.gate import BEST, read_object
 from recformer.store import (
     RUN_ID,
     CheckpointRef,
@@ -21,7 +22,6 @@ from recformer.store import (
     checked_run_id,
     find_checkpoint,
     has_checkpoint,
-    read_json,
     remove_leftovers,
     reserve_run_id,
     run_id_from,
@@ -361,7 +361,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
 
     def read() -> None:
         while not done.is_set():
-            value = read_json(path)
+            value = read_object(path, BEST)
             assert value is not None
             seen.append(len(set(value["value"])))
 
@@ -385,11 +385,11 @@ def test_json_without_a_meaning_is_not_written(value: float, tmp_path: Path) -> 
 def test_a_damaged_record_is_a_store_error_naming_it(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "file.json").write_bytes(content)
     with pytest.raises(StoreError, match=r"file\.json is damaged"):
-        read_json(tmp_path / "file.json")
+        read_object(tmp_path / "file.json", BEST)
 
 
 def test_a_record_that_is_not_there_is_none(tmp_path: Path) -> None:
-    assert read_json(tmp_path / "none.json") is None
+    assert read_object(tmp_path / "none.json", BEST) is None
 
 
 def test_the_root_is_what_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
+from recformer import gate
 from recformer.checkpoint_info import CheckpointInfo, read_info
 from recformer.config import Options
 from recformer.data.dataset import Dataset
 from recformer.errors import CheckpointError, RecformerError, StoreError
 from recformer.evaluation.rank_store import digest_of
-from recformer.store import Root, read_json, write_json
+from recformer.store import Root, write_json
 from recformer.training.state import TrainState, newest_saved
 from recformer.weights import infer_info, load, mend_best_record, read_archive, read_state, write_best
 from tests.builders import dataset_in, dataset_of
@@ -106,7 +107,7 @@ def test_a_best_checkpoint_without_a_record_in_it_is_read_with_the_one_beside_it
     write_old_best(tmp_path, small_model(sizes_for(SMALL)), info_of())
     assert load(tmp_path / "best.safetensors")[1] == info_of()
     mend_best_record(tmp_path)
-    assert read_json(tmp_path / "best.json") == asdict(info_of())
+    assert gate.read_object(tmp_path / "best.json", gate.BEST) == asdict(info_of())
 
 
 @pytest.mark.parametrize("beside", ["older", "damaged", "missing"])
@@ -125,7 +126,7 @@ def test_a_crash_between_weights_and_record_of_the_best_is_mended(
         (tmp_path / "best.json").unlink()
     assert read_info(tmp_path / "best.safetensors") == newer
     mend_best_record(tmp_path)
-    assert read_json(tmp_path / "best.json") == asdict(newer)
+    assert gate.read_object(tmp_path / "best.json", gate.BEST) == asdict(newer)
 
 
 def test_mending_a_record_that_is_right_or_of_no_weights_writes_nothing(
