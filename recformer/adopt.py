@@ -1,6 +1,7 @@
 """Bring in checkpoints and logs that were made elsewhere, as runs of this project."""
 
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,10 @@ from typing import Any
 import yaml
 from tbparse import SummaryReader
 
-from recformer.checkpoint_info import CheckpointInfo
+from recformer.checkpoint_info import CheckpointInfo, TrainedOn, read_info
 from recformer.data.dataset import Dataset
-from recformer.errors import DataError, UsageError
-from recformer.evaluation.evaluate import check_fit
+from recformer.errors import CheckpointError, DataError, UsageError
+from recformer.evaluation.fit import check_fit
 from recformer.labels import give_colour
 from recformer.origin import Origin, portable_path, write_origin
 from recformer.store import CheckpointRef, Root, write_text
@@ -29,15 +30,18 @@ def adopt(
     """Import a checkpoint file, with its TensorBoard event files, as run `run_id`.
 
     The architecture is read from the shapes of its tensors; `options` says what shapes cannot (num_heads). With
-    `dataset` the sizes are checked against it and the run remembers it. All or nothing is imported.
+    `dataset` the model is checked against it, and the run remembers its fingerprint; without, that in the file's own
+    record. All or nothing is imported.
     Raises UsageError when the run exists, CheckpointError, DataError.
     """
     if root.run(run_id).exists() or root.model(run_id).exists():
         raise UsageError(f"run {run_id!r} exists already; choose another --name")
     info = replace(infer_info(checkpoint, read_state(checkpoint), options), run_id=run_id)
+    info = replace(info, dataset=_recorded_dataset(checkpoint))
     model, _ = load(checkpoint, info)
     if dataset is not None:
-        check_fit(info, dataset, CheckpointRef(checkpoint, None, checkpoint.name))
+        check_fit(root, info, dataset, CheckpointRef(checkpoint, None, checkpoint.name))
+        info = replace(info, dataset={"name": dataset.name, "fingerprint": dataset.fingerprint})
     for file in events:
         _check_events(file)
     try:
@@ -56,6 +60,13 @@ def adopt(
         shutil.rmtree(root.model(run_id), ignore_errors=True)
         raise
     return info
+
+
+def _recorded_dataset(checkpoint: Path) -> TrainedOn | None:
+    """Name and fingerprint of what a file of our own says it was trained on; None for any other file."""
+    with suppress(CheckpointError):
+        return read_info(checkpoint).dataset
+    return None
 
 
 def _check_events(file: Path) -> None:

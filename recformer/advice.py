@@ -8,11 +8,11 @@ import numpy as np
 
 from recformer.data.dataset import Dataset
 from recformer.errors import UsageError
-from recformer.evaluation.evaluate import check_fit
+from recformer.evaluation.fit import check_fit
 from recformer.evaluation.ranks import Masking
 from recformer.inference import Situation, display_title, item_tokens_of, listed, masking_effect, situation_of
 from recformer.metric.overlap import jaccard, rank_biased_overlap
-from recformer.store import CheckpointRef
+from recformer.store import CheckpointRef, Root
 from recformer.weights import load
 from recformer.what_if import Outlook, explain, imagined, outlook_of
 
@@ -50,6 +50,7 @@ class Answer:
 
 
 def advise(
+    root: Root,
     checkpoints: list[CheckpointRef],
     dataset: Dataset,
     user: int | None,
@@ -68,7 +69,7 @@ def advise(
     situation: Situation | None = None
     for checkpoint in checkpoints:
         model, info = load(checkpoint.path)
-        check_fit(info, dataset, checkpoint)
+        check_fit(root, info, dataset, checkpoint)
         require_window(checkpoint, info.shape.window, None if situation is None else len(situation.window))
         situation = question.situation(dataset, info.shape.window)
         answers.append(Answer(checkpoint, outlook_of(model, dataset, situation)))

@@ -40,7 +40,7 @@ class CheckpointInfo:
     metrics: dict[str, float] = field(default_factory=dict[str, float])
     """Validation figures at that epoch."""
     dataset: TrainedOn | None = None
-    """Name and fingerprint of what it was trained on; None for an imported file, where nobody knows."""
+    """Name and fingerprint of what it was trained on; None for an imported file of which nobody said it."""
     split: dict[str, Any] | None = None
     """Name and options of the split it was trained under; None for an imported file."""
     imported: bool = False

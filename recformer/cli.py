@@ -329,6 +329,8 @@ def recommend(
     """What each model would recommend to a user before the last movie they rated, or after movies of your choice."""
     from recformer.advice import advise
     from recformer.advice_report import render_advice
+    from recformer.checkpoint_info import read_info
+    from recformer.evaluation.fit import knows_its_data
 
     if user is None and movies is None:
         raise typer.BadParameter(
@@ -336,7 +338,10 @@ def recommend(
         )
     window = None if movies is None else tuple(_whole_numbers(movies, "--movies", "50,260,1196") if movies else [])
     checkpoints = [find_checkpoint(_root, name) for name in runs]
-    advice = advise(checkpoints, _dataset_for(runs, data), user, k, mask, window, why)
+    advice = advise(_root, checkpoints, _dataset_for(runs, data), user, k, mask, window, why)
+    for checkpoint in checkpoints:
+        if not knows_its_data(_root, read_info(checkpoint.path), checkpoint):
+            _warn(f"nothing says which data {checkpoint} is from; only its sizes fit")
     print(json.dumps(advice, indent=2) if as_json else render_advice(advice, explain=why is not None))
 
 
@@ -363,6 +368,10 @@ def import_checkpoint(
     dataset = None if data is None else _dataset(data)
     info = adopt(_root, checkpoint, checked_run_id(name), events or [], dataset, options)
     print(f"{name}: {info.model['name']}, {info.shape.num_tokens - 2} movies, {info.shape.num_users} users")
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
 
 
 def _print_facts(facts: dict[str, Any], as_json: bool) -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "markdown", "csv", "latex", "json"]
 Rows = list[list[str]]
+UNKNOWN_DATA = "unknown: only its sizes fit"
 _LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "|": r"\textbar{}",
@@ -109,7 +110,9 @@ def _rows(results: list[dict[str, Any]]) -> Rows:
     names = list(results[0]["metrics"])
     rows = [[name, *(_cell(result["metrics"][name]) for result in results)] for name in names]
     trained = ["cases trained on", *(_trained(result["trained_on"], result["cases"]) for result in results)]
-    return [header, *rows, trained]
+    data = ["trained on this data", *("yes" if result["data_known"] else UNKNOWN_DATA for result in results)]
+    known = all(result["data_known"] for result in results)
+    return [header, *rows, trained] if known else [header, *rows, trained, data]
 
 
 def _slice_rows(slices: list[dict[str, Any]], titles: list[str]) -> Rows:

@@ -13,7 +13,7 @@ from recformer.config import Options, parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.splits.split import Part
-from recformer.errors import CheckpointError, DataError, EvaluationError, RecformerError
+from recformer.errors import CheckpointError, EvaluationError, RecformerError
 from recformer.evaluation.baselines import (
     BaselineRef,
     baseline_shelf,
@@ -22,6 +22,7 @@ from recformer.evaluation.baselines import (
     rank_baseline,
 )
 from recformer.evaluation.facts import Facts, facts_of
+from recformer.evaluation.fit import check_fit, knows_its_data
 from recformer.evaluation.protocol import protocol_of
 from recformer.evaluation.rank_store import Shelf, shelf_of, store_ranks, stored_ranks
 from recformer.evaluation.ranks import Progress, Ranks
@@ -103,7 +104,7 @@ def pending(root: Root, model: CheckpointRef | BaselineRef, task: Task) -> Pendi
 def _of_checkpoint(root: Root, checkpoint: CheckpointRef, task: Task) -> Pending:
     shelf = shelf_of(root, checkpoint)
     info = read_info(checkpoint.path)
-    check_fit(info, task.dataset, checkpoint)
+    check_fit(root, info, task.dataset, checkpoint)
     prepared = prepared_for(task, checked_window(task, info, str(checkpoint)))
 
     def rank(device: "torch.device | None", progress: Progress | None) -> Ranks:
@@ -117,7 +118,8 @@ def _of_checkpoint(root: Root, checkpoint: CheckpointRef, task: Task) -> Pending
 
     run = checkpoint.run_id or checkpoint.path.stem
     trained_on = _trained_on(info, task, prepared)
-    return Pending(_without_ranks(run, checkpoint.name, task, prepared, trained_on, info.commit), shelf, rank)
+    empty = _without_ranks(run, checkpoint.name, task, prepared, trained_on, info.commit)
+    return Pending(replace(empty, data_known=knows_its_data(root, info, checkpoint)), shelf, rank)
 
 
 def pending_all(root: Root, names: Sequence[str], task: Task) -> list[Pending | RecformerError]:
@@ -164,22 +166,6 @@ def checked_window(task: Task, info: CheckpointInfo, what: str) -> int:
             f"use {own} or more (--window {own})"
         )
     return task.window or own
-
-
-def check_fit(info: CheckpointInfo, dataset: Dataset, checkpoint: CheckpointRef) -> None:
-    """Raises DataError when a checkpoint was not trained on this dataset, or its sizes are of another one."""
-    sizes = info.shape
-    if (sizes.num_tokens, sizes.num_users) != (dataset.num_items + 2, dataset.num_users):
-        raise DataError(
-            f"{checkpoint} knows {sizes.num_tokens - 2} movies and {sizes.num_users} users, {dataset.name} has "
-            f"{dataset.num_items} and {dataset.num_users}: name the dataset it was trained on (--data)"
-        )
-    if info.dataset is not None and info.dataset["fingerprint"] != dataset.fingerprint:
-        raise DataError(
-            f"{checkpoint} was trained on {info.dataset['name']} with fingerprint {info.dataset['fingerprint']}, "
-            f"{dataset.source} has {dataset.fingerprint}: the interactions differ. Name the dataset it was trained on "
-            "(--data)"
-        )
 
 
 def _trained_on(info: CheckpointInfo, task: Task, prepared: Prepared) -> int | None:

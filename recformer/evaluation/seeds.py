@@ -44,4 +44,5 @@ def join_seeds(evaluations: Sequence[Evaluation]) -> Evaluation:
         evaluations[0],
         seeds=tuple(ranks for evaluation in evaluations for ranks in evaluation.seeds),
         trained_on=max(known) if len(known) == len(evaluations) else None,
+        data_known=all(evaluation.data_known for evaluation in evaluations),
     )

@@ -41,6 +41,8 @@ class Evaluation:
     """Cases of the protocol that the model was trained on; None where nobody knows (an imported file)."""
     commit: str = ""
     """Commit of the code that trained it."""
+    data_known: bool = True
+    """Whether anything says which data it was trained on; where not, only its sizes were compared."""
 
     @property
     def ranks(self) -> Ranks:
@@ -218,6 +220,7 @@ def _result(evaluation: Evaluation, masking: Masking, metrics: dict[str, Any]) -
         "seeds": len(evaluation.seeds),
         "trained_on": evaluation.trained_on,
         "commit": evaluation.commit,
+        "data_known": evaluation.data_known,
         "metrics": metrics,
     }
 

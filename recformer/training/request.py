@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from recformer.checkpoint_info import info_from
 from recformer.config import TrainConfig, dump, override, parse, preset, read_mapping
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
@@ -114,7 +115,16 @@ def resumed(root: Root, run_id: str, changes: Iterable[str], data: Path | None, 
     if data is None and origin is None:
         raise UsageError(f"run {run_id!r} does not say what it was trained on: name its dataset with --data")
     folder = data or (origin.folder(root) if origin else Path())
-    return Plan(run_id, after, folder, resolve(device), resume=True, fingerprint=origin.fingerprint if origin else None)
+    fingerprint = origin.fingerprint if origin else _saved_fingerprint(root, run_id)
+    return Plan(run_id, after, folder, resolve(device), resume=True, fingerprint=fingerprint)
+
+
+def _saved_fingerprint(root: Root, run_id: str) -> str | None:
+    """The fingerprint of the data in what the run saved last; None where that does not say it."""
+    saved = newest_saved(root.model(run_id))
+    info = saved.content.get("info")
+    dataset = info_from(info, saved.path).dataset if isinstance(info, dict) else None
+    return dataset["fingerprint"] if dataset else None
 
 
 def _check_epochs_left(root: Root, run_id: str, config: TrainConfig) -> None:
@@ -146,7 +156,8 @@ def carry_out(root: Root, plan: Plan, arguments: list[str]) -> Outcome:
     if plan.fingerprint not in (None, dataset.fingerprint):
         raise DataError(
             f"run {plan.run_id!r} was trained on data with fingerprint {plan.fingerprint}, {plan.data} has "
-            f"{dataset.fingerprint}: going on with it would be another run. Name the dataset it began with (--data)"
+            f"{dataset.fingerprint}: going on with it would be another run. Put back the files it began with, or say "
+            "where they are (--data)"
         )
     if not plan.resume and not any(argument.startswith("--run-id") for argument in arguments):
         arguments = [*arguments, "--run-id", plan.run_id]

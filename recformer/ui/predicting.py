@@ -31,6 +31,8 @@ class Ready:
     model: Any
     window: int
     """T, the tokens that it reads."""
+    data_known: bool
+    """Whether anything says which data it was trained on; where not, only its sizes fit."""
 
 
 Failures = dict[str, RecformerError]
@@ -60,7 +62,7 @@ def dataset_of(names: list[str]) -> tuple[Dataset, Failures]:
 def ready(names: list[str], data: Dataset) -> tuple[list[Ready], Failures]:
     """The models that can be asked about this dataset with one window, that of the first; why the others cannot."""
     from recformer.advice import require_window
-    from recformer.evaluation.evaluate import check_fit
+    from recformer.evaluation.fit import check_fit, knows_its_data
 
     found: list[Ready] = []
     failures: Failures = {}
@@ -69,12 +71,13 @@ def ready(names: list[str], data: Dataset) -> tuple[list[Ready], Failures]:
             checkpoint = readers.checkpoint(name)
             stamp = checkpoint.path.stat().st_mtime_ns
             model, info = _model(str(checkpoint.path), stamp)
-            check_fit(info, data, checkpoint)
+            check_fit(readers.root(), info, data, checkpoint)
             require_window(checkpoint, info.shape.window, found[0].window if found else None)
         except RecformerError as error:
             failures[name] = error
         else:
-            found.append(Ready(name, checkpoint, stamp, model, info.shape.window))
+            known = knows_its_data(readers.root(), info, checkpoint)
+            found.append(Ready(name, checkpoint, stamp, model, info.shape.window, known))
     return found, failures
 
 

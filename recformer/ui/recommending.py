@@ -81,6 +81,9 @@ def choose(runs: list[RunSummary]) -> Choice | None:
     if not ready:
         st.info("None of these models can be asked. Pick another one above.", icon=":material/arrow_upward:")
         return None
+    unknown = [plain(checkpoint_label(runs, one.name)) for one in ready if not one.data_known]
+    if unknown:
+        st.caption(f"Nothing says which data {', '.join(unknown)} is from; only its sizes fit {plain(data.name)}.")
     return _whom(runs, ready, data)
 
 

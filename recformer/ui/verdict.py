@@ -53,6 +53,8 @@ def _leak(label: str, result: Result) -> str:
     known = (
         "unknown, it was imported and probably leaks" if count is None else f"{count:,} of {result['cases']:,} cases"
     )
+    if not result["data_known"]:
+        known += "; nothing says which data it is from, only its sizes fit"
     return f"{label}: {known}"
 
 

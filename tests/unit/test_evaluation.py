@@ -239,7 +239,9 @@ def test_of_an_imported_checkpoint_nobody_knows_what_it_was_trained_on(root: Roo
 def test_a_dataset_of_another_size_is_refused_with_both_sizes(root: Root, dataset: Dataset, tmp_path: Path) -> None:
     checkpoint = save_untrained(root, "run", dataset)
     other = dataset_in(tmp_path / "other", sequences(num_users=29))
-    with pytest.raises(DataError, match=r"run/best knows 40 movies and 30 users, other has 40 and 29.*--data"):
+    with pytest.raises(
+        DataError, match=r"run/best knows 40 movies and 30 users, other has 40 and 29.*Use it with the dataset"
+    ):
         evaluate(root, checkpoint, Task(other, default_split()))
 
 
