@@ -1,34 +1,12 @@
-"""Home: what is running, what was trained, how the models compare, and what to do first."""
+"""Home, and the server: `streamlit run` imports this file once for `app`, and runs it as a page to show Home."""
 
 import streamlit as st
 
-from recformer.ui import headline, readers
-from recformer.ui.bin_view import show_bin
-from recformer.ui.fetching import need_dataset
-from recformer.ui.frame import frame, guard
-from recformer.ui.queue_view import show_machine, show_queue
-from recformer.ui.run_list_view import show_runs
-from recformer.ui.run_views import show_damaged
+if __name__ == "__main__":
+    from recformer.ui import home
 
+    home.show()
+else:  # the pages are not imported here: what they keep in memory needs the server that this begins
+    from recformer.ui import server
 
-@st.fragment(run_every=2)
-def live() -> None:
-    """The machine, and the runs that work or wait; when one begins or ends, the whole page is drawn anew."""
-    with guard():
-        runs, _ = readers.runs()
-        show_machine()
-        show_queue(runs)
-        if {run.run_id for run in runs if run.state.active} != st.session_state["home.active"]:
-            st.rerun()
-
-
-with frame("Home"):
-    runs, damaged = readers.runs()
-    st.session_state["home.active"] = {run.run_id for run in runs if run.state.active}
-    live()
-    need_dataset()
-    headline.show([run for run in runs if not run.labels.archived])
-    show_runs(runs)
-    show_damaged(damaged)
-    show_bin()
-    headline.first_steps(runs)
+    app = st.App(__file__, middleware=server.MIDDLEWARE, lifespan=server.opened)

@@ -21,14 +21,31 @@ SCREENSHOTS = PROJECT / ".screenshots"
 PATIENCE_MS = 90_000
 
 
-def started_app(root: Path, launcher: Sequence[str] = ("-m", "streamlit")) -> tuple[subprocess.Popen[bytes], str]:
-    """The app, answering; its process and its address. `launcher`: what Python runs instead of Streamlit."""
+def started_app(
+    root: Path,
+    launcher: Sequence[str] = ("-m", "streamlit"),
+    options: Sequence[str] = (),
+    project: Path = PROJECT,
+) -> tuple[subprocess.Popen[bytes], str]:
+    """The app, answering; its process and its address. `launcher`: what Python runs instead of Streamlit.
+
+    `project`: the folder of app.py and its settings.
+    """
     port = free_port()
     root.mkdir(parents=True, exist_ok=True)
     with (root / "app.log").open("ab") as log:
         app = subprocess.Popen(
-            [sys.executable, *launcher, "run", "app.py", "--server.port", str(port), "--server.headless=true"],
-            cwd=PROJECT,
+            [
+                sys.executable,
+                *launcher,
+                "run",
+                "app.py",
+                "--server.port",
+                str(port),
+                "--server.headless=true",
+                *options,
+            ],
+            cwd=project,
             # One thread: trainings of tests that run beside this one would take each other's cores by spinning.
             env={**os.environ, "RECFORMER_ROOT": str(root), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)},
             stdout=log,
@@ -47,9 +64,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(root: Path, launcher: Sequence[str] = ("-m", "streamlit")) -> Iterator[str]:
+def serving(
+    root: Path,
+    launcher: Sequence[str] = ("-m", "streamlit"),
+    options: Sequence[str] = (),
+    project: Path = PROJECT,
+) -> Iterator[str]:
     """The running app; gives its address."""
-    app, url = started_app(root, launcher)
+    app, url = started_app(root, launcher, options, project)
     try:
         yield url
     finally:

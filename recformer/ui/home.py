@@ -1,0 +1,40 @@
+"""What Home shows: what is running, what was trained, how the models compare, and what to do first."""
+
+import streamlit as st
+
+from recformer.ui import headline, readers
+from recformer.ui.bin_view import show_bin
+from recformer.ui.fetching import need_dataset
+from recformer.ui.frame import frame, guard
+from recformer.ui.queue_view import show_machine, show_queue
+from recformer.ui.run_list_view import show_runs
+from recformer.ui.run_views import show_damaged
+from recformer.ui.server import open_to_others
+from recformer.ui.words import plain
+
+
+@st.fragment(run_every=2)
+def live() -> None:
+    """The machine, and the runs that work or wait; when one begins or ends, the whole page is drawn anew."""
+    with guard():
+        runs, _ = readers.runs()
+        show_machine()
+        show_queue(runs)
+        if {run.run_id for run in runs if run.state.active} != st.session_state["home.active"]:
+            st.rerun()
+
+
+def show() -> None:
+    """The whole page."""
+    with frame("Home"):
+        if warning := open_to_others():
+            st.warning(plain(warning), icon=":material/lock_open:")
+        runs, damaged = readers.runs()
+        st.session_state["home.active"] = {run.run_id for run in runs if run.state.active}
+        live()
+        need_dataset()
+        headline.show([run for run in runs if not run.labels.archived])
+        show_runs(runs)
+        show_damaged(damaged)
+        show_bin()
+        headline.first_steps(runs)
