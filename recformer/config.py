@@ -147,9 +147,9 @@ class TrainConfig(Options):
         "auto",
         "Engine",
         "What computes the training steps; it changes how long they take, and results by rounding alone. native: this "
-        "model's own step in C++ (CPU). compiled: torch.compile. eager: PyTorch, operation by operation. auto: the "
-        "fastest that this configuration can have, as said above the launch button. Both of the first need a C++ "
-        "compiler; without one the run goes on eager and says so.",
+        "model's own step in C++ (CPU). compiled: torch.compile. eager: PyTorch, operation by operation. auto: native "
+        "or eager, whichever is faster when measured on this machine, as said above the launch button. Both of the "
+        "first need a C++ compiler; without one the run goes on eager and says so.",
         group="Machine",
         advanced=True,
     )

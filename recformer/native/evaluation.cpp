@@ -1,6 +1,6 @@
 // Evaluation on a CPU: the movie transformer's scores without dropout, and the ranks of scores, whichever model's.
 //
-// Scores are worked out for sixteen windows at a time, one in each lane of a vector (lanes.hpp), and ranked while they
+// Scores are worked out for LANES windows at a time, one in each lane of a vector (lanes.hpp), and ranked while they
 // are in the second-level cache. Sizes are arguments: one library serves every shape of model.
 #include <vector>
 
@@ -61,7 +61,7 @@ class Scorer {
     score_.resize(T_);
   }
 
-  // Scores (count, vocabulary) of up to 16 cases, from their tokens (count, window) and users.
+  // Scores (count, vocabulary) of up to LANES cases, from their tokens (count, window) and users.
   void score(const int32_t *tokens, const int32_t *users, int64_t count, float *out) {
     embed(tokens, count);
     for (int64_t l = 0; l < m_.num_layers; l++) layer(m_.layers[l]);

@@ -1,4 +1,4 @@
-// Sixteen windows at a time, one in each lane of a vector: the arithmetic that training and scoring share.
+// As many windows at a time as a vector of the processor has lanes: the arithmetic that training and scoring share.
 //
 // An activation of F features and C columns (tokens) is V[F][C].
 #pragma once
@@ -12,12 +12,23 @@
 
 namespace {
 
-constexpr int LANES = 16;
+// Vectors as wide as the registers, and as many of them at once as there are registers: a compiler keeps wider or more
+// vectors on the stack, which makes everything several times as slow.
+#if defined(__AVX512F__)
+constexpr int LANES = 16, REGISTERS = 32;
+#elif defined(__AVX__)
+constexpr int LANES = 8, REGISTERS = 16;
+#elif defined(__aarch64__)
+constexpr int LANES = 4, REGISTERS = 32;
+#else
+constexpr int LANES = 4, REGISTERS = 16;
+#endif
+constexpr int BYTES = 4 * LANES;
 
-typedef float V __attribute__((vector_size(64)));
-typedef float Unaligned __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t I __attribute__((vector_size(64)));
-typedef uint32_t N __attribute__((vector_size(64)));
+typedef float V __attribute__((vector_size(BYTES)));
+typedef float Unaligned __attribute__((vector_size(BYTES), aligned(4), may_alias));
+typedef int32_t I __attribute__((vector_size(BYTES)));
+typedef uint32_t N __attribute__((vector_size(BYTES)));
 
 // ---------------------------------------------------------------------------------------------- vector arithmetic
 
@@ -54,11 +65,11 @@ inline float sum_of(V x) {
 
 template <int S, size_t... E>
 inline V keep_low(V a, V b, std::index_sequence<E...>) {
-  return __builtin_shufflevector(a, b, ((E & S) ? 16 + E - S : E)...);
+  return __builtin_shufflevector(a, b, ((E & S) ? LANES + E - S : E)...);
 }
 template <int S, size_t... E>
 inline V keep_high(V a, V b, std::index_sequence<E...>) {
-  return __builtin_shufflevector(a, b, ((E & S) ? 16 + E : E + S)...);
+  return __builtin_shufflevector(a, b, ((E & S) ? LANES + E : E + S)...);
 }
 template <int S>
 inline void exchange(V *rows) {
@@ -69,11 +80,11 @@ inline void exchange(V *rows) {
       rows[i | S] = keep_high<S>(a, b, std::make_index_sequence<LANES>());
     }
 }
-inline void transpose(V *rows) {  // 16 × 16
+inline void transpose(V *rows) {  // LANES × LANES
   exchange<1>(rows);
   exchange<2>(rows);
-  exchange<4>(rows);
-  exchange<8>(rows);
+  if constexpr (LANES > 4) exchange<4>(rows);
+  if constexpr (LANES > 8) exchange<8>(rows);
 }
 
 // V[features][columns] to a row of `features` floats for each (column, lane).
@@ -118,7 +129,7 @@ inline void product_tile(const float *a, int an, int ak, const V *in, int is, in
 template <int CB, bool ADD>
 inline void product_columns(const float *a, int an, int ak, const V *in, int is, int count, int size, const float *bias,
                             V *out, int os) {
-  constexpr int NB = CB == 1 ? 8 : 4;
+  constexpr int NB = CB == 1 ? 8 : CB * 4 + 2 < REGISTERS ? 4 : 2;  // sums of a tile stay in registers
   int n = 0;
   for (; n + NB <= count; n += NB)
     product_tile<NB, CB, ADD>(a + n * an, an, ak, in, is, size, bias ? bias + n : nullptr, out + n * os, os);

@@ -1,9 +1,10 @@
 // One training step of the movie transformer: forward, loss, backward, Adam.
 //
-// Sixteen windows are worked on at a time, one in each lane of a vector, so that every operation, the attention over
+// A chunk of LANES windows is worked on at a time, one in each lane of a vector, so that every operation, the attention over
 // five tokens and the layer norms too, is plain vector arithmetic, and all that the backward pass needs stays in the
 // second-level cache. An activation of F features and T tokens is V[F][T]. Sizes are constants of the compilation.
-#include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -78,9 +79,10 @@ template <int KB>
 inline void outer_columns(const V *dy, int columns, int outputs, const float *rows, int stride, float *grad, int gn) {
   const float *values = (const float *)dy;
   const int count = columns * LANES;
+  constexpr int NB = REGISTERS / 4;
   int n = 0;
-  for (; n + 8 <= outputs; n += 8)
-    outer_tile<8, KB>(values + (size_t)n * count, count, count, rows, stride, grad + (size_t)n * gn, gn);
+  for (; n + NB <= outputs; n += NB)
+    outer_tile<NB, KB>(values + (size_t)n * count, count, count, rows, stride, grad + (size_t)n * gn, gn);
   for (; n < outputs; n++)
     outer_tile<1, KB>(values + (size_t)n * count, count, count, rows, stride, grad + (size_t)n * gn, gn);
 }
@@ -308,7 +310,7 @@ inline Grads grads_of(const Step &step, int64_t thread) {
   return g;
 }
 
-struct Chunk {  // up to 16 rows, padded with lanes of no weight
+struct Chunk {  // up to LANES rows, padded with lanes of no weight
   int64_t first, count;
   int64_t tokens[T][LANES], users[LANES], targets[LANES];
   V weight;  // 1 / rows of the batch
@@ -554,13 +556,19 @@ void finish(const Step &step, int weight, int64_t thread) {
   if (step.update) adam(step, weight, low, high);
 }
 
-struct Barrier {  // once a step
-  std::atomic<int64_t> arrived;
-  const int64_t threads;
+class Barrier {  // once a step; who waits sleeps, so that other work has the core
+ public:
+  explicit Barrier(int64_t threads) : missing_(threads) {}
   void wait() {
-    arrived++;
-    while (arrived < threads) std::this_thread::yield();
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (--missing_ == 0) all_arrived_.notify_all();
+    else all_arrived_.wait(lock, [this] { return missing_ == 0; });
   }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable all_arrived_;
+  int64_t missing_;
 };
 
 void work(const Step &step, int64_t thread, Barrier &barrier) {
@@ -593,10 +601,12 @@ void work(const Step &step, int64_t thread, Barrier &barrier) {
 
 }  // namespace
 
+extern "C" int64_t lanes() { return LANES; }
+
 extern "C" int64_t scratch_bytes() { return sizeof(Scratch); }
 
 extern "C" void train_step(const Step *step) {
-  Barrier barrier{{0}, step->threads};
+  Barrier barrier(step->threads);
   std::vector<std::thread> others;
   for (int64_t thread = 1; thread < step->threads; thread++)
     others.emplace_back(work, std::cref(*step), thread, std::ref(barrier));

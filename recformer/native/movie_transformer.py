@@ -16,9 +16,10 @@ from recformer.loss.seen import Seen, Span
 from recformer.loss.soft_penalty import SoftPenaltyOptions
 from recformer.loss.unlikelihood import UnlikelihoodOptions
 from recformer.model.movie_transformer import MovieTransformer, MovieTransformerOptions
-from recformer.native.build import library
+from recformer.native.build import is_built, library
 
-LANES = 16
+SOURCE = "movie_transformer.cpp"
+MULTIPLE = 16  # of every width: whole vectors on every processor, so that a run can go on elsewhere
 LARGEST = 4096  # values of one activation of a window: more would not fit on a thread's stack
 LONGEST = 50  # tokens: attention between all pairs is kept for the backward pass
 CROSS_ENTROPY, MASKED, SOFT_PENALTY, UNLIKELIHOOD = range(4)  # as in the source
@@ -44,8 +45,8 @@ def why_not(config: TrainConfig) -> str | None:
         return f"it knows one hidden layer, not {len(model.hidden_sizes)}"
     sizes = {"width": model.width, "user_width": model.user_width, "hidden_sizes": model.hidden_sizes[0]}
     for name, size in sizes.items():
-        if size % LANES:
-            return f"{name} = {size} is no multiple of {LANES}"
+        if size % MULTIPLE:
+            return f"{name} = {size} is no multiple of {MULTIPLE}"
         if size > LARGEST:
             return f"{name} = {size} is more than {LARGEST}"
     if model.width * config.window > LARGEST:
@@ -53,6 +54,11 @@ def why_not(config: TrainConfig) -> str | None:
     if config.window > LONGEST:
         return f"window = {config.window} is more than {LONGEST}"
     return None if _loss_of(config) else f"it does not know the loss {config.loss.name} with these options"
+
+
+def needs_building(config: TrainConfig) -> bool:
+    """Whether the step's library has to be compiled first. Raises BuildError where it cannot be."""
+    return not is_built(SOURCE, _constants(cast(MovieTransformerOptions, config.model), config.window))
 
 
 class NativeStep:
@@ -65,8 +71,10 @@ class NativeStep:
     def __init__(self, config: TrainConfig, model: MovieTransformer, optimizer: torch.optim.Adam) -> None:
         """Compiles the library or finds it compiled. Raises BuildError where it cannot be had."""
         options = cast(MovieTransformerOptions, config.model)
-        self._library = library("movie_transformer.cpp", _constants(options, config.window))
-        self._library.scratch_bytes.restype = c_int64
+        self._library = library(SOURCE, _constants(options, config.window))
+        self._library.lanes.restype = self._library.scratch_bytes.restype = c_int64
+        self.lanes = int(self._library.lanes())
+        """Windows that are worked on at a time: as many as a vector of this processor has lanes."""
         self._loss = cast(_Loss, _loss_of(config))
         self._group = optimizer.param_groups[0]
         self._weights = _weights(model)
@@ -134,7 +142,7 @@ class NativeStep:
             "dense_at": (c_int64 * len(places))(*places),
             "dense": torch.zeros(threads, dense_size),
             "scratch": torch.zeros(threads, self._library.scratch_bytes(), dtype=torch.uint8),
-            "logits": torch.zeros(threads, vocabulary, LANES),
+            "logits": torch.zeros(threads, vocabulary, self.lanes),
             "token_grads": torch.zeros(rows, window, options.width),
             "user_grads": torch.zeros(rows, options.user_width),
             "losses": self._losses,
@@ -171,7 +179,7 @@ def _places(weights: dict[str, nn.Parameter | None], sizes: list[int]) -> tuple[
     for name, size in zip(weights, sizes, strict=True):
         places.append(end)
         if name not in (TOKEN, USER):  # of a batch's few rows: each is added by one thread
-            end += -(-size // LANES) * LANES
+            end += -(-size // MULTIPLE) * MULTIPLE
     return places, end
 
 

@@ -25,9 +25,10 @@ Step = Callable[[Seen, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Plan:
-    """Which engine a configuration gets, and why, before anything is built."""
+    """Which engines may compute a configuration, and why, before anything is built."""
 
-    engine: Engine
+    engines: tuple[Engine, ...]
+    """One, or several of which the fastest is to be found by measurement (engine_choice.py)."""
     why: str
     compiling: str
     """What torch.compile costs and gains on the device."""
@@ -43,14 +44,15 @@ class Built:
 
 
 def plan(config: TrainConfig, device: torch.device) -> Plan:
-    """The engine asked for, or the fastest of those that can compute this configuration. See docs/BENCHMARKS.md."""
+    """The engine asked for, or all that can compute this configuration soon. See docs/BENCHMARKS.md."""
     compiling = COMPILING.get(device.type, COMPILING["cuda"])
     if config.engine != "auto":
-        return Plan(config.engine, "asked for", compiling)
+        return Plan((config.engine,), "asked for", compiling)
     if device.type != "cpu":
-        return Plan("eager", "the native step is for CPUs", compiling)
-    reason = why_not(config)
-    return Plan("eager", reason, compiling) if reason else Plan("native", "fastest on a CPU", compiling)
+        return Plan(("eager",), "the native step is for CPUs", compiling)
+    if reason := why_not(config):
+        return Plan(("eager",), reason, compiling)
+    return Plan(("native", "eager"), "the fastest as measured here", compiling)
 
 
 def build(

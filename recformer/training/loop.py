@@ -23,7 +23,8 @@ from recformer.loss.seen import Seen, Sequences
 from recformer.metric.duplication import duplication
 from recformer.registry import LOSSES, METRICS
 from recformer.training.batches import EpochBatches
-from recformer.training.engine import Step, build, plan
+from recformer.training.engine import Step
+from recformer.training.engine_choice import choose
 from recformer.training.heartbeat import Heartbeat
 from recformer.training.journal import Journal
 from recformer.training.schedule import learning_rate
@@ -97,22 +98,17 @@ class Training:
     def _step(self, batches: EpochBatches) -> Step:
         """One training step on the engine that this run goes on with, or begins with."""
         state = self.state
-        planned = plan(self.config, state.device)
-        wanted = state.engine if state.engine and self.config.engine == "auto" else planned.engine
-        if wanted == "compiled":
-            self.say(f"compiling: {planned.compiling}")
-        if wanted != "eager":
-            self.heartbeat.update(phase="compiling")
-        built = build(wanted, self.config, state.model, state.optimizer, batches.first)
-        if built.problem:
-            self._tell(built.problem)
+        self.heartbeat.update(phase="preparing the engine")
+        chosen = choose(self.config, state, batches, self.say)
+        self._tell(*chosen.problems)
+        built = chosen.built
         if state.engine and built.engine != state.engine:
             self._tell(
                 f"The {state.engine} engine computed its steps before, the {built.engine} one does from here: the run "
                 "goes on, but not bit for bit as it would have."
             )
         state.engine = built.engine
-        why = f" ({planned.why})" if built.engine == planned.engine else ""
+        why = f" ({chosen.why})" if chosen.why else ""
         self._engine = f"{built.engine} engine{why} on {state.device}{self._whence(batches)}"
         return built.step
 

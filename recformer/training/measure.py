@@ -1,6 +1,5 @@
 """How long a configuration will take on this machine: a short measurement of the very steps it would train."""
 
-import statistics
 import time
 from dataclasses import dataclass, replace
 
@@ -11,12 +10,11 @@ from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared
 from recformer.registry import MODELS
 from recformer.training.batches import EpochBatches
-from recformer.training.engine import Built, Engine, Plan, build, plan
+from recformer.training.engine import Plan, plan
+from recformer.training.engine_choice import SECONDS, Speeds, measure_engines
 from recformer.training.initialisation import new_model, sizes_of
 from recformer.training.loop import validate
 
-SECONDS, SECONDS_EAGER = 1.0, 0.4
-FEWEST_STEPS = 3
 # Whoever looks at a form waits for the measurement, in the app's own memory. At these limits it took 17 s and 1.8 GB.
 MOST_PARAMETERS = 50_000_000
 MOST_OPERATIONS = {"cpu": 40_000_000, "cuda": 4_000_000_000}  # of one window, forward
@@ -30,18 +28,16 @@ COMPILING_S = 20.0  # the middle of what was measured (engine.COMPILING)
 class Speed:
     """What was measured."""
 
-    engine: Engine
-    """Another than planned where that cannot be had, or takes too long to build for a look."""
-    problem: str | None
-    build_s: float
-    """Seconds that building the engine took."""
-    windows_per_s: float
-    eager_windows_per_s: float
-    """The same on the eager engine."""
+    engines: Speeds
+    """The fastest of them would train; of torch.compile, which takes too long for a look, the eager engine says it."""
     begin_s: float
     """Estimate of the seconds from the launch until the first step, with what comes after the last one."""
     epoch_s: float
     """Estimate of an epoch's seconds, validation included."""
+
+    @property
+    def windows_per_s(self) -> float:
+        return self.engines.windows_per_s[self.engines.fastest]
 
 
 @dataclass(frozen=True)
@@ -54,13 +50,13 @@ class Estimate:
     """Training cases of one epoch."""
     steps_per_epoch: int
     plan: Plan
-    """The engine that it will begin on, and why."""
+    """The engines that it may begin on, and why."""
     speed: Speed | None
     """None for a model that is too large to be measured while somebody waits."""
 
 
 def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Estimate:
-    """Train a throw-away model for about a second, validate once, and extrapolate.
+    """Train a throw-away model for about a second on each engine, validate once, and extrapolate.
 
     Nothing is written; the random state of this process is left as it was. Raises DataError when the split is empty.
     """
@@ -88,46 +84,23 @@ def _size_of(config: TrainConfig, prepared: Prepared) -> tuple[int, int]:
 
 def _speed(config: TrainConfig, rows: int, prepared: Prepared, device: torch.device) -> Speed:
     config = config.model_copy(update={"batch_size": rows})
-    planned = plan(config, device).engine
+    engines = plan(config, device).engines
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        began = time.perf_counter()
+        begun = time.perf_counter()
         model = new_model(config, prepared).to(device).train()
         batches = EpochBatches(prepared, config, device)
-        optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
-        initialised = time.perf_counter()
+        initialised_s = time.perf_counter() - begun
         # Compiling takes half a minute: too long for a look at the form.
-        wanted = "eager" if planned == "compiled" else planned
-        built = build(wanted, config, model, optimizer, batches.first)
-        ready = time.perf_counter()
-        rate = _windows_per_s(built, batches, SECONDS)
-        eager_rate = rate
-        if built.engine != "eager":
-            eager = build("eager", config, model, optimizer, batches.first)
-            eager_rate = _windows_per_s(eager, batches, SECONDS_EAGER)
+        compiles = engines == ("compiled",)
+        speeds = measure_engines(("eager",) if compiles else engines, config, model, batches, device)
+        rate = speeds.windows_per_s[speeds.fastest]
         validation_s = _validation_s(model, prepared, config, device, rate)
+    choosing_s = SECONDS if len(engines) > 1 else 0.0
     return Speed(
-        engine=built.engine,
-        problem=built.problem,
-        build_s=ready - initialised,
-        windows_per_s=rate,
-        eager_windows_per_s=eager_rate,
-        begin_s=STARTING_S + ready - began + (COMPILING_S if planned == "compiled" else 0.0),
+        engines=speeds,
+        begin_s=STARTING_S + initialised_s + speeds.build_s + choosing_s + (COMPILING_S if compiles else 0.0),
         epoch_s=len(prepared.split.train) / rate + validation_s,
     )
-
-
-def _windows_per_s(built: Built, batches: EpochBatches, seconds: float) -> float:
-    """From the median step: the first ones warm up caches, and another process may disturb some."""
-    seconds_per_window: list[float] = []
-    begun = last = time.perf_counter()
-    for seen, targets in batches.epoch(0, 0):
-        built.step(seen, targets).item()  # wait for the device
-        now = time.perf_counter()
-        seconds_per_window.append((now - last) / len(targets))
-        last = now
-        if len(seconds_per_window) >= FEWEST_STEPS and now - begun > seconds:
-            break
-    return 1 / statistics.median(seconds_per_window)
 
 
 def _validation_s(

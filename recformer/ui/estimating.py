@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from recformer.training.engine import Plan
     from recformer.training.measure import Speed
 
-LOADING_S = 1.0  # an engine that was built before is there sooner; building one takes several seconds
-
 
 def what_will_happen(config: TrainConfig, epochs: int, data: Dataset, device: str) -> str:
     """What `epochs` more epochs are, how long they take here, and what computes them."""
@@ -44,17 +42,15 @@ def _count(number: int, noun: str) -> str:
 
 
 def _engine_words(planned: "Plan", speed: "Speed") -> str:
-    """Which engine computes the steps and why, what its first step costs, and what each step gains."""
-    if planned.engine == "compiled":
+    """Which engine computes the steps and why, and how fast each that can be had is here."""
+    if planned.engines == ("compiled",):
         return (
             f"Engine: **compiled**, as asked for: {plain(planned.compiling)}. The estimate counts the time before the "
             "first step, and steps as fast as without."
         )
-    if speed.problem:
-        return f":orange[:material/info: {plain(speed.problem)}]"
-    if planned.engine == "eager":
-        return f"Engine: **eager** ({plain(planned.why)}). Not compiled: {plain(planned.compiling)}."
-    gain = speed.windows_per_s / speed.eager_windows_per_s
-    was_built = speed.build_s > LOADING_S
-    built = f"built here in {speed.build_s:.1f} s, kept for next time" if was_built else "built before"
-    return f"Engine: **native** ({plain(planned.why)}; {built}), {gain:.1f} × as fast as PyTorch's own steps here."
+    engines = speed.engines
+    if engines.problem:
+        return f":orange[:material/info: {plain(engines.problem)}]"
+    if len(engines.windows_per_s) > 1:
+        return f"Engine: **{engines.fastest}** ({plain(planned.why)}: {engines})."
+    return f"Engine: **{engines.fastest}** ({plain(planned.why)}). Not compiled: {plain(planned.compiling)}."

@@ -29,7 +29,7 @@ from recformer.ui.words import number, plain
 FAULTY = ":red[:material/error: The form has faults, shown at their fields below; mend them to launch.]"
 SUGGESTED_EPOCHS = 20  # the article's 1000 would take hours on a laptop; the form says how to get them
 RECOMMENDED = "fast"
-MEASURING = "Measuring the speed on this machine …"
+MEASURING = "Measuring the speed on this machine; a new shape of model is compiled first …"
 PRESET_WORDS = {
     "fast": "Recommended: the article's model with its first weights from co-occurrence counts, and one cycle of a "
     "high learning rate. On MovieLens-1M it is as good after 2 epochs as the baseline after 30.",

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Page
 
+from recformer.jobs.records import read_status
 from recformer.store import PROJECT
 from tests.waiting import wait_until
 
@@ -121,6 +122,16 @@ def points_of_the_loss_curve(page: Page) -> int:
         return traces.length ? traces[traces.length - 1].x.length : 0;
     }"""
     return int(page.evaluate(script))
+
+
+def steps_of(root: Path, run_id: str) -> Callable[[], object]:
+    """How far a run has come, for who waits as long as it goes on."""
+
+    def reached() -> object:
+        status = read_status(root / "runs" / run_id)
+        return status and (status.state, status.phase, status.step)
+
+    return reached
 
 
 def state_of(root: Path, run_id: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.app import command, points_of_the_loss_curve, serving, shot, state_of
+from tests.browser.app import command, points_of_the_loss_curve, serving, shot, state_of, steps_of
 from tests.builders import sequences, write_ml1m
 from tests.waiting import wait_until
 
@@ -24,23 +24,23 @@ def table_rows(page: Page) -> list[list[str]]:
 
 
 def test_train_watch_compare_and_recommend(root: Path, address: str, page: Page) -> None:
-    run_id = launch_twelve_epochs(address, page)
-    watch_the_curve_grow(page, run_id)
-    wait_until(lambda: state_of(root, run_id) == "finished", "the run to finish", 600)
+    run_id = launch_four_epochs(address, page)
+    watch_the_curve_grow(root, page, run_id)
+    wait_until(lambda: state_of(root, run_id) == "finished", "the run to finish", progress=steps_of(root, run_id))
     compare_equals_the_command_line(root, address, page, run_id)
     recommend_equals_the_command_line(root, address, page, run_id)
 
 
-def launch_twelve_epochs(address: str, page: Page) -> str:
+def launch_four_epochs(address: str, page: Page) -> str:
     page.goto(address)
     expect(page.get_by_text("Best on ml-100k")).to_be_visible()
     shot(page, "home")
     page.get_by_test_id("stSidebar").get_by_role("link", name="Train").click()
     expect(page.get_by_text("2 epochs on ml-100k")).to_be_visible()
     epochs = page.get_by_role("spinbutton", name="Epochs", exact=True)
-    epochs.fill("12")
+    epochs.fill("4")
     epochs.press("Enter")
-    expect(page.get_by_text("12 epochs on ml-100k")).to_be_visible()
+    expect(page.get_by_text("4 epochs on ml-100k")).to_be_visible()
     name = page.get_by_role("textbox", name="Name", exact=True)
     name.fill("my first run")
     name.press("Enter")
@@ -50,7 +50,7 @@ def launch_twelve_epochs(address: str, page: Page) -> str:
     return page.url.split("run=")[1].split("&")[0]
 
 
-def watch_the_curve_grow(page: Page, run_id: str) -> None:
+def watch_the_curve_grow(root: Path, page: Page, run_id: str) -> None:
     assert run_id == "my-first-run"
     page.evaluate("window.notReloaded = true")
     seen: list[int] = []
@@ -59,14 +59,14 @@ def watch_the_curve_grow(page: Page, run_id: str) -> None:
         count = points_of_the_loss_curve(page)
         if not seen or seen[-1] != count:
             seen.append(count)
-        return count == 12
+        return count == 4
 
-    wait_until(grown, "all epochs on the curve", 600)
+    wait_until(grown, "all epochs on the curve", progress=steps_of(root, run_id))
     drawn = [count for count in seen if count]  # none while the page is drawn anew
     assert drawn == sorted(drawn)
     assert len(drawn) > 1, f"the curve went {seen}: it was never seen to grow"
     assert page.evaluate("window.notReloaded") is True
-    expect(page.get_by_text("Finished 12 epochs.")).to_be_visible()
+    expect(page.get_by_text("Finished 4 epochs.")).to_be_visible()
     shot(page, "monitor")
 
 

@@ -1,6 +1,9 @@
 """Which engine computes a configuration's steps, what it says, and that each of them trains the same."""
 
+import copy
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +14,14 @@ from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared, prepare
 from recformer.native import build as native_build
 from recformer.registry import MODELS
+from recformer.training import engine_choice
 from recformer.training import measure as measuring
 from recformer.training.batches import EpochBatches
 from recformer.training.engine import Built, Engine, build, plan
+from recformer.training.engine_choice import Choice, choose
 from recformer.training.initialisation import new_model, sizes_of
 from recformer.training.measure import COMPILING_S, STARTING_S, Speed, measure
+from recformer.training.state import TrainState
 from tests.builders import dataset_of
 from tests.training_helpers import SMALL_MODEL, small_config
 
@@ -44,15 +50,15 @@ def built(name: str, config: TrainConfig, prepared: Prepared) -> tuple[Built, to
 def test_what_is_asked_for_is_planned() -> None:
     for name in ENGINES:
         planned = plan(config_of(engine=name), CPU)
-        assert (planned.engine, planned.why) == (name, "asked for")
+        assert (planned.engines, planned.why) == ((name,), "asked for")
 
 
-def test_auto_is_native_where_it_can_be_and_says_why_where_not() -> None:
-    assert plan(config_of(), CPU).engine == "native"
-    narrow = plan(config_of(model=SMALL_MODEL | {"width": 8}), CPU)
-    assert (narrow.engine, narrow.why) == ("eager", "width = 8 is no multiple of 16")
-    on_gpu = plan(config_of(), torch.device("cuda"))
-    assert (on_gpu.engine, on_gpu.why) == ("eager", "the native step is for CPUs")
+def test_auto_is_whatever_can_be_had_soon_and_says_why_not_the_native_step() -> None:
+    assert plan(config_of(engine="auto"), CPU).engines == ("native", "eager")
+    narrow = plan(config_of(engine="auto", model=SMALL_MODEL | {"width": 8}), CPU)
+    assert (narrow.engines, narrow.why) == (("eager",), "width = 8 is no multiple of 16")
+    on_gpu = plan(config_of(engine="auto"), torch.device("cuda"))
+    assert (on_gpu.engines, on_gpu.why) == (("eager",), "the native step is for CPUs")
 
 
 def test_a_plan_says_what_compiling_costs_and_gains_and_claims_nothing_for_gpus() -> None:
@@ -98,14 +104,14 @@ def test_what_cannot_be_had_is_eager_and_says_so(prepared: Prepared, monkeypatch
 
 
 def test_an_estimate_says_what_it_measured(prepared: Prepared) -> None:
-    native = speed_of(config_of(), prepared)
-    assert (native.engine, native.problem) == ("native", None)
-    assert min(native.windows_per_s, native.eager_windows_per_s, native.build_s) > 0
-    assert native.begin_s >= STARTING_S + native.build_s and native.epoch_s > 0
+    both = speed_of(config_of(engine="auto"), prepared)
+    assert set(both.engines.windows_per_s) == {"native", "eager"} and both.engines.problem is None
+    assert both.windows_per_s == max(both.engines.windows_per_s.values()) > 0
+    assert both.begin_s >= STARTING_S + both.engines.build_s and both.epoch_s > 0
     eager = speed_of(config_of(engine="eager"), prepared)
-    assert (eager.engine, eager.windows_per_s) == ("eager", eager.eager_windows_per_s)
+    assert list(eager.engines.windows_per_s) == ["eager"]
     asked = speed_of(config_of(engine="compiled"), prepared)
-    assert asked.engine == "eager", "half a minute is too long for a look"
+    assert list(asked.engines.windows_per_s) == ["eager"], "half a minute is too long for a look"
     assert asked.begin_s >= STARTING_S + COMPILING_S
 
 
@@ -144,7 +150,72 @@ def test_a_batch_of_everything_is_measured_by_a_part_of_it(prepared: Prepared, m
 
         return replace(made, step=step)
 
-    monkeypatch.setattr(measuring, "build", watched)
+    monkeypatch.setattr(engine_choice, "build", watched)
     estimate = measure(config_of(batch_size=1_000_000), prepared, CPU)
     assert (largest, estimate.steps_per_epoch) == (8, 1)
     assert estimate.speed is not None
+
+
+def chosen(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, slow: str, engine: str = "auto"
+) -> tuple[Choice, list[str]]:
+    """What a run begins with where a step of the engine `slow` takes 50 ms, of others 10, and what was said of it."""
+    now = 0.0
+
+    def timed(name: str, *arguments: Any) -> Built:
+        made = build(name, *arguments)
+
+        def step(seen: Any, targets: torch.Tensor) -> torch.Tensor:
+            nonlocal now
+            now += 0.05 if made.engine == slow else 0.01
+            return made.step(seen, targets)
+
+        return replace(made, step=step)
+
+    monkeypatch.setattr(engine_choice, "build", timed)
+    monkeypatch.setattr(engine_choice.time, "perf_counter", lambda: now)
+    config, said = config_of(engine=engine), list[str]()
+    torch.manual_seed(0)
+    model = new_model(config, prepared)
+    state = TrainState(model, torch.optim.Adam(model.parameters(), lr=0.01, fused=True), CPU)
+    before = copy.deepcopy(model.state_dict())
+    choice = choose(config, state, EpochBatches(prepared, config, CPU), said.append)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()), "it trained the run"
+    return choice, said
+
+
+@pytest.mark.parametrize(("slow", "fastest"), [("native", "eager"), ("eager", "native")])
+def test_auto_takes_the_engine_that_is_faster_here_and_says_both_figures(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, slow: str, fastest: str
+) -> None:
+    choice, _ = chosen(prepared, monkeypatch, slow)
+    assert (choice.built.engine, choice.problems) == (fastest, [])
+    assert re.fullmatch(rf"the fastest as measured here: {fastest} [\d,]+, {slow} [\d,]+ windows/s", choice.why)
+
+
+def test_auto_without_a_compiler_is_eager_and_says_why_once(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native_build, "COMPILERS", ())
+    monkeypatch.delenv("CXX", raising=False)
+    choice, said = chosen(prepared, monkeypatch, "none")
+    assert choice.built.engine == "eager"
+    assert len(choice.problems) == 1 and "no C++ compiler found" in choice.problems[0]
+    assert said == []
+
+
+def test_a_build_is_announced_before_it_begins(
+    prepared: Prepared, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    _, said = chosen(prepared, monkeypatch, "none", "native")
+    assert len(said) == 1 and said[0].startswith("compiling the native engine, once for this shape of model")
+    _, said = chosen(prepared, monkeypatch, "none", "native")
+    assert said == [], "it is there already"
+
+
+def test_measuring_leaves_random_numbers_alone(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen(prepared, monkeypatch, "none", "native")
+    drawn = torch.rand(3)
+    chosen(prepared, monkeypatch, "none", "auto")
+    assert torch.equal(drawn, torch.rand(3))

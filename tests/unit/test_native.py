@@ -14,13 +14,12 @@ from recformer.config import TrainConfig, parse
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
 from recformer.loss.seen import Seen
-from recformer.native import build
-from recformer.native.build import BuildError, library
 from recformer.native.movie_transformer import NativeStep, why_not
 from recformer.registry import LOSSES, MODELS
 from recformer.training.batches import EpochBatches
 from recformer.training.initialisation import sizes_of
 from tests.builders import dataset_of
+from tests.narrower import NARROWER, built_for
 from tests.training_helpers import SMALL_MODEL
 
 CPU = torch.device("cpu")
@@ -101,6 +100,18 @@ def test_loss_and_every_gradient_are_pytorchs(shape: dict[str, Any], loss: dict[
 def test_a_head_and_users_wider_than_all_else(dataset: Dataset) -> None:
     shape = {"user_width": 128, "hidden_sizes": [160]}
     assert_same_gradients(configuration(shape, {"name": "cross_entropy"}, window=1), dataset, 40)
+
+
+@pytest.mark.parametrize(
+    "loss", LOSS_OPTIONS[:1] + LOSS_OPTIONS[-2:], ids=lambda loss: "-".join(map(str, loss.values()))
+)
+@pytest.mark.parametrize("most_lanes", NARROWER)
+def test_narrower_vectors_give_the_same(most_lanes: int, loss: dict[str, Any], dataset: Dataset) -> None:
+    config = configuration(SHAPES[2] | {"repeat_bias": True}, loss)
+    with built_for(most_lanes):
+        made = native(config, model_of(config, prepare(dataset, config.window, config.split)))
+        assert made.lanes <= most_lanes
+        assert_same_gradients(config, dataset, 61)
 
 
 @pytest.mark.parametrize("window", [1, 2, 4, 7])
@@ -235,29 +246,3 @@ def test_a_batch_larger_than_said_is_refused(dataset: Dataset) -> None:
     seen, _ = batch_of(configuration({}, {"name": "cross_entropy"}), prepared, 9)
     with pytest.raises(ValueError, match="at most 8"):
         step(seen)
-
-
-def test_a_library_is_built_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    constants = {"TOKENS": 1, "WIDTH": 16, "USER_WIDTH": 16, "HEADS": 1, "LAYERS": 1, "HIDDEN": 16, "DROPS": 1}
-    library("movie_transformer.cpp", constants)
-    (built,) = (tmp_path / "recformer").iterdir()
-    made = built.stat().st_mtime_ns
-    library("movie_transformer.cpp", constants)
-    assert built.stat().st_mtime_ns == made
-    assert (tmp_path / "recformer").stat().st_mode & 0o077 == 0, "others could put a library there"
-
-
-def test_without_a_compiler_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.setattr(build, "COMPILERS", ("no-such-compiler",))
-    with pytest.raises(BuildError, match=r"no C\+\+ compiler found \(looked for no-such-compiler\)"):
-        library("movie_transformer.cpp", {})
-
-
-def test_a_compiler_that_fails_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(BuildError, match="failed: "):
-        library("movie_transformer.cpp", {"TOKENS": -1})
-    assert list((tmp_path / "recformer").iterdir()) == []

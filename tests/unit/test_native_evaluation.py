@@ -16,7 +16,9 @@ from recformer.model.movie_transformer import MovieTransformer, MovieTransformer
 from recformer.model.sizes import Sizes
 from recformer.native import build
 from recformer.native.evaluation import NativeModel, evaluation_library, native_model, native_ranks
+from tests.both_rankings import rank_batch as rank_both
 from tests.builders import dataset_of
+from tests.narrower import NARROWER, built_for
 from tests.training_helpers import sizes_for, small_model
 
 CPU = torch.device("cpu")
@@ -57,6 +59,22 @@ def test_scores_are_the_models(shape: tuple[MovieTransformerOptions, Sizes], row
     with torch.no_grad():
         expected = model.double()(torch.from_numpy(inputs), torch.from_numpy(users))
     torch.testing.assert_close(native.scores(inputs, users).double(), expected, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("most_lanes", NARROWER)
+def test_narrower_vectors_give_the_same_ranks(most_lanes: int) -> None:
+    dataset = dataset_of([np.random.default_rng(user).permutation(400)[:30].tolist() for user in range(9)], 400)
+    data = prepare(dataset, 5, parse_section("split", "random_windows"))
+    model, rows = drawn(MovieTransformerOptions(width=20, num_heads=2), sizes_for(dataset), 0), np.arange(200)
+    with torch.no_grad():
+        scores = model(
+            torch.from_numpy(data.windows.inputs(rows)).long(), torch.from_numpy(data.windows.users[rows]).long()
+        )
+    with built_for(most_lanes):
+        rank_both(scores, data.windows, rows, items_only=False)  # by PyTorch, too
+        native = native_of(model)
+        found = native.scores(data.windows.inputs(rows), data.windows.users[rows])
+    torch.testing.assert_close(found, scores, rtol=2e-4, atol=2e-4)
 
 
 def test_ranks_of_a_model_are_those_of_its_scores() -> None:

@@ -1,0 +1,146 @@
+"""Which engine trains a configuration: the one asked for, or the fastest, measured on the very steps it would take."""
+
+import copy
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from recformer.config import TrainConfig
+from recformer.loss.seen import Seen
+from recformer.native.build import BuildError
+from recformer.native.movie_transformer import needs_building, why_not
+from recformer.training.batches import EpochBatches
+from recformer.training.engine import Built, build, plan
+from recformer.training.state import TrainState
+
+SECONDS = 1.0  # at most, of each engine
+TURN_S = 0.1  # they take turns, so that what disturbs the machine disturbs all
+CLEAR = 2.0  # times as fast as all others: no need to go on
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A step that works, and what there is to tell about it."""
+
+    built: Built
+    why: str
+    """Empty for a run that goes on with the engine it had."""
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """What was measured."""
+
+    windows_per_s: dict[str, float]
+    """Of each engine that can be had, from its median step."""
+    build_s: float
+    """Seconds that building them took."""
+    problem: str | None
+    """Why one that was asked about cannot be had."""
+
+    @property
+    def fastest(self) -> str:
+        return max(self.windows_per_s, key=lambda engine: self.windows_per_s[engine])
+
+    def __str__(self) -> str:
+        order = sorted(self.windows_per_s.items(), key=lambda item: -item[1])
+        return ", ".join(f"{engine} {rate:,.0f}" for engine, rate in order) + " windows/s"
+
+
+def choose(config: TrainConfig, state: TrainState, batches: EpochBatches, say: Callable[[str], None]) -> Choice:
+    """The engine that the run had, the one asked for, or the fastest; `say` is told of what takes long."""
+    planned = plan(config, state.device)
+    resumed = state.engine if config.engine == "auto" else None
+    engines: tuple[str, ...] = (resumed,) if resumed else planned.engines
+    _announce(engines, config, planned.compiling, say)
+    why, problems, engine = "" if resumed else planned.why, list[str](), engines[0]
+    if len(engines) > 1:
+        speeds = measure_engines(engines, config, state.model, batches, state.device)
+        engine, why = speeds.fastest, f"{why}: {speeds}"
+        problems += [speeds.problem] if speeds.problem else []
+    built = build(engine, config, state.model, state.optimizer, batches.first)
+    if built.problem:
+        problems.append(built.problem)
+        why = ""
+    return Choice(built, why, problems)
+
+
+def _announce(engines: Sequence[str], config: TrainConfig, compiling: str, say: Callable[[str], None]) -> None:
+    if "compiled" in engines:
+        say(f"compiling: {compiling}")
+    with suppress(BuildError):  # said when it is to be built
+        if "native" in engines and why_not(config) is None and needs_building(config):
+            say("compiling the native engine, once for this shape of model on this machine: some 5 s")
+
+
+def measure_engines(
+    engines: Sequence[str], config: TrainConfig, model: nn.Module, batches: EpochBatches, device: torch.device
+) -> Speeds:
+    """Train throw-away copies of `model` for up to a second on each engine.
+
+    The model and the random state of this process are left as they were.
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        begun = time.perf_counter()
+        built = [_built(engine, config, model, batches) for engine in engines]
+        build_s = time.perf_counter() - begun
+        runs = {each.engine: _Run(each, batches) for each in built}  # one that cannot be had is eager, too
+        while any(run.seconds < SECONDS for run in runs.values()) and not _is_clear(list(runs.values())):
+            for run in runs.values():
+                run.take_turn()
+    problem = next((each.problem for each in built if each.problem), None)
+    return Speeds({engine: run.windows_per_s for engine, run in runs.items()}, build_s, problem)
+
+
+def _built(engine: str, config: TrainConfig, model: nn.Module, batches: EpochBatches) -> Built:
+    trained = copy.deepcopy(model).train()
+    optimizer = torch.optim.Adam(trained.parameters(), lr=config.learning_rate, fused=True)
+    return build(engine, config, trained, optimizer, batches.first)
+
+
+class _Run:
+    """One engine's steps so far; the first, which fills caches, is not counted."""
+
+    def __init__(self, built: Built, batches: EpochBatches) -> None:
+        self._step = built.step
+        self._batches = _endless(batches)
+        self._seconds_per_window: list[float] = []
+        self.seconds = 0.0
+        self._take_step()
+
+    @property
+    def windows_per_s(self) -> float:
+        return 1 / statistics.median(self._seconds_per_window)
+
+    def take_turn(self) -> None:
+        end = self.seconds + TURN_S
+        while self.seconds < end:
+            seconds, windows = self._take_step()
+            self.seconds += seconds
+            self._seconds_per_window.append(seconds / windows)
+
+    def _take_step(self) -> tuple[float, int]:
+        seen, targets = next(self._batches)
+        begun = time.perf_counter()
+        self._step(seen, targets).item()  # wait for the device
+        return time.perf_counter() - begun, len(targets)
+
+
+def _is_clear(runs: list[_Run]) -> bool:
+    if len(runs) < 2 or not all(run.seconds for run in runs):
+        return False
+    second, first = sorted(run.windows_per_s for run in runs)[-2:]
+    return first > CLEAR * second
+
+
+def _endless(batches: EpochBatches) -> Iterator[tuple[Seen, Tensor]]:
+    epoch = 0
+    while True:
+        yield from batches.epoch(epoch, 0)
+        epoch += 1
