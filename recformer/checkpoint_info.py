@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import safetensors
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, StrictInt, TypeAdapter
 from typing_extensions import TypedDict
 
 from recformer import gate
@@ -33,7 +33,7 @@ class CheckpointInfo:
     run_id: str
     model: dict[str, Any]
     """Name and options of the registered model."""
-    sizes: dict[str, int]
+    sizes: dict[str, StrictInt]
     """Fields of Sizes."""
     epoch: int = 0
     step: int = 0
@@ -53,16 +53,16 @@ class CheckpointInfo:
         return Sizes(**self.sizes)
 
 
-INFO, _SIZES = TypeAdapter(CheckpointInfo), TypeAdapter(Sizes)
+INFO, SIZES = TypeAdapter(CheckpointInfo), TypeAdapter(Sizes)
 
 
 def info_from(value: dict[str, Any], where: Path) -> CheckpointInfo:
     """The record in `value`. Raises CheckpointError naming `where` when fields are missing or unknown."""
-    if value.get("format") != FORMAT:
-        raise CheckpointError(f"{where}: format {value.get('format')!r} is not known here; this version reads {FORMAT}")
     gate.check_values(value, where, gate.CHECKPOINT)
+    if (found := value.get("format")) != FORMAT:
+        raise CheckpointError(f"{where}: format {found!r:.80} is not known here; this version reads {FORMAT}")
     info = gate.validated(value, INFO, where, gate.CHECKPOINT)
-    gate.validated(info.sizes, _SIZES, where, gate.CHECKPOINT)
+    gate.validated(info.sizes, SIZES, where, gate.CHECKPOINT)
     return info
 
 

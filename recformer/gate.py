@@ -9,10 +9,12 @@ import json
 import os
 import re
 import stat
+import struct
+import zipfile
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import IO, Any, TypeVar, cast
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -24,6 +26,8 @@ MOST_DEPTH = 32
 MOST_VALUES = 1_000_000
 """Values in one document."""
 _HEAD_BYTES = 1 << 16
+_ZIP_END_BYTES = 22 + (1 << 16) + 76  # with the longest comment, and the larger form before it
+_ZIP_DIRECTORY_BYTES = 1 << 22  # some 40,000 files
 _KB, _MB, _GB = 1 << 10, 1 << 20, 1 << 30
 _CHECK_DISK = "Check its permissions and its disk"
 _COPY_AGAIN = "Copy it again from its source"
@@ -112,6 +116,24 @@ def open_file(path: Path, kind: Kind) -> BufferedReader:
 def check_file(path: Path, kind: Kind) -> None:
     """Raises as `open_file`, for a file that a library is to open by itself."""
     open_file(path, kind).close()
+
+
+def open_zip(file: IO[bytes], path: Path, kind: Kind) -> zipfile.ZipFile:
+    """The archive in an open file, its directory of bounded size: Python's reader takes it in at any length.
+
+    Raises zipfile.BadZipFile where it is none, and the kind's error for a directory that is too large.
+    """
+    end = file.seek(0, os.SEEK_END)
+    begin = file.seek(max(end - _ZIP_END_BYTES, 0))
+    tail = file.read(end - begin)
+    at = tail.rfind(b"PK\x05\x06")
+    fields = struct.unpack_from("<HHI", tail, at + 8) if 0 <= at <= len(tail) - 22 else (0, 0, 0)
+    if fields[2] == 0xFFFFFFFF and at >= 76:  # the larger form stands before it
+        fields = struct.unpack_from("<QQQ", tail, at - 76 + 24)
+    if fields[2] > _ZIP_DIRECTORY_BYTES:
+        raise refused(path, kind, "it holds more files than any such archive")
+    file.seek(0)
+    return zipfile.ZipFile(file)
 
 
 def read_bytes(path: Path, kind: Kind) -> bytes:

@@ -1,9 +1,12 @@
 """Reading and writing weights: safe formats only, old layouts upgraded in one place, models built to fit."""
 
 import io
+import itertools
 import json
+import os
 import pickle
 import zipfile
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from recformer import gate
-from recformer.checkpoint_info import CheckpointInfo, check_safetensors, damaged, read_info, record_in
+from recformer.checkpoint_info import SIZES, CheckpointInfo, check_safetensors, damaged, read_info, record_in
 from recformer.config import Options, parse_section
 from recformer.errors import CheckpointError, StoreError, UsageError
 from recformer.model.sizes import Sizes
@@ -23,6 +26,8 @@ from recformer.registry import MODELS
 from recformer.store import write_atomically, write_json
 
 State = dict[str, Tensor]
+TIED_WEIGHTS = 8
+"""How often the same numbers may stand under several names."""
 
 
 def write_best(folder: Path, model: nn.Module, info: CheckpointInfo, make_folder: bool = True) -> None:
@@ -75,8 +80,9 @@ def read_archive(path: Path) -> dict[str, Any]:
     """
     try:
         with gate.open_file(path, gate.CHECKPOINT) as file:
-            _check_sums(file)
+            _check_archive(file, path)
             value = torch.load(file, map_location="cpu", weights_only=True)
+            _check_content(value, path, os.fstat(file.fileno()).st_size)
     except FileNotFoundError:
         raise CheckpointError(f"checkpoint {path} does not exist") from None
     except CheckpointError:
@@ -88,15 +94,45 @@ def read_archive(path: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def _check_sums(file: BinaryIO) -> None:
-    """Raises where an archive does not match its checksums: PyTorch's reader does not look at them."""
-    is_archive = file.read(4) == b"PK\x03\x04"  # else PyTorch's old format, which has none
+def _check_archive(file: BinaryIO, path: Path) -> None:
+    """Raises where an archive unpacks to more than it is, or does not match its checksums: PyTorch does not look."""
+    is_archive = file.read(4) == b"PK\x03\x04"  # else PyTorch's old format, which has no checksums
     if is_archive:
-        with zipfile.ZipFile(file) as archive:
+        with gate.open_zip(file, path, gate.CHECKPOINT) as archive:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                raise zipfile.BadZipFile("it is compressed, as PyTorch writes none")
             damaged = archive.testzip()
         if damaged is not None:
             raise zipfile.BadZipFile(f"{damaged} does not match its checksum")
     file.seek(0)
+
+
+def _check_content(value: Any, path: Path, file_bytes: int) -> None:
+    """Raises CheckpointError for tensors of more numbers than the file can hold, and for values nested too deeply.
+
+    A tensor may be a view that repeats the few numbers of its storage, so its shape alone is no proof.
+    """
+    level, left = [value], TIED_WEIGHTS * file_bytes + (1 << 20)
+    for _ in range(gate.MOST_DEPTH):
+        tensors = [entry for entry in level if isinstance(entry, Tensor)]
+        if any(entry.layout != torch.strided or entry.device.type != "cpu" or entry.is_quantized for entry in tensors):
+            raise CheckpointError(damaged(path, "a tensor is not a plain one"))
+        left -= sum(entry.numel() * entry.element_size() for entry in tensors)
+        if left < 0:
+            raise CheckpointError(damaged(path, f"its tensors are larger than its {file_bytes:,} bytes can hold"))
+        parts = (part for entry in level for part in _parts(entry))
+        level = list(itertools.islice(parts, gate.MOST_VALUES + 1))
+        if not level:
+            return
+        if len(level) > gate.MOST_VALUES:
+            raise CheckpointError(damaged(path, f"it holds more than {gate.MOST_VALUES:,} values"))
+    raise CheckpointError(damaged(path, f"its values are nested more than {gate.MOST_DEPTH} deep"))
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return cast("dict[Any, Any]", value).values()
+    return cast("Iterable[Any]", value) if isinstance(value, list | tuple | set | frozenset) else ()
 
 
 def read_state(path: Path) -> State:
@@ -111,9 +147,11 @@ def read_state(path: Path) -> State:
             raise CheckpointError(damaged(path, str(error))) from None
     value = read_archive(path)
     state = value["model"] if isinstance(value.get("model"), dict) else value
-    wrong = [key for key, tensor in state.items() if not isinstance(tensor, Tensor)]
+    state = cast("dict[Any, Any]", state)
+    wrong = [key for key, tensor in state.items() if not (isinstance(key, str) and isinstance(tensor, Tensor))]
     if wrong or not state:
-        raise CheckpointError(f"{path} is no state dict: {wrong[0] if wrong else 'nothing'!r} is not a tensor")
+        found = f"{wrong[0]!r:.80} is no name with a tensor" if wrong else "it is empty"
+        raise CheckpointError(f"{path} is no state dict (names to tensors): {found}")
     return upgrade(cast("State", state))
 
 
@@ -127,12 +165,22 @@ def build(options: Options, sizes: Sizes, state: State, where: str) -> nn.Module
 
     Raises CheckpointError naming missing and unexpected keys, or shapes that differ.
     """
-    model: nn.Module = MODELS.get(options.name)(options, sizes)
-    try:
-        model.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        faults = "; ".join(line.strip() for line in str(error).splitlines()[1:4])
-        raise CheckpointError(f"{where} does not fit {options.name} with {sizes}: {faults}") from None
+    component = MODELS.get(options.name)
+    with torch.device("meta"):  # without memory: a record may claim any size
+        wanted = {key: tuple(value.shape) for key, value in component(options, sizes).state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in state.items()}
+    faults = [f"{key} is missing" for key in wanted.keys() - found.keys()]
+    faults += [f"{key} is not known" for key in found.keys() - wanted.keys()]
+    faults += [
+        f"{key} has the shape {found[key]}, not {wanted[key]}"
+        for key in wanted.keys() & found.keys()
+        if found[key] != wanted[key]
+    ]
+    if faults:
+        told = "; ".join(sorted(faults)[:3])
+        raise CheckpointError(f"{where} does not fit {options.name} with {sizes}: {told}. {gate.CHECKPOINT.remedy}")
+    model: nn.Module = component(options, sizes)
+    model.load_state_dict(state, strict=True)
     return model.eval()
 
 
@@ -160,6 +208,7 @@ def infer_info(path: Path, state: State, options: dict[str, Any]) -> CheckpointI
             found, sizes = component.shape_from(state)
         except (KeyError, ValueError, IndexError):
             continue
+        gate.validated(asdict(sizes), SIZES, path, gate.CHECKPOINT)
         try:
             model = parse_section("model", found | options).model_dump(mode="json")
         except ValueError as error:

@@ -122,16 +122,16 @@ def resumed(root: Root, run_id: str, changes: Iterable[str], data: Path | None, 
 def _saved_fingerprint(root: Root, run_id: str) -> str | None:
     """The fingerprint of the data in what the run saved last; None where that does not say it."""
     saved = newest_saved(root.model(run_id))
-    info = saved.content.get("info")
-    dataset = info_from(info, saved.path).dataset if isinstance(info, dict) else None
+    info = saved.content.info
+    dataset = None if info is None else info_from(info, saved.path).dataset
     return dataset["fingerprint"] if dataset else None
 
 
 def _check_epochs_left(root: Root, run_id: str, config: TrainConfig) -> None:
     """Raises UsageError where the run has been trained as far as is asked for, or further."""
-    position = newest_saved(root.model(run_id)).content.get("position", {})
-    epoch = int(position.get("epoch", 0))
-    done = epoch + (1 if position.get("step") else 0)
+    position = newest_saved(root.model(run_id)).content.position
+    epoch = position.epoch
+    done = epoch + (1 if position.step else 0)
     status = read_status(root.run(run_id))
     finished = status is not None and status.state == "finished"
     if config.num_epochs < done or (finished and config.num_epochs == epoch):

@@ -2,11 +2,13 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field, TypeAdapter
 from torch import Tensor, nn
 
+from recformer import gate
 from recformer.checkpoint_info import CheckpointInfo
 from recformer.errors import CheckpointError
 from recformer.store import CHECKPOINT_FILES, RESUME_FILES
@@ -19,14 +21,14 @@ LAST, PREVIOUS = RESUME_FILES
 class Position:
     """Where training stands, and what it has seen in the epoch it is in."""
 
-    epoch: int = 0
+    epoch: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """Epochs finished."""
-    step: int = 0
+    step: Annotated[int, Field(ge=0, lt=2**62)] = 0
     """Steps done in the epoch that is going on."""
     loss_sum: float = 0.0
     """Sum over that epoch's cases so far of the loss."""
-    cases: int = 0
-    seconds: float = 0.0
+    cases: Annotated[int, Field(ge=0, lt=2**62)] = 0
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Time spent on that epoch so far, interruptions left out."""
     best: dict[str, float] = field(default_factory=dict[str, float])
     """Validation figures of the best epoch, with the epoch itself under "epoch"; empty before the first."""
@@ -42,11 +44,27 @@ class Position:
 
 
 @dataclass(frozen=True)
+class Content:
+    """What an archive to go on from holds, its tensors unchecked."""
+
+    position: Position
+    model: dict[str, Any]
+    optimizer: dict[str, Any]
+    random: dict[str, Any]
+    environment: dict[str, str | int] = field(default_factory=dict[str, str | int])
+    engine: str | None = "eager"
+    info: dict[str, Any] | None = None
+
+
+_CONTENT = TypeAdapter(Content)
+
+
+@dataclass(frozen=True)
 class Saved:
     """What a run goes on from."""
 
     path: Path
-    content: dict[str, Any]
+    content: "Content"
     problem: str | None
     """What to tell where it is not the newest that was saved."""
 
@@ -59,7 +77,7 @@ def newest_saved(models: Path) -> Saved:
     faults: list[str] = []
     for path in (models / LAST, models / PREVIOUS):
         try:
-            content = read_archive(path)
+            content = gate.validated(read_archive(path), _CONTENT, path, gate.CHECKPOINT)
         except CheckpointError as error:
             faults.append(str(error))
             continue
@@ -115,17 +133,17 @@ class TrainState:
         """
         saved = newest_saved(models)
         try:
-            self.model.load_state_dict(saved.content["model"])
-            self.optimizer.load_state_dict(saved.content["optimizer"])
-            self.position = Position(**saved.content["position"])
-            self._set_random_state(saved.content["random"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            self.model.load_state_dict(saved.content.model)
+            self.optimizer.load_state_dict(saved.content.optimizer)
+            self._set_random_state(saved.content.random)
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
             raise CheckpointError(
                 f"{saved.path} cannot be resumed from: {' '.join(str(error).split())[:200]}"
             ) from None
-        self.engine = saved.content.get("engine", "eager")
+        self.position = saved.content.position
+        self.engine = saved.content.engine
         self._last_is_whole = saved.problem is None
-        changed = self._changes(saved.content.get("environment", {}))
+        changed = self._changes(saved.content.environment)
         self.notes += [note for note in (saved.problem, changed) if note]
 
     def _environment(self) -> dict[str, Any]:
@@ -138,7 +156,8 @@ class TrainState:
 
     def _changes(self, before: dict[str, Any]) -> str | None:
         now = self._environment()
-        changes = [f"{name} {before[name]} before, {now[name]} now" for name in before if before[name] != now[name]]
+        known = [name for name in now if name in before]
+        changes = [f"{name} {before[name]} before, {now[name]} now" for name in known if before[name] != now[name]]
         if not changes:
             return None
         return f"The run goes on, but not bit for bit as it would have without a break: {'; '.join(changes)}."

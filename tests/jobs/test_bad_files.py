@@ -163,7 +163,7 @@ def test_a_configuration_file_that_is_no_configuration_is_named(
 ) -> None:
     file = tmp_path / "mine.yaml"
     file.write_bytes(content)
-    assert_clear_failure(here("train", "--config", file, "--data", data), 2, str(file), "fault")
+    assert_clear_failure(here("train", "--config", file, "--data", data), 2, str(file))
 
 
 def test_resuming_to_no_more_epochs_than_there_are_is_refused_and_changes_nothing(here: RunHere, root: Root) -> None:

@@ -176,8 +176,8 @@ def test_a_stop_in_validation_leaves_the_epoch_unfinished_and_validates_anew(
     steps = steps_an_epoch(whole)
     with interrupted_at(steps + 2, "stop"):
         assert train_here(root, "run", dataset, small_config(**EXACT)) == "stopped"
-    position = newest_saved(root.model("run")).content["position"]
-    assert (position["epoch"], position["step"]) == (0, steps)
+    position = newest_saved(root.model("run")).content.position
+    assert (position.epoch, position.step) == (0, steps)
     assert curves(root.run("run")) == {}
     assert train_here(root, "run", dataset, small_config(**EXACT), resume=True) == "finished"
     assert_is_whole(root, whole)
@@ -189,8 +189,8 @@ def test_a_stop_before_the_first_step_saves_and_trains_none(root: Root, dataset:
     for resume in (False, True):
         with interrupted_at(0, "stop"):
             assert train_here(root, "run", dataset, small_config(**EXACT), resume=resume) == "stopped"
-        position = newest_saved(root.model("run")).content["position"]
-        assert (position["epoch"], position["step"], position["cases"]) == (0, 0, 0)
+        position = newest_saved(root.model("run")).content.position
+        assert (position.epoch, position.step, position.cases) == (0, 0, 0)
 
 
 def test_saves_by_steps_count_the_steps_of_the_whole_training(root: Root, dataset: Dataset, whole: Root) -> None:
@@ -294,15 +294,15 @@ def test_a_real_process_stopped_killed_and_stopped_in_validation_ends_with_the_b
     steps = steps_an_epoch(root)
     result = run_with(STOP_AT_STEP_60, root.path, *arguments, "--run-id", "run")
     assert result.stdout.splitlines()[-1] == "run: stopped", result.stderr
-    position = newest_saved(root.model("run")).content["position"]
-    assert (position["epoch"], position["step"]) == (0, 60)
+    position = newest_saved(root.model("run")).content.position
+    assert (position.epoch, position.step) == (0, 60)
     result = run_with(STOP_IN_VALIDATION, root.path, *again)
     assert result.stdout.splitlines()[-1] == "run: stopped", result.stderr
-    position = newest_saved(root.model("run")).content["position"]
-    assert (position["epoch"], position["step"]) == (0, steps), "it was stopped in validation"
+    position = newest_saved(root.model("run")).content.position
+    assert (position.epoch, position.step) == (0, steps), "it was stopped in validation"
     assert run_with(KILL_AFTER_TWO_EPOCHS, root.path, *again).returncode == -signal.SIGKILL
-    position = newest_saved(root.model("run")).content["position"]
-    assert (position["epoch"], position["step"]) == (1, steps - 2 * steps % 50), "the second epoch is logged, not saved"
+    position = newest_saved(root.model("run")).content.position
+    assert (position.epoch, position.step) == (1, steps - 2 * steps % 50), "the second epoch is logged, not saved"
     assert run_cli(root.path, *again).returncode == 0
     assert_same_training(root, "run", "whole")
     events = EventAccumulator(str(root.run("run"))).Reload()  # TensorBoard's own reader
