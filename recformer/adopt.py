@@ -1,19 +1,23 @@
 """Bring in checkpoints and logs that were made elsewhere, as runs of this project."""
 
+import itertools
+import os
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
-from tbparse import SummaryReader
 
 from recformer.checkpoint_info import CheckpointInfo, TrainedOn, read_info
 from recformer.data.dataset import Dataset
 from recformer.errors import CheckpointError, DataError, UsageError
 from recformer.evaluation.fit import check_fit
 from recformer.labels import give_colour
+from recformer.logs.files import is_event_file
+from recformer.logs.folder import has_scalars
 from recformer.origin import Origin, portable_path, write_origin
 from recformer.store import CheckpointRef, Root, write_text
 from recformer.weights import infer_info, load, read_state, write_best
@@ -42,12 +46,13 @@ def adopt(
     if dataset is not None:
         check_fit(root, info, dataset, CheckpointRef(checkpoint, None, checkpoint.name))
         info = replace(info, dataset={"name": dataset.name, "fingerprint": dataset.fingerprint})
-    for file in events:
+    parts = parts_of(events)
+    for file in parts:
         _check_events(file)
     try:
-        for file in events:
-            root.run(run_id).mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, root.run(run_id) / file.name)
+        for file, part in parts.items():
+            (root.run(run_id) / part).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, root.run(run_id) / part / file.name)
         config = {"name": run_id, "model": info.model, "window": info.shape.window}
         write_text(root.run(run_id) / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         if dataset is not None:
@@ -69,10 +74,37 @@ def _recorded_dataset(checkpoint: Path) -> TrainedOn | None:
     return None
 
 
+def parts_of(events: Sequence[Path]) -> dict[Path, str]:
+    """For each event file once, the folder within the run that it goes to, so that none takes another's place.
+
+    Those of one folder go to the run's own (""), those of several to folders called so: train/ev and validation/ev to
+    "train" and "validation", the files of a folder and of one in it to "" and that one's name. Folders that are called
+    the same are told apart by those they lie in.
+    """
+    files = list(dict.fromkeys(Path(os.path.abspath(file)) for file in events))  # noqa: PTH100  links keep their names
+    folders = {file.parent for file in files}
+    for top in folders:
+        if all(folder.is_relative_to(top) for folder in folders):
+            return {file: _as_part(file.parent.relative_to(top).parts) for file in files}
+    depth = next(
+        depth for depth in itertools.count(1) if len({folder.parts[-depth:] for folder in folders}) == len(folders)
+    )
+    return {file: _as_part(file.parent.parts[-depth:]) for file in files}
+
+
+def _as_part(names: Sequence[str]) -> str:
+    """A path below the run's folder; a hidden one would not be read."""
+    return "/".join(name.lstrip(".") or "log" for name in names if name != os.sep)
+
+
 def _check_events(file: Path) -> None:
     if not file.is_file():
         raise UsageError(f"event file {file} does not exist")
-    if "tfevents" not in file.name:
+    if not is_event_file(file.name):
         raise UsageError(f"{file} is no TensorBoard event file: its name has no 'tfevents'")
-    if SummaryReader(str(file)).scalars.empty:
+    try:
+        scalars = has_scalars(file)
+    except OSError as error:
+        raise DataError(f"{file} could not be read: {error.strerror or error}") from error
+    if not scalars:
         raise DataError(f"{file} holds no scalars: it is empty, damaged or no TensorBoard event file")

@@ -1,5 +1,6 @@
 """What tests of the event reader share: events in every encoding, and a plain model of what a reader must find."""
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 
 from benchmarks.event_files import framed, version
+from recformer.logs.bounds import LATEST_S
 from recformer.logs.reader import RunLog
 from recformer.logs.series import Curve
 
@@ -112,12 +114,27 @@ def rows_of(events: Iterable[bytes]) -> dict[str, list[Row]]:
         if read.HasField("session_log") and read.session_log.status == SessionLog.START:
             kept = [point for point in kept if point[1] < read.step]
         kept += points_of(data)
-    curves: dict[str, dict[int, Row]] = {}
-    for tag, step, wall, value in kept:
-        before = curves.setdefault(tag, {}).get(step)
-        if before is None or wall >= before[1]:
-            curves[tag][step] = (step, wall, value)
-    return {tag: [rows[step] for step in sorted(rows)] for tag, rows in curves.items()}
+    tags = dict.fromkeys(tag for tag, *_ in kept)
+    return {tag: arranged_rows([point[1:] for point in kept if point[0] == tag]) for tag in tags}
+
+
+def arranged_rows(rows: Sequence[Row]) -> list[Row]:
+    """What a curve holds of points in the order in which they were written.
+
+    Where the lowest step comes back, all stand in order of time, numbered from 1; else of each step the latest, of
+    equally late ones that which was written last, in order of steps. One that was logged twice alike counts once.
+    Where a point has no time that can be, the order in which they were written stands for that of time.
+    """
+    rows = [(step, wall if 0 <= wall < LATEST_S else math.nan, value) for step, wall, value in rows]
+    if not any(math.isnan(wall) for _, wall, _ in rows):
+        order = sorted(range(len(rows)), key=lambda place: rows[place][:2])
+        again = {one for before, one in itertools.pairwise(order) if repr(rows[before]) == repr(rows[one])}
+        rows = sorted((row for place, row in enumerate(rows) if place not in again), key=lambda row: row[1])
+    lowest = min(row[0] for row in rows)
+    if sum(row[0] == lowest for row in rows) > 1:
+        return [(number, *row[1:]) for number, row in enumerate(rows, start=1)]
+    latest = {row[0]: row for row in rows}
+    return [latest[step] for step in sorted(latest)]
 
 
 def assert_curves(found: Mapping[str, Curve], expected: Mapping[str, Sequence[Row]]) -> None:

@@ -1,8 +1,8 @@
 """All runs under a root: their records, configuration, logs and checkpoints, without opening a model."""
 
 import json
-import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,13 +13,13 @@ from recformer.errors import StoreError
 from recformer.jobs.records import JobRecord, Status, read_job, read_status
 from recformer.jobs.state import RunState, derive_state
 from recformer.labels import Labels, read_labels
+from recformer.logs.bounds import known_stamp, stamp_in_name
+from recformer.logs.files import find_event_files
 from recformer.run_list import entries_of, known_run, misnamed_folders, run_ids
 from recformer.store import CHECKPOINT_FILES, RESUME_FILES, Root, run_id_from
 
 CONFIG_FILE = "config.yaml"
 BEST_FILE = "best.json"
-
-_EVENT_FILE_TIME = re.compile(r"tfevents\.(\d+)")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,6 @@ class RunSummary:
     status: Status | None
     config: dict[str, Any]
     created: float
-    log_files: list[Path]
     checkpoints: list[str]
     """Those there are of "best" and "last"."""
     resumable: bool
@@ -104,7 +103,6 @@ def _summary(root: Root, run_id: str, now: float) -> RunSummary:
     status = read_status(folder)
     config = _config(folder)
     labels = read_labels(folder)
-    log_files = sorted(Path(entry) for entry in entries_of(folder) if "tfevents" in entry.name)
     saved = {entry.name for entry in entries_of(model)}
     best = gate.read_object(model / BEST_FILE, gate.BEST) if saved else None
     return RunSummary(
@@ -115,8 +113,7 @@ def _summary(root: Root, run_id: str, now: float) -> RunSummary:
         job=job,
         status=status,
         config=config,
-        created=_created(job, log_files, folder if folder.is_dir() else model),
-        log_files=log_files,
+        created=_created(job, folder if folder.is_dir() else model),
         checkpoints=[name for name, file in CHECKPOINT_FILES.items() if file in saved],
         resumable=not saved.isdisjoint(RESUME_FILES),
         best=best,
@@ -143,9 +140,12 @@ def _as_json(content: bytes, path: Path) -> str:
     return json.dumps(gate.parse_yaml(content, path, gate.CONFIG))
 
 
-def _created(job: JobRecord | None, log_files: list[Path], folder: Path) -> float:
+def _created(job: JobRecord | None, folder: Path) -> float:
     """When the run began: its record says, or its first log's name, or failing both its folder's age."""
-    if job is not None:
-        return job.created_at or job.queued_at
-    stamps = [float(match[1]) for file in log_files if (match := _EVENT_FILE_TIME.search(file.name))]
-    return min(stamps) if stamps else folder.stat().st_mtime
+    if job is not None and (begun := known_stamp(job.created_at or job.queued_at)) is not None:
+        return begun
+    stamps: list[float] = []
+    with suppress(OSError):  # a folder that nobody may list has an age all the same
+        names = (file.name for file in find_event_files(folder).paths(folder))
+        stamps = [stamp for name in names if (stamp := stamp_in_name(name)) is not None]
+    return min(stamps) if stamps else known_stamp(folder.stat().st_mtime) or 0.0

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from recformer.logs.bounds import is_number
 from recformer.logs.series import Curve
 
 Axis = Literal["epoch", "step", "relative", "wall"]
@@ -16,9 +17,10 @@ TITLES: dict[Axis, str] = {
     "relative": "since the run began",
     "wall": "date",
 }
-_LATEST_S = 1e11  # some thousand years: a log that says nanoseconds where seconds belong has no dates
 _MINUTE_S, _HOUR_S = 60.0, 3600.0
+_UNITS = {_MINUTE_S: "minutes", _HOUR_S: "hours"}
 AS_LOGGED = "step, as logged"
+_ZONE_S = 900  # clocks are changed at whole quarters of an hour
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,17 @@ class Clock:
     """What turns the step and the wall time of a run's points into a place on an axis."""
 
     began: float
-    """Wall time of the run's first point, seconds since 1970."""
+    """Wall time of the run's first point, seconds since 1970; NaN where no point has one."""
     steps_per_epoch: float | None = None
     """Optimizer steps in an epoch, for a log that counts epochs; None for one that counts steps."""
     epochs: Curve | None = None
     """The epoch at each step, where a log that counts steps says so."""
     unit_s: float = _HOUR_S
     """Seconds in a unit of the axis "relative"."""
+
+    @property
+    def unit_name(self) -> str:
+        return _UNITS[self.unit_s]
 
     @property
     def knows_epochs(self) -> bool:
@@ -43,11 +49,7 @@ class Clock:
     ) -> NDArray[np.generic]:
         """(n,) float64, or datetime64 on the axis "wall". What a log does not tell stays the step as it was logged."""
         if axis == "wall":
-            known = np.abs(wall_time) < _LATEST_S  # false for what is no number, too
-            begin = self.began if abs(self.began) < _LATEST_S else 0.0
-            offset = time.localtime(begin).tm_gmtoff  # Plotly shows dates as they are given: in local time
-            dates = (np.where(known, wall_time + offset, 0.0) * 1000).astype("datetime64[ms]")
-            return np.where(known, dates, np.datetime64("NaT", "ms"))
+            return local_dates(wall_time)
         if axis == "relative":
             return (wall_time - self.began) / self.unit_s
         if axis == "step" and self.steps_per_epoch is not None:
@@ -59,10 +61,24 @@ class Clock:
 
 def clock_of(curves: dict[str, Curve], steps_per_epoch: float | None) -> Clock:
     """The clock of a run with these curves, of which at least one has points."""
-    began = min(float(curve.wall_time[0]) for curve in curves.values())
-    return Clock(began, steps_per_epoch, None if steps_per_epoch is not None else curves.get("epoch"))
+    began = float(np.fmin.reduce([np.fmin.reduce(curve.wall_time) for curve in curves.values() if len(curve)]))
+    epochs = curves.get("epoch")
+    told = steps_per_epoch is None and epochs is not None and not epochs.by_time and bool(is_number(epochs.value).all())
+    return Clock(began, steps_per_epoch, epochs if told else None)
 
 
-def relative_unit(longest_s: float) -> tuple[float, str]:
-    """Seconds in the unit in which times up to `longest_s` are easiest to read, and its name."""
-    return (_MINUTE_S, "minutes") if longest_s < 2 * _HOUR_S else (_HOUR_S, "hours")
+def local_dates(wall_time: NDArray[np.float64]) -> NDArray[np.datetime64]:
+    """(n,) what the clock on the wall showed then, as Plotly shows dates as they are given; NaT for what is no time.
+
+    Each time has its own distance to UTC: a run may go on over a change to summer time.
+    """
+    known = ~np.isnan(wall_time)
+    quarters, which = np.unique(np.where(known, wall_time, 0.0) // _ZONE_S, return_inverse=True)
+    offsets = np.array([time.localtime(quarter * _ZONE_S).tm_gmtoff for quarter in quarters.tolist()])
+    dates = (np.where(known, wall_time + offsets[which], 0.0) * 1000).astype("datetime64[ms]")
+    return np.where(known, dates, np.datetime64("NaT", "ms"))
+
+
+def relative_unit(longest_s: float) -> float:
+    """Seconds in the unit in which times up to `longest_s` are easiest to read."""
+    return _MINUTE_S if longest_s < 2 * _HOUR_S else _HOUR_S

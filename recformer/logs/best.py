@@ -1,11 +1,13 @@
 """A run's figures at its best epoch, from its best checkpoint's record or, where there is none, from its curves."""
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
+from recformer.logs.bounds import finite, is_number
+from recformer.logs.gaps import gaps
 from recformer.logs.series import Curve
 
 NDCG = "metric/ndcg@10"
@@ -16,22 +18,41 @@ def best_values(curves: Mapping[str, Curve], best: Mapping[str, Any] | None) -> 
     """Each tag's value at the best epoch; a tag without one there is left out.
 
     `best` is the record beside the best checkpoint (`best.json`): its metrics hold, and its epoch for what it does not
-    name. Without metrics in it, the best epoch is where NDCG@10 is greatest, else where the loss is least.
+    name. Without metrics in it, the best epoch is where NDCG@10 is greatest, else where the loss is least. A log with
+    neither has no best epoch: of it the last values are taken.
     Example: NDCG@10 0.1, 0.3, 0.2 and loss 5, 4, 3 at epochs 1, 2, 3 give NDCG@10 0.3 and loss 4.
     """
     recorded = _numbers((best or {}).get("metrics"))
-    epoch = _number((best or {}).get("epoch")) if recorded else best_step(curves)
-    logged = {} if epoch is None else {tag: _value_at(curve, epoch) for tag, curve in curves.items()}
+    if recorded:
+        epoch = finite((best or {}).get("epoch"))
+        logged = {} if epoch is None else {tag: _value_at_step(curve, epoch) for tag, curve in curves.items()}
+    else:
+        logged = _at_their_best(curves)
     return {tag: value for tag, value in logged.items() if value is not None} | recorded
+
+
+def _at_their_best(curves: Mapping[str, Curve]) -> dict[str, float | None]:
+    judge = _judge(curves)
+    if judge is None:
+        return {tag: _last(curve.value) for tag, curve in curves.items()}
+    curve, place = judge
+    at = slice(place, place + 1)
+    return {tag: _value_at(other, curve, at) for tag, other in curves.items()}
 
 
 def best_step(curves: Mapping[str, Curve]) -> int | None:
     """The step where NDCG@10 is greatest, else where the loss is least, the first of several; None without numbers."""
+    judge = _judge(curves)
+    return None if judge is None else int(judge[0].step[judge[1]])
+
+
+def _judge(curves: Mapping[str, Curve]) -> tuple[Curve, int] | None:
+    """The curve that says which epoch is best, and which of its points does."""
     for tag, sign in ((NDCG, 1), (loss_tag(curves), -1)):
         curve = curves.get(tag) if tag else None
-        finite = np.flatnonzero(np.isfinite(curve.value)) if curve is not None else np.empty(0, dtype=np.int64)
-        if curve is not None and len(finite):
-            return int(curve.step[finite[np.argmax(sign * curve.value[finite])]])
+        there = np.flatnonzero(is_number(curve.value)) if curve is not None else np.empty(0, dtype=np.int64)
+        if curve is not None and len(there):
+            return curve, int(there[np.argmax(sign * curve.value[there])])
     return None
 
 
@@ -41,37 +62,53 @@ def loss_tag(tags: Iterable[str]) -> str | None:
     return min(losses, key=lambda tag: (tag != LOSS, "val" not in tag.lower()), default=None)
 
 
-def _value_at(curve: Curve, epoch: float) -> float | None:
-    """The last value up to `epoch` that is a number's; None where there is none, or it is NaN."""
-    place = int(np.searchsorted(curve.step, epoch, side="right")) - 1
-    return None if place < 0 else _number(float(curve.value[place]))
+def _value_at(curve: Curve, judge: Curve, at: slice) -> float | None:
+    """A curve's value at the one point `at` of another: by step, or by time where steps of one say nothing."""
+    if curve is judge or not (curve.by_time or judge.by_time):
+        return _value_at_step(curve, int(judge.step[at][0]))
+    before = np.flatnonzero(curve.wall_time <= judge.wall_time[at])
+    return finite(float(curve.value[before[-1]])) if len(before) else None
+
+
+def _value_at_step(curve: Curve, step: float) -> float | None:
+    """The last value up to `step`; None where there is none, or it is no number."""
+    place = int(np.searchsorted(curve.step, step, side="right")) - 1
+    return None if place < 0 else finite(float(curve.value[place]))
+
+
+def _last(values: NDArray[np.float64]) -> float | None:
+    numbers = values[is_number(values)]
+    return float(numbers[-1]) if len(numbers) else None
 
 
 def _numbers(record: Any) -> dict[str, float]:
     if not isinstance(record, dict):
         return {}
     pairs = cast("dict[str, Any]", record).items()
-    return {tag: number for tag, value in pairs if (number := _number(value)) is not None}
-
-
-def _number(value: Any) -> float | None:
-    """`value` where it is a number, not NaN and not too large for a float."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return None if math.isnan(value) else float(value)
-    except OverflowError:
-        return None
+    return {tag: number for tag, value in pairs if (number := finite(value)) is not None}
 
 
 def loss_points(curves: Mapping[str, Curve], at_most: int = 40) -> list[float]:
     """The validation loss (see loss_tag) from its first to its last value, in at most so many points, for a sparkline.
 
-    What is not finite is left out.
+    What is no number is left out.
     """
     tag = loss_tag(tag for tag, curve in curves.items() if len(curve))
     values = curves[tag].value if tag else np.empty(0)
-    finite = values[np.isfinite(values)]
-    if len(finite) > at_most:
-        finite = finite[np.arange(at_most) * (len(finite) - 1) // (at_most - 1)]
-    return finite.tolist()
+    numbers = values[is_number(values)]
+    if len(numbers) > at_most:
+        numbers = numbers[np.arange(at_most) * (len(numbers) - 1) // (at_most - 1)]
+    return numbers.tolist()
+
+
+def not_a_number_since(curves: Mapping[str, Curve]) -> str | None:
+    """What says on a list of runs that one has diverged: its loss or NDCG@10 ends in values that are no numbers.
+
+    Example: a loss 5, 4, NaN, NaN at steps 1 to 4 gives "loss is not a number since step 3".
+    """
+    loss = loss_tag(tag for tag, curve in curves.items() if len(curve))
+    for tag, curve in ((tag, curves[tag]) for tag in (loss, NDCG) if tag and tag in curves):
+        gap = gaps(curve)
+        if gap is not None and gap.since is not None:
+            return f"{tag} is not a number since {gap.since_words}"
+    return None

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from recformer.logs.bounds import known_stamp, known_times
 from recformer.logs.events import Events, Start, first_wall_time, parse
 from recformer.logs.records import HEADER_BYTES, scan
 from recformer.logs.series import Curve, Series
@@ -26,7 +27,8 @@ class EventFile:
     name: str
     inode: int
     began: float | None
-    """The wall time of its first event, None as long as there is nothing but damage. It gives the files' order."""
+    """The wall time of its first event, 0 where that is no time, None as long as there is nothing but damage. It gives
+    the files' order."""
     head: bytes = b""
     tail: bytes = b""
     """The last bytes before `offset`."""
@@ -38,7 +40,7 @@ class EventFile:
     """Where records were left out."""
     suspect: int | None = None
     starts: list[tuple[int, float]] = field(default_factory=list)
-    """Step and wall time of each session that begins in it and takes back what came before."""
+    """Step and wall time (0 where it is no time) of each session that begins in it and takes back what came before."""
 
     @property
     def order(self) -> tuple[float, str]:
@@ -159,7 +161,7 @@ class FolderLog:
             self._add_between(events, begin, start, cutoff)
             if start is not None:
                 begin = start.record
-                file.starts.append((start.step, start.wall_time))
+                file.starts.append((start.step, known_stamp(start.wall_time) or 0.0))
                 for series in self.series.values():
                     series.cut(start.step)
 
@@ -174,12 +176,19 @@ class FolderLog:
                 before = step < cutoff
                 step, wall, value = step[before], wall[before], value[before]
             if len(step):
-                self.series.setdefault(tag, Series.empty()).add(Curve(step, wall, value))
+                self.series.setdefault(tag, Series.empty()).add(Curve(step, known_times(wall), value))
 
     def _after(self, file: EventFile) -> list[EventFile]:
         """The files whose events come after those of `file`."""
         files = list(self.files.values())
         return files[files.index(file) + 1 :]
+
+
+def has_scalars(file: Path) -> bool:
+    """Whether there is at least one scalar in an event file. Raises OSError where it cannot be read."""
+    log = FolderLog(file.parent)
+    log.refresh({file.name: file.stat()})
+    return any(map(len, log.series.values()))
 
 
 def _new_file(name: str) -> Callable[[int], EventFile | None]:
@@ -191,7 +200,7 @@ def _new_file(name: str) -> Callable[[int], EventFile | None]:
             data = os.pread(handle, portion, offset)
             found = scan(data)
             if (began := first_wall_time(found)) is not None:
-                return EventFile(name, os.fstat(handle).st_ino, began)
+                return EventFile(name, os.fstat(handle).st_ino, known_stamp(began) or 0.0)
             offset += found.consumed
             damaged |= found.consumed > 0 or found.suspect is not None
             if found.consumed == 0 and len(data) < portion:

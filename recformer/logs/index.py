@@ -1,8 +1,8 @@
 """What was read of a run's event files, kept in one file beside them: a restarted app need not read them again.
 
 The file is: a magic with its version (8 bytes), CRC-32C of all that follows (u32), length of the JSON that follows
-(u32), that JSON (padded to 8 bytes), then all steps (i8), all wall times (f8) and all values (f8), little-endian. It
-is a cache: whatever is wrong with it, the logs are read instead.
+(u32), that JSON (padded to 8 bytes), then all steps (i8), all wall times (f8) and all values (f8) as they were written,
+little-endian. It is a cache: whatever is wrong with it, the logs are read instead.
 """
 
 import json
@@ -20,7 +20,7 @@ from crc32c import crc32c
 from recformer.logs.folder import EventFile, FolderLog
 from recformer.logs.series import Curve, Series
 
-_MAGIC = b"rfindex1"
+_MAGIC = b"rfindex2"  # another number when what is kept is another
 _SIZES = struct.Struct("<8sII")
 
 
@@ -34,7 +34,7 @@ def save(path: Path, folders: dict[str, FolderLog]) -> None:
         described.append({"folder": name, "files": files, "tags": counts})
     header = json.dumps(described).encode()
     header += b" " * (-len(header) % 8)
-    curves = [entry.curve() for entry in series]
+    curves = [entry.points() for entry in series]
     columns = [[curve.step for curve in curves], [curve.wall_time for curve in curves], [c.value for c in curves]]
     parts = [header, *(array.tobytes() for column in columns for array in column)]
     crc = 0

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recformer.logs.bounds import is_number
 from recformer.logs.series import Curve
 
 LEAST_RISE = 0.01  # of the lowest validation loss; less is noise
@@ -26,9 +27,9 @@ def overfitting(train: Curve, validation: Curve) -> Overfitting | None:
     Validation 5, 4, 4.2, 4.4, 4.5 with training 5, 4, 3, 2, 1: overfitting since the second point, a rise of 10%
     (the median of the last three is 4.4).
     """
-    finite = np.isfinite(validation.value)
-    steps, values = validation.step[finite], validation.value[finite]
-    if not len(values) or not len(train):
+    numbers = is_number(validation.value)
+    steps, values = validation.step[numbers], validation.value[numbers]
+    if not len(values) or not len(train) or train.by_time != validation.by_time:
         return None
     lowest = int(np.argmin(values))
     if len(values) - 1 - lowest < RECENT:

@@ -1,18 +1,18 @@
 """An incremental reader of a run's TensorBoard log: each refresh reads only what was added."""
 
-import os
+import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Container
 from pathlib import Path
 
 from recformer.errors import StoreError
 from recformer.logs import index
+from recformer.logs.bounds import printable
+from recformer.logs.files import find_event_files
 from recformer.logs.folder import FolderLog
 from recformer.logs.series import Curve
 
 INDEX_FILE = ".scalars.index"
-_MARK = "tfevents"
-_DEEPEST = 3  # folders within folders, as writers with a name for each part make them
 _INDEX_FROM_BYTES = 1 << 16  # less is sooner read than looked up
 _INDEX_SHARE = 8  # the index is written again when an eighth more was read
 
@@ -32,6 +32,8 @@ class RunLog:
         self._curves: dict[str, Curve] | None = {}
         self.changes = 0
         """How often a refresh has found something new."""
+        self.left_out: list[str] = []
+        """Which folders were not read and why, in words."""
         self._lock = threading.Lock()
 
     def refresh(self) -> bool:
@@ -55,7 +57,7 @@ class RunLog:
             return changed
 
     def scalars(self) -> dict[str, Curve]:
-        """The curves read so far, by tag. Where a step was logged twice, the later wall time holds."""
+        """The curves read so far, by tag (see logs.series.arranged for what shares a step)."""
         with self._lock:
             if self._curves is None:
                 self._curves = self._all_curves()
@@ -88,8 +90,9 @@ class RunLog:
         return known is not None
 
     def _refresh(self) -> bool:
-        found = dict(_event_files(self.folder))
-        changed = False
+        files = find_event_files(self.folder)
+        found, changed = files.folders, files.left_out != self.left_out
+        self.left_out = files.left_out
         for gone in self._folders.keys() - found.keys():
             del self._folders[gone]
             changed = True
@@ -113,33 +116,11 @@ class RunLog:
         for name, folder in sorted(self._folders.items()):
             for tag, series in folder.series.items():
                 if len(series):
-                    full = f"{name}/{tag}" if name else tag
-                    curves[full if full not in curves else f"{full} (in {name})"] = series.curve()
+                    curves[_free(f"{printable(name)}/{tag}" if name else tag, curves)] = series.curve()
         return dict(sorted(curves.items()))
 
 
-def _event_files(folder: Path, name: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, os.stat_result]]]:
-    """Each folder with event files, as a path within the first, and the state of each of those files."""
-    try:
-        with os.scandir(folder) as found:
-            entries = list(found)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    files: dict[str, os.stat_result] = {}
-    for entry in entries:
-        if _MARK in entry.name and not entry.name.startswith("."):
-            if (stat := _stat(entry)) is not None:
-                files[entry.name] = stat
-        elif depth < _DEEPEST and not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False):
-            yield from _event_files(folder / entry.name, f"{name}/{entry.name}" if name else entry.name, depth + 1)
-    if files:
-        yield name, files
-
-
-def _stat(entry: "os.DirEntry[str]") -> os.stat_result | None:
-    """The state of a file; None where it was deleted since it was listed, or is no file."""
-    try:
-        stat = entry.stat()
-        return None if entry.is_dir() else stat
-    except OSError:  # or a link that leads to itself
-        return None
+def _free(tag: str, taken: Container[str]) -> str:
+    """`tag`, with a number where there is one called so: a folder and a tag may make the same name."""
+    names = (tag if number == 1 else f"{tag} ({number})" for number in itertools.count(1))
+    return next(name for name in names if name not in taken)

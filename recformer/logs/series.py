@@ -1,6 +1,6 @@
-"""The points of one tag, sorted and growing: what is new is added at the end, however many there are already."""
+"""The points of one tag as they were written, growing; and the curve that they make."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,22 +13,30 @@ class Curve:
     """One scalar over the steps of a run, sorted by step, each step once. The arrays are read-only."""
 
     step: npt.NDArray[np.int64]
-    """(n,) training step."""
+    """(n,) training step; where `by_time`, the number of the point, from 1."""
     wall_time: npt.NDArray[np.float64]
-    """(n,) when it was logged, seconds since 1970."""
+    """(n,) when it was logged, seconds since 1970; NaN where the log does not say."""
     value: npt.NDArray[np.float64]
     """(n,) as logged: NaN and infinity included."""
+    by_time: bool = False
+    """Whether the steps that were logged start again or are missing, so that the points stand in order of time."""
+    repeated: int = 0
+    """How many points have a step that another one has. Where `by_time` all are here, else the later of each step."""
 
     def __len__(self) -> int:
         return len(self.step)
 
 
 class Series:
-    """Points sorted by step, each step once. What was given away as a curve is never changed."""
+    """Points in the order in which they were written. What was given away as a curve is never changed."""
 
     def __init__(self, points: Curve) -> None:
+        self._hold(points)
+
+    def _hold(self, points: Curve) -> None:
         self._room = points  # arrays (capacity,) each, of which the first `_count` are filled
         self._count = len(points)
+        self._rises = _rises(points.step)  # whether each step is greater than the one before
 
     @classmethod
     def empty(cls) -> "Series":
@@ -37,30 +45,31 @@ class Series:
     def __len__(self) -> int:
         return self._count
 
+    def points(self) -> Curve:
+        """All points so far as they were written, which is no order of steps."""
+        return _part(self._room, slice(self._count))
+
     def curve(self) -> Curve:
-        """All points so far."""
-        filled = _part(self._room, slice(self._count))
-        for array in (filled.step, filled.wall_time, filled.value):
+        """The curve of all points so far."""
+        curve = self.points() if self._rises else arranged(self.points())
+        for array in (curve.step, curve.wall_time, curve.value):
             array.flags.writeable = False
-        return filled
+        return curve
 
     def cut(self, step: int) -> None:
         """Drop the points at `step` and later."""
-        self._keep(int(np.searchsorted(self._room.step[: self._count], step)))
+        points = self.points()
+        if self._rises:
+            self._keep(int(np.searchsorted(points.step, step)))
+        else:
+            self._hold(_part(points, points.step < step))
 
     def add(self, new: Curve) -> None:
-        """Take in points in the order in which they were written; their steps may repeat and go back.
-
-        Of two at one step the later wall time holds, of equal ones that which came last.
-        """
+        """Take in points in the order in which they were written."""
         if not len(new):
             return
-        known = self._room.step[: self._count]
-        follows = not len(known) or new.step[0] > known[-1]
-        if not (follows and bool(np.all(new.step[1:] > new.step[:-1]))):
-            place = int(np.searchsorted(known, new.step.min()))
-            new = _sorted(_joined(_part(self._room, slice(place, self._count)), new))
-            self._keep(place)
+        follows = not self._count or new.step[0] > self._room.step[self._count - 1]
+        self._rises = self._rises and bool(follows) and _rises(new.step)
         self._append(new)
 
     def _keep(self, count: int) -> None:
@@ -73,14 +82,49 @@ class Series:
         if count > len(self._room):
             more = count + count // _GROWTH - self._count
             rest = Curve(np.zeros(more, np.int64), np.zeros(more), np.zeros(more))
-            self._room = _joined(_part(self._room, slice(self._count)), rest)
+            self._room = _joined(self.points(), rest)
         filled = slice(self._count, count)
         self._room.step[filled], self._room.wall_time[filled] = new.step, new.wall_time
         self._room.value[filled] = new.value
         self._count = count
 
 
-def _part(points: Curve, which: slice) -> Curve:
+def arranged(points: Curve) -> Curve:
+    """The curve that points make, whatever their order. What is logged twice alike, by a copied file, counts once.
+
+    Points that share a step are different ones where the lowest step comes back: its steps start again each epoch, or
+    were not given. They then stand in order of time. Else a run went on from before its end, and of each step the
+    later point holds.
+    """
+    timed = not np.isnan(points.wall_time).any()
+    order = np.lexsort((points.wall_time, points.step)) if timed else np.argsort(points.step, kind="stable")
+    if timed:
+        order = order[~_again(_part(points, order))]
+    step = points.step[order]
+    last = np.append(np.diff(step) != 0, True)  # of each step: stable sorting has the one written later come last
+    repeated = int(len(step) - last.sum())
+    if not repeated or step[1] != step[0]:
+        return replace(_part(points, order[last]), repeated=repeated)
+    order = np.sort(order)  # as they were written
+    if timed:
+        order = order[np.argsort(points.wall_time[order], kind="stable")]
+    number = np.arange(1, len(order) + 1)
+    return Curve(number, points.wall_time[order], points.value[order], by_time=True, repeated=repeated)
+
+
+def _again(points: Curve) -> npt.NDArray[np.bool_]:
+    """(n,) which points are the same in step, time and value as the one before."""
+    same = np.diff(points.step) == 0
+    same &= np.diff(points.wall_time) == 0
+    same &= points.value[1:].view(np.int64) == points.value[:-1].view(np.int64)
+    return np.append(False, same)
+
+
+def _rises(step: npt.NDArray[np.int64]) -> bool:
+    return bool(np.all(step[1:] > step[:-1]))
+
+
+def _part(points: Curve, which: slice | npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Curve:
     return Curve(points.step[which], points.wall_time[which], points.value[which])
 
 
@@ -90,10 +134,3 @@ def _joined(one: Curve, other: Curve) -> Curve:
         np.concatenate([one.wall_time, other.wall_time]),
         np.concatenate([one.value, other.value]),
     )
-
-
-def _sorted(points: Curve) -> Curve:
-    """Each step once: its latest point."""
-    order = np.lexsort((points.wall_time, points.step))  # stable: of equal wall times the one written later comes last
-    chosen = order[np.append(np.diff(points.step[order]) != 0, True)]
-    return Curve(points.step[chosen], points.wall_time[chosen], points.value[chosen])

@@ -27,4 +27,6 @@ def spread_of(curves: Sequence[Curve]) -> Spread:
     places = [np.searchsorted(curve.step, steps) for curve in curves]
     values = np.stack([curve.value[place] for curve, place in zip(curves, places, strict=True)])  # (R, n)
     times = np.max([curve.wall_time[place] for curve, place in zip(curves, places, strict=True)], axis=0)
-    return Spread(Curve(steps, times, values.mean(axis=0)), values.min(axis=0), values.max(axis=0))
+    by_time = any(curve.by_time for curve in curves)
+    mean = Curve(steps, times, values.mean(axis=0), by_time, sum(curve.repeated for curve in curves))
+    return Spread(mean, values.min(axis=0), values.max(axis=0))

@@ -1,5 +1,7 @@
 """Fewer points to draw, with every spike still in sight; and the smoothing that TensorBoard's slider does."""
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -42,7 +44,7 @@ def extremes(curve: Curve, max_points: int) -> Curve:
 
 
 def _at(curve: Curve, places: npt.NDArray[np.int64]) -> Curve:
-    return Curve(curve.step[places], curve.wall_time[places], curve.value[places])
+    return replace(curve, step=curve.step[places], wall_time=curve.wall_time[places], value=curve.value[places])
 
 
 def smooth(values: npt.NDArray[np.float64], weight: float) -> npt.NDArray[np.float64]:

@@ -17,6 +17,8 @@ from tbparse import SummaryReader
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from recformer.errors import StoreError
+from recformer.logs.bounds import is_number, printable
+from recformer.logs.files import find_event_files
 from recformer.logs.reader import RunLog
 
 MOST_BYTES = 1 << 24  # tbparse takes seconds for each megabyte of scalars
@@ -86,9 +88,11 @@ class LogDetails:
 
 
 def event_files(folder: Path) -> list[Path]:
-    """The event files in a log folder and below, in the order in which TensorBoard reads them."""
-    found = sorted(path for path in folder.rglob("*tfevents*") if not path.name.startswith("."))
-    return [path for path in found if path.is_file()]
+    """The event files of a log, in the order in which TensorBoard reads them. Raises StoreError."""
+    try:
+        return find_event_files(folder).paths(folder)
+    except OSError as error:
+        raise StoreError(f"{folder} could not be read: {error.strerror or error}") from error
 
 
 def stamps(folder: Path) -> tuple[tuple[str, int, int], ...]:
@@ -110,10 +114,9 @@ def read_whole(folder: Path) -> LogDetails:
     details = LogDetails()
     frames: dict[str, list[pd.DataFrame]] = {kind: [] for kind in _KINDS}
     images: dict[str, Image] = {}
-    files = event_files(folder)
-    for path in files:
+    for path in event_files(folder):
         _refuse_what_cannot_be_read(path)
-        prefix = "" if path.parent == folder else f"{path.parent.relative_to(folder).as_posix()}/"
+        prefix = "" if path.parent == folder else f"{printable(path.parent.relative_to(folder).as_posix())}/"
         read, plugins = _read(path, images, prefix, details.gaps)
         for kind, frame in read.items():
             if not frame.empty:
@@ -123,7 +126,7 @@ def read_whole(folder: Path) -> LogDetails:
     for frame in reversed(frames["hparams"]):
         details.hyperparameters |= dict(zip(frame["tag"], frame["value"], strict=True))
     details.hyperparameters = dict(sorted(details.hyperparameters.items()))
-    details.histograms = _first("histograms", _histograms(frames), details.gaps)
+    details.histograms = _first("histograms", _histograms(frames, details.gaps), details.gaps)
     details.images = _first("images", [images[tag] for tag in sorted(images)], details.gaps)
     return details
 
@@ -211,14 +214,19 @@ def _texts(frames: list[pd.DataFrame]) -> list[Text]:
     return texts
 
 
-def _histograms(frames: dict[str, list[pd.DataFrame]]) -> list[Histogram]:
+def _histograms(frames: dict[str, list[pd.DataFrame]], gaps: list[str]) -> list[Histogram]:
     """Of the old encoding, where each has its limits, and of the new one, a tensor of left, right, count."""
     points: dict[str, dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]] = {}
+    wrong = 0
     for frame in [*frames["histograms"], *frames["tensors"]]:
         for row in frame.to_dict("records"):
             point = _from_tensor(row["value"]) if "value" in row else _from_limits(row)
             if point is not None:
                 points.setdefault(row["tag"], {})[int(row["step"])] = point
+            else:
+                wrong += 1
+    if wrong:
+        gaps.append(f"{wrong:,} histogram{'s hold' if wrong > 1 else ' holds'} no numbers and cannot be drawn.")
     return [_thinned(tag, points[tag]) for tag in sorted(points)]
 
 
@@ -242,9 +250,11 @@ def _from_tensor(value: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]] 
 def _checked(
     edges: NDArray[np.float64], counts: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """None for what no histogram can be: no bucket, edges that are no numbers or go back."""
-    right = len(edges) == len(counts) + 1 and len(counts) > 0 and bool(np.isfinite(edges).all())
-    return (edges, counts) if right and bool((np.diff(edges) >= 0).all()) else None
+    """None for what no histogram can be: no bucket, edges that are no numbers or go back, counts that are none."""
+    right = (
+        len(edges) == len(counts) + 1 and len(counts) > 0 and bool(is_number(edges).all() and is_number(counts).all())
+    )
+    return (edges, counts) if right and bool((np.diff(edges) >= 0).all() and (counts >= 0).all()) else None
 
 
 def _thinned(tag: str, points: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]) -> Histogram:

@@ -3,7 +3,6 @@
 import io
 import itertools
 import os
-import re
 import socket
 import time
 from collections.abc import Iterable
@@ -17,18 +16,18 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard.summary import scalar, text
 
 from recformer.errors import StoreError
+from recformer.logs.bounds import stamp_in_name
 
 # The generated module builds its classes when imported, where type checkers do not see them.
 _EVENT: Any = event_pb2.Event  # pyright: ignore[reportAttributeAccessIssue]
 _SESSION: Any = event_pb2.SessionLog  # pyright: ignore[reportAttributeAccessIssue]
 VERSION = "brain.Event:2"
-_STAMP = re.compile(r"tfevents\.(\d+)")
 _numbers = itertools.count()
 
 
-def stamps(folder: Path) -> list[int]:
+def stamps(folder: Path) -> list[float]:
     """When each log in a run's folder was begun, in seconds since 1970, by its name."""
-    return [int(match[1]) for path in folder.glob("*tfevents*") if (match := _STAMP.search(path.name))]
+    return [stamp for path in folder.glob("*tfevents*") if (stamp := stamp_in_name(path.name)) is not None]
 
 
 class Journal:

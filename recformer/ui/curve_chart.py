@@ -9,18 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recformer.logs.axis import Axis, Clock
+from recformer.logs.bounds import is_number
 from recformer.logs.series import Curve
 from recformer.logs.thin import extremes, smooth, thin
 from recformer.ui.charts import Chart, quiet_layout
+from recformer.ui.drawable import BY_NUMBER, MOST_WORDS, drawn_values, laid_out, safe_range
 from recformer.ui.words import as_text
 
 LINE_POINTS, CHART_POINTS = 1000, 3000  # more are not seen, and a browser is slow to draw them
 FEWEST_POINTS = 4  # of a line, however many there are
 FAINT = 0.3
-_WIDE = 6.0  # greatest over least, from which a logarithmic axis gets fewer ticks
+_WIDE, _WIDEST = 6.0, 1e9  # greatest over least, between which a logarithmic axis is given its ticks
 SHADE = "#D55E00"
 MARK_COLOUR = "#8C8C8C"
-AS_LOGGED = Clock(0.0)
+DOT_PX = 5  # a value between two gaps
+SUBTITLE_PX = 18
+EXACT = 2**53  # a browser counts whole numbers one by one up to here
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Line:
     colour: str
     curve: Curve
     dash: str = "solid"
-    clock: Clock = AS_LOGGED
+    clock: Clock = BY_NUMBER
     best: int | None = None
     """The step to mark with a star: the run's best."""
     legend: bool = True
@@ -76,21 +80,58 @@ def curve_chart(
     """Curves with at most 1000 points each and 3000 together, among them every spike.
 
     Smoothed lines keep what was logged faintly behind them. `marks` and `shade_from` (a step from which the rest is
-    tinted) are placed by the first line's clock; `mark_words`: whether the marks say what they are.
+    tinted) are placed by the first line's clock; `mark_words`: whether the marks say what they are. What cannot be
+    drawn as it is asked for (see ui.drawable) is said below the title.
     """
-    layout = quiet_layout(as_text(title), x_title, legend=len(lines) > 1)
+    laid = laid_out(lines, axis, x_title, log_axis)
+    axis = laid.axis
+    lines = [replace(line, clock=BY_NUMBER) for line in lines] if laid.by_number else lines
+    marks = () if laid.by_number else [mark for mark in marks if _is_placed(mark, lines[0].clock, axis)]
+    layout = quiet_layout(as_text(title), laid.x_title, legend=len(lines) > 1)
     layout["uirevision"] = f"{axis} {log_axis}"  # a refresh keeps the zoom, another axis has its own
+    if laid.words:
+        _say(layout, laid.words)
+    lines = [replace(line, curve=drawn_values(line.curve, log_axis)) for line in lines]
     _set_axes(layout, lines, axis, log_axis)
     stars = [star for line in lines if (star := _star(line, axis, log_axis)) is not None]
     clock = lines[0].clock
     layout["annotations"] = [*stars, *(_mark_word(mark, clock, axis) for mark in marks if mark_words)]
     layout["shapes"] = [_mark_line(mark, clock, axis) for mark in marks]
-    if shade_from is not None:
-        layout["shapes"].append(_shade(lines[0], shade_from, axis))
-    traces = [_band(band.step, band.low, band.high, band.colour) for band in bands]
+    if shade_from is not None and not laid.by_number:
+        layout["shapes"] += _shade(lines[0], shade_from, axis)
+    traces = [_band(band, log_axis) for band in bands]
     most = max(min(LINE_POINTS, CHART_POINTS // max(len(lines), 1)), FEWEST_POINTS)
     traces += [trace for line in lines for trace in _traces(line, axis, smoothing, most)]
+    if not any(np.isfinite(line.curve.value).any() for line in lines):
+        _say_empty(layout, lines, axis)
     return {"data": traces, "layout": layout}
+
+
+def _say(layout: dict[str, Any], words: Sequence[str]) -> None:
+    """Small print below the title: what is not drawn, or not as it was asked for."""
+    more = [f"{len(words) - MOST_WORDS} more"] if len(words) > MOST_WORDS else []
+    text = f"⚠ {' · '.join([*words[:MOST_WORDS], *more])}"
+    layout["title"]["subtitle"] = {"text": as_text(text), "font": {"size": 12}}
+    layout["margin"]["t"] += SUBTITLE_PX
+
+
+def _say_empty(layout: dict[str, Any], lines: Sequence[Line], axis: Axis) -> None:
+    """Where nothing can be drawn an axis would have no range, or an infinite one."""
+    layout["yaxis"] |= {"range": [0, 1], "type": "linear", "showticklabels": False}
+    layout["yaxis"].pop("dtick", None)
+    place = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False}
+    layout["annotations"].append({**place, "text": "no value that can be drawn", "font": {"color": MARK_COLOUR}})
+    if axis != "wall" and (ends := _ends(lines, axis)) is not None:
+        layout["xaxis"].setdefault("range", list(ends) if ends[0] < ends[1] else [ends[0] - 1, ends[1] + 1])
+
+
+def _ends(lines: Sequence[Line], axis: Axis) -> tuple[float, float] | None:
+    """Where the first and the last point of all lines stand, on an axis of numbers; None where none has a place."""
+    places = [line.clock.places(line.curve.step, line.curve.wall_time, axis).astype(np.float64) for line in lines]
+    low, high = (
+        float(extreme.reduce(np.concatenate([np.empty(0), *places]), initial=np.nan)) for extreme in (np.fmin, np.fmax)
+    )
+    return None if np.isnan(low) else (low, high)
 
 
 def _traces(line: Line, axis: Axis, smoothing: float, most: int) -> list[dict[str, Any]]:
@@ -105,23 +146,35 @@ def _traces(line: Line, axis: Axis, smoothing: float, most: int) -> list[dict[st
 
 
 def _trace(line: Line, points: Curve, axis: Axis) -> dict[str, Any]:
-    return {
+    trace = {
         "type": "scatter",
         "x": line.clock.places(points.step, points.wall_time, axis),
         "y": points.value,
         "mode": "lines" if len(points) > 1 else "markers",
         "line": {"color": line.colour, "dash": line.dash, "width": line.width},
     }
+    alone = _alone(points.value)
+    if len(points) > 1 and alone.any():  # a line would not show a value between two gaps
+        trace |= {"mode": "lines+markers", "marker": {"color": line.colour, "size": np.where(alone, DOT_PX, 0)}}
+    return trace
 
 
-def _band(x: NDArray[np.generic], low: NDArray[np.float64], high: NDArray[np.float64], colour: str) -> dict[str, Any]:
+def _alone(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(n,) which values have a gap on either side."""
+    there = np.concatenate([[False], np.isfinite(values), [False]])
+    return there[1:-1] & ~there[:-2] & ~there[2:]
+
+
+def _band(band: Band, log_axis: bool) -> dict[str, Any]:
+    shown = is_number(band.low) & is_number(band.high) & (band.low > 0 if log_axis else True)
+    x, low, high = band.step[shown], band.low[shown], band.high[shown]
     return {
         "type": "scatter",
         "mode": "none",  # no outline, which would take as long to draw as the area
         "x": np.concatenate([x, x[::-1]]),
         "y": np.concatenate([high, low[::-1]]),
         "fill": "toself",
-        "fillcolor": colour,
+        "fillcolor": band.colour,
         "opacity": 0.25,
         "hoverinfo": "skip",
         "showlegend": False,
@@ -130,16 +183,20 @@ def _band(x: NDArray[np.generic], low: NDArray[np.float64], high: NDArray[np.flo
 
 def _set_axes(layout: dict[str, Any], lines: Sequence[Line], axis: Axis, log_axis: bool) -> None:
     values = np.concatenate([line.curve.value for line in lines])
-    if not log_axis and len(values) and values.min() == values.max() > 0:
+    values = values[np.isfinite(values)]
+    if len(values) and not log_axis:
+        low, high = float(values.min()), float(values.max())
         # A constant rate would be drawn on an axis from −1 to 1.
-        layout["yaxis"]["range"] = [0, 1.5 * float(values[0])]
-    last = max((int(line.curve.step[-1]) for line in lines if len(line.curve)), default=0)
-    if axis == "epoch" and last <= 10:
-        layout["xaxis"]["dtick"] = 1  # no epoch 1.5
+        wide = [0, 1.5 * low] if low == high > 0 else safe_range(low, high)
+        layout["yaxis"] |= {"range": wide} if wide else {}
+    if axis != "wall" and (ends := _ends(lines, axis)) is not None:
+        if axis == "epoch" and ends[1] - ends[0] <= 10 and max(map(abs, ends)) < EXACT:
+            layout["xaxis"]["dtick"] = 1  # no epoch 1.5
+        elif (wide := safe_range(*ends)) is not None:
+            layout["xaxis"]["range"] = wide
     if log_axis:
         layout["yaxis"]["type"] = "log"
-        positive = values[values > 0]
-        if len(positive) and positive.max() > _WIDE * positive.min():
+        if len(values) and _WIDE < values.max() / values.min() < _WIDEST:
             layout["yaxis"]["dtick"] = "D2"  # ticks at 1, 2 and 5 of each power of ten; Plotly's own would overlap
 
 
@@ -185,19 +242,16 @@ def _place(mark: Mark, clock: Clock, axis: Axis) -> Any:
     return clock.places(np.array([mark.step]), np.array([mark.wall_time]), axis)[0]
 
 
-def _shade(line: Line, step: int, axis: Axis) -> dict[str, Any]:
-    """A tint over what comes after `step`."""
+def _is_placed(mark: Mark, clock: Clock, axis: Axis) -> bool:
+    """Whether it is known where on the axis a mark stands."""
+    return not np.isnan(mark.wall_time if axis == "wall" else _place(mark, clock, axis))
+
+
+def _shade(line: Line, step: int, axis: Axis) -> list[dict[str, Any]]:
+    """A tint over what comes after `step`, where that has a place on the axis."""
     after = int(np.searchsorted(line.curve.step, step))
+    if after >= len(line.curve) or (axis in ("relative", "wall") and np.isnan(line.curve.wall_time[[after, -1]]).any()):
+        return []
     ends = line.clock.places(line.curve.step[[after, -1]], line.curve.wall_time[[after, -1]], axis)
-    return {
-        "type": "rect",
-        "x0": ends[0],
-        "x1": ends[1],
-        "y0": 0,
-        "y1": 1,
-        "yref": "y domain",
-        "fillcolor": SHADE,
-        "opacity": 0.07,
-        "line": {"width": 0},
-        "layer": "below",
-    }
+    look = {"fillcolor": SHADE, "opacity": 0.07, "line": {"width": 0}, "layer": "below"}
+    return [{"type": "rect", "x0": ends[0], "x1": ends[1], "y0": 0, "y1": 1, "yref": "y domain", **look}]

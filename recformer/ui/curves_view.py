@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import cast
 
+import numpy as np
 import streamlit as st
 
 from recformer.errors import StoreError
@@ -59,7 +60,7 @@ def show_curves(runs: list[Shown]) -> None:
     if not drawn:
         _damage(runs)
         return
-    unit_s, unit_name = relative_unit(_longest_s(drawn))
+    unit_s = relative_unit(_longest_s(drawn))
     drawn = [replace(entry, clock=replace(entry.clock, unit_s=unit_s)) for entry in drawn]
     losses = _losses(drawn[0].curves) if len(drawn) == 1 else []
     spoilt = overfitting(*(drawn[0].curves[tag] for tag in losses)) if losses else None
@@ -70,7 +71,7 @@ def show_curves(runs: list[Shown]) -> None:
             f"validation loss is {100 * spoilt.rise:.1f}% above its lowest, while training loss fell on. "
             "The best checkpoint is kept.]]"
         )
-    look, words = _controls(drawn, unit_name)
+    look, words = _controls(drawn)
     shown = panels({tag for entry in drawn for tag in entry.curves})
     if len(drawn) > 1:
         shown = _one_tag_each(shown)
@@ -107,7 +108,7 @@ def _drawn(shown: Shown) -> _Drawn | None:
     return _Drawn(shown, curves, clock_of(curves, per_epoch), marks_of(shown.run, log, curves))
 
 
-def _controls(drawn: list[_Drawn], unit_name: str) -> tuple[_Look, str]:
+def _controls(drawn: list[_Drawn]) -> tuple[_Look, str]:
     """How the curves are drawn, and which: kept in the URL."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         axis = cast(
@@ -147,19 +148,22 @@ def _controls(drawn: list[_Drawn], unit_name: str) -> tuple[_Look, str]:
             else ""
         )
         log_axis = st.toggle("Logarithmic", key="log_axis", bind="query-params")
-    return _Look(axis, _x_title(axis, drawn, unit_name), smoothing, log_axis), words.strip()
+    return _Look(axis, _x_title(axis, drawn), smoothing, log_axis), words.strip()
 
 
-def _x_title(axis: Axis, drawn: list[_Drawn], unit_name: str) -> str:
+def _x_title(axis: Axis, drawn: list[_Drawn]) -> str:
     if axis == "relative":
-        return f"{unit_name} {TITLES[axis]}"
+        return f"{drawn[0].clock.unit_name} {TITLES[axis]}"
     known = axis == "wall" or all(entry.clock.knows_epochs for entry in drawn)
     return TITLES[axis] if known else AS_LOGGED
 
 
 def _longest_s(drawn: list[_Drawn]) -> float:
-    """How long the longest of the runs has been logging."""
-    return max(float(curve.wall_time[-1]) - entry.clock.began for entry in drawn for curve in entry.curves.values())
+    """How long the longest of the runs has been logging, as far as that is known."""
+    lengths = [
+        float(np.fmax.reduce(curve.wall_time)) - entry.clock.began for entry in drawn for curve in entry.curves.values()
+    ]
+    return max((length for length in lengths if not np.isnan(length)), default=0.0)
 
 
 def _one_tag_each(shown: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -246,16 +250,20 @@ def _notes(drawn: list[_Drawn]) -> None:
 
 
 def _damage(runs: list[Shown]) -> None:
-    """Which places of which logs are left out."""
+    """Which places and files of which logs are left out."""
     for entry in runs:
         try:
-            damaged = readers.log(entry.run.run_id).damaged
+            log = readers.log(entry.run.run_id)
         except StoreError:  # said already
             continue
-        if damaged:
-            places = "; ".join(f"{path.name} at byte {offset:,}" for path, offset in damaged[:5])
-            count = "1 damaged place" if len(damaged) == 1 else f"{len(damaged)} damaged places"
-            st.caption(
-                f":orange[:material/warning:] {plain(entry.label)}: {count} in its log left out, all else is "
-                f"shown ({plain(places)}{' …' if len(damaged) > 5 else ''})."
-            )
+        if log.damaged:
+            places = [f"{path.name} at byte {offset:,}" for path, offset in log.damaged]
+            count = "1 damaged place" if len(places) == 1 else f"{len(places)} damaged places"
+            _caption(entry, f"{count} in its log left out, all else is shown", places)
+        if log.left_out:
+            _caption(entry, "not all of its log is read", log.left_out)
+
+
+def _caption(entry: Shown, words: str, details: list[str]) -> None:
+    said = "; ".join(details[:5]) + (" …" if len(details) > 5 else "")
+    st.caption(f":orange[:material/warning:] {plain(entry.label)}: {words} ({plain(said)}).")

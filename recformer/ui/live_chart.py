@@ -36,6 +36,7 @@ CSS = """
 .live-chart .xtick text, .live-chart .ytick text { fill: var(--st-gray-text-color, #7a8794) !important;
     font-family: var(--st-font) !important; }
 .live-chart .annotation-text { font-family: var(--st-font) !important; }
+.live-chart .gtitle-subtitle { fill: var(--st-text-color) !important; font-family: var(--st-font) !important; }
 .live-chart .gtitle { font-weight: 600 !important; }
 .live-chart .gridlayer path { stroke: var(--st-border-color) !important; opacity: 0.5; }
 .live-chart .hoverlayer :is(rect.bg, .hovertext > path) { fill: var(--st-background-color) !important;

@@ -1,7 +1,6 @@
 """The Monitor page's parts: which runs, their status, curves and logs, refreshed by one fragment while they work."""
 
 import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from recformer.jobs.overview import DamagedRun, RunSummary, find_run
 from recformer.jobs.queue import lines
 from recformer.jobs.records import Status
 from recformer.jobs.tail import tail
+from recformer.logs.files import newest
 from recformer.ui import readers
 from recformer.ui.curves_view import Shown, show_curves
 from recformer.ui.frame import guard
@@ -130,11 +130,8 @@ def moves(shown: list[Shown]) -> bool:
 
 
 def _grew_lately(run: RunSummary) -> bool:
-    newest = 0.0
-    for file in run.log_files:
-        with suppress(OSError):  # deleted meanwhile
-            newest = max(newest, file.stat().st_mtime)
-    return time.time() - newest < LATELY_S
+    written = newest(readers.root().run(run.run_id))
+    return written is not None and abs(time.time() - written) < LATELY_S
 
 
 def _overview(shown: list[Shown]) -> None:

@@ -16,7 +16,7 @@ from recformer.evaluation.slices import Slice, slice_intervals, slices_of
 from recformer.jobs.devices import Load
 from recformer.jobs.devices import loads as device_loads
 from recformer.jobs.overview import DamagedRun, RunSummary, list_runs
-from recformer.logs.best import best_values, loss_points
+from recformer.logs.best import best_values, loss_points, not_a_number_since
 from recformer.logs.reader import INDEX_FILE, RunLog
 from recformer.logs.series import Curve
 from recformer.origin import Origin, read_origin
@@ -237,6 +237,8 @@ class Figures:
 
     best: dict[str, float]
     loss: list[float]
+    fault: str | None = None
+    """What is wrong with the log: it cannot be read, or the run has diverged."""
 
 
 def figures(run: RunSummary) -> Figures:
@@ -246,14 +248,14 @@ def figures(run: RunSummary) -> Figures:
     """
     try:
         known = log(run.run_id)
-    except StoreError:
-        return Figures(best_values({}, run.best), [])
+    except StoreError as error:
+        return Figures(best_values({}, run.best), [], str(error))
     state = (known.changes, run.best)
     before = _kept_figures().get(known.folder)
     if before is not None and before[0] == state:
         return before[1]
     curves = known.scalars()
-    found = Figures(best_values(curves, run.best), loss_points(curves))
+    found = Figures(best_values(curves, run.best), loss_points(curves), not_a_number_since(curves))
     _kept_figures()[known.folder] = (state, found)
     return found
 

@@ -1,8 +1,12 @@
 """What happened to a run, as marks for its curves: when it started, was resumed, and how it ended."""
 
+import math
 from datetime import datetime
 
+import numpy as np
+
 from recformer.jobs.overview import RunSummary
+from recformer.logs.bounds import finite, known_stamp
 from recformer.logs.reader import RunLog
 from recformer.logs.series import Curve
 from recformer.ui.curve_chart import Mark
@@ -13,9 +17,8 @@ MOST_RESUMES = 20  # more of them are a grey wall; the latest tell
 
 def marks_of(run: RunSummary, log: RunLog, curves: dict[str, Curve]) -> list[Mark]:
     """Started, each time it was resumed, and stopped, failed or lost; on an axis of steps between those it lies in."""
-    first = min(curves.values(), key=lambda curve: float(curve.wall_time[0]))
-    began = float(first.wall_time[0])
-    marks = [_mark("started", int(first.step[0]), began)]
+    began, first = min((_begin(curve) for curve in curves.values()), key=lambda begin: begin[0])
+    marks = [_mark("started", first, began)]
     marks += [_mark("resumed", step - 0.5, wall) for step, wall in log.resumed[-MOST_RESUMES:] if wall > began]
     status = run.status
     if run.state.name in ENDS and status is not None:
@@ -28,13 +31,17 @@ def marks_of(run: RunSummary, log: RunLog, curves: dict[str, Curve]) -> list[Mar
 def best_epoch(run: RunSummary) -> int | None:
     """The epoch of the best checkpoint, where the run's records tell."""
     best = (run.status.best if run.status is not None else None) or run.best or {}
-    epoch = best.get("epoch")
-    return int(epoch) if isinstance(epoch, int | float) and not run.imported else None
+    epoch = finite(best.get("epoch"))
+    return int(epoch) if epoch is not None and not run.imported else None
+
+
+def _begin(curve: Curve) -> tuple[float, int]:
+    """When a curve's first point was logged, as far as that is known, and its step."""
+    known = np.flatnonzero(~np.isnan(curve.wall_time))
+    return (float(curve.wall_time[known[0]]), int(curve.step[0])) if len(known) else (math.inf, int(curve.step[0]))
 
 
 def _mark(word: str, step: float, wall_time: float) -> Mark:
-    try:
-        when = datetime.fromtimestamp(wall_time).strftime(" %d %b %Y, %H:%M")
-    except (ValueError, OverflowError, OSError):  # a log may say anything
-        when = ""
-    return Mark(word, step, wall_time, f"{word}{when}")
+    known = known_stamp(wall_time)
+    when = "" if known is None else datetime.fromtimestamp(known).strftime(" %d %b %Y, %H:%M")
+    return Mark(word, step, math.nan if known is None else known, f"{word}{when}")

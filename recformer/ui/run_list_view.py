@@ -50,12 +50,14 @@ def _table(found: list[Row], group: str, columns: list[str]) -> None:
     if group:
         found = show_groups(found, group)
         columns = [group, *(name for name in columns if name != group)]
+    if "fault" not in columns and any(row.figures.fault for row in found):
+        columns = [*columns[:1], "fault", *columns[1:]]  # beside the state, which may say that all went well
     for run in runs_table(found, columns):
         st.markdown(f"**{plain(run.name)}** · {plain(run.state.words)}")
         if run.labels.note:
             st.markdown(f":gray[{plain(run.labels.note)}]")
         run_actions(run)
     st.caption(
-        "Figures are those of each run's best epoch, on the validation part, history masked. Tick a run to see what "
-        "can be done with it."
+        "Figures are those of each run's best epoch, on the validation part, history masked; the last ones of a log "
+        "with neither NDCG@10 nor a loss. Tick a run to see what can be done with it."
     )

@@ -13,6 +13,7 @@ import streamlit as st
 from recformer.config import flat_config, text_of
 from recformer.jobs.overview import RunSummary
 from recformer.logs.best import LOSS, NDCG
+from recformer.logs.bounds import known_stamp
 from recformer.run_filter import Entry, dataset_name, entry_of, number_of
 from recformer.ui.readers import Figures
 
@@ -74,6 +75,11 @@ FIXED: dict[str, Column] = {
     LOSS: Column(
         "Loss", _figure(LOSS), partial(_number, format="%.3f", help="Validation loss at the run's best epoch")
     ),
+    "fault": Column(
+        "Log",
+        lambda row: row.figures.fault,
+        partial(st.column_config.TextColumn, width="medium", help="What is wrong with a run's log"),
+    ),
     "curve": Column(
         "Loss curve",
         lambda row: row.figures.loss,
@@ -95,7 +101,7 @@ FIXED: dict[str, Column] = {
         "Note", lambda row: row.run.labels.note or None, partial(st.column_config.TextColumn, width="medium")
     ),
 }
-USUAL = [name for name in FIXED if name != "note"]
+USUAL = [name for name in FIXED if name not in ("fault", "note")]
 
 
 def column_names(rows: list[Row]) -> list[str]:
@@ -121,7 +127,9 @@ def frame_of(rows: list[Row], columns: list[str]) -> pd.DataFrame:
 
 def _values(rows: list[Row], name: str) -> pd.Series:
     if name == "begun":
-        return pd.to_datetime(pd.Series([row.run.created for row in rows]), unit="s", utc=True)
+        return pd.to_datetime(
+            pd.Series([known_stamp(row.run.created) for row in rows], dtype=float), unit="s", utc=True
+        )
     if name in FIXED:
         values = [FIXED[name].value(row) for row in rows]
         return pd.Series(values, dtype=float if name in (NDCG, LOSS, "progress") else object)

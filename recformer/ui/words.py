@@ -2,6 +2,8 @@
 
 from html import escape
 
+from recformer.logs.bounds import printable, visible
+
 EXPLAIN = {
     "ndcg": "Normalised discounted cumulative gain: 1 when the held-out movie is first, less the further down it is.",
     "mrr": "Mean reciprocal rank: 1 for rank 1, 1/2 for rank 2, 0 beyond k.",
@@ -66,9 +68,9 @@ def number(value: float | None) -> str:
         return "–"
     if value == 0:
         return "0"
-    if abs(value) >= 1000:
+    if 1000 <= abs(value) < 1e12:
         return f"{value:,.0f}"
-    return f"{value:#.3g}".rstrip(".") if abs(value) >= 1e-4 else f"{value:.2e}"
+    return f"{value:#.3g}".rstrip(".") if 1e-4 <= abs(value) < 1000 else f"{value:.2e}"
 
 
 def memory(size: int) -> str:
@@ -78,11 +80,12 @@ def memory(size: int) -> str:
 
 def as_text(text: str) -> str:
     """Text of unknown origin for a chart: Plotly reads tags and `&lt;`, but shows `&quot;` as it stands."""
-    return escape(text, quote=False)
+    return escape(printable(text), quote=False)
 
 
 def plain(text: str) -> str:
     """Text of unknown origin (names, titles) with what Markdown would read as markup made harmless."""
+    text = visible(text.replace("\n", " "))
     for character in "\\`*_{}[]<>#|$~:":
         text = text.replace(character, "\\" + character)
-    return text.replace("\n", " ")
+    return text

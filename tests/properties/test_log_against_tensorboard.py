@@ -14,7 +14,7 @@ from tensorboard.util.tensor_util import make_ndarray
 from torch.utils.tensorboard import SummaryWriter
 
 from benchmarks.event_files import framed, version, write_run
-from tests.log_files import Row, assert_curves, event, others, read, rows_of, simple, start, tensor
+from tests.log_files import Row, arranged_rows, assert_curves, event, others, read, rows_of, simple, start, tensor
 
 TAGS = ("loss/train", "loss/validation", "é中", "a b")
 STEPS = st.integers(0, 12) | st.sampled_from([127, 128, 16_384, 2**40, 2**62])
@@ -53,7 +53,7 @@ def write(folder: Path, files: Files) -> None:
 
 
 def accumulated(folder: Path) -> dict[str, list[Row]]:
-    """TensorBoard's points; of those at one step the one with the latest wall time, and of these the last written."""
+    """TensorBoard's points, which are all, arranged as ours."""
     accumulator = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 0})
     accumulator.Reload()
     tags = accumulator.Tags()
@@ -66,14 +66,7 @@ def accumulated(folder: Path) -> dict[str, list[Row]]:
             number = make_ndarray(point.tensor_proto)
             if number.dtype.kind == "f" and number.shape == ():
                 points.setdefault(tag, []).append((point.step, point.wall_time, number.item()))
-    return {tag: latest(rows) for tag, rows in points.items() if rows}
-
-
-def latest(rows: list[Row]) -> list[Row]:
-    chosen: dict[int, Row] = {}
-    for row in sorted(rows, key=lambda row: row[1]):
-        chosen[row[0]] = row
-    return [chosen[step] for step in sorted(chosen)]
+    return {tag: arranged_rows(rows) for tag, rows in points.items() if rows}
 
 
 @settings(deadline=None, max_examples=150)

@@ -44,8 +44,8 @@ def test_time_since_the_beginning_is_in_the_units_asked_for() -> None:
     wall = np.array([1000.0, 4600.0])
     assert Clock(1000.0).places(np.array([1, 2]), wall, "relative").tolist() == [0, 1]
     assert Clock(1000.0, unit_s=60).places(np.array([1, 2]), wall, "relative").tolist() == [0, 60]
-    assert relative_unit(1800) == (60, "minutes")
-    assert relative_unit(3 * 3600) == (3600, "hours")
+    assert (relative_unit(1800), Clock(0.0, unit_s=60).unit_name) == (60, "minutes")
+    assert (relative_unit(3 * 3600), Clock(0.0, unit_s=3600).unit_name) == (3600, "hours")
 
 
 def test_dates_are_local_ones() -> None:

@@ -212,9 +212,13 @@ def test_a_resume_seen_live_takes_back_what_was_shown(tmp_path: Path) -> None:
 
 
 def test_of_a_step_written_twice_the_later_wall_time_holds(tmp_path: Path) -> None:
-    (tmp_path / "a.tfevents.1").write_bytes(record(1, 10, wall_time=50) + record(2, 20, wall_time=90))
+    first = record(0, 9, wall_time=40) + record(1, 10, wall_time=50) + record(2, 20, wall_time=90)
+    (tmp_path / "a.tfevents.1").write_bytes(first)
     (tmp_path / "b.tfevents.2").write_bytes(record(1, 11, wall_time=60) + record(2, 21, wall_time=70))
-    assert pairs(read(tmp_path)) == [(1, 11), (2, 20)]
+    log = read(tmp_path)
+    assert pairs(log) == [(0, 9), (1, 11), (2, 20)]
+    curve = log.scalars()["loss"]
+    assert (curve.by_time, curve.repeated) == (False, 2)
 
 
 def test_a_damaged_record_is_left_out_and_reported(tmp_path: Path) -> None:

@@ -24,7 +24,6 @@ def run(
         status=None,
         config=config,
         created=0.0,
-        log_files=[],
         checkpoints=[],
         resumable=False,
         best={"dataset": dataset},
