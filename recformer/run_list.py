@@ -17,15 +17,18 @@ EDIT_TIMEOUT_S = 10.0
 
 def run_ids(root: Root) -> list[str]:
     """Every run with a folder in `runs/` or `models/`, in order. Raises StoreError where they cannot be listed."""
-    entries = [*entries_of(root.runs), *entries_of(root.models)]
-    return sorted({entry.name for entry in entries if RUN_ID.fullmatch(entry.name) and _is_folder(entry)})
+    return run_folders(root)[0]
 
 
-def misnamed_folders(root: Root) -> list[str]:
-    """Folders in `runs/` and `models/` whose names no run may have, so that they are left out; hidden ones are ours."""
+def run_folders(root: Root) -> tuple[list[str], list[str]]:
+    """The ids of all runs, and the folders whose names no run may have, so that they are left out; both in order.
+
+    Hidden folders are ours. Raises as `run_ids`.
+    """
     entries = [*entries_of(root.runs), *entries_of(root.models)]
-    names = {entry.name for entry in entries if not RUN_ID.fullmatch(entry.name) and _is_folder(entry)}
-    return sorted(name for name in names if not name.startswith("."))
+    names = {entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry)}
+    ids = {name for name in names if RUN_ID.fullmatch(name)}
+    return sorted(ids), sorted(names - ids)
 
 
 def known_run(root: Root, run_id: str) -> str:

@@ -1,25 +1,28 @@
 """All runs under a root: their records, configuration, logs and checkpoints, without opening a model."""
 
-import json
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from recformer import gate
 from recformer.errors import StoreError
-from recformer.jobs.records import JobRecord, Status, read_job, read_status
+from recformer.jobs.records import JOB_FILE, STATUS_FILE, JobRecord, Status, read_job, read_status
+from recformer.jobs.stamps import Stamp, settled, stamp
 from recformer.jobs.state import RunState, derive_state
+from recformer.labels import FILE as LABELS_FILE
 from recformer.labels import Labels, read_labels
 from recformer.logs.bounds import known_stamp, stamp_in_name
 from recformer.logs.files import find_event_files
-from recformer.run_list import entries_of, known_run, misnamed_folders, run_ids
+from recformer.run_list import entries_of, known_run, run_folders
 from recformer.store import CHECKPOINT_FILES, RESUME_FILES, Root, run_id_from
 
 CONFIG_FILE = "config.yaml"
 BEST_FILE = "best.json"
+EVALUATIONS = "eval"  # a folder of ours, without logs
 
 
 @dataclass(frozen=True)
@@ -55,21 +58,117 @@ class DamagedRun:
 def list_runs(root: Root) -> tuple[list[RunSummary], list[DamagedRun]]:
     """Every run in `runs/` or `models/`, archived ones too, newest first, and those that cannot be shown, by id.
 
+    What has not changed since this process last looked is not read again: such a run is the same object as before.
     Raises StoreError where `runs/` or `models/` itself cannot be read.
     """
-    now = time.time()
-    runs: list[RunSummary] = []
-    damaged: list[DamagedRun] = []
-    for run_id in run_ids(root):
-        try:
-            runs.append(_summary(root, run_id, now))
-        except StoreError as error:
-            damaged.append(DamagedRun(run_id, str(error)))
-        except FileNotFoundError:  # deleted while we looked
-            continue
-    runs.sort(key=lambda run: (-run.created, run.run_id))
-    damaged += [DamagedRun(name, _misnamed(name)) for name in misnamed_folders(root)]
-    return runs, damaged
+    return _overview(root).all()
+
+
+def active_runs(root: Root) -> list[RunSummary]:
+    """The runs that work or wait, newest first, for who asks every few seconds.
+
+    A run begins with a new file in its folder. So of a run that was at rest only the folder is looked at.
+    Raises as `list_runs`.
+    """
+    return _overview(root).active()
+
+
+@cache
+def _overview(root: Root) -> "_Overview":
+    """The one memory that this process has of the runs under a root."""
+    return _Overview(root)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A run as it was read, and what tells whether it is still so."""
+
+    stamps: "_Stamps"
+    settled: bool
+    """Whether every later change gives other stamps."""
+    run: RunSummary | DamagedRun | None
+    """None where it was deleted meanwhile."""
+    logs_below: bool
+    """Whether its age is that of logs in folders below its own, whose changes its own does not show."""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether it stays as it is as long as its stamps do. A process may end, and a disk recover, without one."""
+        return self.settled and isinstance(self.run, RunSummary) and not self.run.state.active
+
+
+_Stamps = tuple[Stamp | None, ...]
+"""Of a run's two folders, then of its records."""
+
+
+class _Overview:
+    """The runs under a root as they were last seen; for any number of threads."""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._seen: dict[str, _Seen] = {}
+        self._lock = threading.Lock()
+
+    def all(self) -> tuple[list[RunSummary], list[DamagedRun]]:
+        with self._lock:
+            ids, misnamed = run_folders(self._root)
+            self._seen = {run_id: self._look(run_id) for run_id in ids}
+            found = [seen.run for seen in self._seen.values()]
+        runs = [run for run in found if isinstance(run, RunSummary)]
+        damaged = [run for run in found if isinstance(run, DamagedRun)]
+        return sorted(runs, key=_newest_first), damaged + [DamagedRun(name, _misnamed(name)) for name in misnamed]
+
+    def active(self) -> list[RunSummary]:
+        with self._lock:
+            ids, _ = run_folders(self._root)
+            self._seen = {
+                run_id: seen
+                if (seen := self._seen.get(run_id)) is not None
+                and seen.at_rest
+                and stamp(f"{self._root.runs}/{run_id}") == seen.stamps[0]
+                else self._look(run_id)
+                for run_id in ids
+            }
+            found = [seen.run for seen in self._seen.values()]
+        runs = [run for run in found if isinstance(run, RunSummary) and run.state.active]
+        return sorted(runs, key=_newest_first)
+
+    def _look(self, run_id: str) -> _Seen:
+        """The run as it is now, read only where it may differ from what was seen of it."""
+        stamps = _stamps(self._root, run_id)  # before it is read: what comes in between is noticed the next time
+        before = self._seen.get(run_id)
+        if before is not None and before.at_rest and before.stamps == stamps and not before.logs_below:
+            return before
+        run = _read(self._root, run_id)
+        below = isinstance(run, RunSummary) and run.job is None and _has_folders(self._root.run(run_id))
+        return _Seen(stamps, settled(stamps), run, below)
+
+
+def _stamps(root: Root, run_id: str) -> _Stamps:
+    folder, model = f"{root.runs}/{run_id}", f"{root.models}/{run_id}"
+    records = [f"{folder}/{name}" for name in (JOB_FILE, STATUS_FILE, CONFIG_FILE, LABELS_FILE)]
+    return tuple(map(stamp, (folder, model, *records, f"{model}/{BEST_FILE}")))
+
+
+def _read(root: Root, run_id: str) -> RunSummary | DamagedRun | None:
+    try:
+        return _summary(root, run_id, time.time())
+    except StoreError as error:
+        return DamagedRun(run_id, str(error))
+    except FileNotFoundError:  # deleted while we looked
+        return None
+
+
+def _has_folders(folder: Path) -> bool:
+    """Whether there are folders in a run's folder in which event files may be; where that cannot be told, too."""
+    try:
+        return any(entry.is_dir() for entry in entries_of(folder) if entry.name != EVALUATIONS)
+    except (StoreError, OSError):
+        return True
+
+
+def _newest_first(run: RunSummary) -> tuple[float, str]:
+    return -run.created, run.run_id
 
 
 def _misnamed(name: str) -> str:
@@ -131,13 +230,7 @@ def _config(folder: Path) -> dict[str, Any]:
         content = gate.read_bytes(path, gate.CONFIG)
     except FileNotFoundError:
         return {}
-    return gate.as_mapping(json.loads(_as_json(content, path)), path, gate.CONFIG)
-
-
-@lru_cache(maxsize=1024)
-def _as_json(content: bytes, path: Path) -> str:
-    """A YAML document as JSON: whoever reads it cannot change what is kept here."""
-    return json.dumps(gate.parse_yaml(content, path, gate.CONFIG))
+    return gate.as_mapping(gate.parse_yaml(content, path, gate.CONFIG), path, gate.CONFIG)
 
 
 def _created(job: JobRecord | None, folder: Path) -> float:
@@ -147,5 +240,5 @@ def _created(job: JobRecord | None, folder: Path) -> float:
     stamps: list[float] = []
     with suppress(OSError):  # a folder that nobody may list has an age all the same
         names = (file.name for file in find_event_files(folder).paths(folder))
-        stamps = [stamp for name in names if (stamp := stamp_in_name(name)) is not None]
+        stamps = [begun for name in names if (begun := stamp_in_name(name)) is not None]
     return min(stamps) if stamps else known_stamp(folder.stat().st_mtime) or 0.0

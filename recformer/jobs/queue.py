@@ -6,10 +6,9 @@ the order is the `place` in the runs' records, and who died is out of the line b
 
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +17,7 @@ from filelock import FileLock, Timeout
 from recformer.errors import JobError, StoreError
 from recformer.jobs.locks import RECORD_TIMEOUT_S, record_lock
 from recformer.jobs.records import JOB_FILE, JobRecord, read_job, read_status, write_job
+from recformer.jobs.stamps import Stamp, settled, stamp
 from recformer.jobs.state import derive_state
 from recformer.settings import Settings, read_settings
 from recformer.store import RUN_ID, Root
@@ -34,10 +34,14 @@ class Line:
     waiting: list[str] = field(default_factory=list[str])
 
 
-def lines(root: Root) -> dict[str, Line]:
-    """The line of each device that has one. Runs with damaged records stand in none."""
+def lines(root: Root, among: Iterable[str] | None = None) -> dict[str, Line]:
+    """The line of each device that has one. Runs with damaged records stand in none.
+
+    `among`: the ids of all active runs, for who knows them; else every run is looked at.
+    """
     found: dict[str, Line] = {}
-    for run_id, job in sorted(_living(root).items(), key=lambda entry: (entry[1].place, entry[1].queued_at, entry[0])):
+    living = _living(root, _run_ids(root) if among is None else among)
+    for run_id, job in sorted(living.items(), key=lambda entry: (entry[1].place, entry[1].queued_at, entry[0])):
         line = found.setdefault(job.device, Line())
         (line.waiting if job.started_at is None else line.running).append(run_id)
     return found
@@ -45,7 +49,7 @@ def lines(root: Root) -> dict[str, Line]:
 
 def next_place(root: Root) -> float:
     """A place behind everybody who waits now."""
-    return max((job.place for job in _living(root).values()), default=0.0) + 1.0
+    return max((job.place for job in _living(root, _run_ids(root)).values()), default=0.0) + 1.0
 
 
 def take_turn(root: Root, run_id: str) -> bool:
@@ -108,10 +112,10 @@ def _record_of(root: Root, run_id: str) -> JobRecord:
     return job
 
 
-def _living(root: Root) -> dict[str, JobRecord]:
+def _living(root: Root, run_ids: Iterable[str]) -> dict[str, JobRecord]:
     """Records of the runs that wait or work, by id. Each who waits asks this every second, so it is kept cheap."""
     found: dict[str, JobRecord] = {}
-    for run_id in _run_ids(root):
+    for run_id in run_ids:
         job = _job_of(root, run_id)
         if job is None or job.ended_at is not None or not job.alive:
             continue
@@ -136,17 +140,23 @@ def _run_ids(root: Root) -> list[str]:
 
 
 def _job_of(root: Root, run_id: str) -> JobRecord | None:
-    """The record of a run, parsed once for each of its versions."""
-    try:
-        stamp = os.stat(f"{root.runs}/{run_id}/{JOB_FILE}")  # noqa: PTH116
-        return _parsed(root, run_id, stamp.st_mtime_ns, stamp.st_ino)
-    except (OSError, StoreError):
+    """The record of a run, read once for each of its versions."""
+    path = f"{root.runs}/{run_id}/{JOB_FILE}"
+    now, (before, job) = stamp(path), _read_jobs.get(path, (None, None))
+    if now is None:
         return None
+    if now == before:
+        return job
+    try:
+        job = read_job(root.run(run_id))
+    except StoreError:
+        return None
+    if settled([now]):
+        _read_jobs[path] = now, job
+    return job
 
 
-@lru_cache(maxsize=2048)
-def _parsed(root: Root, run_id: str, _changed: int, _inode: int) -> JobRecord | None:
-    return read_job(root.run(run_id))
+_read_jobs: dict[str, tuple[Stamp, JobRecord | None]] = {}
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from recformer.ui.compare_charts import accuracy_chart, groups_chart, loss_chart
 from recformer.ui.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, Comparison
 from recformer.ui.live_chart import show_live
 from recformer.ui.loss_view import show_losses
-from recformer.ui.run_views import label_of
+from recformer.ui.run_views import labels_of
 from recformer.ui.selection import pick_many, pick_one
 from recformer.ui.tables import config_differences, difference_rows, metric_table, row_head, slice_table
 from recformer.ui.user_scatter import show_users
@@ -184,7 +184,8 @@ def configs_of(comparison: Comparison) -> dict[str, dict[str, Any]]:
     """The configuration of every run that is compared, by its name."""
     run_ids = {name.split("/")[0] for model in comparison.models for name in model.members}
     runs = comparison.choice.runs
-    return {label_of(runs, run.run_id): run.config for run in runs if run.run_id in run_ids}
+    labels = labels_of(runs)
+    return {labels[run.run_id]: run.config for run in runs if run.run_id in run_ids}
 
 
 def _losses(_: Comparison) -> None:

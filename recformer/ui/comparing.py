@@ -14,7 +14,7 @@ from recformer.registry import BASELINES, SPLITS
 from recformer.ui import readers
 from recformer.ui.comparison import BASELINE, Choice, Comparison, Model, model_label, styles_of
 from recformer.ui.evaluating import computed, leave_out
-from recformer.ui.run_views import checkpoint_in_link, checkpoint_names, suggestion
+from recformer.ui.run_views import checkpoint_in_link, checkpoint_names, labels_of, suggestion
 from recformer.ui.selection import pick_many, pick_masking, pick_one
 from recformer.ui.words import explain
 
@@ -39,8 +39,10 @@ def choose(runs: list[RunSummary]) -> Choice | None:
         st.page_link("pages/train.py", label="Start a training run", icon=":material/play_circle:")
         return None
 
+    labels = labels_of(runs)
+
     def label(name: str) -> str:
-        return model_label(runs, name)
+        return model_label(labels, name)
 
     chosen = pick_many(
         "Models",

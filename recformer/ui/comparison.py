@@ -1,6 +1,8 @@
 """What the Compare page shows: which models, how they are measured, and their figures; without a widget."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from recformer.data.dataset import Dataset
 from recformer.evaluation.protocol import Protocol
@@ -10,7 +12,7 @@ from recformer.jobs.overview import RunSummary
 from recformer.registry import BASELINES
 from recformer.ui import readers
 from recformer.ui.palette import REFERENCE, Style, baseline_colours, run_colours, styles_together
-from recformer.ui.run_views import checkpoint_label
+from recformer.ui.run_views import checkpoint_label, labels_of
 
 BASELINE = "baseline:"
 COMMIT_DIGITS = 7
@@ -48,13 +50,17 @@ class Choice:
     runs: list[RunSummary]
 
     def label(self, name: str) -> str:
-        return model_label(self.runs, name)
+        return model_label(self._labels, name)
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        return labels_of(self.runs)
 
 
-def model_label(runs: list[RunSummary], name: str) -> str:
-    """The name people know a checkpoint or a baseline by."""
+def model_label(labels: Mapping[str, str], name: str) -> str:
+    """The name people know a checkpoint or a baseline by, with the runs' labels."""
     baseline = name.removeprefix(BASELINE)
-    return BASELINES.get(baseline).TITLE if baseline != name else checkpoint_label(runs, name)
+    return BASELINES.get(baseline).TITLE if baseline != name else checkpoint_label(labels, name)
 
 
 @dataclass(frozen=True)

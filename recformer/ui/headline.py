@@ -1,11 +1,13 @@
 """Home's answer to "what is better than what": test results that are on disk already, without loading a model."""
 
+from collections import Counter
+
 import streamlit as st
 
 from recformer.jobs.overview import RunSummary
 from recformer.ui.charts import interval_chart
 from recformer.ui.palette import run_colours, styles_together
-from recformer.ui.run_views import label_of
+from recformer.ui.run_views import labels_of, recorded_dataset, validated
 from recformer.ui.test_results import TestResult, summary_of, test_results
 from recformer.ui.words import explain, plain
 
@@ -21,17 +23,17 @@ def show(runs: list[RunSummary]) -> None:
     summary = summary_of(shown, CUTOFFS)
     if not summary:  # all deleted meanwhile
         return
-    own = run_colours(runs)
+    own, labels = run_colours(runs), labels_of(runs)
     styles = styles_together([own[result["run"]] for result in summary["results"]])
     models = [
-        (label_of(runs, result["run"]), style.colour, [result["metrics"][f"ndcg@{k}"] for k in CUTOFFS])
+        (labels[result["run"]], style.colour, [result["metrics"][f"ndcg@{k}"] for k in CUTOFFS])
         for result, style in zip(summary["results"], styles, strict=True)
     ]
     protocol = summary["protocol"]
     best = max(summary["results"], key=lambda result: result["metrics"]["ndcg@10"]["mean"])
     figure = best["metrics"]["ndcg@10"]
     with st.container(border=True):
-        title = plain(f"Best on {protocol['dataset']}: {label_of(runs, best['run'])}")
+        title = plain(f"Best on {protocol['dataset']}: {labels[best['run']]}")
         st.markdown(
             f"**{title}**, NDCG@10 {figure['mean']:.4f} :gray[:small[{figure['low']:.4f} to {figure['high']:.4f}]]",
             help=explain("ndcg"),
@@ -49,18 +51,22 @@ def show(runs: list[RunSummary]) -> None:
 
 
 def _largest_group(runs: list[RunSummary]) -> list[TestResult]:
-    """Results under the protocol that most runs share; the best of them, the oldest first."""
+    """Results of the runs that are best by validation, under the protocol that most of them share, the oldest first.
+
+    They are of the dataset that most runs were trained on. Only as many runs are looked into as are shown.
+    """
     created = {run.run_id: run.created for run in runs}
+    # Nobody knows what an imported model was trained on: it may not be called the best.
+    own = [run for run in runs if "best" in run.checkpoints and not run.imported]
+    dataset = max(Counter(map(recorded_dataset, own)).items(), key=lambda entry: entry[1], default=(None, 0))[0]
+    alike = [run for run in own if recorded_dataset(run) == dataset]
     groups: dict[str, list[TestResult]] = {}
-    for run in runs:
-        if "best" not in run.checkpoints or run.imported:
-            continue  # nobody knows what an imported model was trained on: it may not be called the best
+    for run in sorted(alike, key=validated, reverse=True):
         for result in test_results(run.run_id):
             groups.setdefault(result.protocol.key, []).append(result)
-    if not groups:
-        return []
-    best = sorted(max(groups.values(), key=len), key=lambda result: -result.ndcg)[:MOST]
-    return sorted(best, key=lambda result: created[result.run_id])
+        if any(len(group) == MOST for group in groups.values()):
+            break
+    return sorted(max(groups.values(), key=len, default=[]), key=lambda result: created[result.run_id])
 
 
 def first_steps(runs: list[RunSummary]) -> None:

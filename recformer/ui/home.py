@@ -17,10 +17,10 @@ from recformer.ui.words import plain
 def live() -> None:
     """The machine, and the runs that work or wait; when one begins or ends, the whole page is drawn anew."""
     with guard():
-        runs, _ = readers.runs()
+        active = readers.active_runs()
         show_machine()
-        show_queue(runs)
-        if {run.run_id for run in runs if run.state.active} != st.session_state["home.active"]:
+        show_queue(active)
+        if {run.run_id for run in active} != st.session_state["home.active"]:
             st.rerun()
 
 

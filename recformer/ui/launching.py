@@ -22,7 +22,7 @@ from recformer.ui import readers
 from recformer.ui.estimating import what_will_happen
 from recformer.ui.forms import config_form
 from recformer.ui.run_actions import can_go_on
-from recformer.ui.run_views import checkpoint_label, checkpoint_names, label_of
+from recformer.ui.run_views import checkpoint_label, checkpoint_names, labels_of
 from recformer.ui.selection import pick_one
 from recformer.ui.words import number, plain
 
@@ -72,9 +72,10 @@ def from_weights(runs: list[RunSummary]) -> None:
     if not names:
         st.info("There is no checkpoint to begin with yet. Train a run first.", icon=":material/info:")
         return
+    labels = labels_of(runs)
     left, middle, right = st.columns(3)
     name = pick_one(
-        left, "Weights of", names, "weights", key="train.weights", show=lambda name: checkpoint_label(runs, name)
+        left, "Weights of", names, "weights", key="train.weights", show=lambda name: checkpoint_label(labels, name)
     )
     data = _pick_dataset(middle)
     device = _pick_device(right)
@@ -95,6 +96,7 @@ def going_on(runs: list[RunSummary]) -> None:
             icon=":material/info:",
         )
         return
+    labels = labels_of(runs)
     left, right = st.columns(2)
     run_id = pick_one(
         left,
@@ -102,7 +104,7 @@ def going_on(runs: list[RunSummary]) -> None:
         [run.run_id for run in able],
         "resume",
         key="train.resume",
-        show=lambda run_id: label_of(runs, run_id),
+        show=lambda run_id: labels.get(run_id, run_id),
     )
     run = next(run for run in able if run.run_id == run_id)
     device = _pick_device(right)

@@ -19,7 +19,7 @@ from recformer.ui.frame import guard
 from recformer.ui.log_view import show_log
 from recformer.ui.palette import run_colours, styles_together
 from recformer.ui.run_actions import compare_link, run_actions, stop_button
-from recformer.ui.run_views import label_of
+from recformer.ui.run_views import labels_of
 from recformer.ui.selection import pick_many
 from recformer.ui.words import STATE_MARKS, duration, memory, number, plain
 
@@ -49,7 +49,7 @@ def pick_runs(runs: list[RunSummary]) -> list[Shown]:
     if not runs:
         return []
     ordered = sorted(runs, key=lambda run: (not run.state.active, run.labels.archived))
-    known = {run.run_id: run for run in ordered}
+    known, labels = {run.run_id: run for run in ordered}, labels_of(runs)
     asked = st.query_params.get_all("run")
     if len(asked) > MOST_RUNS:
         st.warning(f"The link names {len(asked)} runs; the first {MOST_RUNS} are shown.", icon=":material/link_off:")
@@ -63,7 +63,7 @@ def pick_runs(runs: list[RunSummary]) -> list[Shown]:
             "run",
             key="monitor.run",
             suggested=[ordered[0].run_id],
-            show=lambda run_id: label_of(runs, run_id),
+            show=lambda run_id: labels.get(run_id, run_id),
             label_visibility="collapsed",
             placeholder="Choose a run, or several to overlay",
             max_selections=MOST_RUNS,
@@ -81,7 +81,7 @@ def pick_runs(runs: list[RunSummary]) -> list[Shown]:
         _labels(known[chosen[0]])
     own = run_colours(runs)
     styles = styles_together([own[run_id] for run_id in chosen])
-    return [Shown(known[run_id], label_of(runs, run_id), style) for run_id, style in zip(chosen, styles, strict=True)]
+    return [Shown(known[run_id], labels[run_id], style) for run_id, style in zip(chosen, styles, strict=True)]
 
 
 def _labels(run: RunSummary) -> None:
@@ -201,11 +201,13 @@ def _place(run: RunSummary) -> str:
     """Where a waiting run stands in its queue, and behind whom."""
     if run.state.name != "queued":
         return ""
-    line = next((line for line in lines(readers.root()).values() if run.run_id in line.waiting), None)
+    ids = [other.run_id for other in readers.active_runs()]
+    line = next((line for line in lines(readers.root(), among=ids).values() if run.run_id in line.waiting), None)
     if line is None:  # its turn has come meanwhile
         return ""
     place = line.waiting.index(run.run_id)
-    ahead = [label_of(readers.runs()[0], other) for other in (*line.running, *line.waiting[:place])]
+    labels = labels_of(readers.runs()[0])
+    ahead = [labels[other] for other in (*line.running, *line.waiting[:place])]
     return f" Place {place + 1}" + (f", behind {plain(', '.join(ahead))}." if ahead else ".")
 
 

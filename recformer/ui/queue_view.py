@@ -31,30 +31,28 @@ def _bar(load: Load) -> None:
     )
 
 
-def show_queue(runs: list[RunSummary]) -> None:
+def show_queue(active: list[RunSummary]) -> None:
     """Runs that train, then those that wait, each device's in their order, with what can be done about them."""
-    known = {run.run_id: run for run in runs}
-    found = lines(readers.root())
+    known = {run.run_id: run for run in active}
+    found = lines(readers.root(), among=known)
     shown = {run_id for line in found.values() for run_id in (*line.running, *line.waiting)}
-    for run in runs:
+    for run in active:
         # A run between two records, or one whose training was started where the queue is not asked.
-        if run.state.active and run.run_id not in shown:
+        if run.run_id not in shown:
             progress_card(run)
     for device, line in sorted(found.items()):
         for run_id in line.running:
-            if run_id in known:
-                progress_card(known[run_id])
+            progress_card(known[run_id])
         _waiting(device, line, known)
 
 
 def _waiting(device: str, line: Line, known: dict[str, RunSummary]) -> None:
-    waiting = [run_id for run_id in line.waiting if run_id in known]
-    if not waiting:
+    if not line.waiting:
         return
     with st.container(border=True, gap="small"):
         st.markdown(f"**Waiting for {'the processor' if device == 'cpu' else device}**")
-        for place, run_id in enumerate(waiting, start=1):
-            _place(place, known[run_id], last=place == len(waiting))
+        for place, run_id in enumerate(line.waiting, start=1):
+            _place(place, known[run_id], last=place == len(line.waiting))
 
 
 def _place(place: int, run: RunSummary, last: bool) -> None:

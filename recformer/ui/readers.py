@@ -13,6 +13,7 @@ from recformer.data.catalog import datasets
 from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError, StoreError, UsageError
 from recformer.evaluation.slices import Slice, slice_intervals, slices_of
+from recformer.jobs import overview
 from recformer.jobs.devices import Load
 from recformer.jobs.devices import loads as device_loads
 from recformer.jobs.overview import DamagedRun, RunSummary, list_runs
@@ -39,8 +40,13 @@ def root() -> Root:
 
 
 def runs() -> tuple[list[RunSummary], list[DamagedRun]]:
-    """All runs, newest first, and those whose records are damaged. Read anew each time: truth is on disk."""
+    """All runs, newest first, and those whose records are damaged, as the disk has them now."""
     return list_runs(root())
+
+
+def active_runs() -> list[RunSummary]:
+    """The runs that work or wait, newest first, for what asks every few seconds."""
+    return overview.active_runs(root())
 
 
 @st.cache_resource(max_entries=512, show_spinner="Reading the log …")

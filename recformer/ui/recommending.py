@@ -18,7 +18,7 @@ from recformer.ui.list_differences import show_masking, show_overlap
 from recformer.ui.movie_lists import lists_of, show_lists
 from recformer.ui.palette import genre_chips, run_colours, styles_together
 from recformer.ui.poster_views import posters
-from recformer.ui.run_views import checkpoint_in_link, checkpoint_label, checkpoint_names, suggestion
+from recformer.ui.run_views import checkpoint_in_link, checkpoint_label, checkpoint_names, labels_of, suggestion
 from recformer.ui.selection import pick_many, pick_masking, pick_text
 from recformer.ui.user_finder import PARAMETERS as FINDER
 from recformer.ui.user_finder import Asked, find_users
@@ -52,7 +52,7 @@ class Choice:
         return self.ready[0].window
 
     def label(self, name: str) -> str:
-        return checkpoint_label(self.runs, name)
+        return checkpoint_label(labels_of(self.runs), name)
 
 
 def choose(runs: list[RunSummary]) -> Choice | None:
@@ -62,13 +62,14 @@ def choose(runs: list[RunSummary]) -> Choice | None:
         st.info("There is no model to ask yet.", icon=":material/info:")
         st.page_link("pages/train.py", label="Start a training run", icon=":material/play_circle:")
         return None
+    labels = labels_of(runs)
     chosen = pick_many(
         "Models",
         names,
         "runs",
         key="recommend.runs",
         suggested=suggestion(runs)[:3],
-        show=lambda name: checkpoint_label(runs, name),
+        show=lambda name: checkpoint_label(labels, name),
         read=checkpoint_in_link,
         max_selections=MOST,
     )
@@ -81,15 +82,16 @@ def choose(runs: list[RunSummary]) -> Choice | None:
     if not ready:
         st.info("None of these models can be asked. Pick another one above.", icon=":material/arrow_upward:")
         return None
-    unknown = [plain(checkpoint_label(runs, one.name)) for one in ready if not one.data_known]
+    unknown = [plain(checkpoint_label(labels, one.name)) for one in ready if not one.data_known]
     if unknown:
         st.caption(f"Nothing says which data {', '.join(unknown)} is from; only its sizes fit {plain(data.name)}.")
     return _whom(runs, ready, data)
 
 
 def _leave_out(runs: list[RunSummary], failures: predicting.Failures) -> None:
+    labels = labels_of(runs)
     for name, error in failures.items():
-        leave_out(checkpoint_label(runs, name), error)
+        leave_out(checkpoint_label(labels, name), error)
 
 
 def _whom(runs: list[RunSummary], ready: list[predicting.Ready], data: Dataset) -> Choice | None:
@@ -114,7 +116,8 @@ def _whom(runs: list[RunSummary], ready: list[predicting.Ready], data: Dataset) 
             "Find a user", key="find", bind="query-params", help="By who they are, or by what the models do for them."
         )
     if finding:
-        labels = {one.name: checkpoint_label(runs, one.name) for one in ready}
+        known = labels_of(runs)
+        labels = {one.name: checkpoint_label(known, one.name) for one in ready}
         find_users(Asked(list(labels), labels, data, masking, int(k)), _open)
     if user is None and not nobody:
         _unknown(data)

@@ -1,6 +1,9 @@
 """Pieces that several pages show of a run: its label, its progress, and how to pick some."""
 
-from typing import Any
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, cast
 
 import streamlit as st
 
@@ -9,19 +12,19 @@ from recformer.ui.run_actions import stop_button
 from recformer.ui.words import STATE_MARKS, duration, number, plain
 
 
-def label_of(runs: list[RunSummary], run_id: str) -> str:
-    """The name people chose, with the id where two runs have the same name."""
-    run = next((run for run in runs if run.run_id == run_id), None)
-    if run is None:
-        return run_id
-    shared = sum(other.name == run.name for other in runs) > 1
-    return f"{run.name} · {run_id}" if shared and run.name != run_id else run.name
+def labels_of(runs: list[RunSummary]) -> dict[str, str]:
+    """Run id to the name people chose, with the id where two runs have the same name."""
+    named = Counter(run.name for run in runs)
+    return {
+        run.run_id: run.name if named[run.name] == 1 or run.name == run.run_id else f"{run.name} · {run.run_id}"
+        for run in runs
+    }
 
 
-def checkpoint_label(runs: list[RunSummary], name: str) -> str:
-    """Label of RUN/best or RUN/last; best goes without saying."""
+def checkpoint_label(labels: Mapping[str, str], name: str) -> str:
+    """Label of RUN/best or RUN/last, with the runs' labels; best goes without saying."""
     run_id, _, which = name.partition("/")
-    label = label_of(runs, run_id)
+    label = labels.get(run_id, run_id)
     return label if which == "best" else f"{label} ({which})"
 
 
@@ -44,7 +47,7 @@ def suggestion(runs: list[RunSummary]) -> list[str]:
         if "best" in run.checkpoints and not run.labels.archived:
             groups.setdefault(_kind(run), []).append(run)
     alike = max(groups.values(), key=len, default=[])
-    best = sorted(alike, key=_validated, reverse=True)[:1]
+    best = sorted(alike, key=validated, reverse=True)[:1]
     others = [run for run in alike if run not in best]
     chosen = sorted([*best, *others[:3]], key=lambda run: run.created)
     return [f"{run.run_id}/best" for run in chosen]
@@ -52,13 +55,25 @@ def suggestion(runs: list[RunSummary]) -> list[str]:
 
 def _kind(run: RunSummary) -> tuple[Any, Any]:
     """Dataset and window of a run, as far as its record says."""
-    record = run.best or {}
-    return (record.get("dataset") or {}).get("fingerprint"), (record.get("sizes") or {}).get("window")
+    return recorded_dataset(run), _recorded(run, "sizes", "window", int)
 
 
-def _validated(run: RunSummary) -> float:
-    value = ((run.best or {}).get("metrics") or {}).get("metric/ndcg@10")
-    return value if isinstance(value, float) else 0.0
+def recorded_dataset(run: RunSummary) -> Any:
+    """The fingerprint of the dataset that the best checkpoint was trained on; None where its record does not say it."""
+    return _recorded(run, "dataset", "fingerprint", str)
+
+
+def validated(run: RunSummary) -> float:
+    """NDCG@10 of the best checkpoint on the validation part; 0 where its record does not say it."""
+    value = _recorded(run, "metrics", "metric/ndcg@10", float)
+    return 0.0 if value is None or math.isnan(value) else value
+
+
+def _recorded(run: RunSummary, section: str, name: str, kind: type) -> Any:
+    """An entry of the best checkpoint's record; None where there is none of that kind."""
+    found = (run.best or {}).get(section)
+    value = cast("dict[str, Any]", found).get(name) if isinstance(found, dict) else None
+    return value if isinstance(value, kind) else None
 
 
 def progress_card(run: RunSummary) -> None:
