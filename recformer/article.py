@@ -8,6 +8,9 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from recformer import gate
+from recformer.errors import CheckpointError
+
 CUTOFFS = (3, 5, 10)
 RECIPES = ("baseline", "penalty", "compiled-scheduler")
 DATASET = "MovieLens-1M"
@@ -61,11 +64,11 @@ def recipe_of_weights(path: Path) -> str | None:
 def weights_digest(path: Path) -> str | None:
     """16 hex digits over the numbers of a .safetensors file, whatever its record says; None where it is not one."""
     try:
-        with path.open("rb") as file:
+        with gate.open_file(path, gate.CHECKPOINT) as file:
             (length,) = struct.unpack("<Q", file.read(8))
             file.seek(8 + length)
-            return hashlib.sha256(file.read()).hexdigest()[:16]
-    except (OSError, struct.error, OverflowError):
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except (OSError, struct.error, OverflowError, CheckpointError):
         return None
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from recformer import runs_cli
+from recformer import gate, runs_cli
 from recformer.errors import RecformerError, UsageError
 from recformer.report import Format, render
 from recformer.runs_cli import JsonOption
@@ -96,7 +96,7 @@ def choose_root(
     ] = None,
 ) -> None:
     global _root
-    if root is not None and root.exists() and not root.is_dir():
+    if root is not None and os.path.exists(root) and not gate.is_folder(root):  # noqa: PTH110  no name is too long for it
         raise UsageError(f"--root {root} is no folder; name the one that holds runs/, models/ and data/")
     if root is not None:
         _root = Root(root.resolve())

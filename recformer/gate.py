@@ -63,24 +63,22 @@ BEST = Kind(_RECORD, "Put it back from a copy, or remove it: the run is then lis
 LABELS = Kind(
     _RECORD, "Mend or remove it: the run then goes by its configuration's name, without tags and note", text=True
 )
-ORIGIN = Kind(_RECORD, "Remove it and name the dataset with --data", text=True)
+ORIGIN = Kind(_RECORD, "Remove it, and name the dataset again", text=True)
 SETTINGS = Kind(_RECORD, "Mend or remove it: the defaults then hold", text=True)
 POSTER_PLACES = Kind(_RECORD, "Remove it, and choose the posters again on Recommend", text=True)
 EVALUATION = Kind(_RECORD, "Remove it: the model is then evaluated again", text=True)
 RANKS = Kind(4 * _GB, "Remove it: the model is then evaluated again")
-LOG_INDEX = Kind(_GB, "Remove it: the log is then read again")
+LOG_INDEX = Kind(192 * _MB, "Remove it: the log is then read again")
 EVENTS = Kind(1 << 40, "Remove it, or copy it again from its source")
 PRINTED = Kind(1 << 40, "Remove it")  # train.log, of which the end is read
 GIVEN_CONFIG = Kind(_RECORD, "Name a YAML file like those of recformer/presets", UsageError, text=True)
 POSTER_LINKS = Kind(64 * _MB, "Name a CSV in UTF-8 with the columns item_id and url", UsageError, text=True)
 POSTER = Kind(20 * _MB, "Save it as a JPEG of some 100 KB", UsageError)
 CHECKPOINT = Kind(16 * _GB, _COPY_AGAIN, CheckpointError)
-DATA = Kind(8 * _GB, _FETCH_AGAIN, DataError, text=True)
+DATA = Kind(8 * _GB, _FETCH_AGAIN, DataError)
 DATA_SOURCE = Kind(_RECORD, "Remove it: where the dataset came from is then not known", text=True)
 DATA_CACHE = Kind(16 * _GB, "Remove it: the dataset is then read again", DataError)
 ARCHIVE = Kind(4 * _GB, "Use the original archive", DownloadError)
-SOURCE_CODE = Kind(4 * _MB, "Install recformer again")
-KERNEL = Kind(_MB, _CHECK_DISK)  # what Linux tells under /proc
 
 
 def open_file(path: Path, kind: Kind) -> BufferedReader:
@@ -116,6 +114,11 @@ def open_file(path: Path, kind: Kind) -> BufferedReader:
 def check_file(path: Path, kind: Kind) -> None:
     """Raises as `open_file`, for a file that a library is to open by itself."""
     open_file(path, kind).close()
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder; False too for a name that none can have, where Path.is_dir raises."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def open_zip(file: IO[bytes], path: Path, kind: Kind) -> zipfile.ZipFile:

@@ -31,7 +31,7 @@ class Origin:
     def folder(self, root: Root) -> Path:
         """The dataset's folder on this machine. Raises DataError when it is not there."""
         folder = root.path / self.path
-        if not folder.is_dir():
+        if not gate.is_folder(folder):
             raise DataError(
                 f"the dataset {self.dataset} is not in {folder}. Fetch it (python -m recformer data fetch "
                 f"{self.dataset}), or say where it is with --data"

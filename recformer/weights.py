@@ -241,12 +241,12 @@ def _reason(text: str) -> str:
 
 
 def _is_pickle(path: Path) -> bool:
-    with path.open("rb") as file:
+    with gate.open_file(path, gate.CHECKPOINT) as file:
         return file.read(1) == b"\x80"
 
 
 def _is_plain_pickle(path: Path) -> bool:
     """Whether Python's pickle module wrote it: PyTorch's own archives keep to protocol 2."""
-    with path.open("rb") as file:
+    with gate.open_file(path, gate.CHECKPOINT) as file:
         head = file.read(2)
     return head[:1] == b"\x80" and head[1:] > b"\x02"

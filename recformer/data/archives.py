@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from recformer import gate
 from recformer.errors import DownloadError
 
 MAX_BYTES = 4 * 1024**3
@@ -40,7 +41,7 @@ def unpack(archive: Path | IO[bytes], target: Path, progress: Report, label: str
     Raises DownloadError when the archive is broken or encrypted, holds a name that leads outside, a link, too
     many files or too many bytes. `target` then holds a part: the caller throws it away.
     """
-    with _clear_errors(label, target), zipfile.ZipFile(archive) as opened:
+    with _clear_errors(label, target), _opened(archive, label) as opened:
         members = _checked_members(opened.infolist(), label)
         _extract_all(opened, members, _places(members), target, progress, label)
 
@@ -50,13 +51,23 @@ def unpack_files(archive: Path, names: list[str], target: Path, progress: Report
 
     Raises DownloadError as `unpack` does, and when one of them is not in the archive.
     """
-    with _clear_errors(label, target), zipfile.ZipFile(archive) as opened:
+    with _clear_errors(label, target), _opened(archive, label) as opened:
         members = [info for info in opened.infolist() if info.filename in names]
         if len(members) != len(names):
             raise _refused(label, f"it holds {len(members)} of {', '.join(names)}", "an archive with all of them")
         members = _checked_members(members, label)
         places = [PurePosixPath(member.filename).parts[-1:] for member in members]
         _extract_all(opened, members, places, target, progress, label)
+
+
+@contextmanager
+def _opened(archive: Path | IO[bytes], label: str) -> Generator[zipfile.ZipFile]:
+    if isinstance(archive, Path):
+        with gate.open_file(archive, gate.ARCHIVE) as file, gate.open_zip(file, archive, gate.ARCHIVE) as opened:
+            yield opened
+    else:
+        with gate.open_zip(archive, Path(label), gate.ARCHIVE) as opened:
+            yield opened
 
 
 @contextmanager
@@ -99,6 +110,8 @@ def _check_name(info: zipfile.ZipInfo, label: str) -> None:
     mode = info.external_attr >> 16
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise _refused(label, f"{info.filename!r} is a link or a device", "files and folders")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others need memory as they say
+        raise _refused(label, f"{info.filename!r} is compressed in an unusual way", "deflated files")
     if info.flag_bits & _ENCRYPTED:
         raise _refused(label, f"{info.filename!r} is encrypted", "an archive without a password")
 

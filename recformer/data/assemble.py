@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recformer import gate
 from recformer.data.dataset import USER_COLUMNS, Dataset, fingerprint_of
 from recformer.data.tables import Ratings, fault
 from recformer.errors import DataError
@@ -52,7 +53,7 @@ def find_reader(folder: Path) -> tuple[str, Reader]:
     Raises DataError when there is no such folder, when no reader knows its files, and when it holds the whole
     files of more than one format.
     """
-    if not folder.is_dir():
+    if not gate.is_folder(folder):
         raise DataError(f"{folder} is not a folder; give the folder that holds the dataset's files")
     found = [(name, reader) for name, reader in _readers() if reader.detect(folder)]
     if not found:

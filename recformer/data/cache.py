@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
+from recformer import gate
 from recformer.data.assemble import Reader, assemble, find_reader
 from recformer.data.dataset import Dataset, fingerprint_of
 from recformer.errors import DataError
@@ -48,7 +49,7 @@ def _key(name: str, reader: Reader, folder: Path) -> str:
     digest = hashlib.sha256(f"{FORMAT}\n{name}\n".encode())
     for path in reader.files(folder):
         try:
-            with path.open("rb") as file:
+            with gate.open_file(path, gate.DATA) as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise DataError(
@@ -70,9 +71,9 @@ def _read(entry: Path, folder: Path) -> Dataset | None:
 
 
 def _read_entry(entry: Path, folder: Path) -> Dataset:
-    with np.load(entry / "arrays.npz", allow_pickle=False) as stored:
+    with gate.open_file(entry / "arrays.npz", gate.DATA_CACHE) as file, np.load(file, allow_pickle=False) as stored:
         arrays: dict[str, NDArray[Any]] = {name: stored[name] for name in ARRAYS}
-    record = json.loads((entry / "dataset.json").read_text(encoding="utf-8"))
+    record = gate.read_object(entry / "dataset.json", gate.DATA_SOURCE) or {}
     dataset = Dataset(
         name=folder.resolve().name,
         source=folder,
@@ -100,7 +101,8 @@ def _check(dataset: Dataset) -> None:
 
 
 def _read_frame(path: Path) -> pd.DataFrame:
-    frame = parquet.read_table(path, page_checksum_verification=True).to_pandas()
+    with gate.open_file(path, gate.DATA_CACHE) as file:
+        frame = parquet.read_table(file, page_checksum_verification=True).to_pandas()
     if "genres" in frame:
         frame["genres"] = [list(genres) for genres in frame["genres"]]
     return frame

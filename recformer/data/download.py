@@ -218,7 +218,7 @@ def _check_digest(path: Path, algorithm: str, expected: str, label: str) -> None
 def _digest(file: Path | IO[bytes], algorithm: str) -> str:
     """Hex digest of a whole file; an open file is left at its start."""
     if isinstance(file, Path):
-        with file.open("rb") as opened:
+        with gate.open_file(file, gate.ARCHIVE) as opened:
             return _digest(opened, algorithm)
     digest = hashlib.new(algorithm, usedforsecurity=False)
     file.seek(0)

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from recformer import gate
 from recformer.errors import StoreError
 from recformer.evaluation.protocol import Protocol
-from recformer.evaluation.ranks import Ranks
+from recformer.evaluation.ranks import MAX_K, Ranks
 from recformer.store import CheckpointRef, Root, write_atomically, write_json
 
 _PROTOCOL = TypeAdapter(Protocol)
@@ -65,7 +65,11 @@ def stored_ranks(shelf: Shelf, protocol: Protocol) -> Ranks | None:
         if record is None or record.get("format") != FORMAT or record.get("checkpoint") != shelf.digest:
             return None
         with gate.open_file(path, gate.RANKS) as file:
-            ranks = _from_table(parquet.read_table(file, page_checksum_verification=True))
+            stored = parquet.ParquetFile(file, page_checksum_verification=True)
+            # Checked before it is unpacked: a few bytes may say the same number a billion times.
+            if stored.metadata.num_rows != protocol.cases or not _is_plain(stored.schema_arrow):
+                return None
+            ranks = _from_table(stored.read())
         return ranks if len(ranks) == protocol.cases else None
     except (StoreError, OSError, ValueError, KeyError, TypeError, NotImplementedError):
         return None  # computed again and written over
@@ -94,6 +98,18 @@ def store_ranks(shelf: Shelf, protocol: Protocol, ranks: Ranks) -> None:
         "evaluated": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     write_json(path.with_suffix(".json"), record | {"protocol": protocol.as_dict()})
+
+
+def _is_plain(schema: Any) -> bool:
+    """Whether each column is of numbers, or of lists of as many numbers as a list here has."""
+    for field in schema:
+        is_list = pa.types.is_fixed_size_list(field.type)
+        if is_list and field.type.list_size != MAX_K:
+            return False
+        kind = field.type.value_type if is_list else field.type
+        if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
+            return False
+    return True
 
 
 def _to_table(ranks: Ranks) -> Any:

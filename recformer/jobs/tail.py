@@ -3,12 +3,15 @@
 import os
 from pathlib import Path
 
+from recformer import gate
+from recformer.errors import StoreError
+
 BLOCK_BYTES = 1 << 16
 LIMIT_BYTES = 1 << 23  # a progress bar may write megabytes without ending a line
 
 
 def tail(path: Path, lines: int = 200) -> str:
-    """The last `lines` lines of a text file, "" where there is no such file; reads its end only.
+    """The last `lines` lines of a text file, reading its end only; "" where there is none, or why it cannot be read.
 
     Of a line that was overwritten by carriage returns (a progress bar) the last version is kept. Bytes that
     are not UTF-8 become the replacement character.
@@ -16,10 +19,12 @@ def tail(path: Path, lines: int = 200) -> str:
     if lines <= 0:
         return ""
     try:
-        with path.open("rb") as file:
+        with gate.open_file(path, gate.PRINTED) as file:
             data = _end(file.fileno(), lines)
     except FileNotFoundError:
         return ""
+    except StoreError as error:
+        return str(error)
     rows = data.decode("utf-8", errors="replace").removesuffix("\n").split("\n")
     return "\n".join(_last_version(row) for row in rows[-lines:])
 

@@ -74,10 +74,12 @@ def parse(found: Scan) -> Events:
     """The scalars and session starts in the records that a scan found."""
     rows: dict[str, list[Points]] = {}
     others = np.zeros(len(found.starts), dtype=np.bool_)
+    if not len(found.starts):
+        return Events()
     padded = np.frombuffer(found.data + bytes(8), np.uint8)  # a whole number of words of any record may be looked at
     order = np.argsort(found.lengths, kind="stable")
     edges = np.flatnonzero(np.diff(found.lengths[order])) + 1
-    for group in np.split(order, edges) if len(order) else []:
+    for group in np.split(order, edges):
         if len(group) < _FEW:
             others[group] = True
             continue

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from recformer import gate
 from recformer.logs.bounds import known_stamp, known_times
 from recformer.logs.events import Events, Start, first_wall_time, parse
 from recformer.logs.records import HEADER_BYTES, scan
@@ -16,6 +17,7 @@ from recformer.logs.series import Curve, Series
 HEAD_BYTES = 64  # covers the first record, whose wall time no other file shares
 TAIL_BYTES = 64
 _PORTION_BYTES = 1 << 24
+_MOST_BYTES = 1 << 26  # in which there must be a whole record, or the rest of the file is given up
 _FIRST_BYTES = 1 << 12
 T = TypeVar("T")
 
@@ -108,15 +110,12 @@ class FolderLog:
     def _with_open(self, name: str, use: Callable[[int], T]) -> T | None:
         """What `use` makes of the open file; None where it was deleted since it was listed."""
         try:
-            handle = os.open(self.path / name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            with gate.open_file(self.path / name, gate.EVENTS) as file:
+                return use(file.fileno())
         except FileNotFoundError:
             return None
-        try:
-            return use(handle)
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(self.path / name)) from error
-        finally:
-            os.close(handle)
 
     def _read_on(self, file: EventFile, handle: int) -> bool:
         """Take in what comes after `file.offset`; True when there were records or damage."""
@@ -130,7 +129,7 @@ class FolderLog:
             consumed, newly_suspect = self._take(file, data)
             changed |= consumed > 0 or newly_suspect
             if consumed == 0:
-                if len(data) < portion:
+                if len(data) < portion or portion >= _MOST_BYTES:
                     return changed
                 portion *= 2  # a record, or a damaged stretch, longer than the portion
 
@@ -203,7 +202,7 @@ def _new_file(name: str) -> Callable[[int], EventFile | None]:
                 return EventFile(name, os.fstat(handle).st_ino, known_stamp(began) or 0.0)
             offset += found.consumed
             damaged |= found.consumed > 0 or found.suspect is not None
-            if found.consumed == 0 and len(data) < portion:
+            if found.consumed == 0 and (len(data) < portion or portion >= _MOST_BYTES):
                 return EventFile(name, os.fstat(handle).st_ino, None) if damaged else None
             portion = _PORTION_BYTES if found.consumed else max(2 * portion, _PORTION_BYTES)
 

@@ -10,18 +10,22 @@ import os
 import struct
 import tempfile
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from crc32c import crc32c
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
+from recformer import gate
+from recformer.errors import StoreError
 from recformer.logs.folder import EventFile, FolderLog
 from recformer.logs.series import Curve, Series
 
 _MAGIC = b"rfindex2"  # another number when what is kept is another
 _SIZES = struct.Struct("<8sII")
+_MOST_HEADER_BYTES = 1 << 24
 
 
 def save(path: Path, folders: dict[str, FolderLog]) -> None:
@@ -50,49 +54,79 @@ def load(path: Path, run: Path) -> dict[str, FolderLog] | None:
     It helps as long as the event files are the same ones, and none of them has lost or changed what was read.
     """
     try:
-        data = path.read_bytes()
-        magic, crc, header_bytes = _SIZES.unpack_from(data)
-        if magic != _MAGIC or crc32c(memoryview(data)[_SIZES.size :]) != crc:
-            return None
-        described = json.loads(data[_SIZES.size : _SIZES.size + header_bytes])
-    except (OSError, struct.error, ValueError):
+        with gate.open_file(path, gate.LOG_INDEX) as file:
+            magic, crc, header_bytes = _SIZES.unpack(file.read(_SIZES.size))
+            if magic != _MAGIC or header_bytes > _MOST_HEADER_BYTES:
+                return None
+            header = file.read(header_bytes)
+            described = gate.validated(gate.parse_json(header, path, gate.LOG_INDEX), _FOLDERS, path, gate.LOG_INDEX)
+            count = sum(sum(entry.tags.values()) for entry in described)
+            if os.fstat(file.fileno()).st_size != _SIZES.size + header_bytes + 24 * count:
+                return None
+            data = file.read()
+    except (OSError, struct.error, StoreError):
         return None
-    # The checksum is right, so the rest is as it was written.
-    count = sum(sum(entry["tags"].values()) for entry in described)
-    begin = _SIZES.size + header_bytes
-    step = np.frombuffer(data, "<i8", count, begin)
-    wall = np.frombuffer(data, "<f8", count, begin + 8 * count)
-    value = np.frombuffer(data, "<f8", count, begin + 16 * count)
+    if crc32c(data, crc32c(header)) != crc:
+        return None
+    step = np.frombuffer(data, "<i8", count)
+    wall = np.frombuffer(data, "<f8", count, 8 * count)
+    value = np.frombuffer(data, "<f8", count, 16 * count)
     folders: dict[str, FolderLog] = {}
     place = 0
     for entry in described:
-        folder = folders[entry["folder"]] = FolderLog(run / entry["folder"])
-        for tag, points in entry["tags"].items():
+        folder = folders[entry.folder] = FolderLog(run / entry.folder)
+        for tag, points in entry.tags.items():
             part = slice(place, place + points)
             folder.series[tag] = Series(Curve(step[part], wall[part], value[part]))
             place += points
-        folder.files = {file.name: file for file in map(_file, entry["files"])}
+        folder.files = {file.name: file for file in entry.files}
         if not all(_as_it_was(folder.path, file) for file in folder.files.values()):
             return None
     return folders
 
 
-def _file(described: dict[str, Any]) -> EventFile:
-    read: dict[str, Any] = described | {name: bytes.fromhex(described[name]) for name in ("head", "tail")}
-    read["starts"] = [(int(step), float(wall)) for step, wall in described["starts"]]
-    return EventFile(**read)
+def _inside(path: str) -> str:
+    """A path within the run's folder, "" for that itself. Raises ValueError."""
+    if path and not all(part and part.strip(".") and "\0" not in part for part in path.split("/")):
+        raise ValueError("it leads out of the run's folder")
+    return path
+
+
+def _from_hex(value: Any) -> bytes:
+    return bytes.fromhex(str(value))
+
+
+@dataclass
+class _File(EventFile):
+    """An event file as it is described."""
+
+    name: Annotated[str, AfterValidator(_inside), Field(pattern="^[^/]+$")]
+    head: Annotated[bytes, BeforeValidator(_from_hex)] = b""
+    tail: Annotated[bytes, BeforeValidator(_from_hex)] = b""
+    offset: Annotated[int, Field(ge=0)] = 0
+
+
+@dataclass
+class _Folder:
+    """What is described of one folder."""
+
+    folder: Annotated[str, AfterValidator(_inside)]
+    files: list[_File]
+    tags: dict[str, Annotated[int, Field(ge=0)]]
+    """How many points each has."""
+
+
+_FOLDERS = TypeAdapter(list[_Folder])
 
 
 def _as_it_was(folder: Path, file: EventFile) -> bool:
     """Whether what was read of a file is still there. One that has not grown must not have been written to either."""
     try:
-        handle = os.open(folder / file.name, os.O_RDONLY)
-    except OSError:
+        with gate.open_file(folder / file.name, gate.EVENTS) as opened:
+            handle = opened.fileno()
+            return file.unchanged(stat := os.fstat(handle)) or (stat.st_size > file.size and file.continues(handle))
+    except (OSError, StoreError):
         return False
-    try:
-        return file.unchanged(stat := os.fstat(handle)) or (stat.st_size > file.size and file.continues(handle))
-    finally:
-        os.close(handle)
 
 
 def _replace(path: Path, parts: list[bytes]) -> None:

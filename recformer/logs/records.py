@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 HEADER_BYTES = 12
 FOOTER_BYTES = 4
+MOST_RECORD_BYTES = 1 << 25  # a longer one would have to be held in memory whole
 _LENGTH = struct.Struct("<Q")
 _CRC = struct.Struct("<I")
 _MASK_DELTA = 0xA282EAD8
@@ -107,11 +108,12 @@ def _chain(data: bytes, position: int) -> tuple[NDArray[np.int64], NDArray[np.in
 
 
 def _length_at(data: bytes, position: int) -> int | None:
-    """The length in the header at `position`, None where its checksum is wrong."""
+    """The length in the header at `position`, None where its checksum is wrong or no record is so long."""
     (length,) = _LENGTH.unpack_from(data, position)
     (expected,) = _CRC.unpack_from(data, position + _LENGTH.size)
     crc = crc32c(data[position : position + _LENGTH.size])
-    return length if (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF == expected else None
+    right = (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF == expected
+    return length if right and length <= MOST_RECORD_BYTES else None
 
 
 def _data_is_right(data: bytes, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -148,6 +150,8 @@ def _next_record(data: bytes, position: int, end: int | None) -> int | None:
 
 def _first_header(data: bytes) -> int | None:
     """The first place in `data` (12 bytes or more) that holds a valid header; None where there is none."""
+    if not data.strip(b"\0"):  # a hole: the checksum of no length is zero as well, and each place would be looked at
+        return None
     raw = np.frombuffer(data, np.uint8)
     count = len(raw) - HEADER_BYTES + 1
     zero = raw == 0  # no record has 4 GiB, so the upper half of a length is

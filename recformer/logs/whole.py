@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tbparse import SummaryReader
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from recformer import gate
 from recformer.errors import StoreError
 from recformer.logs.bounds import is_number, printable
 from recformer.logs.files import find_event_files
@@ -133,7 +134,7 @@ def read_whole(folder: Path) -> LogDetails:
 
 def _refuse_what_cannot_be_read(path: Path) -> None:
     try:
-        with path.open("rb") as file:
+        with gate.open_file(path, gate.EVENTS) as file:
             size = file.seek(0, 2)
     except OSError as error:
         raise StoreError(f"{path} could not be read: {error.strerror or error}") from error

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from recformer import gate
 from recformer.checkpoint_info import info_from
 from recformer.config import TrainConfig, dump, override, parse, preset, read_mapping
 from recformer.data.cache import load as load_dataset
@@ -79,7 +80,7 @@ def chosen_mapping(
 def fresh(root: Root, config: TrainConfig, run_id: str | None, data: Path, device: str, init_from: str | None) -> Plan:
     """A new run. Raises UsageError when `run_id` has checkpoints already, DeviceError, DataError."""
     target = resolve(device)
-    if not data.is_dir():
+    if not gate.is_folder(data):
         raise DataError(f"--data {data}: there is no such folder")
     weights = find_checkpoint(root, init_from) if init_from else None
     if weights is not None:

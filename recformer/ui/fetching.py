@@ -4,6 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from recformer import gate
 from recformer.data.cache import load
 from recformer.data.download import Progress, fetch, import_zip
 from recformer.errors import DataError, UsageError
@@ -91,7 +92,7 @@ def link_folder(folder: Path) -> None:
 
     Raises DataError when it holds no dataset, UsageError when its name is taken.
     """
-    if not folder.is_dir():
+    if not gate.is_folder(folder):
         raise DataError(f"{folder} is no folder on this machine")
     load(folder, readers.root().data / ".cache")
     link = readers.root().data / run_id_from(folder.name)

@@ -2,6 +2,8 @@
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,8 +77,15 @@ def dataset_folders() -> list[Path]:
 
 def dataset(folder: Path) -> Dataset:
     """A dataset, parsed once for all sessions and again when its files change. Raises DataError."""
-    stamps = tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in sorted(folder.iterdir()))
-    return _dataset(str(folder), stamps)
+    return _dataset(str(folder), tuple(_stamps(folder)))
+
+
+def _stamps(folder: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, time and size of each file of a folder that is there; a link may lead nowhere."""
+    for file in sorted(folder.iterdir()) if folder.is_dir() else []:
+        with suppress(OSError):
+            stat = file.stat()
+            yield file.name, stat.st_mtime_ns, stat.st_size
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the dataset …")
