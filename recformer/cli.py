@@ -228,6 +228,25 @@ def compare(
     k: CutoffOption = "3,5,10",
     mask: MaskOption = "history",
     window: WindowOption = None,
+    primary: Annotated[
+        str | None,
+        typer.Option(
+            "--primary",
+            help="The metric that decides: ndcg, mrr or hr at one k; ndcg@10 where none is named.",
+            metavar="METRIC@K",
+        ),
+    ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option("--margin", help="Differences of the primary metric below it do not matter.", metavar="SIZE"),
+    ] = None,
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            "--baselines/--no-baselines",
+            help="Put popularity, the Markov chain and item kNN beside the models where none of them is named.",
+        ),
+    ] = True,
     join_seeds: Annotated[
         bool, typer.Option("--join-seeds", help="Take runs that differ in their seed alone as one model.")
     ] = False,
@@ -241,8 +260,10 @@ def compare(
     kind: Annotated[Format, typer.Option("--format", help="How to print.")] = "table",
 ) -> None:
     """Metrics side by side, with paired differences to a baseline (the first run where none is named)."""
+    from recformer.evaluation.baselines import all_baselines, is_baseline
     from recformer.evaluation.compare import Request
     from recformer.evaluation.compare import slices as slices_of
+    from recformer.evaluation.rule import PRIMARY, asked
     from recformer.evaluation.summary import checked_cutoffs, summarise
 
     if article:
@@ -255,10 +276,13 @@ def compare(
         raise UsageError(
             f"--slices cannot be told in {kind}, which holds one table: use --format table, markdown or json"
         )
+    question, cutoffs = asked(PRIMARY if primary is None else primary, margin), checked_cutoffs(_whole_numbers(k))
     names = runs if baseline is None or baseline in runs else [baseline, *runs]
-    task, cutoffs = _task(names, data, split, window), checked_cutoffs(_whole_numbers(k))
+    task = _task(names, data, split, window)
+    if baselines and not any(map(is_baseline, names)):
+        names = [*names, *all_baselines()]
     models = _evaluated(Request(names, task, baseline or names[0], join_seeds), device)
-    summary = summarise(models.evaluations, cutoffs, models.reference)
+    summary = summarise(models.evaluations, cutoffs, models.reference, question=question)
     if slices:
         summary["slices"] = slices_of(models.evaluations, task, f"ndcg@{cutoffs[-1]}", mask)
     _print_summary(summary, kind, mask)

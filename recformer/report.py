@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 Format = Literal["table", "markdown", "csv", "latex", "json"]
 Rows = list[list[str]]
 UNKNOWN_DATA = "unknown: only its sizes fit"
+TESTS = ["low", "high", "p", "p_holm", "effect_size", "family", "comparisons", "detectable", "verdict", "equivalent"]
+"""What is told of a difference beside its mean, in files."""
 _LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "|": r"\textbar{}",
@@ -45,13 +47,17 @@ def render(summary: dict[str, Any], kind: Format, masking: "Masking") -> str:
     if kind == "csv":
         return _csv(summary)
     first = summary["results"][0]
-    rows = _rows(view(summary, masking, [*first["metrics"], *first["catalogue"]]))
-    caption = caption_of(summary, masking)
+    primary = summary.get("primary", {}).get("metric")
+    names = sorted([*first["metrics"], *first["catalogue"]], key=lambda name: name != primary)  # the answer first
+    results = view(summary, masking, names)
+    rows = _rows(results, primary)
+    sentences, caption = _answer(summary, results), caption_of(summary, results, masking)
     if kind == "latex":
-        return _latex(rows, caption)
+        return _latex(rows, " ".join([*sentences, caption]))
     table = _markdown if kind == "markdown" else _aligned
     groups = _slice_rows(summary["slices"], rows[0][1:]) if summary.get("slices") else []
-    return "\n".join([*table(rows), "", caption, *(["", *table(groups)] if groups else [])])
+    said = [*sentences, ""] if sentences else []
+    return "\n".join([*table(rows), "", *said, caption, *(["", *table(groups)] if groups else [])])
 
 
 def render_article(rows: list[dict[str, Any]], explanations: dict[str, str], kind: Format) -> str:
@@ -86,16 +92,40 @@ def _interval(metric: dict[str, Any]) -> str:
     return f"{metric['mean']:.4f} [{metric['low']:.4f}, {metric['high']:.4f}]"
 
 
-def caption_of(summary: dict[str, Any], masking: "Masking") -> str:
+def _answer(summary: dict[str, Any], results: list[dict[str, Any]]) -> list[str]:
+    """The verdict of a comparison in sentences; none where nothing is compared."""
+    from recformer.evaluation.summary import question_of
+    from recformer.evaluation.verdict import answer
+
+    if len(results) == 1 or "primary" not in summary:
+        return []
+    return answer([_title(result) for result in results], results, question_of(summary)).sentences
+
+
+def corrections(results: list[dict[str, Any]], title: str) -> str:
+    """How the stars of these results are corrected, in words; `title` is the primary metric's. "" without any."""
+    counts = {
+        metric["difference"]["family"]: metric["difference"]["comparisons"]
+        for result in results
+        for metric in result["metrics"].values()
+        if "family" in metric.get("difference", {})
+    }
+    words = {
+        "primary": f"{title} is primary: Holm over its {counts.get('primary')} differences",
+        "exploratory": f"all else is exploratory: Holm over the {counts.get('exploratory')} other differences here",
+    }
+    told = [words[family] for family in words if family in counts]
+    return f"{'; '.join(told)} (* p < .05, ** p < .01, *** p < .001)" if told else ""
+
+
+def caption_of(summary: dict[str, Any], results: list[dict[str, Any]], masking: "Masking") -> str:
     """The protocol in one line, as it stands below every table."""
+    from recformer.evaluation.summary import question_of
+
     protocol = summary["protocol"]
     skipped = f" · {protocol['skipped_users']} users with too short a history" if protocol["skipped_users"] else ""
-    tests = (
-        " · Δ paired difference to the column that has none; after Holm over the table: "
-        "* p < .05, ** p < .01, *** p < .001"
-        if any("difference" in metric for result in summary["results"] for metric in result["metrics"].values())
-        else ""
-    )
+    corrected = corrections(results, question_of(summary).title)
+    tests = f" · Δ paired difference to the column that has none; {corrected}" if corrected else ""
     return (
         f"{protocol['dataset']} ({protocol['fingerprint']}) · {protocol['split']['name']} · {protocol['part']} · "
         f"{protocol['cases']} cases{skipped} · ranked among all {protocol['item_set']} · masking: {masking} "
@@ -104,11 +134,13 @@ def caption_of(summary: dict[str, Any], masking: "Masking") -> str:
     )
 
 
-def _rows(results: list[dict[str, Any]]) -> Rows:
+def _rows(results: list[dict[str, Any]], primary: str | None) -> Rows:
     """One column a model, one row a metric: runs are few, metrics many."""
     header = ["", *(_title(result) for result in results)]
-    names = list(results[0]["metrics"])
-    rows = [[name, *(_cell(result["metrics"][name]) for result in results)] for name in names]
+    rows = [
+        [f"{name} (primary)" if name == primary else name, *(_cell(result["metrics"][name]) for result in results)]
+        for name in results[0]["metrics"]
+    ]
     trained = ["cases trained on", *(_trained(result["trained_on"], result["cases"]) for result in results)]
     data = ["trained on this data", *("yes" if result["data_known"] else UNKNOWN_DATA for result in results)]
     known = all(result["data_known"] for result in results)
@@ -157,6 +189,8 @@ def _cell(metric: dict[str, Any]) -> str:
         text += f" Δ {difference['mean']:+.4f}"
         if "p" in difference:
             text += f" [{difference['low']:+.4f}, {difference['high']:+.4f}]{stars(difference['p_holm'])}"
+            if not stars(difference["p_holm"]) and difference["detectable"] is not None:
+                text += f" detectable {difference['detectable']:.4f}"
     return text
 
 
@@ -166,7 +200,7 @@ def _csv(summary: dict[str, Any]) -> str:
     setting = {name: protocol[name] for name in ("dataset", "fingerprint", "part", "window", "item_set")}
     setting |= {"split": protocol["split"]["name"]}
     about = ["run", "checkpoint", "masking", "cases", "trained_on", "seeds"]
-    interval, tests = ["mean", "low", "high"], ["mean", "low", "high", "p", "p_holm", "effect_size"]
+    interval, tests = ["mean", "low", "high"], ["mean", *TESTS]
     rows: list[list[Any]] = [
         [*about, "metric", *interval, "seed_sd", "difference", *(f"difference_{name}" for name in tests[1:]), *setting]
     ]

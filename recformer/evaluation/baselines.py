@@ -37,6 +37,11 @@ def is_baseline(text: str) -> bool:
     return text.startswith(PREFIX)
 
 
+def all_baselines() -> list[str]:
+    """The names of all baselines, as they stand in every first comparison."""
+    return [PREFIX + name for name in BASELINES.names()]
+
+
 def find_model(root: Root, text: str) -> CheckpointRef | BaselineRef:
     """The model called `text`: RUN, RUN/best, RUN/last, a checkpoint file, or baseline:NAME. Raises UsageError."""
     if not is_baseline(text):

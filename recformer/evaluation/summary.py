@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from recformer.errors import EvaluationError, UsageError
 from recformer.evaluation.facts import Facts
 from recformer.evaluation.protocol import Protocol, require_same
 from recformer.evaluation.ranks import MASKINGS, MAX_K, Masking, Ranks
-from recformer.metric.bootstrap import bootstrap
+from recformer.evaluation.rule import Question, correct
+from recformer.metric.bootstrap import bootstrap_levels
 from recformer.metric.effect_size import paired_effect_size
-from recformer.metric.holm import holm
 from recformer.metric.lists import Lists
+from recformer.metric.power import standard_error
 from recformer.metric.randomization import sign_flip_p
 from recformer.metric.users import UserSums, side_by_side, user_sums
 from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
@@ -118,16 +120,20 @@ def summarise(
     baseline: int | None = None,
     maskings: tuple[Masking, ...] = MASKINGS,
     names: Sequence[str] | None = None,
+    question: Question | None = None,
 ) -> dict[str, Any]:
     """`{"protocol", "results"}` as `evaluate --json` and `compare --format json` print it.
 
     Every mean has its 95% bootstrap interval over users. With `baseline` (a position in `evaluations`) the other
-    models' means also have the paired difference to it: its interval, a randomization p-value, that value after Holm
-    over all differences of the same masking, and the effect size. `names` keeps some quantities of `metric_names`
-    alone. Raises EvaluationError when the protocols differ.
+    models' means also have the paired difference to it: its interval, a randomization p-value, the effect size, and
+    what it counts for under the rule (see `rule.correct`) over all that have the same masking; "primary" then says the
+    `question`, whose metric is always among the results. `names` keeps some quantities of `metric_names` alone. Raises
+    EvaluationError when the protocols differ.
     """
-    protocol = _protocol_of(evaluations)
+    protocol, question = _protocol_of(evaluations), question or Question()
     wanted = metric_names(cutoffs) if names is None else list(names)
+    if baseline is not None and question.primary not in wanted:
+        wanted.insert(0, question.primary)
     columns: list[Column] = [(name, masking) for masking in maskings for name in wanted]
     measured = _measured(evaluations, columns, baseline)
     results = [
@@ -138,12 +144,19 @@ def summarise(
     if names is None:
         _add_catalogue_metrics(results, evaluations, maskings, cutoffs, baseline)
     for masking in maskings:
-        adjust([result for result in results if result["masking"] == masking], wanted)
-    return {"protocol": protocol.as_dict(), "results": results}
+        correct([result for result in results if result["masking"] == masking], wanted, question)
+    summary: dict[str, Any] = {"protocol": protocol.as_dict(), "results": results}
+    if baseline is not None:
+        summary["primary"] = {"metric": question.primary, "margin": question.margin, "reference": baseline}
+    return summary
 
 
 def summarise_view(
-    evaluations: list[Evaluation], masking: Masking, names: Sequence[str], baseline: int | None = None
+    evaluations: list[Evaluation],
+    masking: Masking,
+    names: Sequence[str],
+    baseline: int | None = None,
+    question: Question | None = None,
 ) -> list[Result]:
     """What `view` shows of `summarise`, computed for `names` alone: a page's view in a fraction of the time.
 
@@ -162,7 +175,7 @@ def summarise_view(
     for result in results:
         result["metrics"] = {name: _metric(result, name) for name in names}
         del result["catalogue"]
-    adjust(results, names)
+    correct(results, names, question or Question())
     return results
 
 
@@ -192,6 +205,8 @@ def _measured(
     intervals = iter(_intervals(side_by_side([*tables, *pairs])))
     tests = iter(_tests(side_by_side(pairs)) if pairs else ())
     measured = [{column: next(intervals) for column in columns} for _ in tables]
+    for metric in (metric for metrics in measured for metric in metrics.values()):
+        del metric["low_90"], metric["high_90"]
     for place in others:
         for column in columns:
             measured[place][column]["difference"] = next(intervals) | next(tests)
@@ -202,13 +217,20 @@ def _measured(
 
 
 def _intervals(table: UserSums) -> list[Result]:
-    columns = zip(table.mean.tolist(), *(ends.tolist() for ends in bootstrap(table)), strict=True)
-    return [{"mean": mean, "low": low, "high": high} for mean, low, high in columns]
+    """Means with their 95% interval, and their 90% interval, which equivalence asks for."""
+    (low, high), (low_90, high_90) = bootstrap_levels(table, [95, 90])
+    return _rows({"mean": table.mean, "low": low, "high": high, "low_90": low_90, "high_90": high_90})
 
 
 def _tests(table: UserSums) -> list[Result]:
-    tests = zip(sign_flip_p(table).tolist(), paired_effect_size(table).tolist(), strict=True)
-    return [{"p": p, "effect_size": size} for p, size in tests]
+    error = standard_error(table)
+    tests = {"p": sign_flip_p(table), "effect_size": paired_effect_size(table), "standard_error": error}
+    return [row | ({} if isfinite(row["standard_error"]) else {"standard_error": None}) for row in _rows(tests)]
+
+
+def _rows(columns: dict[str, NDArray[np.float64]]) -> list[Result]:
+    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _result(evaluation: Evaluation, masking: Masking, metrics: dict[str, Any]) -> Result:
@@ -259,29 +281,8 @@ def _catalogue_values(evaluation: Evaluation, masking: Masking, cutoffs: list[in
     }
 
 
-def adjust(results: list[Result], names: Sequence[str]) -> None:
-    """Write into each tested difference its p-value after Holm over all those of `results` and `names`: "p_holm".
-
-    With one target a case, MAP and MRR are one quantity: they are counted once.
-    """
-    once = [name for name in names if not (name.startswith("map@") and name.replace("map", "mrr") in names)]
-    family = [
-        result["metrics"][name]["difference"]
-        for result in results
-        for name in once
-        if "p" in result["metrics"][name].get("difference", {})
-    ]
-    for difference, p in zip(family, holm(np.array([entry["p"] for entry in family])).tolist(), strict=True):
-        difference["p_holm"] = p
-    for result in results:
-        for name in set(names) - set(once):
-            metric = result["metrics"][name]
-            if "difference" in metric:
-                metric["difference"]["p_holm"] = result["metrics"][name.replace("map", "mrr")]["difference"]["p_holm"]
-
-
 def view(summary: dict[str, Any], masking: Masking, names: Sequence[str]) -> list[Result]:
-    """One result a model with `names` alone, as a page or a table shows them: under `masking_of`, with Holm over
+    """One result a model with `names` alone, as a page or a table shows them: under `masking_of`, with the rule over
     exactly what is shown.
 
     Quantities of `catalogue_names` stand among the metrics, with None for the ends of their interval.
@@ -291,8 +292,14 @@ def view(summary: dict[str, Any], masking: Masking, names: Sequence[str]) -> lis
     for masked, raw in zip(under[masking], under["none"], strict=True):
         metrics = {name: _metric(raw if masking_of(name, masking) == "none" else masked, name) for name in names}
         shown.append(masked | {"metrics": metrics})
-    adjust(shown, names)
+    correct(shown, names, question_of(summary))
     return shown
+
+
+def question_of(summary: dict[str, Any]) -> Question:
+    """What a summary was asked."""
+    known = summary.get("primary", {})
+    return Question(known["metric"], known["margin"]) if known else Question()
 
 
 def shown_names(cutoffs: list[int]) -> list[str]:

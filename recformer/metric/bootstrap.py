@@ -1,6 +1,6 @@
 """Bootstrap intervals, resampling users."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -20,6 +20,11 @@ def bootstrap(cases: UserSums) -> tuple[NDArray[np.float64], NDArray[np.float64]
     Paired differences come from the same call: pass the differences of two models' sums. With a single user both ends
     equal the mean. Seeded: the same sums give the same interval on every page.
     """
+    return bootstrap_levels(cases, [95])[0]
+
+
+def bootstrap_levels(cases: UserSums, levels: Sequence[float]) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """As `bootstrap`, for each level in percent, from the same resamples."""
     num_users = len(cases.sums)
     parts: list[NDArray[np.float64]] = []
     kept = RESAMPLES * num_users * 2 <= KEPT_BYTES  # for one set of users they are always the same
@@ -27,9 +32,11 @@ def bootstrap(cases: UserSums) -> tuple[NDArray[np.float64], NDArray[np.float64]
         drawn = draws.astype(np.float64)  # (R, U)
         with np.errstate(invalid="ignore"):  # a slice of few users may be drawn without any of them: left out
             parts.append((drawn @ cases.sums) / (drawn @ cases.counts))
-    low, high = np.nanpercentile(np.concatenate(parts), [2.5, 97.5], axis=0)
+    below = [(100 - level) / 2 for level in levels]
+    ends = np.nanpercentile(np.concatenate(parts), [*below, *(100 - share for share in below)], axis=0)
     mean = cases.mean  # of equal values the resamples' means differ from it by rounding
-    return np.minimum(low, mean), np.maximum(high, mean)
+    lows, highs = ends[: len(below)], ends[len(below) :]
+    return [(np.minimum(low, mean), np.maximum(high, mean)) for low, high in zip(lows, highs, strict=True)]
 
 
 def _draws(num_users: int) -> Iterator[NDArray[np.uint16]]:

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from recformer.evaluation.rule import Question
 from recformer.ui.words import as_text
 
 Chart = go.Figure | dict[str, Any]
@@ -42,8 +43,16 @@ def quiet_layout(title: str, x_title: str, *, legend: bool = False) -> dict[str,
     }
 
 
-def interval_chart(title: str, cutoffs: list[int], models: list[tuple[str, str, list[dict[str, float]]]]) -> Chart:
-    """A metric at each k with its interval, one colour a model. `models`: (label, colour, one interval a cutoff)."""
+def interval_chart(
+    title: str,
+    cutoffs: list[int],
+    models: list[tuple[str, str, list[dict[str, float]]]],
+    primary: int | None = None,
+) -> Chart:
+    """A metric at each k with its interval, one colour a model. `models`: (label, colour, one interval a cutoff).
+
+    `primary`: the k that decides, where it is this metric's.
+    """
     spread = np.linspace(-0.2, 0.2, len(models)).tolist() if len(models) > 1 else [0.0]
     traces = [
         {
@@ -59,13 +68,14 @@ def interval_chart(title: str, cutoffs: list[int], models: list[tuple[str, str, 
         for place, (shift, (label, colour, intervals)) in enumerate(zip(spread, models, strict=True))
     ]
     layout = quiet_layout(title, "", legend=len(models) > 1)
-    layout["xaxis"] |= {"tickvals": list(range(len(cutoffs))), "ticktext": [f"k = {k}" for k in cutoffs]}
+    ticks = [f"k = {k} (primary)" if k == primary else f"k = {k}" for k in cutoffs]
+    layout["xaxis"] |= {"tickvals": list(range(len(cutoffs))), "ticktext": ticks}
     return {"data": traces, "layout": layout}
 
 
 def trade_off_chart(
     title: str,
-    k: int,
+    question: Question,
     labels: list[str],
     colours: list[str],
     points: list[tuple[dict[str, float], dict[str, float]]],
@@ -73,7 +83,7 @@ def trade_off_chart(
 ) -> go.Figure:
     """Accuracy (upwards) against duplication (to the right) of each model with both intervals, and the Pareto front.
 
-    `points`: (accuracy, duplication) intervals at `k`; `front`: which models are not beaten at both.
+    `points`: (accuracy, duplication) intervals at the question's k; `front`: which models are not beaten at both.
     """
     figure = go.Figure()
     ends = sorted((other["mean"], one["mean"]) for (one, other), best in zip(points, front, strict=True) if best)
@@ -97,12 +107,12 @@ def trade_off_chart(
                 marker={"color": colour, "size": 11, "symbol": SYMBOLS[place % len(SYMBOLS)]},
                 error_x=_bars([other], colour),
                 error_y=_bars([one], colour),
-                hovertemplate=f"NDCG@{k} %{{y:.4f}}, duplication@{k} %{{x:.4f}}",
+                hovertemplate=f"{question.title} %{{y:.4f}}, duplication@{question.k} %{{x:.4f}}",
             )
         )
-    quiet(figure, title, f"duplication in the window @{k}, raw", legend=True)
+    quiet(figure, title, f"duplication in the window @{question.k}, raw", legend=True)
     figure.update_layout(hovermode="closest")
-    figure.update_yaxes(title=f"NDCG@{k}")
+    figure.update_yaxes(title=question.title)
     return figure
 
 

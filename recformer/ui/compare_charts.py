@@ -22,20 +22,21 @@ CURVES = {
 def metric_chart(comparison: Comparison, results: list[Result], metric: str) -> Chart:
     """One metric at each chosen k, with intervals."""
     title = f"{TITLES[metric]} by k" if " " in TITLES[metric] else f"{TITLES[metric]}@k"
-    return interval_chart(title, comparison.choice.cutoffs, comparison.series(results, metric))
+    primary = comparison.question.k if metric == comparison.question.metric else None
+    return interval_chart(title, comparison.choice.cutoffs, comparison.series(results, metric), primary)
 
 
 def accuracy_chart(comparison: Comparison) -> go.Figure:
-    """Accuracy against duplication, with the Pareto front."""
-    k = comparison.headline
-    accuracy, duplication = (comparison.shown([metric], [k]) for metric in ("ndcg", "duplication/window"))
+    """The primary metric against duplication, with the Pareto front."""
+    question = comparison.question
+    duplication = f"duplication/window@{question.k}"
     points = [
-        (one["metrics"][f"ndcg@{k}"], other["metrics"][f"duplication/window@{k}"])
-        for one, other in zip(accuracy, duplication, strict=True)
+        (one["metrics"][question.primary], other["metrics"][duplication])
+        for one, other in zip(comparison.primary(), comparison.shown(["duplication/window"], [question.k]), strict=True)
     ]
     front = pareto_front([(one["mean"], other["mean"]) for one, other in points])
     title = f"Accuracy against repeats ({comparison.choice.masking} masked)"
-    return trade_off_chart(title, k, comparison.labels, comparison.colours, points, front)
+    return trade_off_chart(title, question, comparison.labels, comparison.colours, points, front)
 
 
 def groups_chart(

@@ -5,8 +5,10 @@ from typing import Any
 
 import streamlit as st
 
+from recformer.evaluation.rule import Question
 from recformer.evaluation.slices import FEW, known_dimensions
 from recformer.evaluation.summary import Result
+from recformer.report import corrections
 from recformer.ui import readers
 from recformer.ui.article_view import show_article
 from recformer.ui.charts import GLYPHS
@@ -18,7 +20,7 @@ from recformer.ui.run_views import labels_of
 from recformer.ui.selection import pick_many, pick_one
 from recformer.ui.tables import config_differences, difference_rows, metric_table, row_head, slice_table
 from recformer.ui.user_scatter import show_users
-from recformer.ui.words import explain
+from recformer.ui.words import explain, plain
 
 DIFFERENCE_COLUMNS: dict[str, Any] = {
     "metric": "Metric",
@@ -28,6 +30,8 @@ DIFFERENCE_COLUMNS: dict[str, Any] = {
     "high": st.column_config.NumberColumn("to", format="%+.4f"),
     "p": st.column_config.NumberColumn("p", format="%.5f"),
     "p_holm": st.column_config.NumberColumn("p after Holm", format="%.5f"),
+    "family": st.column_config.TextColumn("Family", help=explain("primary")),
+    "detectable": st.column_config.NumberColumn("Detectable", format="%.4f", help=explain("detectable")),
     "effect_size": st.column_config.NumberColumn("Effect size", format="%+.3f", help=explain("effect_size")),
 }
 
@@ -41,8 +45,8 @@ def pick_view() -> str:
     return str(chosen)
 
 
-def pick_metrics() -> list[str]:
-    """The metrics of the ranking, kept in the URL; all where all are taken away."""
+def pick_metrics(question: Question) -> list[str]:
+    """The metrics of the ranking, kept in the URL; all where all are taken away. The primary one is always shown."""
     chosen = pick_many(
         "Metrics",
         ACCURACY,
@@ -54,23 +58,26 @@ def pick_metrics() -> list[str]:
         label_visibility="collapsed",
         placeholder="All metrics",
     )
-    return [metric for metric in ACCURACY if metric in (chosen or ACCURACY)]
+    return _with_primary(chosen, question)
 
 
-def chosen_metrics() -> list[str]:
+def chosen_metrics(question: Question) -> list[str]:
     """The metrics that the address names, wherever the page is; all where it names none."""
-    asked = st.query_params.get_all("metrics")
-    return [metric for metric in ACCURACY if metric in asked] or ACCURACY
+    return _with_primary([metric for metric in ACCURACY if metric in st.query_params.get_all("metrics")], question)
+
+
+def _with_primary(chosen: list[str], question: Question) -> list[str]:
+    return [metric for metric in ACCURACY if metric in (chosen or ACCURACY) or metric == question.metric]
 
 
 def _ranking(comparison: Comparison) -> None:
     """A table and a chart for each ranking metric."""
-    metrics = pick_metrics()
+    metrics = pick_metrics(comparison.question)
     results = comparison.shown(metrics)
     _tables(comparison, results, metrics)
     st.caption(
-        "value ± half of its 95% interval (difference to the reference, stars after Holm). With one held-out movie a "
-        "user, MAP equals MRR and recall equals HR; what the article calls MAP is HR.",
+        f"value ± half of its 95% interval (difference to the reference). {_corrections(comparison, results)}"
+        "With one held-out movie a user, MAP is MRR and recall is HR.",
         help=explain("holm"),
     )
     _differences(comparison, results)
@@ -85,8 +92,14 @@ def _tables(comparison: Comparison, results: list[Result], metrics: list[str]) -
             with st.container(width="content"):
                 term = metric.split("/")[0] if metric in DUPLICATION else metric
                 st.markdown(f"**{TITLES[metric]}**", help=explain(term))
-                table = metric_table(results, heads, metric, comparison.choice.cutoffs)
+                table = metric_table(results, heads, metric, comparison.choice.cutoffs, comparison.question)
                 st.markdown(table, unsafe_allow_html=True)  # for the colours of the marks; names are escaped
+
+
+def _corrections(comparison: Comparison, results: list[Result]) -> str:
+    """How the stars of a view are corrected, as a sentence of a caption."""
+    told = corrections(results, comparison.question.title)
+    return f"{plain(told)}. " if told else ""
 
 
 def _charts(comparison: Comparison, results: list[Result], metrics: list[str]) -> None:
@@ -117,7 +130,8 @@ def _duplication(comparison: Comparison) -> None:
     results = comparison.shown(DUPLICATION)
     _tables(comparison, results, DUPLICATION)
     st.caption(
-        "Share of the raw top k, nothing masked; less is better. Masking the history makes both zero by definition.",
+        "Share of the raw top k, nothing masked; less is better. Masking the history makes both zero by definition. "
+        + _corrections(comparison, results),
         help=explain("holm"),
     )
     left, right = st.columns(2)
@@ -128,9 +142,11 @@ def _duplication(comparison: Comparison) -> None:
 
 def _beyond(comparison: Comparison) -> None:
     """What the lists are like, apart from whether they hit."""
-    _tables(comparison, comparison.shown(BEYOND), BEYOND)
+    results = comparison.shown(BEYOND)
+    _tables(comparison, results, BEYOND)
     st.caption(
-        "None of these is better or worse by itself. Coverage and Gini are of all lists together and have no interval; "
+        f"{_corrections(comparison, results)}None of these is better or worse by itself. Coverage and Gini are of all "
+        "lists together and have no interval; "
         "they depend on how many users are evaluated.",
         help=explain("holm"),
     )
@@ -141,9 +157,9 @@ def _slices(comparison: Comparison) -> None:
     left, right = st.columns(2)
     there = known_dimensions(comparison.choice.data)
     dimension = left.selectbox("Group by", there, key="slice", bind="query-params", help=explain("slices"))
-    cutoffs, headline = comparison.choice.cutoffs, comparison.headline
-    first = f"ndcg@{headline}"
-    names = [f"{metric}@{k}" for metric in ACCURACY[:3] for k in cutoffs] + [f"duplication/window@{headline}"]
+    cutoffs, first = comparison.choice.cutoffs, comparison.question.primary
+    names = [f"{metric}@{k}" for metric in ACCURACY[:3] for k in cutoffs]
+    names.append(f"duplication/window@{comparison.question.k}")
     names = [first, *(name for name in names if name != first)]
     name = pick_one(right, "Metric", names, "slice_metric", key="compare.slice_metric", help=explain("ndcg"))
     shown, rows = readers.slices(

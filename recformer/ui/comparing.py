@@ -4,15 +4,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from recformer.errors import RecformerError
+from recformer.evaluation.baselines import all_baselines
 from recformer.evaluation.ranks import MAX_K
+from recformer.evaluation.rule import METRICS, PRIMARY, Question, asked
 from recformer.evaluation.seeds import join_seeds, seed_groups
 from recformer.evaluation.summary import Evaluation
 from recformer.jobs.overview import RunSummary
-from recformer.registry import BASELINES, SPLITS
+from recformer.registry import SPLITS
 from recformer.ui import readers
-from recformer.ui.comparison import BASELINE, Choice, Comparison, Model, model_label, styles_of
+from recformer.ui.comparison import Choice, Comparison, Model, model_label, styles_of
 from recformer.ui.evaluating import computed, leave_out
 from recformer.ui.run_views import checkpoint_in_link, checkpoint_names, labels_of, suggestion
 from recformer.ui.selection import pick_many, pick_masking, pick_one
@@ -25,7 +28,7 @@ CUTOFFS = ["1", "3", "5", "10", str(MAX_K)]
 USUAL_CUTOFFS = ["3", "5", "10"]
 MOST = 8
 PARAMETERS = {
-    *("runs", "baseline", "masking", "split", "k", "window", "view", "metrics", "join_seeds"),
+    *("runs", "baseline", "primary", "margin", "masking", "split", "k", "window", "view", "metrics", "join_seeds"),
     *("slice", "slice_metric", "x", "y", "all_settings", "article_k"),
 }
 """All that the page's address may say."""
@@ -46,10 +49,10 @@ def choose(runs: list[RunSummary]) -> Choice | None:
 
     chosen = pick_many(
         "Models",
-        [*names, *(BASELINE + name for name in BASELINES.names())],
+        [*names, *all_baselines()],
         "runs",
         key="compare.runs",
-        suggested=suggestion(runs),
+        suggested=[*suggestion(runs), *all_baselines()],
         show=label,
         read=checkpoint_in_link,
         max_selections=MOST,
@@ -59,20 +62,49 @@ def choose(runs: list[RunSummary]) -> Choice | None:
     if not chosen:
         st.info("Pick one or more models above.", icon=":material/arrow_upward:")
         return None
-    left, middle, right, last = st.columns([4, 4, 3, 4])
+    left, second, third, middle, right, last = st.columns([4, 3, 2, 4, 3, 4])
     reference = pick_one(
         left, "Reference", chosen, "baseline", key="compare.baseline", show=label, help=explain("difference")
     )
+    question = _pick_question(second, third)
     masking = pick_masking(middle)
     splits = SPLITS.names()
     split = right.selectbox(
         "Split", splits, index=splits.index("leave_last_out"), key="split", bind="query-params", help=explain("split")
     )
     with last:
-        cutoffs = _pick_cutoffs()
+        cutoffs = sorted({*_pick_cutoffs(), question.k})
     window = _asked_window()
     data = readers.dataset_of_models(chosen)
-    return Choice(list(chosen), reference, masking, split, window, cutoffs, data, runs)
+    return Choice(list(chosen), reference, masking, split, window, question, cutoffs, data, runs)
+
+
+def _pick_question(first: DeltaGenerator, second: DeltaGenerator) -> Question:
+    """The metric that decides, and the difference that does not matter, both kept in the URL."""
+    names = [f"{metric}@{k}" for metric in METRICS for k in CUTOFFS]
+    primary = pick_one(
+        first,
+        "Primary metric",
+        sorted(names, key=lambda name: name != PRIMARY),
+        "primary",
+        key="compare.primary",
+        show=str.upper,
+        short=True,
+        help=explain("primary"),
+    )
+    margin = second.number_input(
+        "Margin",
+        min_value=0.0,
+        max_value=1.0,
+        value=None,
+        step=0.001,
+        format="%.4g",
+        placeholder="none",
+        key="margin",
+        bind="query-params",
+        help=explain("margin"),
+    )
+    return asked(primary, margin or None)
 
 
 def _pick_cutoffs() -> list[int]:

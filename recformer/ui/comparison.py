@@ -7,6 +7,7 @@ from functools import cached_property
 from recformer.data.dataset import Dataset
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import Masking
+from recformer.evaluation.rule import Question
 from recformer.evaluation.summary import Evaluation, Result
 from recformer.jobs.overview import RunSummary
 from recformer.registry import BASELINES
@@ -45,7 +46,9 @@ class Choice:
     masking: Masking
     split: str
     window: int | None
+    question: Question
     cutoffs: list[int]
+    """The question's k among them: what decides is always shown."""
     data: Dataset
     runs: list[RunSummary]
 
@@ -110,17 +113,20 @@ class Comparison:
         return self.models[0].evaluation.protocol
 
     @property
-    def headline(self) -> int:
-        """The cutoff that the answer in a line and the trade-off are about."""
-        cutoffs = self.choice.cutoffs
-        return 10 if 10 in cutoffs else cutoffs[-1]
+    def question(self) -> Question:
+        return self.choice.question
 
-    def shown(
-        self, metrics: list[str], cutoffs: list[int] | None = None, masking: Masking | None = None
-    ) -> list[Result]:
-        """Results of these metrics at the chosen cutoffs, one a model, with Holm over exactly them."""
-        names = [f"{metric}@{k}" for metric in metrics for k in cutoffs or self.choice.cutoffs]
-        return readers.view(self.keys, self.evaluations, masking or self.choice.masking, tuple(names), self.reference)
+    def shown(self, metrics: list[str], cutoffs: list[int] | None = None) -> list[Result]:
+        """Results of these metrics at the chosen cutoffs, one a model; see evaluation.rule for what they count for."""
+        return self._results([f"{metric}@{k}" for metric in metrics for k in cutoffs or self.choice.cutoffs])
+
+    def primary(self) -> list[Result]:
+        """Results of the primary metric alone, one a model: the same figures wherever it is shown."""
+        return self._results([self.question.primary])
+
+    def _results(self, names: list[str]) -> list[Result]:
+        masking = self.choice.masking
+        return readers.view(self.keys, self.evaluations, masking, tuple(names), self.reference, self.question)
 
     def series(self, results: list[Result], metric: str) -> list[tuple[str, str, list[dict[str, float]]]]:
         """(label, colour, one interval a cutoff) of each model, as charts take them."""

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from recformer.evaluation.rule import Question
 from recformer.evaluation.summary import Result, masking_of
-from recformer.report import escape_latex, stars
+from recformer.evaluation.verdict import beside
+from recformer.report import TESTS, corrections, escape_latex, stars
 from recformer.ui.comparison import BEYOND, DUPLICATION, TITLES, Comparison
 from recformer.ui.tables import is_best
-from recformer.ui.verdict import protocol_rows
+from recformer.ui.verdict import answer_of, protocol_rows
 from recformer.ui.words import plain
 
 NUMBERS = ["mean", "low", "high"]
-TESTS = ["mean", "low", "high", "p", "p_holm", "effect_size"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,10 @@ def to_csv(comparison: Comparison, ranking: list[str]) -> str:
         "item_set": protocol.item_set,
         "cases": protocol.cases,
         "reference": comparison.choice.reference,
+        "primary": comparison.question.primary,
+        "margin": comparison.question.margin,
     }
-    tests = ["difference", *(f"difference_{name}" for name in TESTS[1:])]
+    tests = ["difference", *(f"difference_{name}" for name in TESTS)]
     about = ["view", "model", "run", "checkpoint", "commit", "seeds", "trained_on"]
     rows: list[list[Any]] = [[*about, "metric", "k", "masking", *NUMBERS, "seed_sd", *tests, *setting]]
     for section in sections(comparison, ranking):
@@ -59,7 +62,7 @@ def to_csv(comparison: Comparison, ranking: list[str]) -> str:
                 masking = masking_of(name, comparison.choice.masking)
                 difference = metric.get("difference", {})
                 figures = [*(metric[key] for key in NUMBERS), metric.get("seeds", {}).get("sd")]
-                figures += [difference.get(key) for key in TESTS]
+                figures += [difference.get(key) for key in ("mean", *TESTS)]
                 rows.append([*head, trained, base, k, masking, *figures, *setting.values()])
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(rows)
@@ -73,7 +76,9 @@ def to_markdown(comparison: Comparison, ranking: list[str]) -> str:
         header, *rows = cells(comparison, section, lambda text: f"**{text}**", plain)
         lines = [header, ["---", *["--:"] * (len(header) - 1)], *rows]
         parts += [f"## {section.title}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
-    return "\n\n".join([*parts, plain(_caption(comparison))]) + "\n"
+        parts += [plain(f"{said}.")] if (said := _corrections(comparison, section)) else []
+    sentences = [plain(sentence) for sentence in answer_of(comparison).sentences]
+    return "\n\n".join([*sentences, *parts, plain(_caption(comparison))]) + "\n"
 
 
 def to_latex(comparison: Comparison, ranking: list[str]) -> str:
@@ -97,7 +102,7 @@ def cells(
 ) -> list[list[str]]:
     """The header, then one row a model: value ± half of its interval, difference to the reference with its stars."""
     names = list(section.results[0]["metrics"])
-    header = ["", *(escape(_column(name)) for name in names)]
+    header = ["", *(escape(_column(name, comparison)) for name in names)]
     rows: list[list[str]] = []
     for place, (model, result) in enumerate(zip(comparison.models, section.results, strict=True)):
         head = f"{model.label} ({model.source}{', reference' if place == comparison.reference else ''})"
@@ -105,32 +110,38 @@ def cells(
         for name in names:
             text = f"{result['metrics'][name]['mean']:.4f}"
             text = bold(text) if is_best(section.results, place, name) else text
-            figures.append(text + escape(spread_and_difference(result["metrics"][name])))
+            figures.append(text + escape(spread_and_difference(result["metrics"][name], comparison.question)))
         rows.append([escape(head), *figures])
     return [header, *rows]
 
 
-def spread_and_difference(metric: dict[str, Any]) -> str:
-    """What stands behind a mean, where there is any: " ±0.0123 (−0.0048***)"."""
+def spread_and_difference(metric: dict[str, Any], question: Question) -> str:
+    """What stands behind a mean, where there is any: " ±0.012 (−0.0048***)"; behind a primary difference that is not
+    significant its interval and what these users could have shown."""
     text = "" if metric["low"] is None else f" ±{(metric['high'] - metric['low']) / 2:.3f}"
     if "difference" in metric:
         difference = metric["difference"]
         text += f" ({difference['mean']:+.4f}{stars(difference.get('p_holm', 1.0))})".replace("-", "−")
+        if difference.get("verdict") == "undecided":
+            text += f" {beside(difference, question)}"
     return text
 
 
-def _column(name: str) -> str:
+def _column(name: str, comparison: Comparison) -> str:
     base, _, k = name.partition("@")
-    return f"{TITLES[base]} @{k}"
+    primary = name == comparison.question.primary and len(comparison.models) > 1
+    return f"{TITLES[base]} @{k}{' (primary)' if primary else ''}"
 
 
 def _latex_caption(comparison: Comparison, section: Section) -> str:
-    return escape_latex(f"{section.title}. {_caption(comparison)}")
+    said = _corrections(comparison, section)
+    return escape_latex(f"{section.title}. {said}{'. ' if said else ''}{_caption(comparison)}")
+
+
+def _corrections(comparison: Comparison, section: Section) -> str:
+    return corrections(section.results, comparison.question.title)
 
 
 def _caption(comparison: Comparison) -> str:
     rows = "; ".join(f"{name}: {value}" for name, value in protocol_rows(comparison).items())
-    return (
-        f"{rows}. Mean ± half of the 95% interval (difference to the reference; after Holm over the table "
-        "* p < .05, ** p < .01, *** p < .001)."
-    )
+    return f"{rows}. Mean ± half of the 95% interval (difference to the reference)."

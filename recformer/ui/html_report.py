@@ -1,6 +1,7 @@
 """A comparison as one HTML file: tables, charts, protocol, configurations. It opens anywhere, without a network."""
 
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from recformer.evaluation.rule import SIGNIFICANT
 from recformer.evaluation.slices import known_dimensions
+from recformer.report import corrections
 from recformer.ui import readers
 from recformer.ui.charts import GLYPHS, Chart
 from recformer.ui.compare_charts import accuracy_chart, groups_chart, loss_charts, metric_chart
 from recformer.ui.comparison import DUPLICATION, TITLES, Comparison
 from recformer.ui.exports import Section, sections, spread_and_difference
-from recformer.ui.tables import SIGNIFICANT, config_differences, is_best
+from recformer.ui.tables import config_differences, is_best
 from recformer.ui.user_scatter import pair_of, scatter_chart
-from recformer.ui.verdict import answer, leaks_of, protocol_rows
+from recformer.ui.verdict import answer_of, leaks_of, protocol_rows
 
 TEMPLATE = "html_report.jinja"
 
@@ -34,7 +37,7 @@ def to_html(comparison: Comparison, ranking: list[str], configs: dict[str, dict[
     return environment.get_template(TEMPLATE).render(
         comparison=comparison,
         models=list(zip(comparison.models, parts[0].results, GLYPHS, strict=False)),
-        answer=" ".join(answer(comparison)),
+        answer=answer_of(comparison),
         leaks=leaks_of(comparison),
         sections=[(part, _charts(comparison, part)) for part in parts],
         slices=_slices(comparison),
@@ -46,7 +49,8 @@ def to_html(comparison: Comparison, ranking: list[str], configs: dict[str, dict[
         config_names=list(configs),
         titles=TITLES,
         is_best=is_best,
-        behind=spread_and_difference,
+        behind=partial(spread_and_difference, question=comparison.question),
+        corrections=partial(corrections, title=comparison.question.title),
         difference_class=_difference_class,
         address=address,
         created=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
@@ -64,7 +68,7 @@ def _charts(comparison: Comparison, section: Section) -> list[Markup]:
 
 
 def _slices(comparison: Comparison) -> list[Markup]:
-    choice, name = comparison.choice, f"ndcg@{comparison.headline}"
+    choice, name = comparison.choice, comparison.question.primary
     charts: list[Markup] = []
     for dimension in known_dimensions(choice.data):
         shown, rows = readers.slices(

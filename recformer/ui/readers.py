@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from recformer.evaluation.article import ArticleModel
     from recformer.evaluation.evaluate import Pending
     from recformer.evaluation.ranks import Masking
+    from recformer.evaluation.rule import Question
     from recformer.evaluation.summary import Evaluation, Result
     from recformer.logs.whole import LogDetails
     from recformer.training.measure import Estimate
@@ -170,11 +171,12 @@ def view(
     masking: "Masking",
     names: tuple[str, ...],
     reference: int,
+    question: "Question",
 ) -> "list[Result]":
     """The figures of one view; see evaluation.summary. `keys` say what the evaluations are of."""
     from recformer.evaluation.summary import summarise_view
 
-    return summarise_view(_evaluations, masking, names, reference)
+    return summarise_view(_evaluations, masking, names, reference, question)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -3,13 +3,15 @@
 from typing import Any
 
 from recformer.config import flat_config
+from recformer.evaluation.rule import SIGNIFICANT, Question
 from recformer.evaluation.slices import FEW, Slice
 from recformer.evaluation.summary import direction
+from recformer.evaluation.verdict import beside
 from recformer.report import stars
 from recformer.ui.words import plain
 
 Result = dict[str, Any]
-SIGNIFICANT = 0.05
+EXPLORATORY = ":gray[:small[exploratory]]"
 
 
 def row_head(label: str, source: str, colour: str, glyph: str, is_reference: bool) -> str:
@@ -22,22 +24,33 @@ def row_head(label: str, source: str, colour: str, glyph: str, is_reference: boo
     return f"{mark} {plain(label)}<br>:gray[:small[{plain(small)}]]"
 
 
-def metric_table(results: list[Result], heads: list[str], metric: str, cutoffs: list[int]) -> str:
+def metric_table(results: list[Result], heads: list[str], metric: str, cutoffs: list[int], question: Question) -> str:
     """One row a model, one column a cutoff: mean ± half the interval, and the difference to the reference model.
 
     `results` are those of one view, in the order of `heads`; the best mean of a column is bold, stars and colour mark
-    differences that are significant after Holm's correction over the view.
+    differences that are significant after Holm's correction (see evaluation.rule). The header says which are primary.
     """
-    header = "| | " + " | ".join(f"@{k}" for k in cutoffs) + " |"
+    header = _header(metric, cutoffs, question) if len(results) > 1 else "| | " + _columns(cutoffs)
     rule = "| :-- |" + " --: |" * len(cutoffs)
     rows = [
-        "| " + " | ".join([head, *(_cell(results, position, f"{metric}@{k}") for k in cutoffs)]) + " |"
+        "| " + " | ".join([head, *(_cell(results, position, f"{metric}@{k}", question) for k in cutoffs)]) + " |"
         for position, head in enumerate(heads)
     ]
     return "\n".join([header, rule, *rows])
 
 
-def _cell(results: list[Result], position: int, name: str) -> str:
+def _header(metric: str, cutoffs: list[int], question: Question) -> str:
+    if metric != question.metric:
+        return f"| {EXPLORATORY} | {_columns(cutoffs)}"
+    marks = {k: "primary" if k == question.k else EXPLORATORY for k in cutoffs}
+    return "| | " + " | ".join(f"@{k} {mark}" for k, mark in marks.items()) + " |"
+
+
+def _columns(cutoffs: list[int]) -> str:
+    return " | ".join(f"@{k}" for k in cutoffs) + " |"
+
+
+def _cell(results: list[Result], position: int, name: str, question: Question) -> str:
     metric = results[position]["metrics"][name]
     text = f"{metric['mean']:.4f}"
     if is_best(results, position, name):
@@ -48,7 +61,7 @@ def _cell(results: list[Result], position: int, name: str) -> str:
         if "seeds" in metric
         else ""
     )
-    return f"{text}{spread}{seeds}{_difference(metric, name)}"
+    return f"{text}{spread}{seeds}{_difference(metric, name, question)}"
 
 
 def is_best(results: list[Result], position: int, name: str) -> bool:
@@ -58,13 +71,14 @@ def is_best(results: list[Result], position: int, name: str) -> bool:
     return len(results) > 1 and means[position] == best
 
 
-def _difference(metric: dict[str, Any], name: str) -> str:
+def _difference(metric: dict[str, Any], name: str, question: Question) -> str:
     if "difference" not in metric:
         return ""
     difference = metric["difference"]
     text = f"{difference['mean']:+.4f}".replace("-", "−")
     if "p_holm" not in difference or difference["p_holm"] >= SIGNIFICANT:
-        return f"<br>:gray[:small[({text})]]"
+        known = f"<br>{beside(difference, question)}" if difference.get("verdict") == "undecided" else ""
+        return f"<br>:gray[:small[({text}){known}]]"
     text += r"\*" * len(stars(difference["p_holm"]))
     if direction(name) == 0:
         return f"<br>:small[({text})]"
@@ -76,7 +90,7 @@ def difference_rows(results: list[Result], labels: list[str]) -> list[dict[str, 
     """One row a tested difference, in the order of the metrics."""
     return [
         {"metric": name, "model": label, "difference": difference["mean"]}
-        | {key: difference[key] for key in ("low", "high", "p", "p_holm", "effect_size")}
+        | {key: difference[key] for key in ("low", "high", "p", "p_holm", "family", "detectable", "effect_size")}
         for name in (results[0]["metrics"] if results else ())
         for label, result in zip(labels, results, strict=True)
         if "p" in (difference := result["metrics"][name].get("difference", {}))

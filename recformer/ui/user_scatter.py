@@ -89,7 +89,7 @@ def pair_of(comparison: Comparison, across: Model, upwards: Model) -> Pair:
     names = np.append(choice.data.movies["title"].to_numpy(object), ["(begin)", "(end)"])  # of SOS and EOS
     users, titles = choice.data.user_ids[one.user], names[one.target]
     x, y = one.rank(choice.masking), other.rank(choice.masking)
-    return Pair(across, upwards, comparison.headline, x, y, users, titles)
+    return Pair(across, upwards, comparison.question.k, x, y, users, titles)
 
 
 def summary(pair: Pair) -> str:

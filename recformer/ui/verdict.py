@@ -3,43 +3,32 @@
 import streamlit as st
 
 from recformer.evaluation.summary import Result
+from recformer.evaluation.verdict import Answer, answer
 from recformer.ui.comparison import Comparison
-from recformer.ui.tables import SIGNIFICANT
 from recformer.ui.words import explain, plain
 
 
 def show_verdict(comparison: Comparison) -> None:
-    """The answer in one line, and a warning where a model was trained on what it is evaluated on."""
-    model, words = answer(comparison)
-    st.markdown(f"**{plain(model)}** {plain(words)}", help=explain("ndcg"))
+    """The answer in one line, what the data leave open, and a warning where a model was trained on its test."""
+    found = answer_of(comparison)
+    st.markdown(f"**{plain(found.model)}** {plain(found.words)}", help=explain("primary"))
+    if found.below:
+        st.markdown(f":orange[:material/trending_down:] {plain(found.below)}")
+    if found.undecided:
+        st.caption(plain(found.undecided), help=explain("detectable"))
     leaks = leaks_of(comparison)
     if leaks:
         st.warning(plain(leaks), icon=":material/warning:")
 
 
-def answer(comparison: Comparison) -> tuple[str, str]:
-    """The model with the highest NDCG, and in words whether the data can tell it from the reference."""
-    k = comparison.headline
-    results = comparison.shown(["ndcg"])
-    figures = [result["metrics"][f"ndcg@{k}"] for result in results]
-    best = max(range(len(figures)), key=lambda place: figures[place]["mean"])
-    model, words = comparison.labels[best], f"has the highest NDCG@{k}, {figures[best]['mean']:.4f}"
-    difference = figures[best].get("difference")
-    if len(results) == 1:
-        return model, f"{words}."
-    if difference is None:
-        others = [figure["difference"]["p_holm"] for figure in figures if "difference" in figure]
-        clear = all(p < SIGNIFICANT for p in others)
-        return model, words + (", clearly above all others." if clear else ", but not clearly above all others.")
-    if difference["p_holm"] < SIGNIFICANT:
-        bounds = f"95% {difference['low']:+.4f} to {difference['high']:+.4f}"
-        return model, f"{words}, clearly above the reference ({difference['mean']:+.4f}, {bounds})."
-    return model, f"{words}; the difference to the reference ({difference['mean']:+.4f}) is within what chance gives."
+def answer_of(comparison: Comparison) -> Answer:
+    """What the primary metric says; see evaluation.verdict."""
+    return answer(comparison.labels, comparison.primary(), comparison.question)
 
 
 def leaks_of(comparison: Comparison) -> str:
     """Which models were trained on cases they are evaluated on; empty where none was."""
-    results = comparison.shown(["ndcg"])
+    results = comparison.primary()
     found = [
         _leak(label, result)
         for label, result in zip(comparison.labels, results, strict=True)
@@ -76,8 +65,8 @@ def protocol_rows(comparison: Comparison) -> dict[str, str]:
         "Cases": f"{protocol.cases:,}{skipped}, window of {protocol.window}",
         "Ranked": f"among all {protocol.item_set}; ties count against the model",
         "Masking": f"{masking} (duplication: none)",
-        "Statistics": "1,000 bootstrap resamples of users, paired sign flips, Holm over each view; "
-        f"seed {protocol.bootstrap_seed}",
+        "Statistics": f"{comparison.question.title} is primary; 1,000 bootstrap resamples of users, paired sign flips, "
+        f"Holm over the primary differences and over the others of a view; seed {protocol.bootstrap_seed}",
         "Trained on test cases": "; ".join(
             f"{model.label} {'unknown' if (count := model.evaluation.trained_on) is None else count}"
             for model in comparison.models

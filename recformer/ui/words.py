@@ -16,9 +16,16 @@ EXPLAIN = {
     "interval": "95% bootstrap interval over users: how far the mean would move with other users of the same kind.",
     "difference": "Mean difference to the reference on the same users, with its own interval; coloured only when it "
     "is significant after Holm's correction.",
+    "primary": "The one metric that decides, chosen before looking. Its differences to the reference are corrected for "
+    "the number of models (Holm), whatever else is shown. All other figures are exploratory.",
+    "detectable": "The smallest true difference that this number of users would show as significant 8 times of 10. "
+    "Not told apart does not mean equal; equal is said only within a margin.",
+    "margin": "A difference of the primary metric that does not matter to you. Where the 90% interval of a difference "
+    "lies within it, the models are called equivalent (two one-sided tests).",
     "protocol": "Everything that must be equal before two numbers may stand in one table.",
-    "holm": "With many comparisons some look clear by chance. Stars count what is left after Holm's correction over "
-    "all that this view shows: * p < .05, ** p < .01, *** p < .001.",
+    "holm": "With many comparisons some look clear by chance. Stars count what is left after Holm's correction, "
+    "over the primary differences, and apart from them over all others that this view shows: * p < .05, ** p < .01, "
+    "*** p < .001.",
     "effect_size": "The mean difference in units of how much users differ (Cohen's d for pairs): 0.2 is small, "
     "0.8 large.",
     "novelty": "Mean surprise of the recommended movies in bits: −log2 of their share of all ratings.",

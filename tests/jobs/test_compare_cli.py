@@ -43,7 +43,8 @@ def data(place: tuple[Root, Dataset]) -> Path:
 
 
 def compare(root: Root, *arguments: object) -> Any:
-    return json_of(run_here(root.path, "compare", *arguments, "--format", "json"))
+    """The models named, and no others beside them."""
+    return json_of(run_here(root.path, "compare", *arguments, "--no-baselines", "--format", "json"))
 
 
 def under(document: Any, masking: str) -> list[dict[str, Any]]:
@@ -51,7 +52,7 @@ def under(document: Any, masking: str) -> list[dict[str, Any]]:
 
 
 def rows_of(root: Root, *arguments: object) -> list[dict[str, str]]:
-    result = run_here(root.path, "compare", *arguments, "--format", "csv")
+    result = run_here(root.path, "compare", *arguments, "--no-baselines", "--format", "csv")
     assert result.returncode == 0, result.stderr
     return list(csv.DictReader(io.StringIO(result.stdout)))
 
@@ -75,7 +76,7 @@ def test_slices_are_in_the_json_with_their_metric_counts_and_models(root: Root) 
 @pytest.mark.parametrize("kind", ["table", "markdown"])
 def test_slices_stand_below_the_table_for_people(root: Root, kind: str) -> None:
     plain, sliced = (
-        run_here(root.path, "compare", "zero", "one", "--k", "5", "--format", kind, *more)
+        run_here(root.path, "compare", "zero", "one", "--no-baselines", "--k", "5", "--format", kind, *more)
         for more in ([], ["--slices"])
     )
     assert sliced.returncode == 0, sliced.stderr
@@ -202,13 +203,17 @@ def test_csv_has_the_test_of_every_difference_as_the_json_has(root: Root) -> Non
     assert seen == 2 * 3 * len(document["results"][0]["metrics"])
 
 
-def test_csv_adjusts_over_all_differences_of_one_masking(root: Root) -> None:
+def test_csv_corrects_the_primary_differences_of_one_masking_and_apart_from_them_all_others(root: Root) -> None:
     rows = rows_of(root, "zero", "one", "baseline:popularity", "--k", "5,10")
     for masking in ("none", "window", "history"):
         family = [row for row in rows if row["masking"] == masking and row["difference_p"]]
         family = [row for row in family if not row["metric"].startswith("map@")]  # which is mrr
-        adjusted = holm(np.array([float(row["difference_p"]) for row in family]))
-        assert [float(row["difference_p_holm"]) for row in family] == adjusted.tolist()
+        for name in ("primary", "exploratory"):
+            part = [row for row in family if row["difference_family"] == name]
+            assert {row["metric"] for row in part if name == "primary"} <= {"ndcg@10"}
+            adjusted = holm(np.array([float(row["difference_p"]) for row in part]))
+            assert [float(row["difference_p_holm"]) for row in part] == adjusted.tolist()
+            assert {row["difference_comparisons"] for row in part} == {str(len(part))}
 
 
 def test_what_the_article_view_does_not_take_is_refused(tmp_path: Path) -> None:
@@ -237,3 +242,65 @@ def test_a_leak_is_said_in_words_below_the_table(root: Root) -> None:
     said = run_here(root.path, "compare", "zero", "one", "--split", "random_windows").stdout
     (line,) = [line for line in said.splitlines() if line.startswith("cases trained on")]
     assert line.count("LEAKS, the figures flatter it") == 2
+
+
+ALL = ["baseline:item_knn", "baseline:markov", "baseline:popularity"]
+
+
+def primary_of(document: Any, name: str = "ndcg@10", masking: str = "history") -> list[Any]:
+    return [result["metrics"][name].get("difference") for result in under(document, masking)]
+
+
+def test_baselines_are_beside_models_by_themselves_where_none_is_named(root: Root) -> None:
+    first = json_of(run_here(root.path, "compare", "zero", "one", "--format", "json"))
+    assert [result["run"] for result in under(first, "history")] == ["zero", "one", *ALL]
+    chosen = json_of(run_here(root.path, "compare", "zero", "baseline:markov", "--format", "json"))
+    assert [result["run"] for result in under(chosen, "history")] == ["zero", "baseline:markov"]
+    assert [result["run"] for result in under(compare(root, "zero", "one"), "history")] == ["zero", "one"]
+
+
+def test_what_is_computed_beside_it_does_not_change_the_primary_verdict(root: Root) -> None:
+    few, many = (compare(root, "zero", "longer", ALL[1], "--k", k) for k in ("10", "1,3,5,10,20"))
+    for masking in ("history", "window", "none"):
+        for one, other in zip(primary_of(few, masking=masking)[1:], primary_of(many, masking=masking)[1:], strict=True):
+            words = {key: value for key, value in one.items() if key in ("family", "verdict", "equivalent")}
+            assert words.items() <= other.items()
+            numbers = {key: value for key, value in one.items() if key not in words}
+            assert {key: other[key] for key in numbers} == pytest.approx(numbers, rel=1e-9)
+        assert {d["comparisons"] for d in primary_of(few, masking=masking)[1:]} == {2}
+
+
+def test_another_primary_metric_is_corrected_and_answered_instead(root: Root) -> None:
+    models = ["zero", "longer", ALL[1]]
+    document = compare(root, *models, "--k", "3", "--primary", "HR@5", "--margin", "0.5")
+    assert document["primary"] == {"metric": "hr@5", "margin": 0.5, "reference": 0}
+    assert {d["family"] for d in primary_of(document, "hr@5")[1:]} == {"primary"}
+    assert {d["family"] for d in primary_of(document, "ndcg@3")[1:]} == {"exploratory"}
+    assert all(isinstance(d["equivalent"], bool) for d in primary_of(document, "hr@5")[1:])
+    said = run_here(root.path, "compare", *models, "--primary", "hr@5", "--margin", "0.5").stdout
+    assert said.splitlines()[1].startswith("hr@5 (primary)")
+    assert "has the highest HR@5" in said and "HR@5 is primary: Holm over its 2 differences" in said
+
+
+def test_a_table_says_in_words_which_model_is_below_a_baseline(root: Root) -> None:
+    document = json_of(run_here(root.path, "compare", "zero", "--format", "json"))
+    mean = {result["run"]: result["metrics"]["ndcg@10"]["mean"] for result in under(document, "history")}
+    better = [name for name in ALL if mean[name] > mean["zero"]]
+    said = run_here(root.path, "compare", "zero").stdout
+    assert bool(better) == ("zero/best is below" in said)
+    assert all(f"{name}/baseline" in said.split("zero/best is below")[1].split(":\n")[0] for name in better)
+
+
+@pytest.mark.parametrize("kind", ["table", "markdown", "latex"])
+def test_the_verdict_stands_with_every_table(root: Root, kind: str) -> None:
+    said = run_here(root.path, "compare", "zero", "longer", "--format", kind).stdout
+    assert "has the highest NDCG@10" in said
+    assert "NDCG@10 is primary: Holm over its 4 differences; all else is exploratory" in said
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "allowed"),
+    [("--primary", "recall@10", "ndcg@10"), ("--primary", "ndcg@21", "1 to 20"), ("--margin", "0", "above 0")],
+)
+def test_a_question_that_cannot_be_asked_is_refused(root: Root, option: str, value: str, allowed: str) -> None:
+    assert_clear_failure(run_here(root.path, "compare", "zero", option, value), 2, value, allowed)

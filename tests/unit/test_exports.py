@@ -4,24 +4,28 @@ import csv
 import io
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from recformer.evaluation.ranks import Masking
+from recformer.evaluation.rule import Question
 from recformer.evaluation.summary import masking_of
 from recformer.ui.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, Choice, Comparison, Model
 from recformer.ui.exports import to_csv, to_latex, to_markdown
 from recformer.ui.html_report import to_html
 from recformer.ui.palette import Style
 from recformer.ui.tables import metric_table
+from recformer.ui.verdict import answer_of
 from tests.builders import dataset_in
 from tests.evaluation_builders import NUM_ITEMS, evaluation_of, made_up_ranks
 
 HOSTILE = '</script><script>alert("1")</script> a|b & 5% $x_1$ **bold** \\'
 LABELS = ["baseline λ=0.2", HOSTILE, "imported"]
 CUTOFFS = [3, 10]
+QUESTION = Question(margin=0.2)
 RANKING = ["ndcg", "hr"]
 CONFIGS = {"baseline": {"learning_rate": 0.1, "seed": 1}, HOSTILE: {"learning_rate": 0.2, "seed": 1}}
 CELL = re.compile(r"\**(\d+\.\d{4})\**(?: :gray\[:small\[(±\d+\.\d{3})\]\])?(?:<br>.*?\(([+−]\d+\.\d{4}(?:\\\*)*))?")
@@ -33,7 +37,7 @@ def comparison(tmp_path: Path, request: pytest.FixtureRequest) -> Comparison:
     rows = [(1 + user, 1 + (7 * user + place) % NUM_ITEMS, 4, 100 * place) for user in range(40) for place in range(9)]
     data = dataset_in(tmp_path / "data", rows)
     names = ["one/best", "two/last", "three/best"]
-    choice = Choice(names, names[0], request.param, "leave_last_out", None, CUTOFFS, data, [])
+    choice = Choice(names, names[0], request.param, "leave_last_out", None, QUESTION, CUTOFFS, data, [])
     ranks = [made_up_ranks(0), made_up_ranks(1, shift=14), made_up_ranks(2)]
     models = [
         Model(label, [name], evaluation_of(rank, name.split("/")[0], trained_on=trained), Style(colour))
@@ -49,7 +53,7 @@ def page_cells(comparison: Comparison, group: list[str]) -> list[list[tuple[str,
     results = comparison.shown(group)
     rows: list[list[tuple[str, str, str]]] = [[] for _ in LABELS]
     for metric in group:
-        table = metric_table(results, ["head"] * len(LABELS), metric, CUTOFFS)
+        table = metric_table(results, ["head"] * len(LABELS), metric, CUTOFFS, QUESTION)
         for row, line in zip(rows, table.splitlines()[2:], strict=True):
             found = [CELL.match(cell) for cell in line.strip("| ").split(" | ")[1:]]
             row += [(m[1], m[2] or "", (m[3] or "").replace("\\", "")) for m in found if m]
@@ -73,6 +77,8 @@ def test_csv_has_every_figure_of_the_page_with_its_model_and_protocol(comparison
                 tested = metric.get("difference", {})
                 assert row["difference"] == ("" if not tested else repr(tested["mean"]))
                 assert row["difference_p_holm"] == ("" if "p_holm" not in tested else repr(tested["p_holm"]))
+                assert row["difference_family"] == tested.get("family", "")
+                assert row["difference_verdict"] == tested.get("verdict", "")
                 assert row["masking"] == masking_of(name, comparison.choice.masking)
                 assert row["reference"] == "one/best" and row["dataset"] == comparison.protocol.dataset
     assert {row["trained_on"] for row in rows if row["model"] == "imported"} == {"unknown"}
@@ -141,13 +147,30 @@ def test_the_html_report_stands_alone_and_carries_the_pages_figures(comparison: 
         for row in page_cells(comparison, metrics):
             for mean, spread, difference in row:
                 wanted = " ".join(part for part in (mean, spread, f"({difference})" if difference else "") if part)
-                assert wanted in cells
+                assert any(cell.startswith(wanted) for cell in cells)
     charts = [json.loads(script) for script in page.scripts[:-2]]
     titles = [chart["layout"]["title"]["text"] for chart in charts]
     assert [f"{TITLES[metric]}@k" for metric in RANKING] == titles[:2]
     assert any(title.startswith("Rank of each held-out movie") for title in titles)
     assert any(HOSTILE in cell for cell in cells), "a name is text"
     assert "learning_rate" in cells and "0.2" in cells
+
+
+def test_every_export_gives_the_pages_answer_and_says_what_is_primary(comparison: Comparison) -> None:
+    found = answer_of(comparison)
+    texts = [to_markdown(comparison, RANKING), to_html(comparison, RANKING, CONFIGS, "")]
+    for text in texts:
+        plain = unescape(text).replace("\\", "")
+        assert all(sentence.replace("\\", "") in plain for sentence in (found.words, found.undecided))
+        assert "NDCG@10 is primary: Holm over its 2 differences; all else is exploratory: Holm over the 6" in plain
+    assert "clearly above baseline λ=0.2, the reference" in found.words
+    assert found.undecided.startswith("Not told apart from the reference: imported ")
+    assert "detectable" in found.undecided and "equivalent within ±0.2" in found.undecided
+    assert "NDCG @10 (primary)" in to_latex(comparison, RANKING).replace("\\", "")
+    rows = csv.DictReader(io.StringIO(to_csv(comparison, RANKING)))
+    families = {(row["metric"], row["k"]): row["difference_family"] for row in rows if row["model"] == HOSTILE}
+    assert [place for place, family in families.items() if family == "primary"] == [("ndcg", "10")]
+    assert families["hr", "10"] == families["duplication/window", "3"] == "exploratory"
 
 
 @pytest.mark.parametrize("metrics", [ACCURACY, ["mrr"]])
