@@ -220,6 +220,16 @@ def differing(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """Keys that not all of `entries` have with the same value, in the order in which they come."""
     mappings = list(entries)
     for key in dict.fromkeys(key for mapping in mappings for key in mapping):
-        texts = {text_of(mapping[key]) if key in mapping else None for mapping in mappings}
-        if len(texts) > 1:
+        values = [mapping.get(key, _MISSING) for mapping in mappings]
+        if any(not _same(value, values[0]) for value in values):
             yield key
+
+
+_MISSING = object()
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two settings are written alike."""
+    if type(one) is type(other) and isinstance(one, str | int):  # most are, and writing them out would take long
+        return one == other
+    return one is other or (one is not _MISSING and other is not _MISSING and text_of(one) == text_of(other))

@@ -7,7 +7,7 @@ from recformer.ui.bin_view import show_bin
 from recformer.ui.fetching import need_dataset
 from recformer.ui.frame import frame, guard
 from recformer.ui.queue_view import show_machine, show_queue
-from recformer.ui.run_list_view import show_runs
+from recformer.ui.run_list_view import READING, read_meanwhile, show_runs
 from recformer.ui.run_views import show_damaged
 from recformer.ui.server import open_to_others
 from recformer.ui.words import plain
@@ -15,12 +15,15 @@ from recformer.ui.words import plain
 
 @st.fragment(run_every=2)
 def live() -> None:
-    """The machine, and the runs that work or wait; when one begins or ends, the whole page is drawn anew."""
+    """The machine, and the runs that work or wait.
+
+    When one begins or ends, or all logs have been read, the whole page is drawn anew.
+    """
     with guard():
         active = readers.active_runs()
         show_machine()
         show_queue(active)
-        if {run.run_id for run in active} != st.session_state["home.active"]:
+        if {run.run_id for run in active} != st.session_state["home.active"] or read_meanwhile():
             st.rerun()
 
 
@@ -31,6 +34,7 @@ def show() -> None:
             st.warning(plain(warning), icon=":material/lock_open:")
         runs, damaged = readers.runs()
         st.session_state["home.active"] = {run.run_id for run in runs if run.state.active}
+        st.session_state[READING] = False  # the table below says it anew
         live()
         need_dataset()
         headline.show([run for run in runs if not run.labels.archived])

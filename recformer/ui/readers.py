@@ -4,7 +4,6 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +12,12 @@ import streamlit as st
 from recformer.data.cache import load as load_dataset
 from recformer.data.catalog import datasets
 from recformer.data.dataset import Dataset
-from recformer.errors import RecformerError, StoreError, UsageError
+from recformer.errors import RecformerError, UsageError
 from recformer.evaluation.slices import Slice, slice_intervals, slices_of
 from recformer.jobs import overview
 from recformer.jobs.devices import Load
 from recformer.jobs.devices import loads as device_loads
 from recformer.jobs.overview import DamagedRun, RunSummary, list_runs
-from recformer.logs.best import best_values, loss_points, not_a_number_since
 from recformer.logs.reader import INDEX_FILE, RunLog
 from recformer.logs.series import Curve
 from recformer.origin import Origin, read_origin
@@ -246,37 +244,3 @@ def _log_details(folder: str, stamps: tuple[tuple[str, int, int], ...]) -> "LogD
     from recformer.logs.whole import read_whole
 
     return read_whole(Path(folder))
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What a list of runs shows of a run's log: figures of the best epoch by tag, and the loss as a few points."""
-
-    best: dict[str, float]
-    loss: list[float]
-    fault: str | None = None
-    """What is wrong with the log: it cannot be read, or the run has diverged."""
-
-
-def figures(run: RunSummary) -> Figures:
-    """The run's figures, taken anew when its log or the record of its best checkpoint has changed.
-
-    Where its log cannot be read, they are those of the record alone: one bad file takes no list away.
-    """
-    try:
-        known = log(run.run_id)
-    except StoreError as error:
-        return Figures(best_values({}, run.best), [], str(error))
-    state = (known.changes, run.best)
-    before = _kept_figures().get(known.folder)
-    if before is not None and before[0] == state:
-        return before[1]
-    curves = known.scalars()
-    found = Figures(best_values(curves, run.best), loss_points(curves), not_a_number_since(curves))
-    _kept_figures()[known.folder] = (state, found)
-    return found
-
-
-@st.cache_resource(show_spinner=False)
-def _kept_figures() -> "dict[Path, tuple[tuple[int, dict[str, Any] | None], Figures]]":
-    return {}

@@ -4,25 +4,36 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from recformer.jobs.overview import RunSummary
-from recformer.ui import readers
 from recformer.ui.queue_view import edit_settings
 from recformer.ui.run_actions import run_actions
+from recformer.ui.run_figures import run_figures
 from recformer.ui.run_groups import show_groups
 from recformer.ui.run_search import narrowed, shape
-from recformer.ui.runs_table import Row, row_of, runs_table
+from recformer.ui.runs_table import Row, rows_of, runs_table
 from recformer.ui.words import plain
+
+READING = "home.reading"  # whether logs were still to be read when the table was drawn
+
+
+def read_meanwhile() -> bool:
+    """Whether all logs have been read since the table was drawn without some of them."""
+    return bool(st.session_state.get(READING)) and not run_figures().busy()
 
 
 def show_runs(runs: list[RunSummary]) -> None:
     """All runs but the archived ones, which a switch brings in, and of them those that are searched for."""
     if not runs:
         return
-    rows = [row_of(run, readers.figures(run)) for run in runs]
+    figures, to_read = run_figures().of(runs)
+    st.session_state[READING] = to_read > 0
+    rows = rows_of(runs, figures)
     menu, everything = _header(sum(run.labels.archived for run in runs))
     shown = [row for row in rows if everything or not row.run.labels.archived]
     if not shown:
         st.caption("All runs are archived.")
         return
+    if to_read:
+        st.caption(f":material/hourglass_top: The logs of {to_read:,} runs are still being read; their curves follow.")
     found = narrowed(rows, shown)
     group, columns = shape(menu, rows, found)
     if found:

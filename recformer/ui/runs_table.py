@@ -15,7 +15,7 @@ from recformer.jobs.overview import RunSummary
 from recformer.logs.best import LOSS, NDCG
 from recformer.logs.bounds import known_stamp
 from recformer.run_filter import Entry, dataset_name, entry_of, number_of
-from recformer.ui.readers import Figures
+from recformer.ui.run_figures import Figures
 
 TICKED = "home.ticked"  # id of the run that is ticked; it stays so when the list around it changes
 MANY = 10  # so many rows are shown without scrolling in any case
@@ -33,6 +33,21 @@ class Row:
     figures: Figures
     entry: Entry
     """What a search asks."""
+
+
+def rows_of(runs: list[RunSummary], figures: list[Figures]) -> list[Row]:
+    """A row for each run, made anew where the run or its figures have changed."""
+    kept = _kept_rows()
+    for run, of_run in zip(runs, figures, strict=True):
+        before = kept.get(run.run_id)
+        if before is None or before.run is not run or before.figures is not of_run:
+            kept[run.run_id] = row_of(run, of_run)
+    return [kept[run.run_id] for run in runs]
+
+
+@st.cache_resource(show_spinner=False)
+def _kept_rows() -> dict[str, Row]:
+    return {}
 
 
 def row_of(run: RunSummary, figures: Figures) -> Row:

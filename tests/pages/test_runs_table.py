@@ -11,11 +11,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from torch.utils.tensorboard import SummaryWriter
 
-from recformer.jobs.overview import find_run
+from recformer.jobs import stamps
+from recformer.jobs.overview import find_run, list_runs
 from recformer.logs.best import LOSS, NDCG
 from recformer.store import PROJECT, Root
-from recformer.ui import readers
+from recformer.ui import run_figures
+from recformer.ui.run_figures import Figures, RunFigures
 from recformer.ui.runs_table import USUAL, column_of, digest
+from tests.waiting import wait_until
 
 MANY = 24
 EPOCHS = 100
@@ -243,14 +246,60 @@ def test_with_few_runs_there_is_nothing_to_search_unless_a_link_asks(many: Root)
     assert numbers(home(tag="even")) == {0, 2, 4}
 
 
-def test_figures_are_taken_anew_only_when_log_or_record_change(many: Root) -> None:
-    before = readers.figures(find_run(many, "run-01"))
-    assert readers.figures(find_run(many, "run-01")) is before
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> RunFigures:
+    monkeypatch.setattr(stamps, "SETTLED_NS", 0)
+    return RunFigures()
+
+
+def test_figures_are_taken_anew_only_when_log_or_record_change(many: Root, figures: RunFigures) -> None:
+    def now() -> Figures:
+        ((found,), to_read) = figures.of([find_run(many, "run-01")])
+        assert to_read == 0
+        return found
+
+    before = now()
+    assert now() is before
     write_log(many.run("run-01"))
-    assert readers.figures(find_run(many, "run-01")) is not before
+    assert now() != before
     record = {"epoch": 3, "metrics": {NDCG: 0.5}}
     (many.model("run-01") / "best.json").write_text(json.dumps(record))
-    assert readers.figures(find_run(many, "run-01")).best[NDCG] == 0.5
+    assert now().best[NDCG] == 0.5
+    (many.run("run-01") / "below").mkdir()
+    write_log(many.run("run-01") / "below")
+    assert any(tag.startswith("below/") for tag in now().best)
+
+
+def test_of_many_new_logs_the_first_are_waited_for_and_the_others_read_in_the_background(
+    many: Root, figures: RunFigures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_figures, "AT_ONCE", 3)
+    runs, _ = list_runs(many)
+    for run in runs:
+        write_log(many.run(run.run_id))
+    whole, _ = RunFigures().of(runs[:3])
+    first, to_read = figures.of(runs)
+    assert first[:3] == whole and first[0].loss
+    assert to_read == MANY - 3 and not any(figure.loss for figure in first[3:])
+    assert [figure.best[NDCG] for figure in first] == [figure.best[NDCG] for figure in whole + first[3:]]
+    wait_until(lambda: not figures.busy(), "the others to be read")
+    last, to_read = figures.of(runs)
+    assert to_read == 0 and all(figure.loss for figure in last)
+
+
+def test_the_table_says_that_logs_are_being_read_and_is_drawn_anew_with_them(
+    many: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stamps, "SETTLED_NS", 0)
+    monkeypatch.setattr(run_figures, "AT_ONCE", 3)
+    write_log(many.run("run-02"))
+    run_figures.run_figures.clear()
+    app = home()
+    assert any("are still being read" in caption.value for caption in app.caption)
+    wait_until(lambda: not run_figures.run_figures().busy(), "the logs to be read")
+    app.run()  # as the part that polls has it done
+    assert not any("are still being read" in caption.value for caption in app.caption)
+    assert len(table(app).set_index("id").loc["run-02", "curve"])
 
 
 def test_a_log_that_cannot_be_read_takes_no_run_away(many: Root) -> None:

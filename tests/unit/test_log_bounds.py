@@ -18,7 +18,7 @@ from recformer.logs.series import Curve
 from recformer.store import Root
 from recformer.training.journal import stamps
 from recformer.ui.curve_chart import Line, Mark, curve_chart
-from recformer.ui.readers import Figures
+from recformer.ui.run_figures import Figures
 from recformer.ui.runs_table import frame_of, row_of
 from recformer.ui.words import number, plain
 from tests.log_files import read, scalar
