@@ -76,8 +76,8 @@ def recipe_of_config(config: dict[str, Any]) -> str | None:
     """The article's recipe that a configuration is, however many epochs and whatever its split; None for others."""
     loss = config.get("loss", {}).get("name")
     model = config.get("model", {})
-    own = (model.get("width"), list(model.get("hidden_sizes", [])), bool(model.get("repeat_bias")))
-    if own != (32, [16], False) or config.get("window", 5) != 5:
+    own = (model.get("width"), model.get("hidden_sizes"), bool(model.get("repeat_bias")))
+    if own not in ((32, [16], False), (32, (16,), False)) or config.get("window", 5) != 5:
         return None
     if loss == "cross_entropy" and config.get("schedule") == "constant" and config.get("batch_size") == 512:
         return "baseline"

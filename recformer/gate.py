@@ -26,6 +26,7 @@ MOST_DEPTH = 32
 MOST_VALUES = 1_000_000
 """Values in one document."""
 _HEAD_BYTES = 1 << 16
+_HOLE_BYTES = 512
 _ZIP_END_BYTES = 22 + (1 << 16) + 76  # with the longest comment, and the larger form before it
 _ZIP_DIRECTORY_BYTES = 1 << 22  # some 40,000 files
 _KB, _MB, _GB = 1 << 10, 1 << 20, 1 << 30
@@ -52,6 +53,8 @@ class Kind:
     """What a refusal is raised as."""
     text: bool = False
     """Whether it is text, in which no NUL byte is."""
+    zeros: bool = False
+    """Whether it may begin with zeros; others are holes then, which may go on for gigabytes."""
 
 
 # A note of the longest that is allowed makes 120 KB.
@@ -69,8 +72,8 @@ POSTER_PLACES = Kind(_RECORD, "Remove it, and choose the posters again on Recomm
 EVALUATION = Kind(_RECORD, "Remove it: the model is then evaluated again", text=True)
 RANKS = Kind(4 * _GB, "Remove it: the model is then evaluated again")
 LOG_INDEX = Kind(192 * _MB, "Remove it: the log is then read again")
-EVENTS = Kind(1 << 40, "Remove it, or copy it again from its source")
-PRINTED = Kind(1 << 40, "Remove it")  # train.log, of which the end is read
+EVENTS = Kind(1 << 40, "Remove it, or copy it again from its source", zeros=True)
+PRINTED = Kind(1 << 40, "Remove it", zeros=True)  # train.log, of which the end is read
 GIVEN_CONFIG = Kind(_RECORD, "Name a YAML file like those of recformer/presets", UsageError, text=True)
 POSTER_LINKS = Kind(64 * _MB, "Name a CSV in UTF-8 with the columns item_id and url", UsageError, text=True)
 POSTER = Kind(20 * _MB, "Save it as a JPEG of some 100 KB", UsageError)
@@ -100,8 +103,11 @@ def open_file(path: Path, kind: Kind) -> BufferedReader:
     try:
         if found.st_size > kind.most_bytes:
             raise refused(path, kind, f"it has {_size(found.st_size)}; at most {_size(kind.most_bytes)} are read of it")
-        if kind.text and b"\0" in file.peek(_HEAD_BYTES):
+        head = file.peek(_HEAD_BYTES)
+        if kind.text and b"\0" in head:
             raise refused(path, kind, "it holds bytes that are no text")
+        if len(head) >= _HOLE_BYTES and not kind.zeros and not head[:_HOLE_BYTES].strip(b"\0"):
+            raise refused(path, kind, "it begins with zeros")
     except OSError as error:
         file.close()
         raise _unreadable(path, kind, error) from error

@@ -17,7 +17,6 @@ from recformer import gate
 from recformer.data.dataset import MOVIE_COLUMNS, USER_COLUMNS
 from recformer.errors import DataError
 
-_ZEROS = 512
 REMEDY = "Mend the line, or fetch the dataset again"
 RATING_FIELDS = ("user_id", "item_id", "rating", "timestamp")
 LATEST_TIME = 253_402_300_799  # the last second of the year 9999; a time in milliseconds is beyond it
@@ -79,9 +78,7 @@ def read_bytes(path: Path) -> bytes:
     Raises DataError when it cannot be read or holds nothing.
     """
     try:
-        with gate.open_file(path, gate.DATA) as file:
-            _refuse_zeros(path, file.peek(1)[:_ZEROS])
-            content = file.read()
+        content = gate.read_bytes(path, gate.DATA)
     except OSError as error:
         raise DataError(
             f"{path} cannot be read: {error.strerror or error}. Check that the file is there and may be read"
@@ -92,12 +89,6 @@ def read_bytes(path: Path) -> bytes:
     if not content or content.isspace():
         raise DataError(f"{path} is empty ({len(content)} bytes): no line in it. Fetch the dataset again")
     return content
-
-
-def _refuse_zeros(path: Path, start: bytes) -> None:
-    """Raises DataError for a file that begins with nothing but zeros: it may go on so for gigabytes."""
-    if start and not start.strip(b"\0"):
-        raise DataError(f"{path} holds zeros in place of text. Fetch the dataset again")
 
 
 def read_lines(path: Path) -> list[str]:

@@ -8,7 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict
+
 from recformer import gate
+from recformer.config import SECTIONS
 from recformer.errors import StoreError
 from recformer.jobs.records import JOB_FILE, STATUS_FILE, JobRecord, Status, read_job, read_status
 from recformer.jobs.stamps import Stamp, settled, stamp
@@ -23,6 +27,28 @@ from recformer.store import CHECKPOINT_FILES, RESUME_FILES, Root, run_id_from
 CONFIG_FILE = "config.yaml"
 BEST_FILE = "best.json"
 EVALUATIONS = "eval"  # a folder of ours, without logs
+
+
+class _Settings(TypedDict, total=False):
+    """What a configuration must be to be shown: one of an older or a newer version may have other settings."""
+
+    name: str | int | float
+    model: str | dict[str, Any]
+    loss: str | dict[str, Any]
+    split: str | dict[str, Any]
+
+
+class _Best(TypedDict, total=False):
+    """What is shown of the record beside the best checkpoint."""
+
+    epoch: int
+    step: int
+    metrics: dict[str, float]
+    dataset: dict[str, str] | None
+    imported: bool
+
+
+_SETTINGS, _BEST = TypeAdapter(_Settings), TypeAdapter(_Best)
 
 
 @dataclass(frozen=True)
@@ -203,7 +229,7 @@ def _summary(root: Root, run_id: str, now: float) -> RunSummary:
     config = _config(folder)
     labels = read_labels(folder)
     saved = {entry.name for entry in entries_of(model)}
-    best = gate.read_object(model / BEST_FILE, gate.BEST) if saved else None
+    best = _best(model / BEST_FILE) if saved else None
     return RunSummary(
         run_id=run_id,
         name=_name(labels, config, run_id),
@@ -230,7 +256,17 @@ def _config(folder: Path) -> dict[str, Any]:
         content = gate.read_bytes(path, gate.CONFIG)
     except FileNotFoundError:
         return {}
-    return gate.as_mapping(gate.parse_yaml(content, path, gate.CONFIG), path, gate.CONFIG)
+    config = gate.as_mapping(gate.parse_yaml(content, path, gate.CONFIG), path, gate.CONFIG)
+    gate.validated(config, _SETTINGS, path, gate.CONFIG)
+    # A section may be written by its name alone.
+    return config | {key: {"name": config[key]} for key in SECTIONS if isinstance(config.get(key), str)}
+
+
+def _best(path: Path) -> dict[str, Any] | None:
+    best = gate.read_object(path, gate.BEST)
+    if best is not None:
+        gate.validated(best, _BEST, path, gate.BEST)
+    return best
 
 
 def _created(job: JobRecord | None, folder: Path) -> float:
