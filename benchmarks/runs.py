@@ -25,16 +25,19 @@ TAGS = [
 ]
 
 
-def write_runs(root: Root, count: int, points: int) -> list[str]:
-    """Runs with the records and checkpoints of the demo runs, and long logs; their ids."""
+def write_runs(root: Root, count: int, points: int | None) -> list[str]:
+    """Runs with the records and checkpoints of the demo runs, and logs of so many points, or the demo runs' own where
+    that is None; their ids."""
     demos = sorted(path.name for path in (PROJECT / "runs").glob("demo-*"))
     for number in range(count):
         demo, run_id = demos[number % len(demos)], f"run-{number:03}"
-        shutil.copytree(PROJECT / "runs" / demo, root.run(run_id), ignore=shutil.ignore_patterns("*tfevents*"))
+        others = shutil.ignore_patterns() if points is None else shutil.ignore_patterns("*tfevents*")
+        shutil.copytree(PROJECT / "runs" / demo, root.run(run_id), ignore=others)
         shutil.copytree(PROJECT / "models" / demo, root.model(run_id))
         config = root.run(run_id) / "config.yaml"
         config.write_text(re.sub("^name: .*$", f"name: run {number}", config.read_text(), flags=re.M))
-        write_run(root.run(run_id), points, TAGS, number)
+        if points is not None:
+            write_run(root.run(run_id), points, TAGS, number)
     return [f"run-{number:03}" for number in range(count)]
 
 

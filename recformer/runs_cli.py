@@ -51,7 +51,8 @@ def runs(
     picked = _picked(_root(context), query, found)
     shown = [run for run in picked if everything or not run.labels.archived]
     if as_json:
-        print(json.dumps([_facts(run) for run in shown], indent=2))
+        # A line for each run: indented, thousands of runs were mostly spaces, and took five times as long to write.
+        print("[" + ",\n ".join(json.dumps(_facts(run)) for run in shown) + "]")
         return
     for run in shown:
         print(_line(run))
