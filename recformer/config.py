@@ -130,9 +130,19 @@ class TrainConfig(Options):
     best_by: Literal["ndcg@10", "loss"] = option(
         "ndcg@10",
         "Best checkpoint by",
-        "The validation figure that decides which epoch is kept as the best checkpoint.",
+        "The validation figure that decides which state of the model is kept as the best checkpoint.",
         group="Training",
         advanced=True,
+    )
+    validate_every: float = option(
+        1.0,
+        "Validate every",
+        "A share of an epoch after which the model is validated, and kept where it is the best so far: 0.25 does it "
+        "after each quarter, 1 at the end alone. The end of an epoch is always validated.",
+        group="Training",
+        advanced=True,
+        ge=0.001,
+        le=1,
     )
     seed: int = option(
         0,

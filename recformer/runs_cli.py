@@ -240,6 +240,7 @@ def _picked(root: Root, query: str, found: list[RunSummary]) -> list[RunSummary]
 def _best_figures(root: Root, run: RunSummary) -> dict[str, float]:
     """The run's figures at its best epoch; those of its best checkpoint alone where its log cannot be read."""
     from recformer.logs.best import best_values
+    from recformer.logs.by_step import by_epoch
     from recformer.logs.reader import RunLog
 
     log = RunLog(root.run(run.run_id))
@@ -247,7 +248,7 @@ def _best_figures(root: Root, run: RunSummary) -> dict[str, float]:
         log.refresh()
     except StoreError as error:
         print(f"{run.run_id}: {error}", file=sys.stderr)
-    return best_values(log.scalars(), run.best)
+    return best_values(by_epoch(log.scalars()), run.best)
 
 
 def _root(context: typer.Context) -> Root:

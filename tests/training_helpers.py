@@ -21,7 +21,9 @@ from recformer.config import Options, TrainConfig, parse
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
 from recformer.jobs.records import read_status
+from recformer.logs.by_step import by_epoch, by_step
 from recformer.logs.reader import RunLog
+from recformer.logs.series import Curve
 from recformer.model.sizes import Sizes
 from recformer.origin import Origin
 from recformer.registry import MODELS
@@ -50,6 +52,7 @@ TAGS = {
     "duplication/window@10",
     "throughput/samples_per_s",
 }
+STEP_TAGS = {"loss/train_step", "lr_step", "throughput/samples_per_s_step"}
 
 
 def small_config(**changes: Any) -> TrainConfig:
@@ -194,10 +197,23 @@ def assert_clear_failure(result: subprocess.CompletedProcess[str], code: int, *w
 
 
 def curves(folder: Path) -> dict[str, tuple[list[int], list[float]]]:
-    """Steps and values of each tag in a run's log."""
+    """Epochs and values of each tag in a run's log."""
+    return {tag: _points(curve) for tag, curve in by_epoch(_scalars(folder)).items()}
+
+
+def step_curves(folder: Path) -> dict[str, tuple[list[int], list[float]]]:
+    """Steps and values of what a run logged by step, under the tag that says the same by epoch."""
+    return {tag: _points(curve) for tag, curve in by_step(_scalars(folder)).items()}
+
+
+def _scalars(folder: Path) -> dict[str, Curve]:
     log = RunLog(folder)
     log.refresh()
-    return {tag: (curve.step.tolist(), curve.value.tolist()) for tag, curve in log.scalars().items()}
+    return log.scalars()
+
+
+def _points(curve: Curve) -> tuple[list[int], list[float]]:
+    return curve.step.tolist(), curve.value.tolist()
 
 
 def assert_same_state(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
@@ -219,5 +235,8 @@ def assert_same_training(root: Root, one: str, other: str) -> None:
     for key, moments in first["optimizer"]["state"].items():
         assert_same_state(moments, second["optimizer"]["state"][key])
     timed = "throughput/samples_per_s"
-    logs = [{tag: curve for tag, curve in curves(root.run(run)).items() if tag != timed} for run in (one, other)]
-    assert logs[0] == logs[1]
+    for read in (curves, step_curves):
+        logs = [{tag: curve for tag, curve in read(root.run(run)).items() if tag != timed} for run in (one, other)]
+        assert logs[0] == logs[1]
+        steps = [read(root.run(run)).get(timed, ([], []))[0] for run in (one, other)]
+        assert steps[0] == steps[1]

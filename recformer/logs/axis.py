@@ -45,7 +45,7 @@ class Clock:
         return self.steps_per_epoch is not None or self.epochs is not None
 
     def places(
-        self, step: NDArray[np.int64] | NDArray[np.float64], wall_time: NDArray[np.float64], axis: Axis
+        self, step: NDArray[np.int64 | np.float64], wall_time: NDArray[np.float64], axis: Axis
     ) -> NDArray[np.generic]:
         """(n,) float64, or datetime64 on the axis "wall". What a log does not tell stays the step as it was logged."""
         if axis == "wall":

@@ -15,7 +15,7 @@ RECENT = 3  # the median of so many last points stands for where the run is now:
 class Overfitting:
     """Validation got worse while training got better."""
 
-    since: int
+    since: float
     """The step of the lowest validation loss."""
     rise: float
     """How far the validation loss is above its lowest by now, as a share of that."""
@@ -38,4 +38,4 @@ def overfitting(train: Curve, validation: Curve) -> Overfitting | None:
     rise = (now - float(values[lowest])) / max(abs(float(values[lowest])), 1e-12)
     then = int(np.searchsorted(train.step, steps[lowest], side="right")) - 1
     fell = then >= 0 and float(np.median(train.value[-RECENT:])) < float(train.value[then])
-    return Overfitting(int(steps[lowest]), rise) if rise >= LEAST_RISE and fell else None
+    return Overfitting(float(steps[lowest]), rise) if rise >= LEAST_RISE and fell else None

@@ -12,8 +12,9 @@ _GROWTH = 8  # an eighth more room than needed: adding stays cheap, and a point 
 class Curve:
     """One scalar over the steps of a run, sorted by step, each step once. The arrays are read-only."""
 
-    step: npt.NDArray[np.int64]
-    """(n,) training step; where `by_time`, the number of the point, from 1."""
+    step: npt.NDArray[np.int64 | np.float64]
+    """(n,) training step; where `by_time`, the number of the point, from 1. Of what was logged within epochs, shares of
+    them where it stands among curves by epoch."""
     wall_time: npt.NDArray[np.float64]
     """(n,) when it was logged, seconds since 1970; NaN where the log does not say."""
     value: npt.NDArray[np.float64]

@@ -18,6 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from recformer import gate
 from recformer.errors import StoreError
+from recformer.logs import by_step
 from recformer.logs.bounds import is_number, printable
 from recformer.logs.files import find_event_files
 from recformer.logs.reader import RunLog
@@ -89,9 +90,9 @@ class LogDetails:
 
 
 def event_files(folder: Path) -> list[Path]:
-    """The event files of a log, in the order in which TensorBoard reads them. Raises StoreError."""
+    """The event files of a log but those of scalars by step, in TensorBoard's order. Raises StoreError."""
     try:
-        return find_event_files(folder).paths(folder)
+        return [path for path in find_event_files(folder).paths(folder) if path.parent != folder / by_step.FOLDER]
     except OSError as error:
         raise StoreError(f"{folder} could not be read: {error.strerror or error}") from error
 

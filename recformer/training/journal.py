@@ -1,11 +1,11 @@
-"""The run's TensorBoard log: one point an epoch under each tag."""
+"""The run's TensorBoard logs: one counts epochs, and has one point an epoch under each tag; one counts steps."""
 
 import io
 import itertools
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -31,16 +31,17 @@ def stamps(folder: Path) -> list[float]:
 
 
 class Journal:
-    """Writes scalars at the epoch's number (the first is 1), each epoch whole or not at all.
+    """Writes scalars at the number of an epoch, or of a step (the first is 1), each of them whole or not at all.
 
     It writes at once, so that readers see them live: TensorBoard's own writer does it in a thread, which a full disk
     ends with a stack trace. Every method raises StoreError when the disk refuses.
     """
 
-    def __init__(self, folder: Path, epochs_done: int) -> None:
-        # What a crashed process logged after its last save is void: the resumed run logs those epochs again.
+    def __init__(self, folder: Path, done: int) -> None:
+        """`done`: how many epochs, or steps, the run goes on from."""
+        # What a crashed process logged after its last save is void: the resumed run logs it again.
         before = stamps(folder)
-        purge = epochs_done > 0 or bool(before)
+        purge = done > 0 or bool(before)
         # Readers take a run's files in the order of their times. After a clock was set back, this one would come
         # before those that it continues: its time then runs ahead.
         self._ahead = max(max(before, default=0) + 2 - time.time(), 0.0)
@@ -50,9 +51,9 @@ class Journal:
             self._file = self._path.open("xb", buffering=0)
         except OSError as error:
             raise self._refused(error) from error
-        start = [_EVENT(file_version=VERSION)]
+        start = [_EVENT(wall_time=self._now(), file_version=VERSION)]
         if purge:
-            start.append(_EVENT(step=epochs_done + 1, session_log=_SESSION(status=_SESSION.START)))
+            start.append(_EVENT(step=done + 1, wall_time=self._now(), session_log=_SESSION(status=_SESSION.START)))
         self._append(start)
 
     def __enter__(self) -> Self:
@@ -63,18 +64,25 @@ class Journal:
     ) -> None:
         self._file.close()
 
-    def write(self, epoch: int, scalars: dict[str, float]) -> None:
-        """Log all `scalars` (tag to value) at `epoch`."""
-        self._append(_EVENT(step=epoch, summary=scalar(tag, value)) for tag, value in scalars.items())
+    def write(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Log all `scalars` (tag to value) at the epoch, or step, `step`."""
+        self.write_all([(step, time.time(), scalars)])
+
+    def write_all(self, rows: Iterable[tuple[int, float, Mapping[str, float]]]) -> None:
+        """Log several steps at once, each with its time (seconds since 1970) and scalars."""
+        self._append(
+            _EVENT(step=step, wall_time=wall_time + self._ahead, summary=scalar(tag, value))
+            for step, wall_time, scalars in rows
+            for tag, value in scalars.items()
+        )
 
     def note(self, title: str, words: str) -> None:
         """Log a text, such as the configuration."""
-        self._append([_EVENT(step=0, summary=text(title, f"```\n{words}\n```"))])
+        self._append([_EVENT(step=0, wall_time=self._now(), summary=text(title, f"```\n{words}\n```"))])
 
     def _append(self, events: Iterable[Any]) -> None:
         records = io.BytesIO()
         for event in events:
-            event.wall_time = self._now()
             RecordWriter(records).write(event.SerializeToString())
         before, left = self._file.tell(), records.getbuffer()
         try:

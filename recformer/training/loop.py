@@ -1,4 +1,4 @@
-"""The training loop: stop? → step → save? until the epoch ends, then validate → log → keep the best."""
+"""The training loop: validate? → stop? → step → save? until the epoch ends, then validate → log → keep the best."""
 
 import math
 import time
@@ -23,16 +23,19 @@ from recformer.loss.seen import Seen, Sequences
 from recformer.metric.duplication import duplication
 from recformer.registry import LOSSES, METRICS
 from recformer.training.batches import EpochBatches
+from recformer.training.cadence import is_logged, validation_steps
 from recformer.training.engine import Step
 from recformer.training.engine_choice import choose
 from recformer.training.heartbeat import Heartbeat
 from recformer.training.journal import Journal
 from recformer.training.schedule import learning_rate
 from recformer.training.state import TrainState
+from recformer.training.step_log import StepLog
 from recformer.weights import write_best
 
 Outcome = Literal["finished", "stopped"]
 LOOK_S = 0.5  # how often the host looks at the device's running loss
+TRAINING = ("loss/train", "lr")  # what is logged of steps anyway
 SETTLED_S = 3.0  # of training, after which its speed is told: the first steps are slower
 
 
@@ -55,8 +58,10 @@ class Training:
     models: Path
     heartbeat: Heartbeat
     journal: Journal
+    step_log: StepLog
     should_stop: Callable[[], bool]
     say: Callable[[str], None]
+    _figures: dict[str, float] = field(default_factory=dict[str, float])
     _told: list[str] = field(default_factory=list[str])
     _engine: str = ""  # said once the first steps have told how fast it is
     _saved: bool = False
@@ -123,18 +128,26 @@ class Training:
     def _train_epoch(self, step: Step, batches: EpochBatches, clock: "_Clock") -> bool:
         """Train to the end of the epoch. False when stopped before it."""
         position = self.state.position
+        validated_after = validation_steps(self.config.validate_every, batches.steps)
         self.state.model.train()
         running = torch.tensor(position.loss_sum, dtype=torch.float64, device=self.state.device)
         self.heartbeat.update(state="running", phase="training", step=batches.done(position))
         for seen, targets in batches.epoch(position.epoch, position.step):
+            # Before the step that follows: a run that was saved, or stopped, in between validates when it goes on.
+            if position.step in validated_after and position.validated != position.step:
+                self._look(running, batches, clock)
+                if not self._validate_within(batches, clock):
+                    return False
             if self.should_stop():
                 if position.step:
                     self._look(running, batches, clock)
                 return False
-            self._set_rate(position.step / batches.steps)
+            rate = self._set_rate(position.step / batches.steps)
             running += step(seen, targets) * len(targets)
             position.step += 1
             position.cases += len(targets)
+            if is_logged(position.epoch, position.step, batches.steps):
+                self.step_log.note(batches.done(position), running, rate)
             save = self._is_save_step(batches)
             if save or clock.look_due():
                 self._look(running, batches, clock)
@@ -143,19 +156,21 @@ class Training:
         self._look(running, batches, clock)
         return True
 
-    def _set_rate(self, share: float) -> None:
+    def _set_rate(self, share: float) -> float:
         rate = learning_rate(self.config, self.state.position.epoch, share)
         for group in self.state.optimizer.param_groups:
             group["lr"] = rate
+        return rate
 
     def _is_save_step(self, batches: EpochBatches) -> bool:
         every = self.config.save_steps
         return every > 0 and batches.done(self.state.position) % every == 0
 
     def _look(self, running: Tensor, batches: EpochBatches, clock: "_Clock") -> None:
-        """Read the running loss from the device and tell the heartbeat."""
+        """Read the running loss from the device, log the steps until now and tell the heartbeat."""
         position = self.state.position
         position.loss_sum, position.seconds = float(running), clock.epoch_seconds()
+        self.step_log.write()
         mean = position.loss_sum / position.cases
         if not math.isfinite(mean):
             raise DivergedError(
@@ -172,6 +187,7 @@ class Training:
             samples_per_s=position.samples_per_s,
             eta_s=clock.seconds_left(done, total),
         )
+        self._show({"lr": self._rate()})
         if self._engine and (position.seconds > SETTLED_S or position.step == batches.steps):
             speed = position.samples_per_s
             epoch_s = batches.cases / speed
@@ -181,27 +197,62 @@ class Training:
     def _finish_epoch(self, clock: "_Clock") -> bool:
         """Validate, log and keep the best. False when stopped before all is validated: the epoch is not finished."""
         position = self.state.position
+        figures = self._validate()
+        if figures is None:
+            return False
+        throughput = position.samples_per_s
+        position.finish_epoch()
+        clock.count_from(0.0)
+        self.journal.write(position.epoch, figures | {"throughput/samples_per_s": throughput})
+        self._keep_if_best(figures, position.epoch, f"  {throughput:,.0f} windows/s")
+        return True
+
+    def _validate_within(self, batches: EpochBatches, clock: "_Clock") -> bool:
+        """Validate within an epoch, log and keep the best. False when stopped before all is validated."""
+        position = self.state.position
+        figures = self._validate()
+        if figures is None:
+            return False
+        position.validated = position.step
+        clock.count_from(position.seconds)
+        self.step_log.validation(batches.done(position), {tag: figures[tag] for tag in figures if tag not in TRAINING})
+        self._keep_if_best(figures, position.epoch + position.step / batches.steps)
+        self.state.model.train()
+        self.heartbeat.update(phase="training")
+        return True
+
+    def _validate(self) -> dict[str, float] | None:
+        """Figures of training since the epoch began, and of validation now; None when stopped."""
+        position = self.state.position
         self.heartbeat.update(phase="validating")
         validated = validate(self.state.model, self.prepared, self.config, self.state.device, self.should_stop)
         if validated is None:
-            return False
+            return None
         loss, metrics = validated
-        rate = float(self.state.optimizer.param_groups[0]["lr"])  # of the epoch's last step
-        train_loss, throughput = position.loss_sum / position.cases, position.samples_per_s
-        position.finish_epoch()
-        clock.start_epoch()
-        scalars = {"loss/train": train_loss, "loss/validation": loss, "lr": rate, **metrics}
-        self.journal.write(position.epoch, scalars | {"throughput/samples_per_s": throughput})
-        self.heartbeat.update(metrics=scalars)
+        mean = position.loss_sum / position.cases
+        return {"loss/train": mean, "loss/validation": loss, "lr": self._rate(), **metrics}
+
+    def _rate(self) -> float:
+        """The learning rate of the last step."""
+        return float(self.state.optimizer.param_groups[0]["lr"])
+
+    def _show(self, figures: dict[str, float]) -> None:
+        """Have the status show these, beside what it showed before."""
+        self._figures |= figures
+        self.heartbeat.update(metrics=dict(self._figures))
+
+    def _keep_if_best(self, figures: dict[str, float], epochs: float, more: str = "") -> None:
+        """Tell what a validation after so many `epochs` has given, and keep the model where it is the best so far."""
+        self._show(figures)
         self.say(
-            f"epoch {position.epoch}/{self.config.num_epochs}  train {train_loss:.4f}  validation {loss:.4f}  "
-            f"ndcg@10 {metrics['metric/ndcg@10']:.4f}  {throughput:,.0f} windows/s"
+            f"epoch {round(epochs, 2)}/{self.config.num_epochs}  train {figures['loss/train']:.4f}  "
+            f"validation {figures['loss/validation']:.4f}  ndcg@10 {figures['metric/ndcg@10']:.4f}{more}"
         )
-        if _is_better(scalars, position.best, self.config.best_by):
-            position.best = {**scalars, "epoch": float(position.epoch)}
+        position = self.state.position
+        if _is_better(figures, position.best, self.config.best_by):
+            position.best = {**figures, "epoch": float(epochs)}
             self.heartbeat.update(best=position.best)
             write_best(self.models, self.state.model, self._info(position.best), self._makes_folder())
-        return True
 
     def _save_last(self) -> None:
         self.state.save(self.models, self._info(self.state.position.best), self._makes_folder())
@@ -308,6 +359,6 @@ class _Clock:
         trained = done - self._first_step
         return (time.monotonic() - self._start) / trained * (total - done) if trained else None
 
-    def start_epoch(self) -> None:
-        """The epoch's time is counted anew from here."""
-        self._epoch_start = time.monotonic()
+    def count_from(self, epoch_seconds: float) -> None:
+        """The epoch's time is counted on from here, where so much of it is over: what has passed was no training."""
+        self._epoch_start = time.monotonic() - epoch_seconds

@@ -10,6 +10,7 @@ from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared
 from recformer.registry import MODELS
 from recformer.training.batches import EpochBatches
+from recformer.training.cadence import validation_steps
 from recformer.training.engine import Plan, plan
 from recformer.training.engine_choice import SECONDS, Speeds, measure_engines
 from recformer.training.initialisation import new_model, sizes_of
@@ -33,7 +34,7 @@ class Speed:
     begin_s: float
     """Estimate of the seconds from the launch until the first step, with what comes after the last one."""
     epoch_s: float
-    """Estimate of an epoch's seconds, validation included."""
+    """Estimate of an epoch's seconds, its validations included."""
 
     @property
     def windows_per_s(self) -> float:
@@ -65,12 +66,15 @@ def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Es
     fits = parameters <= MOST_PARAMETERS and operations <= MOST_OPERATIONS[kind]
     rows = min(config.batch_size, MOST_ROWS, STEP_OPERATIONS[kind] // (3 * operations))  # backward is twice forward
     windows = len(prepared.split.train)
+    steps = -(-windows // config.batch_size)
     return Estimate(
         parameters=parameters,
         windows=windows,
-        steps_per_epoch=-(-windows // config.batch_size),
+        steps_per_epoch=steps,
         plan=plan(config, device),
-        speed=_speed(config, rows, prepared, device) if fits else None,
+        speed=_speed(config, rows, prepared, device, 1 + len(validation_steps(config.validate_every, steps)))
+        if fits
+        else None,
     )
 
 
@@ -82,7 +86,7 @@ def _size_of(config: TrainConfig, prepared: Prepared) -> tuple[int, int]:
     return sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops()
 
 
-def _speed(config: TrainConfig, rows: int, prepared: Prepared, device: torch.device) -> Speed:
+def _speed(config: TrainConfig, rows: int, prepared: Prepared, device: torch.device, validations: int) -> Speed:
     config = config.model_copy(update={"batch_size": rows})
     engines = plan(config, device).engines
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -99,7 +103,7 @@ def _speed(config: TrainConfig, rows: int, prepared: Prepared, device: torch.dev
     return Speed(
         engines=speeds,
         begin_s=STARTING_S + initialised_s + speeds.build_s + choosing_s + (COMPILING_S if compiles else 0.0),
-        epoch_s=len(prepared.split.train) / rate + validation_s,
+        epoch_s=len(prepared.split.train) / rate + validations * validation_s,
     )
 
 

@@ -20,6 +20,7 @@ from recformer.data.windows import Windows
 from recformer.errors import CheckpointError, EvaluationError, RecformerError, StoreError
 from recformer.evaluation.evaluate import Task, evaluate
 from recformer.jobs.launch import LOG_FILE, claim
+from recformer.logs import by_step
 from recformer.origin import Origin, write_origin
 from recformer.store import Root, find_checkpoint, remove_leftovers, write_text
 from recformer.training.batches import EpochBatches
@@ -29,6 +30,7 @@ from recformer.training.initialisation import new_model, sizes_of
 from recformer.training.journal import Journal
 from recformer.training.loop import Outcome, Training
 from recformer.training.state import TrainState
+from recformer.training.step_log import StepLog
 from recformer.weights import mend_best_record, read_state
 
 
@@ -60,16 +62,26 @@ def fit(
                 heartbeat.update(phase="loading data")
                 prepared = load()
                 state = _start(config, prepared, device, root.model(run_id), resume, init_from)
-                steps = config.num_epochs * EpochBatches(prepared, config, device).steps
+                batches = EpochBatches(prepared, config, device)
+                done, steps = batches.done(state.position), config.num_epochs * batches.steps
                 heartbeat.update(steps=steps, epoch=state.position.epoch, best=state.position.best or None)
                 log_start(folder, config)
-                with Journal(folder, state.position.epoch) as journal:
+                with Journal(folder, state.position.epoch) as journal, _step_journal(folder, done) as step_journal:
                     if not resume:
                         journal.note("config", dump(config))
                     info = _info(run_id, config, prepared.windows, origin)
                     say = partial(_say, folder / LOG_FILE)
                     training = Training(
-                        config, prepared, state, info, root.model(run_id), heartbeat, journal, should_stop, say
+                        config,
+                        prepared,
+                        state,
+                        info,
+                        root.model(run_id),
+                        heartbeat,
+                        journal,
+                        StepLog(step_journal, state.position),
+                        should_stop,
+                        say,
                     )
                     outcome = training.run()
                 if outcome == "finished":
@@ -113,6 +125,14 @@ def _evaluate_best(
     except RecformerError as error:
         # The run is trained and saved whatever happens here; the next comparison evaluates again.
         print(f"evaluation: {error}", flush=True)
+
+
+def _step_journal(folder: Path, done: int) -> Journal:
+    """The log that counts steps, of which `done` are done. Raises StoreError when the disk refuses."""
+    steps = folder / by_step.FOLDER
+    with suppress(OSError):  # what is wrong is said when the log itself is opened
+        steps.mkdir(exist_ok=True)
+    return Journal(steps, done)
 
 
 def _start(

@@ -31,7 +31,12 @@ class Position:
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Time spent on that epoch so far, interruptions left out."""
     best: dict[str, float] = field(default_factory=dict[str, float])
-    """Validation figures of the best epoch, with the epoch itself under "epoch"; empty before the first."""
+    """Figures of the best validation, under "epoch" the epochs trained until it; empty before the first."""
+    logged_sum: float = 0.0
+    """`loss_sum` and `cases` at the last step of the epoch that was logged."""
+    logged_cases: int = 0
+    validated: int = 0
+    """The step of the epoch after which the model was last validated within it."""
 
     @property
     def samples_per_s(self) -> float:
@@ -41,6 +46,7 @@ class Position:
     def finish_epoch(self) -> None:
         """Stand at the beginning of the next epoch."""
         self.epoch, self.step, self.loss_sum, self.cases, self.seconds = self.epoch + 1, 0, 0.0, 0, 0.0
+        self.logged_sum, self.logged_cases, self.validated = 0.0, 0, 0
 
 
 @dataclass(frozen=True)

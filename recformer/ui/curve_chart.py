@@ -36,11 +36,13 @@ class Line:
     curve: Curve
     dash: str = "solid"
     clock: Clock = BY_NUMBER
-    best: int | None = None
+    best: float | None = None
     """The step to mark with a star: the run's best."""
     legend: bool = True
     width: float = 2.0
     """In pixels."""
+    pale: bool = False
+    """Whether it is drawn faintly behind the others, without a place in the legend."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Band:
     """What is drawn behind the lines, such as from the lowest to the highest of several seeds. Arrays are (n,)."""
 
     colour: str
-    step: NDArray[np.int64]
+    step: NDArray[np.int64 | np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
 
@@ -75,7 +77,7 @@ def curve_chart(
     bands: Sequence[Band] = (),
     marks: Sequence[Mark] = (),
     mark_words: bool = True,
-    shade_from: int | None = None,
+    shade_from: float | None = None,
 ) -> Chart:
     """Curves with at most 1000 points each and 3000 together, among them every spike.
 
@@ -87,10 +89,10 @@ def curve_chart(
     axis = laid.axis
     lines = [replace(line, clock=BY_NUMBER) for line in lines] if laid.by_number else lines
     marks = () if laid.by_number else [mark for mark in marks if _is_placed(mark, lines[0].clock, axis)]
-    layout = quiet_layout(as_text(title), laid.x_title, legend=len(lines) > 1)
+    layout = quiet_layout(as_text(title), laid.x_title, legend=sum(not line.pale for line in lines) > 1)
     layout["uirevision"] = f"{axis} {log_axis}"  # a refresh keeps the zoom, another axis has its own
     if laid.words:
-        _say(layout, laid.words)
+        _say(layout, list(dict.fromkeys(laid.words)))  # a pale line may say the same as the one before it
     lines = [replace(line, curve=drawn_values(line.curve, log_axis)) for line in lines]
     _set_axes(layout, lines, axis, log_axis)
     stars = [star for line in lines if (star := _star(line, axis, log_axis)) is not None]
@@ -101,7 +103,8 @@ def curve_chart(
         layout["shapes"] += _shade(lines[0], shade_from, axis)
     traces = [_band(band, log_axis) for band in bands]
     most = max(min(LINE_POINTS, CHART_POINTS // max(len(lines), 1)), FEWEST_POINTS)
-    traces += [trace for line in lines for trace in _traces(line, axis, smoothing, most)]
+    behind_first = sorted(lines, key=lambda line: not line.pale)
+    traces += [trace for line in behind_first for trace in _traces(line, axis, smoothing, most)]
     if not any(np.isfinite(line.curve.value).any() for line in lines):
         _say_empty(layout, lines, axis)
     return {"data": traces, "layout": layout}
@@ -138,11 +141,14 @@ def _traces(line: Line, axis: Axis, smoothing: float, most: int) -> list[dict[st
     """The line; a smoothed one with what was logged behind it."""
     told = {"name": as_text(line.label), "hovertemplate": "%{y:.4g}", "showlegend": line.legend}
     logged = _trace(line, extremes(line.curve, most), axis)
+    faint = {**logged, "opacity": FAINT, "hoverinfo": "skip", "showlegend": False}
+    if line.pale:
+        return [faint]
     if not smoothing:
         return [{**logged, **told}]
     even = thin(line.curve, most)
     smoothed = _trace(line, replace(even, value=smooth(even.value, smoothing)), axis)
-    return [{**logged, "opacity": FAINT, "hoverinfo": "skip", "showlegend": False}, {**smoothed, **told}]
+    return [faint, {**smoothed, **told}]
 
 
 def _trace(line: Line, points: Curve, axis: Axis) -> dict[str, Any]:
@@ -190,7 +196,9 @@ def _set_axes(layout: dict[str, Any], lines: Sequence[Line], axis: Axis, log_axi
         wide = [0, 1.5 * low] if low == high > 0 else safe_range(low, high)
         layout["yaxis"] |= {"range": wide} if wide else {}
     if axis != "wall" and (ends := _ends(lines, axis)) is not None:
-        if axis == "epoch" and ends[1] - ends[0] <= 10 and max(map(abs, ends)) < EXACT:
+        # Within the first two epochs, curves by step are all there is to see.
+        early = ends[1] < 2 and any(line.curve.step.dtype.kind == "f" for line in lines)
+        if axis == "epoch" and ends[1] - ends[0] <= 10 and max(map(abs, ends)) < EXACT and not early:
             layout["xaxis"]["dtick"] = 1  # no epoch 1.5
         elif (wide := safe_range(*ends)) is not None:
             layout["xaxis"]["range"] = wide
@@ -202,7 +210,7 @@ def _set_axes(layout: dict[str, Any], lines: Sequence[Line], axis: Axis, log_axi
 
 def _star(line: Line, axis: Axis, log_axis: bool) -> dict[str, Any] | None:
     """The mark of a line's best step, where the line has that step."""
-    place = np.flatnonzero(line.curve.step == line.best) if line.best is not None else []
+    place = np.flatnonzero(np.isclose(line.curve.step, line.best)) if line.best is not None else []
     if not len(place):
         return None
     at = slice(int(place[0]), int(place[0]) + 1)
@@ -247,7 +255,7 @@ def _is_placed(mark: Mark, clock: Clock, axis: Axis) -> bool:
     return not np.isnan(mark.wall_time if axis == "wall" else _place(mark, clock, axis))
 
 
-def _shade(line: Line, step: int, axis: Axis) -> list[dict[str, Any]]:
+def _shade(line: Line, step: float, axis: Axis) -> list[dict[str, Any]]:
     """A tint over what comes after `step`, where that has a place on the axis."""
     after = int(np.searchsorted(line.curve.step, step))
     if after >= len(line.curve) or (axis in ("relative", "wall") and np.isnan(line.curve.wall_time[[after, -1]]).any()):

@@ -9,6 +9,7 @@ import streamlit as st
 from recformer.errors import StoreError
 from recformer.jobs.overview import RunSummary
 from recformer.logs.axis import AS_LOGGED, TITLES, Axis, Clock, clock_of, relative_unit
+from recformer.logs.by_step import in_epochs
 from recformer.logs.overfitting import overfitting
 from recformer.logs.panels import panels, part_of
 from recformer.logs.series import Curve
@@ -40,6 +41,8 @@ class Shown:
 class _Drawn:
     shown: Shown
     curves: dict[str, Curve]
+    behind: dict[str, Curve]
+    """What is drawn faintly behind a curve of the same tag."""
     clock: Clock
     marks: list[Mark]
 
@@ -67,7 +70,7 @@ def show_curves(runs: list[Shown]) -> None:
     if spoilt is not None:
         unit = "epoch" if drawn[0].clock.steps_per_epoch is not None else "step"
         notes.markdown(
-            f":orange-badge[:material/trending_up: Overfitting since {unit} {spoilt.since}] :gray[:small["
+            f":orange-badge[:material/trending_up: Overfitting since {unit} {round(spoilt.since, 2):,g}] :gray[:small["
             f"validation loss is {100 * spoilt.rise:.1f}% above its lowest, while training loss fell on. "
             "The best checkpoint is kept.]]"
         )
@@ -98,14 +101,16 @@ def _drawn(shown: Shown) -> _Drawn | None:
     except StoreError as error:  # one bad log takes no other curve away
         st.warning(f"{plain(shown.label)}: {plain(str(error))}", icon=":material/warning:")
         return None
-    curves = log.scalars()
+    curves, behind = log.scalars(), dict[str, Curve]()
     if not curves:
-        coming = "yet: the first point comes at the end of the first epoch" if shown.run.state.active else "in its log"
+        coming = "yet: the first points come with the first steps" if shown.run.state.active else "in its log"
         st.caption(f"{plain(shown.label)} has no curve {coming}.")
         return None
     status = shown.run.status
     per_epoch = status.steps / status.num_epochs if status is not None and status.steps and status.num_epochs else None
-    return _Drawn(shown, curves, clock_of(curves, per_epoch), marks_of(shown.run, log, curves))
+    if per_epoch is not None:
+        curves, behind = in_epochs(curves, round(per_epoch))
+    return _Drawn(shown, curves, behind, clock_of(curves, per_epoch), marks_of(shown.run, log, curves))
 
 
 def _controls(drawn: list[_Drawn]) -> tuple[_Look, str]:
@@ -179,7 +184,7 @@ def _matches(words: str, title: str, tags: list[str]) -> bool:
     return all(word in names for word in words.lower().split())
 
 
-def _chart(title: str, tags: list[str], drawn: list[_Drawn], look: _Look, tint: int | None) -> Chart:
+def _chart(title: str, tags: list[str], drawn: list[_Drawn], look: _Look, tint: float | None) -> Chart:
     alone = len(drawn) == 1
     lines = [line for entry in drawn for line in _lines(entry, tags, alone=alone)]
     return curve_chart(
@@ -198,9 +203,13 @@ def _chart(title: str, tags: list[str], drawn: list[_Drawn], look: _Look, tint: 
 def _lines(entry: _Drawn, tags: list[str], *, alone: bool) -> list[Line]:
     """A run's lines of one chart."""
     draw = _part_line if _is_parted(tags) else _tag_line
-    return [
-        replace(draw(entry, tag, tags, alone), width=entry.shown.style.width) for tag in tags if tag in entry.curves
+    lines = {tag: draw(entry, tag, tags, alone) for tag in tags if tag in entry.curves}
+    behind = [
+        replace(lines[tag], curve=curve, dash="solid", width=1.0, pale=True)
+        for tag, curve in entry.behind.items()
+        if tag in lines
     ]
+    return [*(replace(line, width=entry.shown.style.width) for line in lines.values()), *behind]
 
 
 def _is_parted(tags: list[str]) -> bool:

@@ -28,11 +28,11 @@ def marks_of(run: RunSummary, log: RunLog, curves: dict[str, Curve]) -> list[Mar
     return marks
 
 
-def best_epoch(run: RunSummary) -> int | None:
-    """The epoch of the best checkpoint, where the run's records tell."""
+def best_epoch(run: RunSummary) -> float | None:
+    """How many epochs were trained until the best checkpoint, where the run's records tell."""
     best = (run.status.best if run.status is not None else None) or run.best or {}
     epoch = finite(best.get("epoch"))
-    return int(epoch) if epoch is not None and not run.imported else None
+    return epoch if epoch is not None and not run.imported else None
 
 
 def _begin(curve: Curve) -> tuple[float, int]:

@@ -12,6 +12,7 @@ from recformer.errors import StoreError
 from recformer.jobs.overview import RunSummary
 from recformer.jobs.stamps import Stamp, settled, stamp, stamp_of
 from recformer.logs.best import best_values, loss_points, not_a_number_since
+from recformer.logs.by_step import by_epoch
 from recformer.logs.files import find_event_files
 from recformer.logs.reader import INDEX_FILE, RunLog
 from recformer.ui import readers
@@ -131,7 +132,7 @@ def _figures(run: RunSummary, read: Callable[[], RunLog]) -> Figures:
     """A run's figures. Where its log cannot be read, they are those of the record alone: one bad file takes no list
     away."""
     try:
-        curves = read().scalars()
+        curves = by_epoch(read().scalars())
     except StoreError as error:
         return replace(_recorded(run), fault=str(error))
     return Figures(best_values(curves, run.best), loss_points(curves), not_a_number_since(curves))

@@ -53,6 +53,7 @@ EXACT: dict[str, Any] = {
     "schedule_period": 2,
     "learning_rate": 0.01,
 }
+WITHIN = EXACT | {"validate_every": 0.4, "best_by": "loss"}
 # Runs that are compared bit by bit name their engine: what is the fastest is measured, and may be another each time.
 SMALL_RUN = ["--preset", "baseline", "--set", "batch_size=64", "engine=native", *SMALL_SET, "--device", "cpu"]
 
@@ -78,6 +79,14 @@ def whole(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Root:
     """A root with run `whole`: all epochs in one go."""
     root = Root(tmp_path_factory.mktemp("whole"))
     assert train_here(root, "whole", dataset, small_config(**EXACT)) == "finished"
+    return root
+
+
+@pytest.fixture(scope="module")
+def whole_within(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Root:
+    """A root with run `whole`: all epochs in one go, validated within each of them."""
+    root = Root(tmp_path_factory.mktemp("within"))
+    assert train_here(root, "whole", dataset, small_config(**WITHIN)) == "finished"
     return root
 
 
@@ -157,6 +166,21 @@ def test_a_run_interrupted_anywhere_however_often_ends_with_the_bits_of_one_that
     with tempfile.TemporaryDirectory() as name, patch.object(loop, "LOOK_S", look_s):
         train_through(Root(Path(name)), dataset, small_config(**EXACT, **saves), breaks)
         assert_is_whole(Root(Path(name)), whole)
+
+
+@settings(max_examples=4, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 55), st.sampled_from(["stop", "kill"])), min_size=1, max_size=4),
+    st.sampled_from([{"save_steps": 3}, {"save_steps": 1}, {"save_minutes": 0}]),
+)
+@example([(5, "stop"), (1, "stop"), (2, "kill"), (3, "stop")], {"save_steps": 1})  # in the first validation, twice
+@example([(5, "kill"), (12, "kill")], {"save_steps": 3})
+def test_a_run_validated_within_its_epochs_and_interrupted_anywhere_ends_with_the_bits_of_one_that_was_not(
+    dataset: Dataset, whole_within: Root, breaks: list[tuple[int, str]], saves: dict[str, int]
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        train_through(Root(Path(name)), dataset, small_config(**WITHIN, **saves), breaks)
+        assert_is_whole(Root(Path(name)), whole_within)
 
 
 @pytest.mark.parametrize("loss", LOSSES.names())

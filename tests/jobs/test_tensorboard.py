@@ -17,10 +17,20 @@ from torch.utils.tensorboard import SummaryWriter
 from recformer.adopt import adopt
 from recformer.bin import discard, restore
 from recformer.errors import RecformerError
+from recformer.logs.by_step import tag_by_step
 from recformer.store import Root
 from recformer.training.loop import Training
 from tests.builders import dataset_in
-from tests.training_helpers import TAGS, curves, sizes_for, small_config, small_model, train_here
+from tests.training_helpers import (
+    STEP_TAGS,
+    TAGS,
+    curves,
+    sizes_for,
+    small_config,
+    small_model,
+    step_curves,
+    train_here,
+)
 from tests.waiting import wait_until
 
 STATES = ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"]
@@ -139,11 +149,13 @@ def test_tensorboard_shows_the_runs_by_their_ids_with_curves_parameters_and_ends
 ) -> None:
     with tensorboard(root.runs, tmp_path / "words", fast) as board:
         expected = {"plain": TAGS, "resumed": TAGS, "imported": {"loss/train"}}
+        expected |= {"plain/by_step": STEP_TAGS, "resumed/by_step": STEP_TAGS}
         wait_until(
             lambda: {run: tags for run, tags in board.tags().items() if tags} == expected,
             f"{expected}, not {board.tags()}",
         )
-        assert set(board.ask("runs")) == {"plain", "resumed", "failed", "stopped", "imported"}
+        runs = {run.removesuffix("/by_step") for run in board.ask("runs")}
+        assert runs == {"plain", "resumed", "failed", "stopped", "imported"}
         sessions = board.sessions()
         infos = {info["name"]: info["type"] for info in board.experiment()["hparamInfos"]}
 
@@ -168,6 +180,7 @@ def test_tensorboard_shows_the_runs_by_their_ids_with_curves_parameters_and_ends
     assert infos["loss.name"] == "DATA_TYPE_STRING"
     for run in ("plain", "resumed"):
         logged = {tag: values[-1] for tag, (_, values) in curves(root.run(run)).items()}
+        logged |= {tag_by_step(tag): values[-1] for tag, (_, values) in step_curves(root.run(run)).items()}
         assert sessions[run]["metrics"] == pytest.approx(logged)
 
 

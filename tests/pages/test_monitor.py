@@ -79,7 +79,29 @@ def test_one_run_shows_training_beside_validation_and_its_best_epoch(root: Root)
 def test_a_resumed_run_says_where_it_was_resumed(root: Root) -> None:
     loss = charts(opened("second"))["Loss"]
     marks = {note["text"]: note["x"] for note in loss["layout"]["annotations"] if note["text"] != "★"}
-    assert marks == {"started": 1, "resumed": 2.5}
+    assert marks == {"started": 0, "resumed": 2.5}
+
+
+def test_the_training_loss_by_step_stands_behind_that_by_epoch_as_soon_as_this_is_a_line(root: Root) -> None:
+    loss = {run: charts(opened(run))["Loss"]["data"] for run in ("first", "second")}
+    one_epoch, four_epochs = loss["first"], loss["second"]
+    assert [(trace["name"], len(trace["x"]) > 4, "opacity" in trace) for trace in one_epoch] == [
+        ("train", True, False),
+        ("validation", False, False),
+    ]
+    assert [("opacity" in trace, len(trace["x"])) for trace in four_epochs][1:] == [(False, 4), (False, 4)]
+    assert four_epochs[0]["opacity"] < 1
+    assert four_epochs[0]["x"][-1] == 4
+    assert len(four_epochs[0]["x"]) > 4
+
+
+def test_the_peak_of_the_learning_rate_within_an_epoch_is_drawn(root: Root) -> None:
+    with Journal(root.run("first") / "by_step", 0) as journal:
+        for step, rate in ((1, 0.1), (2, 0.9), (3, 0.5)):
+            journal.write(step, {"lr_step": rate})
+    rates = charts(opened("first", axis="step"))["Learning rate"]["data"][0]
+    assert rates["y"][:3] == pytest.approx([0.1, 0.9, 0.5])
+    assert rates["x"][:3] == pytest.approx([1, 2, 3])
 
 
 def test_a_stopped_run_says_where_it_stopped(root: Root) -> None:
@@ -96,7 +118,8 @@ def test_several_runs_share_each_chart_in_colours_of_their_own(root: Root) -> No
     assert names(ndcg) == ["first run", "second run"]
     assert len({trace["line"]["color"] for trace in ndcg["data"]}) == 2
     loss = charts(app)["Loss"]
-    assert [(trace["name"], trace["showlegend"]) for trace in loss["data"] if trace["line"]["dash"] == "solid"] == [
+    lines = [trace for trace in loss["data"] if "opacity" not in trace]
+    assert [(trace["name"], trace["showlegend"]) for trace in lines if trace["line"]["dash"] == "solid"] == [
         ("first run", True),
         ("second run", True),
     ]
@@ -173,7 +196,7 @@ def test_of_many_tags_a_dozen_are_drawn_until_more_are_asked_for_or_some_are_fou
     app = opened("first")
     assert len(charts(app)) == 12
     app.toggle(key="all_charts").set_value(True).run()
-    assert len(charts(app)) == 40  # a journal from epoch 0 takes back what was there
+    assert len(charts(app)) == 43  # a journal from epoch 0 takes back what was there, but for what is logged by step
     app.text_input(key="curves").set_value("layer7").run()
     assert list(charts(app)) == ["layer7/norm"]
     app.text_input(key="curves").set_value("nothing*").run()
