@@ -1,5 +1,6 @@
 """What is logged within epochs, and validation there."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
 from recformer.jobs.records import read_status
-from recformer.store import Root, read_json
+from recformer.store import Root
 from recformer.training import loop
 from recformer.training.cadence import is_logged
 from recformer.training.loop import DivergedError
@@ -101,8 +102,7 @@ def test_the_best_checkpoint_may_come_from_within_an_epoch(
     monkeypatch.setattr(loop, "validate", pretended)
     config = small_config(num_epochs=2, validate_every=0.5, best_by="loss")
     assert train_here(root, "run", dataset, config) == "finished"
-    record, status = read_json(root.model("run") / "best.json"), read_status(root.run("run"))
-    assert record is not None
+    record, status = json.loads((root.model("run") / "best.json").read_text()), read_status(root.run("run"))
     assert status is not None
     assert status.best is not None
     steps = status.steps // 2
@@ -110,8 +110,7 @@ def test_the_best_checkpoint_may_come_from_within_an_epoch(
     assert status.best["epoch"] == 1
     losses = iter([3.0, 2.5, 1.0, 4.0])
     assert train_here(root, "other", dataset, config) == "finished"
-    record, status = read_json(root.model("other") / "best.json"), read_status(root.run("other"))
-    assert record is not None
+    record, status = json.loads((root.model("other") / "best.json").read_text()), read_status(root.run("other"))
     assert status is not None
     assert status.best is not None
     assert (record["epoch"], record["step"]) == (1, round(steps / 2))

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,8 @@ from recformer.jobs.records import JobRecord, read_status, write_job, write_stat
 from recformer.store import PROJECT, Root
 from recformer.training.journal import Journal
 from tests.builders import dataset_in, sequences, write_ml1m
-from tests.training_helpers import small_config, train_here
+from tests.training_helpers import SMALL_SET, environment, small_config, train_here
+from tests.waiting import wait_until
 
 SLOW_PAGE_S = 60
 
@@ -102,6 +105,47 @@ def test_the_peak_of_the_learning_rate_within_an_epoch_is_drawn(root: Root) -> N
     rates = charts(opened("first", axis="step"))["Learning rate"]["data"][0]
     assert rates["y"][:3] == pytest.approx([0.1, 0.9, 0.5])
     assert rates["x"][:3] == pytest.approx([1, 2, 3])
+
+
+SLOW_STEPS = """
+import time
+from recformer.training.batches import EpochBatches
+real = EpochBatches.epoch
+def epoch(*arguments):
+    for batch in real(*arguments):
+        time.sleep(0.1)
+        yield batch
+EpochBatches.epoch = epoch
+from recformer.cli import main
+main()
+"""
+
+
+def test_the_curves_of_a_slow_model_appear_and_grow_within_its_first_epoch(root: Root) -> None:
+    data = write_ml1m(root.data / "long", sequences(num_users=60, num_items=80, shortest=50, longest=70))
+    words = ["train", "--preset", "baseline", "--data", str(data), "--run-id", "slow", "--device", "cpu"]
+    words += ["--set", "batch_size=1", "engine=eager", *SMALL_SET]  # thousands of steps
+    command = [sys.executable, "-c", SLOW_STEPS, *words]
+
+    def drawn() -> Any:
+        return charts(app.run()).get("Loss")
+
+    with subprocess.Popen(command, env=environment(root.path), cwd=PROJECT, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_until(lambda: read_status(root.run("slow")), "the run to begin")
+            app = opened("slow")
+            first = wait_until(drawn, "the first points")
+            more = wait_until(lambda: (now := drawn())["data"][0]["x"][-1] > first["data"][0]["x"][-1] and now, "more")
+            status = read_status(root.run("slow"))
+            assert process.poll() is None
+        finally:
+            process.kill()
+    assert status is not None
+    assert status.epoch == 1
+    assert "validation" not in str(status.metrics), "no epoch has ended"
+    assert names(more) == ["train"]
+    assert 0 < more["data"][0]["x"][-1] < 1
+    assert {"Loss", "Learning rate", "Windows per second"} <= set(charts(app))
 
 
 def test_a_stopped_run_says_where_it_stopped(root: Root) -> None:
