@@ -121,7 +121,7 @@ def _again(points: Curve) -> npt.NDArray[np.bool_]:
     return np.append(False, same)
 
 
-def _rises(step: npt.NDArray[np.int64]) -> bool:
+def _rises(step: npt.NDArray[np.int64 | np.float64]) -> bool:
     return bool(np.all(step[1:] > step[:-1]))
 
 
