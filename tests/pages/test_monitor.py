@@ -16,7 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from recformer.jobs.launch import LOG_FILE
 from recformer.jobs.process import birth
-from recformer.jobs.records import JobRecord, read_status, write_job, write_status
+from recformer.jobs.records import JobRecord, Status, read_status, write_job, write_status
 from recformer.store import PROJECT, Root
 from recformer.training.journal import Journal
 from tests.builders import dataset_in, sequences, write_ml1m
@@ -130,13 +130,17 @@ def test_the_curves_of_a_slow_model_appear_and_grow_within_its_first_epoch(root:
     def drawn() -> Any:
         return charts(app.run()).get("Loss")
 
+    def in_an_epoch() -> Status | None:
+        found = read_status(root.run("slow"))
+        return found if found is not None and found.epoch else None
+
     with subprocess.Popen(command, env=environment(root.path), cwd=PROJECT, stdout=subprocess.DEVNULL) as process:
         try:
             wait_until(lambda: read_status(root.run("slow")), "the run to begin")
             app = opened("slow")
             first = wait_until(drawn, "the first points")
             more = wait_until(lambda: (now := drawn())["data"][0]["x"][-1] > first["data"][0]["x"][-1] and now, "more")
-            status = read_status(root.run("slow"))
+            status = wait_until(in_an_epoch, "the heartbeat that follows")
             assert process.poll() is None
         finally:
             process.kill()
