@@ -108,3 +108,10 @@ def movie_table(dataset: Dataset) -> pd.DataFrame:
     movies = dataset.movies[["item_id", "title", "year"]].copy()
     movies["genres"] = [", ".join(genres) for genres in dataset.movies["genres"]]
     return movies.assign(interactions=number, mean_rating=mean)
+
+
+def find_movies(table: pd.DataFrame, text: str) -> pd.DataFrame:
+    """The rows of a movie table whose title or genres contain `text`, upper and lower case alike."""
+    needle = text.strip().casefold()
+    found = [table[column].str.casefold().str.contains(needle, regex=False) for column in ("title", "genres")]
+    return table[found[0] | found[1]]

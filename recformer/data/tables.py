@@ -1,6 +1,7 @@
 """Reading delimited text strictly: every line is whole and every value is what it claims, or a DataError says where."""
 
 import codecs
+import csv
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -156,6 +157,14 @@ def code_word(path: Path, line: int, name: str, value: str, words: dict[str, str
     return words[value]
 
 
+def csv_fields(path: Path, line: int, text: str) -> list[str]:
+    """The fields of one line of CSV, quoted or not. Raises DataError for a quote that is not closed."""
+    try:
+        return next(csv.reader([text], strict=True), [])
+    except csv.Error as error:
+        raise fault(path, line, f"{error} in {shown(text)}", "CSV with closed quotes") from error
+
+
 def header_columns(path: Path, header: list[str], wanted: Sequence[str]) -> list[str]:
     """`header` itself where it holds exactly the columns `wanted`, in any order. Raises DataError otherwise."""
     if sorted(header) != sorted(wanted):
@@ -212,9 +221,11 @@ def read_ratings(
     `columns` is the order of RATING_FIELDS in a line; `highest` the best rating the format knows, None where
     any number is allowed. Raises DataError naming the first line that is not whole or holds a wrong value.
     """
-    if not body:
+    if not body.strip(b"\n"):
         raise DataError(f"{path}: there is no interaction in it, only a header. Fetch the dataset again")
     _check_ending(path, body, first_line)
+    if body.endswith(b"\n\n"):
+        body = body.rstrip(b"\n") + b"\n"  # blank lines at the end hold nothing
     table = _parse(body, separator, columns)
     if table is None:
         raise _first_fault(path, body, separator, columns, first_line)

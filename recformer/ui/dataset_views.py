@@ -59,10 +59,7 @@ def show_movies(dataset: Dataset) -> None:
         "Find a movie", key="movie", bind="query-params", placeholder="title or genre, such as alien or horror"
     )
     if search:
-        needle = search.casefold()
-        titles = table["title"].str.casefold().str.contains(needle, regex=False)
-        genres = table["genres"].map(" ".join).str.casefold().str.contains(needle, regex=False)
-        table = table[titles | genres]
+        table = summary.find_movies(table, search)
     st.dataframe(
         table,
         key="data.movies",

@@ -209,6 +209,13 @@ def test_the_data_page_finds_a_movie_by_a_part_of_its_title(full: Root) -> None:
     assert len(app.dataframe[0].value) < len(whole)
 
 
+def test_the_data_page_finds_every_movie_of_a_genre(full: Root) -> None:
+    app = opened("pages/data.py")
+    whole = app.dataframe[0].value
+    app.text_input(key="movie").set_value("comedy").run()
+    assert len(app.dataframe[0].value) == whole["genres"].str.contains("Comedy").sum() > 0
+
+
 def test_a_dataset_with_a_cut_line_is_a_clear_message_on_the_page(root: Root) -> None:
     folder = write_ml1m(root.data / "small", sequences())
     ratings = folder / "ratings.dat"

@@ -98,7 +98,7 @@ def test_one_corrupted_line_is_named(rows: list[Interaction], name: str, data: s
         with pytest.raises(DataError) as caught:
             read_dataset(folder)
         # A file whose only line was blanked has no line to name.
-    expected = f"{path}, line {line + 1}: " if any(lines) else f"{path} is empty"
+    expected = f"{path}, line {line + 1}: " if any(map(str.strip, lines)) else f"{path} is empty"
     assert str(caught.value).startswith(expected)
 
 
@@ -111,7 +111,7 @@ def corrupted(fields: list[str], separator: str, data: st.DataObject, name: str)
     if kind == "added":
         return separator.join([*fields[:place], "7", *fields[place:]])
     if kind == "blank":
-        return ""
+        return " "  # lines with nothing at all in them may end a file
     if kind == "unknown":
         fields[1] = "3001"
     else:

@@ -114,10 +114,19 @@ def test_a_line_with_a_field_too_few_is_named(folder: Path) -> None:
     assert f"{path}, line 4: 3 fields in" in error_of(folder)
 
 
-def test_a_blank_line_is_named_and_not_dropped(folder: Path) -> None:
+def test_a_blank_line_between_others_is_named_and_not_dropped(folder: Path) -> None:
     path = ratings_file(folder)
-    path.write_bytes(path.read_bytes() + b"\n")
-    assert f"line {len(SMALL) + 1 + read_header(folder)}: 1 field in ''" in error_of(folder)
+    lines = path.read_text().splitlines()
+    lines.insert(3, "")
+    write_lines(path, lines)
+    assert f"{path}, line 4: 1 field in ''" in error_of(folder)
+
+
+def test_blank_lines_at_the_end_of_a_file_are_no_fault(folder: Path) -> None:
+    before = read_dataset(folder)
+    for path in folder.iterdir():
+        path.write_bytes(path.read_bytes() + b"\n\n")
+    assert read_dataset(folder).fingerprint == before.fingerprint
 
 
 def test_a_nul_byte_within_a_number_is_not_read_past(folder: Path) -> None:
@@ -300,6 +309,20 @@ def test_one_damaged_byte_in_utf8_text_is_named_instead_of_the_whole_file_being_
     folder = write_csv(tmp_path / "small", SMALL, movies)
     edit(folder / "movies.csv", "Mis\xc3\xa9rables", "Mis\xe9rables")
     assert "movies.csv, line 4: byte 0xe9 is not UTF-8, although other lines are" in error_of(folder)
+
+
+def test_a_header_of_csv_may_be_quoted(tmp_path: Path) -> None:
+    folder = write_csv(tmp_path / "small", SMALL, SMALL_MOVIES)
+    before = read_dataset(folder)
+    edit(folder / "ratings.csv", "userId,movieId,rating,timestamp", '"userId","movieId","rating","timestamp"')
+    edit(folder / "movies.csv", "movieId,title,genres", '"movieId","title","genres"')
+    assert read_dataset(folder).fingerprint == before.fingerprint
+
+
+def test_an_open_quote_in_the_header_of_csv_is_named(tmp_path: Path) -> None:
+    folder = write_csv(tmp_path / "small", SMALL, SMALL_MOVIES)
+    edit(folder / "ratings.csv", "timestamp", '"timestamp')
+    assert "ratings.csv, line 1: unexpected end of data" in error_of(folder)
 
 
 def test_an_open_quote_is_named(tmp_path: Path) -> None:

@@ -74,3 +74,11 @@ def test_the_movie_table_has_a_row_for_every_movie(dataset: Dataset) -> None:
     assert table["interactions"].to_list() == [2, 2, 0, 2]
     assert table["mean_rating"].to_list()[:2] == [2.5, 4.0]
     assert np.isnan(table["mean_rating"].to_list()[2])
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("sci-fi", [20]), ("COMEDY", [10]), ("misérables", [30]), (" heat ", [40]), ("a", [10, 20, 30, 40]), ("war", [])],
+)
+def test_movies_are_found_by_title_and_by_genre(dataset: Dataset, text: str, found: list[int]) -> None:
+    assert summary.find_movies(summary.movie_table(dataset), text)["item_id"].to_list() == found

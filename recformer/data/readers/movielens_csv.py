@@ -1,12 +1,11 @@
 """The format of MovieLens' newer sets (ml-latest, ml-25m): CSV with headers, and no users."""
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 from recformer.data.assemble import RawTables
 from recformer.data.tables import (
-    fault,
+    csv_fields,
     header_columns,
     movie_table,
     read_bytes,
@@ -40,7 +39,8 @@ class MovieLensCsv:
     def read(self, folder: Path) -> RawTables:
         ratings, movies = self.files(folder)
         header, _, body = read_bytes(ratings).partition(b"\n")
-        names = header_columns(ratings, header.decode("utf-8", "replace").split(","), tuple(RATING_COLUMNS))
+        fields = csv_fields(ratings, 1, header.decode("utf-8", "replace"))
+        names = header_columns(ratings, fields, tuple(RATING_COLUMNS))
         columns = [RATING_COLUMNS[name] for name in names]
         return RawTables(
             ratings=read_ratings(ratings, body, ",", columns, 2, highest=5),
@@ -68,8 +68,4 @@ def _movie_rows(path: Path) -> Iterator[tuple[int, str, str, int | None, list[st
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     """(line, fields) of a CSV file. A field may be quoted, but not reach over a line break."""
     for line, text in enumerate(read_lines(path), 1):
-        try:
-            records = list(csv.reader([text], strict=True))
-        except csv.Error as error:
-            raise fault(path, line, f"{error} in {text[:80]!r}", "CSV with closed quotes") from error
-        yield line, records[0] if records else []
+        yield line, csv_fields(path, line, text)
