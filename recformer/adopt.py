@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from recformer.checkpoint_info import CheckpointInfo, TrainedOn, read_info
+from recformer.config import parse_section
 from recformer.data.dataset import Dataset
 from recformer.errors import CheckpointError, DataError, UsageError
 from recformer.evaluation.fit import check_fit
@@ -20,7 +21,7 @@ from recformer.logs.files import is_event_file
 from recformer.logs.folder import has_scalars
 from recformer.origin import Origin, portable_path, write_origin
 from recformer.store import CheckpointRef, Root, write_text
-from recformer.weights import infer_info, load, read_state, write_best
+from recformer.weights import build, infer_info, read_state, write_best
 
 
 def adopt(
@@ -30,19 +31,22 @@ def adopt(
     events: list[Path],
     dataset: Dataset | None,
     options: dict[str, Any],
+    weights: str | None = None,
 ) -> CheckpointInfo:
     """Import a checkpoint file, with its TensorBoard event files, as run `run_id`.
 
-    The architecture is read from the shapes of its tensors; `options` says what shapes cannot (num_heads). With
+    The architecture is read from the shapes of its tensors; `options` says what shapes cannot (num_heads), `weights`
+    which set where the file holds several. With
     `dataset` the model is checked against it, and the run remembers its fingerprint; without, that in the file's own
     record. All or nothing is imported.
     Raises UsageError when the run exists, CheckpointError, DataError.
     """
     if root.run(run_id).exists() or root.model(run_id).exists():
-        raise UsageError(f"run {run_id!r} exists already; choose another --name")
-    info = replace(infer_info(checkpoint, read_state(checkpoint), options), run_id=run_id)
+        raise UsageError(f"run {run_id!r} exists already", cli="Choose another --name")
+    state = read_state(checkpoint, weights)
+    info = replace(infer_info(checkpoint, state, options), run_id=run_id)
     info = replace(info, dataset=_recorded_dataset(checkpoint))
-    model, _ = load(checkpoint, info)
+    model = build(parse_section("model", info.model), info.shape, state, str(checkpoint))
     if dataset is not None:
         check_fit(root, info, dataset, CheckpointRef(checkpoint, None, checkpoint.name))
         info = replace(info, dataset={"name": dataset.name, "fingerprint": dataset.fingerprint})

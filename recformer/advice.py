@@ -37,7 +37,9 @@ class Question:
         if self.movies is not None:
             return imagined(dataset, self.movies, window, self.user)
         if self.user is None:
-            raise UsageError("name a user of the dataset (--user ID), or the movies of a window (--movies ID,ID)")
+            raise UsageError(
+                "name a user of the dataset, or the movies of a window", cli="Add --user ID or --movies ID,ID"
+            )
         return situation_of(dataset, self.user, window)
 
 

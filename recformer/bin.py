@@ -147,7 +147,7 @@ def _free_entry(root: Root, run_id: str) -> str:
 def _sides(root: Root, entry: str) -> tuple[Path, Path]:
     """An entry's folders in runs/ and in models/, whether they are there or not. Raises UsageError for no entry."""
     if not ENTRY.fullmatch(entry):
-        raise UsageError(f"{entry!r} is no entry of the bin: write a run's id, '~' and digits (see: runs bin)")
+        raise UsageError(f"{entry!r} is no entry of the bin: a run's id, '~' and digits", cli="See: runs bin")
     return root.runs / BIN / entry, root.models / BIN / entry
 
 

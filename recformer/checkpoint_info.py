@@ -3,7 +3,7 @@
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import safetensors
 from pydantic import ConfigDict, StrictInt, TypeAdapter
@@ -79,8 +79,10 @@ def read_info(path: Path) -> CheckpointInfo:
             return info_from(record, path.with_suffix(".json"))
     from recformer.weights import infer_info, read_archive, read_state  # loads torch
 
-    if path.suffix != ".safetensors" and path.exists() and isinstance((value := read_archive(path)).get("info"), dict):
-        return info_from(value["info"], path)
+    if path.suffix != ".safetensors" and path.exists():
+        record = read_archive(path).get("info")
+        if isinstance(record, dict) and ("format" in record or "run_id" in record):  # others may call something so
+            return info_from(cast("dict[str, Any]", record), path)
     return infer_info(path, read_state(path), {})
 
 

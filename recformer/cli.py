@@ -13,7 +13,7 @@ from recformer import gate, runs_cli
 from recformer.errors import RecformerError, UsageError
 from recformer.report import Format, render
 from recformer.runs_cli import JsonOption
-from recformer.store import Root, checked_run_id, find_checkpoint
+from recformer.store import PROJECT, Root, checked_run_id, expanded, find_checkpoint
 
 if TYPE_CHECKING:
     from recformer.config import TrainConfig
@@ -30,7 +30,9 @@ app.add_typer(data_app, name="data")
 app.add_typer(runs_cli.app, name="runs")
 
 Masking = Literal["history", "window", "none"]
-DataOption = Annotated[Path | None, typer.Option("--data", help="Folder of the dataset.", metavar="DIR")]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Folder of the dataset.", metavar="DIR", parser=expanded)
+]
 SplitOption = Annotated[str, typer.Option("--split", help="Split to evaluate under.")]
 CutoffOption = Annotated[str, typer.Option("--k", help="Cutoffs, comma-separated, 1 to 20.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda:N.")]
@@ -48,7 +50,7 @@ WindowOption = Annotated[
 MaskOption = Annotated[
     Masking, typer.Option("--mask", help="What is taken out of the ranking; JSON and CSV hold all three.")
 ]
-_root = Root.default()
+_root = Root(PROJECT)  # RECFORMER_ROOT is read with the options
 
 
 def main() -> None:
@@ -92,7 +94,13 @@ def choose_root(
     context: typer.Context,
     root: Annotated[
         Path | None,
-        typer.Option("--root", help="Where runs/, models/ and data/ are.", envvar="RECFORMER_ROOT", metavar="DIR"),
+        typer.Option(
+            "--root",
+            help="Where runs/, models/ and data/ are.",
+            envvar="RECFORMER_ROOT",
+            metavar="DIR",
+            parser=expanded,
+        ),
     ] = None,
 ) -> None:
     global _root
@@ -119,7 +127,7 @@ def data_fetch(name: Annotated[Literal["ml-100k", "ml-1m"], typer.Argument(help=
 
 @data_app.command("info")
 def data_info(
-    directory: Annotated[Path, typer.Argument(help="Folder of the dataset.", metavar="DIR")],
+    directory: Annotated[Path, typer.Argument(help="Folder of the dataset.", metavar="DIR", parser=expanded)],
     as_json: JsonOption = False,
 ) -> None:
     """Counts of a dataset, and its fingerprint."""
@@ -138,7 +146,9 @@ def data_info(
 @app.command()
 def train(
     preset: Annotated[str | None, typer.Option("--preset", help="Shipped configuration to begin with.")] = None,
-    config: Annotated[Path | None, typer.Option("--config", help="YAML configuration.", metavar="FILE")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="YAML configuration.", metavar="FILE", parser=expanded)
+    ] = None,
     data: DataOption = None,
     assignments: Annotated[
         list[str] | None,
@@ -371,14 +381,20 @@ def recommend(
 
 @app.command("import")
 def import_checkpoint(
-    checkpoint: Annotated[Path, typer.Argument(help="File: .pth, .pt or .safetensors.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="File: .pth, .pt or .safetensors.", metavar="FILE", parser=expanded)
+    ],
     name: Annotated[str, typer.Option("--name", help="Id of the run it becomes.", metavar="RUN_ID")],
     events: Annotated[
-        list[Path] | None, typer.Option("--events", help="TensorBoard event file.", metavar="FILE")
+        list[Path] | None, typer.Option("--events", help="TensorBoard event file.", metavar="FILE", parser=expanded)
     ] = None,
     data: DataOption = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="What shapes cannot tell: model.num_heads=4.", metavar="KEY=VALUE")
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", help="Which weights, where the file holds several: ema, model.", metavar="WHICH"),
     ] = None,
 ) -> None:
     """Bring in a checkpoint (and its event files) that was made elsewhere."""
@@ -390,7 +406,7 @@ def import_checkpoint(
     if changed:
         raise UsageError(f"--set {next(iter(changed))}: import takes options of the model alone, model.num_heads=4")
     dataset = None if data is None else _dataset(data)
-    info = adopt(_root, checkpoint, checked_run_id(name), events or [], dataset, options)
+    info = adopt(_root, checkpoint, checked_run_id(name), events or [], dataset, options, weights)
     print(f"{name}: {info.model['name']}, {info.shape.num_tokens - 2} movies, {info.shape.num_users} users")
 
 
@@ -422,6 +438,7 @@ def _dataset(folder: Path) -> Any:
 
 def _dataset_for(names: list[str], data: Path | None) -> Any:
     """The dataset in `data`, or the one that the first run which says so was trained on."""
+    from recformer.find_dataset import UnknownDatasetError, find_dataset
     from recformer.origin import read_origin
 
     if data is not None:
@@ -430,8 +447,8 @@ def _dataset_for(names: list[str], data: Path | None) -> Any:
         run_id = None if name.startswith("baseline:") else find_checkpoint(_root, name).run_id
         origin = read_origin(_root, run_id) if run_id else None
         if origin is not None:
-            return _dataset(origin.folder(_root))
-    raise UsageError(f"--data DIR is missing: nothing says which dataset {names[0]} belongs to")
+            return find_dataset(_root, origin)
+    raise UnknownDatasetError(names)
 
 
 def _task(names: list[str], data: Path | None, split: str, window: int | None) -> "Task":

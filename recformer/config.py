@@ -288,7 +288,7 @@ def override(mapping: dict[str, Any], assignments: Iterable[str]) -> dict[str, A
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key.strip():
-            raise UsageError(f"--set {assignment!r}: write key=value, for example num_epochs=10 or model.dropout=0.2")
+            raise UsageError(f"{assignment!r}: write key=value, for example num_epochs=10 or model.dropout=0.2")
         _assign(result, key.strip(), _yaml_value(text))
     return result
 

@@ -2,7 +2,28 @@
 
 
 class RecformerError(Exception):
-    """Something a user can understand and mend; shown as its message, never as a stack trace."""
+    """Something a user can understand and mend; shown as its message, never as a stack trace.
+
+    Where what to do differs with the place, `cli` says it for the command line and `page` for the app: options and
+    commands are of no use to who reads a page. Each is a sentence without a full stop.
+    """
+
+    def __init__(self, message: str, *, cli: str = "", page: str = "") -> None:
+        super().__init__(message)
+        self._cli, self._page = cli, page
+
+    def __str__(self) -> str:
+        """The message as the command line shows it."""
+        return _joined(super().__str__(), self._cli)
+
+    @property
+    def on_page(self) -> str:
+        """The message as a page shows it."""
+        return _joined(super().__str__(), self._page)
+
+
+def _joined(message: str, remedy: str) -> str:
+    return f"{message}. {remedy}" if remedy else message
 
 
 class UsageError(RecformerError):

@@ -66,7 +66,7 @@ BEST = Kind(_RECORD, "Put it back from a copy, or remove it: the run is then lis
 LABELS = Kind(
     _RECORD, "Mend or remove it: the run then goes by its configuration's name, without tags and note", text=True
 )
-ORIGIN = Kind(_RECORD, "Remove it, and name the dataset again", text=True)
+ORIGIN = Kind(_RECORD, "Remove it, then say anew which dataset the run was trained on", text=True)
 SETTINGS = Kind(_RECORD, "Mend or remove it: the defaults then hold", text=True)
 POSTER_PLACES = Kind(_RECORD, "Remove it, and choose the posters again on Recommend", text=True)
 EVALUATION = Kind(_RECORD, "Remove it: the model is then evaluated again", text=True)

@@ -7,7 +7,6 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from recformer import gate
-from recformer.errors import DataError
 from recformer.store import PROJECT, Root, write_json
 
 FILE = "origin.json"
@@ -27,16 +26,6 @@ class Origin:
     """The checkpoint whose weights it began with; None for fresh weights."""
     commit: str = ""
     """Commit of the code, "" where that is not known."""
-
-    def folder(self, root: Root) -> Path:
-        """The dataset's folder on this machine. Raises DataError when it is not there."""
-        folder = root.path / self.path
-        if not gate.is_folder(folder):
-            raise DataError(
-                f"the dataset {self.dataset} is not in {folder}. Fetch it (python -m recformer data fetch "
-                f"{self.dataset}), or say where it is with --data"
-            )
-        return folder
 
 
 _ADAPTER = TypeAdapter(Origin)

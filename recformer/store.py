@@ -27,6 +27,14 @@ def checked_run_id(run_id: str) -> str:
     return run_id
 
 
+def expanded(text: str | Path) -> Path:
+    """The path in `text`; a leading `~` is a home folder. Raises UsageError where it is that of nobody here."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UsageError(f"{text}: no user of this machine is called so; write the whole path") from None
+
+
 def run_id_from(name: str) -> str:
     """A run id made of a name people chose: lower case, everything else a dash ("penalty λ=0.2" → "penalty-0.2")."""
     words = re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._")
@@ -42,7 +50,7 @@ class Root:
     @classmethod
     def default(cls) -> "Root":
         """RECFORMER_ROOT where it is set, else the project's folder."""
-        return cls(Path(os.environ.get("RECFORMER_ROOT") or PROJECT).resolve())
+        return cls(expanded(os.environ.get("RECFORMER_ROOT") or PROJECT).resolve())
 
     @property
     def runs(self) -> Path:
@@ -122,7 +130,7 @@ def find_checkpoint(root: Root, text: str) -> CheckpointRef:
             if (path := root.model(run_id) / CHECKPOINT_FILES[candidate]).is_file():
                 return CheckpointRef(path, run_id, candidate)
         raise UsageError(f"run {run_id!r} has no {name or 'saved'} checkpoint yet; wait for its first epoch to end")
-    path = Path(text)
+    path = expanded(text)
     if os.path.isfile(path):  # noqa: PTH113  a name too long to be a file's is no error here, unlike Path.is_file's
         return _ref_of_file(root, path.resolve())
     known = [folder.name for folder in root.models.iterdir() if folder.is_dir()] if root.models.is_dir() else []

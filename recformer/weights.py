@@ -5,7 +5,9 @@ import itertools
 import json
 import os
 import pickle
+import threading
 import zipfile
+from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
@@ -21,13 +23,25 @@ from recformer import gate
 from recformer.checkpoint_info import SIZES, CheckpointInfo, check_safetensors, damaged, read_info, record_in
 from recformer.config import Options, parse_section
 from recformer.errors import CheckpointError, StoreError, UsageError
+from recformer.file_kinds import kind_of
 from recformer.model.sizes import Sizes
 from recformer.registry import MODELS
 from recformer.store import write_atomically, write_json
+from recformer.weight_sets import State, chosen_set, largest_mapping, weight_sets
 
-State = dict[str, Tensor]
 TIED_WEIGHTS = 8
 """How often the same numbers may stand under several names."""
+_SAVE_WEIGHTS = "In the program that made it, save model.state_dict()"
+# Written beside the weights by trainers; nothing of them is imported or called, so their names are all that matters.
+_OF_SETTINGS = (
+    "argparse.Namespace",
+    "lightning.",
+    "lightning_fabric.",
+    "omegaconf.",
+    "pytorch_lightning.",
+    "torchmetrics.",
+)
+_CLASSES_LOCK = threading.Lock()  # PyTorch's list of what it may read holds for the whole process
 
 
 def write_best(folder: Path, model: nn.Module, info: CheckpointInfo, make_folder: bool = True) -> None:
@@ -81,7 +95,7 @@ def read_archive(path: Path) -> dict[str, Any]:
     try:
         with gate.open_file(path, gate.CHECKPOINT) as file:
             _check_archive(file, path)
-            value = torch.load(file, map_location="cpu", weights_only=True)
+            value = _loaded(file)
             _check_content(value, path, os.fstat(file.fileno()).st_size)
     except FileNotFoundError:
         raise CheckpointError(f"checkpoint {path} does not exist") from None
@@ -90,8 +104,34 @@ def read_archive(path: Path) -> dict[str, Any]:
     except Exception as error:  # a damaged file makes PyTorch's reader raise almost anything
         raise CheckpointError(_why_unreadable(path, error)) from None
     if not isinstance(value, dict):
-        raise CheckpointError(f"{path} holds a {type(value).__name__}; a state dict (names to tensors) is needed")
+        raise CheckpointError(
+            f"{path} holds a {type(value).__name__}, such as predictions, and no weights. {_SAVE_WEIGHTS}"
+        )
     return cast("dict[str, Any]", value)
+
+
+def _loaded(file: BinaryIO) -> Any:
+    """What PyTorch reads without running code; classes that only hold settings beside the weights become mappings."""
+    start = file.tell()
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        file.seek(start)
+        classes = _classes_of_settings(file)
+        if not classes:
+            raise
+        file.seek(start)
+        with _CLASSES_LOCK, torch.serialization.safe_globals([(OrderedDict, name) for name in classes]):
+            return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _classes_of_settings(file: BinaryIO) -> list[str]:
+    """The classes that an archive names beyond those that PyTorch reads, where all of them only hold settings."""
+    try:
+        names: list[str] = torch.serialization.get_unsafe_globals_in_checkpoint(file)
+    except Exception:  # PyTorch's old format, or damage, which the error before has told
+        return []
+    return names if all(name.startswith(_OF_SETTINGS) for name in names) else []
 
 
 def _check_archive(file: BinaryIO, path: Path) -> None:
@@ -135,29 +175,38 @@ def _parts(value: Any) -> Iterable[Any]:
     return cast("Iterable[Any]", value) if isinstance(value, list | tuple | set | frozenset) else ()
 
 
-def read_state(path: Path) -> State:
-    """The state dict in a .safetensors, .pt or .pth file, upgraded to today's keys. Raises CheckpointError."""
-    if path.suffix == ".safetensors":
-        try:
-            check_safetensors(path)
-            return upgrade(safetensors.torch.load_file(path))
-        except FileNotFoundError:
-            raise CheckpointError(f"checkpoint {path} does not exist") from None
-        except (safetensors.SafetensorError, OSError, ValueError) as error:
-            raise CheckpointError(damaged(path, str(error))) from None
-    value = read_archive(path)
-    state = value["model"] if isinstance(value.get("model"), dict) else value
-    state = cast("dict[Any, Any]", state)
-    wrong = [key for key, tensor in state.items() if not (isinstance(key, str) and isinstance(tensor, Tensor))]
-    if wrong or not state:
-        found = f"{wrong[0]!r:.80} is no name with a tensor" if wrong else "it is empty"
-        raise CheckpointError(f"{path} is no state dict (names to tensors): {found}")
-    return upgrade(cast("State", state))
+def read_state(path: Path, name: str | None = None) -> State:
+    """The weights in a .safetensors, .pt or .pth file, with the model's own keys, whatever wraps them.
+
+    `name` chooses one set where a file holds several; see weight_sets. Raises CheckpointError, and UsageError for a
+    name that no set has.
+    """
+    value = _safetensors(path) if path.suffix == ".safetensors" else read_archive(path)
+    sets = weight_sets(value, lambda state: _model_of(state) is not None)
+    if sets:
+        return chosen_set(sets, name, str(path))
+    tensors = largest_mapping(value)
+    if not tensors:
+        raise CheckpointError(f"{path} holds no tensors by name, so no weights; predictions perhaps. {_SAVE_WEIGHTS}")
+    raise _of_no_model(path, tensors)
 
 
-def upgrade(state: State) -> State:
-    """Old layouts to today's: a compiled model's wrapper puts `_orig_mod.` before every key."""
-    return {key.removeprefix("_orig_mod."): value for key, value in state.items()}
+def _safetensors(path: Path) -> State:
+    try:
+        check_safetensors(path)
+        return safetensors.torch.load_file(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"checkpoint {path} does not exist") from None
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(damaged(path, str(error))) from None
+
+
+def _model_of(state: State) -> tuple[dict[str, Any], Sizes] | None:
+    """Options and sizes of the registered model that has these keys; None where none has."""
+    for name in MODELS.names():
+        with suppress(KeyError, ValueError, IndexError):
+            return MODELS.get(name).shape_from(state)
+    return None
 
 
 def build(options: Options, sizes: Sizes, state: State, where: str) -> nn.Module:
@@ -202,25 +251,34 @@ def infer_info(path: Path, state: State, options: dict[str, Any]) -> CheckpointI
 
     Raises CheckpointError where no registered model has such keys, UsageError for options that do not fit.
     """
-    for name in MODELS.names():
-        component = MODELS.get(name)
-        try:
-            found, sizes = component.shape_from(state)
-        except (KeyError, ValueError, IndexError):
-            continue
-        gate.validated(asdict(sizes), SIZES, path, gate.CHECKPOINT)
-        try:
-            model = parse_section("model", found | options).model_dump(mode="json")
-        except ValueError as error:
-            reason = " ".join(str(error).split())
-            raise UsageError(f"{path}: these options do not fit its weights, set others (--set): {reason}") from None
-        return CheckpointInfo(run_id=path.stem, model=model, sizes=asdict(sizes), imported=True)
+    known = _model_of(state)
+    if known is None:
+        raise _of_no_model(path, state)
+    found, sizes = known
+    gate.validated(asdict(sizes), SIZES, path, gate.CHECKPOINT)
+    try:
+        model = parse_section("model", found | options).model_dump(mode="json")
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(
+            f"{path}: these options do not fit its weights: {reason}",
+            cli=f"Import it with others: import {path} --name NAME --set model.num_heads=N",
+        ) from None
+    return CheckpointInfo(run_id=path.stem, model=model, sizes=asdict(sizes), imported=True)
+
+
+def _of_no_model(path: Path, state: State) -> CheckpointError:
     keys = ", ".join(list(state)[:3])
-    raise CheckpointError(f"{path}: no known model has these keys ({keys} …); known: {', '.join(MODELS.names())}")
+    known = ", ".join(MODELS.names())
+    return CheckpointError(f"{path}: no known model has these keys ({keys} …); known: {known}")
 
 
 def _why_unreadable(path: Path, error: Exception) -> str:
     """What to tell of a file that PyTorch would not load."""
+    if (kind := kind_of(path)) is not None:
+        return (
+            f"{path} is no PyTorch checkpoint: it is {kind}, which holds no weights. Name a run, or a file of weights"
+        )
     if not isinstance(error, pickle.UnpicklingError):
         return damaged(path, " ".join(str(error).split())[:120] or type(error).__name__)
     if not zipfile.is_zipfile(path) and not _is_pickle(path):
@@ -230,7 +288,7 @@ def _why_unreadable(path: Path, error: Exception) -> str:
         return damaged(path, reason)
     return (
         f"{path} was refused: its pickle would do more than load tensors, and could run code ({reason}). "
-        "Ask for a plain state dict, or a .safetensors file"
+        f"{_SAVE_WEIGHTS} alone"
     )
 
 

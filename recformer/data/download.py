@@ -77,7 +77,7 @@ def fetch(name: str, data_dir: Path, progress: Report, base_url: str | None = No
             return _fetch_grouplens(name, folder, f"{url.rstrip('/')}/{name}.zip", progress)
         except HostError as error:
             if name != "ml-100k":
-                raise _by_hand(name, str(error)) from error
+                raise _by_hand(name, data_dir, str(error)) from error
             return _fetch_wheel(folder, progress, str(error))
 
 
@@ -154,7 +154,7 @@ def _fetch_wheel(folder: Path, progress: Report, reason: str) -> Path:
     """ML-100K out of RecBole's wheel; `reason` says why GroupLens was not used."""
     progress(Progress(f"Downloading ml-100k from {WHEEL}, as {reason}", 0, None))
     with tempfile.TemporaryDirectory(prefix="recformer-") as temporary:
-        wheel = _download_wheel(Path(temporary), reason)
+        wheel = _download_wheel(Path(temporary), folder.parent, reason)
         _check_digest(wheel, "sha256", WHEEL_SHA256, WHEEL)
         with _landing(folder) as unpacked:
             unpack_files(wheel, [WHEEL_FOLDER + name for name in WHEEL_FILES], unpacked, progress, WHEEL)
@@ -163,23 +163,25 @@ def _fetch_wheel(folder: Path, progress: Report, reason: str) -> Path:
     return folder
 
 
-def _download_wheel(target: Path, reason: str) -> Path:
+def _download_wheel(target: Path, data_dir: Path, reason: str) -> Path:
     options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--quiet"]
     try:
         run_pip(["download", *options, "-d", str(target), WHEEL])
     except DownloadError as error:
-        raise _by_hand("ml-100k", f"{reason}; and {WHEEL}, which carries a copy, was not to be had: {error}") from error
+        both = f"{reason}; and {WHEEL}, which carries a copy, was not to be had: {error}"
+        raise _by_hand("ml-100k", data_dir, both) from error
     wheels = list(target.glob("*.whl"))
     if len(wheels) != 1:
         raise DownloadError(f"pip left {len(wheels)} wheels for {WHEEL}, not 1; try again")
     return wheels[0]
 
 
-def _by_hand(name: str, reason: str) -> DownloadError:
+def _by_hand(name: str, data_dir: Path, reason: str) -> DownloadError:
     return DownloadError(
-        f"{name} could not be downloaded: {reason}. Try again later; or download {name}.zip by hand from "
-        "grouplens.org/datasets/movielens and drop it on the Data page, or unpack it and point --data "
-        "at the folder"
+        f"{name} could not be downloaded: {reason}. Try again later, or download {name}.zip by hand from "
+        "grouplens.org/datasets/movielens",
+        cli=f"Unpack it into {data_dir}, or elsewhere and say where: --data DIR",
+        page="Drop it on the Data page, under Add a dataset",
     )
 
 

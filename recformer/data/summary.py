@@ -114,4 +114,4 @@ def find_movies(table: pd.DataFrame, text: str) -> pd.DataFrame:
     """The rows of a movie table whose title or genres contain `text`, upper and lower case alike."""
     needle = text.strip().casefold()
     found = [table[column].str.casefold().str.contains(needle, regex=False) for column in ("title", "genres")]
-    return table[found[0] | found[1]]
+    return table.loc[found[0] | found[1]]

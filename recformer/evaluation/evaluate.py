@@ -163,7 +163,9 @@ def checked_window(task: Task, info: CheckpointInfo, what: str) -> int:
     if task.window is not None and task.window < own:
         raise EvaluationError(
             f"{what} reads the latest {own} items, so it cannot be evaluated under a window of {task.window}: "
-            f"use {own} or more (--window {own})"
+            f"use {own} or more",
+            cli=f"Add --window {own}",
+            page="Let each have its own window, by the button above",
         )
     return task.window or own
 

@@ -68,12 +68,13 @@ class MixedProtocolsError(EvaluationError):
     def __init__(self, differing: list[str], window: int) -> None:
         self.window = window if "window" in differing else None
         remedy = (
-            f"Evaluate all of them under one window: --window {window}"
+            f"Evaluate all of them under one window, {window}"
             if self.window
             else "Evaluate all of them on the same dataset and split"
         )
         super().__init__(
-            f"results under different protocols cannot stand in one table: {', '.join(differing)} differ. {remedy}"
+            f"results under different protocols cannot stand in one table: {', '.join(differing)} differ. {remedy}",
+            cli=f"Add --window {window}" if self.window else "",
         )
 
 

@@ -180,7 +180,7 @@ def _read(root: Root, run_id: str) -> RunSummary | DamagedRun | None:
     try:
         return _summary(root, run_id, time.time())
     except StoreError as error:
-        return DamagedRun(run_id, str(error))
+        return DamagedRun(run_id, error.on_page)
     except FileNotFoundError:  # deleted while we looked
         return None
 

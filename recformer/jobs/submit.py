@@ -50,10 +50,13 @@ def start_again(root: Root, run_id: str, device: str) -> None:
 
     Raises JobError when it is alive, cannot be launched, or does not say what it was to be trained on.
     """
+    from recformer.find_dataset import find_dataset  # loads pandas, which the list of runs does without
+
     origin = read_origin(root, run_id)
     if origin is None or not (root.run(run_id) / "config.yaml").is_file():
         raise JobError(f"run {run_id!r} does not say what it was to train; start a new run instead")
-    arguments = _fresh_arguments(root, run_id, origin.folder(root), device, origin.init_from)
+    data = find_dataset(root, origin).source
+    arguments = _fresh_arguments(root, run_id, data, device, origin.init_from)
     launch(root, run_id, arguments, queue_of(device))
 
 

@@ -142,7 +142,7 @@ def _refuse_what_cannot_be_read(path: Path) -> None:
     if size > MOST_BYTES:
         raise StoreError(
             f"{path} has {size / 2**20:,.0f} MB; here at most {MOST_BYTES >> 20} MB of a log are read at once. "
-            f"Look at it with: tensorboard --logdir {path.parent}"
+            f"Look at {path.parent} in TensorBoard"
         )
 
 

@@ -4,17 +4,27 @@ from recformer.config import TrainConfig
 from recformer.errors import UsageError
 
 FIXED = ("model", "loss", "split", "window", "batch_size", "seed", "initialisation")
+OF_WEIGHTS = ("model", "window", "initialisation")
 INEXACT = ("engine", "matmul_precision")
 
 
-def check_resume(before: TrainConfig, after: TrainConfig) -> None:
+def check_resume(run_id: str, before: TrainConfig, after: TrainConfig) -> None:
     """Raises UsageError naming each setting that cannot be changed when a run is resumed."""
     faults = [name for name in FIXED if getattr(before, name) != getattr(after, name)]
-    if faults:
+    if not faults:
+        return
+    message = f"{', '.join(faults)} cannot be changed on resume: it would be another run. Start a new one"
+    if any(name in OF_WEIGHTS for name in faults):  # other weights than those that are saved
         raise UsageError(
-            f"{', '.join(faults)} cannot be changed on resume: it would be another run. "
-            "Start a new one from these weights instead (train --init-from)"
+            message,
+            cli=f"For that: train --config runs/{run_id}/config.yaml --data DIR, with the same --set",
+            page="For that: Train, New run",
         )
+    raise UsageError(
+        f"{message} from these weights",
+        cli=f"For that: train --init-from {run_id} --data DIR, with the same --set",
+        page="For that: Train, Start from weights",
+    )
 
 
 def effective(before: TrainConfig, after: TrainConfig) -> dict[str, tuple[object, object]]:

@@ -23,5 +23,7 @@ def resolve(name: str) -> torch.device:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if index >= count:
         there = f"this machine has cuda:0 to cuda:{count - 1}" if count else "PyTorch finds no GPU on this machine"
-        raise DeviceError(f"device {name!r} is not there: {there}. Use --device auto or --device cpu")
+        raise DeviceError(
+            f"device {name!r} is not there: {there}", cli="Use --device auto or --device cpu", page="Choose auto or cpu"
+        )
     return torch.device("cuda", index)

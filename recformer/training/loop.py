@@ -22,6 +22,7 @@ from recformer.evaluation.ranks import concatenate
 from recformer.loss.seen import Seen, Sequences
 from recformer.metric.duplication import duplication
 from recformer.registry import LOSSES, METRICS
+from recformer.store import CHECKPOINT_FILES
 from recformer.training.batches import EpochBatches
 from recformer.training.cadence import is_logged, validation_steps
 from recformer.training.engine import Step
@@ -77,7 +78,7 @@ class Training:
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
-            raise OutOfMemoryError(self._out_of_memory(error)) from error
+            raise self._out_of_memory(error) from error
         self._save_last()
         return "finished" if finished else "stopped"
 
@@ -175,7 +176,7 @@ class Training:
         if not math.isfinite(mean):
             raise DivergedError(
                 f"the loss is {mean} in epoch {position.epoch + 1}: training has diverged. The checkpoints saved "
-                "before are kept; start again with a lower learning rate"
+                "before are kept; start a new run with a lower learning rate"
             )
         done = batches.done(position)
         total = self.config.num_epochs * batches.steps
@@ -262,13 +263,20 @@ class Training:
         first, self._saved = not self._saved, True
         return first
 
-    def _out_of_memory(self, error: Exception) -> str:
-        size = self.config.batch_size
-        return (
+    def _out_of_memory(self, error: Exception) -> OutOfMemoryError:
+        size, run_id = self.config.batch_size, self.info.run_id
+        saved = any((self.models / file).is_file() for file in CHECKPOINT_FILES.values())
+        return OutOfMemoryError(
             f"out of memory in epoch {self.state.position.epoch + 1} ({_first_words(error)}): free some memory and "
             f"resume, or use a smaller batch_size than {size}. A run cannot be resumed with another batch size: start "
-            f"a new one, from these weights where some were saved (train --init-from {self.info.run_id} "
-            f"--set batch_size={max(size // 2, 1)})"
+            "a new one, from these weights where some were saved",
+            cli=(
+                f"For that: train --init-from {run_id}"
+                if saved
+                else f"For that: train --config runs/{run_id}/config.yaml"
+            )
+            + f" --data DIR --set batch_size={max(size // 2, 1)}",
+            page=f"For that: Train, {'Start from weights' if saved else 'New run'}",
         )
 
     def _info(self, metrics: dict[str, float]) -> CheckpointInfo:

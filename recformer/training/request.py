@@ -12,11 +12,12 @@ import torch
 
 from recformer import gate
 from recformer.checkpoint_info import info_from
-from recformer.config import TrainConfig, dump, override, parse, preset, read_mapping
+from recformer.config import TrainConfig, dump, override, parse, preset, preset_names, read_mapping
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
 from recformer.errors import CheckpointError, DataError, RecformerError, StoreError, UsageError
+from recformer.find_dataset import find_dataset
 from recformer.jobs.launch import enter_queue
 from recformer.jobs.locks import record_lock
 from recformer.jobs.records import Status, read_job, read_status, write_status
@@ -24,6 +25,7 @@ from recformer.jobs.turn import await_turn
 from recformer.labels import give_colour
 from recformer.origin import Origin, code_commit, portable_path, read_origin, write_origin
 from recformer.registry import MODELS
+from recformer.run_list import known_run
 from recformer.store import (
     RUN_ID,
     CheckpointRef,
@@ -67,10 +69,12 @@ def chosen_mapping(
     clear which.
     """
     if name is not None and file is not None:
-        raise UsageError("--preset and --config exclude each other: name one of them")
+        raise UsageError("a preset and a configuration exclude each other", cli="Name one of --preset and --config")
     if name is None and file is None and init_from is None:
         raise UsageError(
-            "which configuration? name --preset NAME, --config FILE, --resume RUN_ID or --init-from CHECKPOINT"
+            "nothing says which configuration to train",
+            cli=f"Name --preset NAME ({', '.join(preset_names())}), --config FILE, --resume RUN_ID or "
+            "--init-from CHECKPOINT",
         )
     source = f"preset {name}" if name else str(file or init_from)
     mapping = preset(name) if name else read_mapping(file) if file else config_beginning_with(root, str(init_from))
@@ -81,15 +85,24 @@ def fresh(root: Root, config: TrainConfig, run_id: str | None, data: Path, devic
     """A new run. Raises UsageError when `run_id` has checkpoints already, DeviceError, DataError."""
     target = resolve(device)
     if not gate.is_folder(data):
-        raise DataError(f"--data {data}: there is no such folder")
+        raise DataError(
+            f"{data}: there is no such folder",
+            cli="Name the folder of a dataset with --data",
+            page="Choose another dataset, or add it on the Data page",
+        )
     weights = find_checkpoint(root, init_from) if init_from else None
     if weights is not None:
         _check_shapes(config, weights)
     if run_id is None:
         run_id = reserve_run_id(root, config.name)
     elif has_checkpoint(root, run_id):
-        way = "resume it (train --resume" if can_resume(root, run_id) else "begin with its weights (train --init-from"
-        raise UsageError(f"run {run_id!r} exists already; {way} {run_id}) or choose another --run-id")
+        goes_on = can_resume(root, run_id)
+        raise UsageError(
+            f"run {run_id!r} exists already",
+            cli=f"To go on from it: train {'--resume' if goes_on else '--data DIR --init-from'} {run_id}; for a new "
+            "run choose another --run-id",
+            page=f"To go on from it: Train, {'Resume' if goes_on else 'Start from weights'}",
+        )
     return Plan(
         run_id, config, data, target, False, weights.path if weights else None, str(weights) if weights else None
     )
@@ -102,20 +115,21 @@ def resumed(root: Root, run_id: str, changes: Iterable[str], data: Path | None, 
     when all that it saved is damaged.
     """
     file = root.run(run_id) / "config.yaml"
-    if not root.run(run_id).exists() and not root.model(run_id).exists():
-        raise UsageError(f"there is no run {run_id!r} to resume (see: python -m recformer runs)")
+    known_run(root, run_id)
     if not can_resume(root, run_id) or not file.is_file():
-        raise UsageError(
-            f"run {run_id!r} cannot be resumed: it has no last.pt. Start it anew, or from weights (--init-from)"
-        )
+        raise _nothing_to_resume(root, run_id)
     before = parse(read_mapping(file), str(file))
     after = parse(override(before.model_dump(), changes), f"run {run_id}")
-    check_resume(before, after)
+    check_resume(run_id, before, after)
     _check_epochs_left(root, run_id, after)
     origin = read_origin(root, run_id)
     if data is None and origin is None:
-        raise UsageError(f"run {run_id!r} does not say what it was trained on: name its dataset with --data")
-    folder = data or (origin.folder(root) if origin else Path())
+        raise UsageError(
+            f"run {run_id!r} does not say what it was trained on",
+            cli="Name its dataset with --data",
+            page="Say it on Train, Resume",
+        )
+    folder = data or (find_dataset(root, origin).source if origin else Path())
     fingerprint = origin.fingerprint if origin else _saved_fingerprint(root, run_id)
     return Plan(run_id, after, folder, resolve(device), resume=True, fingerprint=fingerprint)
 
@@ -128,6 +142,21 @@ def _saved_fingerprint(root: Root, run_id: str) -> str | None:
     return dataset["fingerprint"] if dataset else None
 
 
+def _nothing_to_resume(root: Root, run_id: str) -> UsageError:
+    """What to say of a run that has no last.pt, or no configuration."""
+    if has_checkpoint(root, run_id):
+        return UsageError(
+            f"run {run_id!r} cannot be resumed: it has no {'config.yaml' if can_resume(root, run_id) else 'last.pt'}",
+            cli=f"Start a new run from its weights: train --init-from {run_id} --data DIR",
+            page="Start a new run from its weights: Train, Start from weights",
+        )
+    return UsageError(
+        f"run {run_id!r} cannot be resumed: it never saved anything",
+        cli=f"Start it again: train --config runs/{run_id}/config.yaml --data DIR --run-id {run_id}",
+        page="Start it again: Train, Resume",
+    )
+
+
 def _check_epochs_left(root: Root, run_id: str, config: TrainConfig) -> None:
     """Raises UsageError where the run has been trained as far as is asked for, or further."""
     position = newest_saved(root.model(run_id)).content.position
@@ -138,7 +167,8 @@ def _check_epochs_left(root: Root, run_id: str, config: TrainConfig) -> None:
     if config.num_epochs < done or (finished and config.num_epochs == epoch):
         raise UsageError(
             f"num_epochs = {config.num_epochs}, but run {run_id!r} has trained {_epochs(done)} already; to train on, "
-            f"--set num_epochs={done + 1} or more"
+            f"ask for {done + 1} or more",
+            cli=f"Add --set num_epochs={done + 1}",
         )
 
 
@@ -157,8 +187,9 @@ def carry_out(root: Root, plan: Plan, arguments: list[str]) -> Outcome:
     if plan.fingerprint not in (None, dataset.fingerprint):
         raise DataError(
             f"run {plan.run_id!r} was trained on data with fingerprint {plan.fingerprint}, {plan.data} has "
-            f"{dataset.fingerprint}: going on with it would be another run. Put back the files it began with, or say "
-            "where they are (--data)"
+            f"{dataset.fingerprint}: going on with it would be another run. Put back the files it began "
+            "with",
+            cli="Or say where they are: --data DIR",
         )
     if not plan.resume and not any(argument.startswith("--run-id") for argument in arguments):
         arguments = [*arguments, "--run-id", plan.run_id]
@@ -204,7 +235,14 @@ def _write_failure(folder: Path, device: str, error: RecformerError) -> None:
         status = Status(
             state="failed", epoch=0, num_epochs=0, step=0, steps=0, device=device, time=now, progress_time=now
         )
-    changes = {"launch": job.launch, "state": "failed", "phase": "", "eta_s": None, "time": now, "message": str(error)}
+    changes = {
+        "launch": job.launch,
+        "state": "failed",
+        "phase": "",
+        "eta_s": None,
+        "time": now,
+        "message": error.on_page,
+    }
     write_status(folder, status.model_copy(update=changes))
 
 

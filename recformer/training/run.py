@@ -89,7 +89,7 @@ def fit(
                     _evaluate_best(root, run_id, config, prepared.dataset, device, should_stop)
             except RecformerError as error:
                 log_end(folder, succeeded=False)
-                heartbeat.end("failed", str(error))
+                heartbeat.end("failed", error.on_page)
                 raise
             except KeyboardInterrupt:
                 heartbeat.end("stopped", "Interrupted twice, so it did not save; resume goes on from the save before.")

@@ -89,8 +89,14 @@ def newest_saved(models: Path) -> Saved:
             continue
         return Saved(path, content, _fallen_back(models) if faults else None)
     best = models / CHECKPOINT_FILES["best"]
-    remedy = f"from its best weights (train --init-from {models.name}/best)" if best.is_file() else "in its place"
-    raise CheckpointError(f"run {models.name!r} cannot be resumed: {'; '.join(faults)}; or start a new run {remedy}")
+    message = f"run {models.name!r} cannot be resumed: {'; '.join(faults)}; or start a new run"
+    if not best.is_file():
+        raise CheckpointError(f"{message} in its place")
+    raise CheckpointError(
+        f"{message} from its best weights",
+        cli=f"To start it: train --init-from {models.name}/best --data DIR",
+        page="To start it: Train, Start from weights",
+    )
 
 
 def _fallen_back(models: Path) -> str:

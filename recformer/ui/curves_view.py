@@ -19,7 +19,7 @@ from recformer.ui.curve_chart import Line, Mark, curve_chart
 from recformer.ui.live_chart import show_live
 from recformer.ui.palette import OKABE_ITO, REFERENCE, Style
 from recformer.ui.run_events import best_epoch, marks_of
-from recformer.ui.words import plain
+from recformer.ui.words import plain, told
 
 AXES: list[Axis] = ["epoch", "step", "relative", "wall"]
 DASHES = ["solid", "dash", "dot", "dashdot"]
@@ -99,7 +99,7 @@ def _drawn(shown: Shown) -> _Drawn | None:
     try:
         log = readers.log(shown.run.run_id)
     except StoreError as error:  # one bad log takes no other curve away
-        st.warning(f"{plain(shown.label)}: {plain(str(error))}", icon=":material/warning:")
+        st.warning(f"{plain(shown.label)}: {told(error)}", icon=":material/warning:")
         return None
     curves, behind = log.scalars(), dict[str, Curve]()
     if not curves:

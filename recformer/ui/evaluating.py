@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from recformer.errors import RecformerError
+from recformer.ui.faults import show_fault
 from recformer.ui.frame import guard
 from recformer.ui.words import plain
 
@@ -107,7 +108,7 @@ def computed(entries: "list[tuple[str, Pending]]") -> bool:
 
 def leave_out(label: str, error: RecformerError) -> None:
     """Name a model that cannot be evaluated, and why."""
-    st.error(f"{plain(label)} is left out: {plain(str(error))}", icon=":material/error:")
+    show_fault(error, f"{plain(label)} is left out: ")
 
 
 def _ask(label: str, entry: "Pending") -> str:

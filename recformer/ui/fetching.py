@@ -1,14 +1,10 @@
 """Getting a dataset from within the app: download with a progress bar, a dropped zip, or a folder on this machine."""
 
-from pathlib import Path
-
 import streamlit as st
 
-from recformer import gate
-from recformer.data.cache import load
 from recformer.data.download import Progress, fetch, import_zip
-from recformer.errors import DataError, UsageError
-from recformer.store import run_id_from
+from recformer.data.linking import link_folder
+from recformer.store import expanded
 from recformer.ui import readers
 from recformer.ui.frame import guard
 
@@ -83,20 +79,5 @@ def add_dataset() -> None:
     )
     if folder and st.button("Add this folder", key="data.folder.add"):
         with guard():
-            link_folder(Path(folder).expanduser())
+            link_folder(expanded(folder.strip()), readers.root().data)
             st.rerun()
-
-
-def link_folder(folder: Path) -> None:
-    """Make a folder elsewhere one of the project's datasets, by a link in data/.
-
-    Raises DataError when it holds no dataset, UsageError when its name is taken.
-    """
-    if not gate.is_folder(folder):
-        raise DataError(f"{folder} is no folder on this machine")
-    load(folder, readers.root().data / ".cache")
-    link = readers.root().data / run_id_from(folder.name)
-    if link.exists() or link.is_symlink():
-        raise UsageError(f"there is a dataset called {link.name} already; rename the folder to add it")
-    link.parent.mkdir(parents=True, exist_ok=True)
-    link.symlink_to(folder.resolve(), target_is_directory=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 import streamlit as st
 
 from recformer.errors import RecformerError
+from recformer.ui.faults import show_fault
 from recformer.ui.garbage import set_imports_aside
-from recformer.ui.words import plain
 
 PAGES = [
     ("app.py", "Home", ":material/home:", "What is going on?"),
@@ -63,7 +63,7 @@ def guard() -> Generator[None]:
     try:
         yield
     except RecformerError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        show_fault(error)
     except Exception as error:
         log.exception("a page failed")
         st.error(

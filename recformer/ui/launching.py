@@ -10,16 +10,17 @@ from streamlit.delta_generator import DeltaGenerator
 
 from recformer.config import TrainConfig, parse, preset, preset_names
 from recformer.errors import RecformerError
+from recformer.find_dataset import UnknownDatasetError
 from recformer.jobs.devices import queue_of
 from recformer.jobs.overview import RunSummary
 from recformer.jobs.queue import Line, lines
 from recformer.jobs.submit import resume, start_again, submit
-from recformer.origin import read_origin
 from recformer.settings import read_settings
 from recformer.training.changes import FIXED, INEXACT, effective
 from recformer.training.schedule import learning_rate
 from recformer.ui import readers
 from recformer.ui.estimating import what_will_happen
+from recformer.ui.faults import show_fault
 from recformer.ui.forms import config_form
 from recformer.ui.run_actions import can_go_on
 from recformer.ui.run_views import checkpoint_label, checkpoint_names, labels_of
@@ -180,16 +181,18 @@ def _what_resume_does(run: RunSummary, before: TrainConfig, after: TrainConfig) 
 
 
 def _what_is_left(run: RunSummary, after: TrainConfig, device: str) -> str:
-    """How long the rest takes and what computes it; nothing where its dataset is not here, which Resume will say."""
+    """How long the rest takes and what computes it; where its dataset is not here, that and the way out is shown."""
     try:
-        origin = read_origin(readers.root(), run.run_id)
-        data = None if origin is None else readers.dataset(origin.folder(readers.root()))
-    except RecformerError:
+        data = readers.dataset_of(run.run_id)
+        if data is None:
+            raise UnknownDatasetError([run.run_id])
+    except RecformerError as error:
+        show_fault(error)
         return ""
     left = math.ceil(round(after.num_epochs - _epochs_done(run), 6))  # shares of epochs are not exact
     # What it begins with is read, not computed.
     config = after.model_copy(update={"initialisation": "random"})
-    return "" if data is None else f"  \n{what_will_happen(config, left, data, device)}"
+    return f"  \n{what_will_happen(config, left, data, device)}"
 
 
 def _epochs_done(run: RunSummary) -> float:

@@ -21,7 +21,7 @@ from recformer.ui.palette import run_colours, styles_together
 from recformer.ui.run_actions import compare_link, run_actions, stop_button
 from recformer.ui.run_views import labels_of
 from recformer.ui.selection import pick_many
-from recformer.ui.words import STATE_MARKS, duration, memory, number, plain
+from recformer.ui.words import STATE_MARKS, duration, memory, number, plain, told
 
 REFRESH_S = 2
 LATELY_S = 120.0  # how long the log of a foreign run is watched after its last point
@@ -120,7 +120,7 @@ def _as_of_now(shown: Shown) -> Shown | None:
     try:
         return replace(shown, run=find_run(readers.root(), shown.run.run_id))
     except RecformerError as error:
-        st.warning(f"{plain(shown.label)}: {plain(str(error))}", icon=":material/warning:")
+        st.warning(f"{plain(shown.label)}: {told(error)}", icon=":material/warning:")
         return None
 
 

@@ -9,7 +9,7 @@ from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError
 from recformer.posters import change_place, found_in, is_table, place_of, thumbnail
 from recformer.ui import readers
-from recformer.ui.words import plain
+from recformer.ui.words import told
 
 HELP = (
     "A folder with images called by the movie's id (260.jpg, .png or .webp), or a CSV with the columns item_id and url "
@@ -46,14 +46,14 @@ def choose_posters(data: Dataset) -> None:
             count = len(_found(str(place), _stamp(place)).keys() & set(data.item_ids.tolist()))
             st.caption(f"{count:,} of {data.num_items:,} movies have a poster. Recommend shows them on the cards.")
     except RecformerError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(told(error), icon=":material/error:")
 
 
 def _place(data: Dataset) -> Path | None:
     try:
         return place_of(readers.root(), data)
     except RecformerError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(told(error), icon=":material/error:")
         return None
 
 

@@ -14,6 +14,7 @@ from recformer.data.catalog import datasets
 from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError, UsageError
 from recformer.evaluation.slices import Slice, slice_intervals, slices_of
+from recformer.find_dataset import UnknownDatasetError, find_dataset
 from recformer.jobs import overview
 from recformer.jobs.devices import Load
 from recformer.jobs.devices import loads as device_loads
@@ -100,7 +101,7 @@ def origin(run_id: str) -> Origin | None:
 def dataset_of(run_id: str) -> Dataset | None:
     """The dataset a run was trained on, None where that is not known. Raises DataError when it is not there."""
     known = origin(run_id)
-    return None if known is None else dataset(known.folder(root()))
+    return None if known is None else find_dataset(root(), known, dataset)
 
 
 def dataset_of_models(names: list[str]) -> Dataset:
@@ -120,13 +121,10 @@ def only_dataset(names: list[str]) -> Dataset:
     there = dataset_folders()
     if len(there) == 1:
         return dataset(there[0])
-    baselines = all(name.startswith("baseline:") for name in names)
-    raise UsageError(
-        "Baselines are counted from the dataset of the models beside them: add a run"
-        if baselines
-        else "None of these models says which dataset it belongs to. Import it again with --data, or add a run that "
-        "knows"
-    )
+    models = [name for name in names if not name.startswith("baseline:")]
+    if models:
+        raise UnknownDatasetError(models)
+    raise UsageError("Baselines are counted from the dataset of the models beside them: add a run")
 
 
 def checkpoint(name: str) -> CheckpointRef:

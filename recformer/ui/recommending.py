@@ -23,7 +23,7 @@ from recformer.ui.selection import pick_many, pick_masking, pick_text
 from recformer.ui.user_finder import PARAMETERS as FINDER
 from recformer.ui.user_finder import Asked, find_users
 from recformer.ui.why_view import show_why
-from recformer.ui.words import plain
+from recformer.ui.words import plain, told
 
 MOST = 4  # columns that can be read side by side
 WHY = "why"
@@ -202,7 +202,7 @@ def ask(choice: Choice) -> Shown | None:
     try:
         advice, answering, failures = predicting.advice(choice.ready, data, question)
     except RecformerError as error:
-        st.error(plain(str(error)), icon=":material/error:")
+        st.error(told(error), icon=":material/error:")
         st.caption("Open another user, mask less, or pick other models above.")
         return None
     _leave_out(choice.runs, failures)

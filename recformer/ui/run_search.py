@@ -8,7 +8,7 @@ from recformer.run_filter import STATES, picked
 from recformer.ui.run_groups import group_keys
 from recformer.ui.runs_table import USUAL, Row, column_label, column_names
 from recformer.ui.selection import pick_many, pick_one
-from recformer.ui.words import plain
+from recformer.ui.words import told
 
 FEW = 8  # so many runs are seen at a glance
 PARAMETERS = ("search", "state", "tag", "group")
@@ -69,7 +69,7 @@ def _searched(rows: list[Row]) -> set[str]:
     try:
         hits = picked(query, [row.entry for row in rows])
     except UsageError as error:
-        st.error(f"{plain(str(error))}. Until then nothing is searched for.")
+        st.error(f"{told(error)}. Until then nothing is searched for.")
         hits = [True] * len(rows)
     return {row.run.run_id for row, hit in zip(rows, hits, strict=True) if hit}
 

@@ -2,6 +2,7 @@
 
 from html import escape
 
+from recformer.errors import RecformerError
 from recformer.logs.bounds import printable, visible
 
 EXPLAIN = {
@@ -96,3 +97,8 @@ def plain(text: str) -> str:
     for character in "\\`*_{}[]<>#|$~:":
         text = text.replace(character, "\\" + character)
     return text
+
+
+def told(error: RecformerError) -> str:
+    """What a page says of an error, with what to do on a page."""
+    return plain(error.on_page)

@@ -292,7 +292,7 @@ def test_an_import_of_weights_for_another_dataset_leaves_nothing(new_root: Root,
     torch.save(small_model(sizes_for(other)).state_dict(), tmp_path / "model.pth")
     arguments = ["--name", "mine", "--data", data, "--set", "model.num_heads=2"]
     result = run_here(new_root.path, "import", tmp_path / "model.pth", *arguments)
-    assert_clear_failure(result, 1, "40 movies and 7 users", "--data")
+    assert_clear_failure(result, 1, "40 movies and 7 users", "Use it with the dataset")
     assert not new_root.models.exists()
 
 
@@ -427,7 +427,7 @@ WRONG: list[tuple[list[object], int, str]] = [
     (["runs", "stop", "one"], 1, "is not running"),
     (["train", "--preset", "baselin", "--data", "."], 2, "allowed: baseline"),
     (["train", "--preset", "baseline"], 2, "--data DIR is missing"),
-    (["train", "--data", "."], 2, "which configuration?"),
+    (["train", "--data", "."], 2, "nothing says which configuration to train. Name --preset"),
     (["train", "--config", "no-such.yaml", "--data", "."], 2, "no-such.yaml could not be read"),
     (["train", "--preset", "baseline", "--set", "num_epochs", "--data", "."], 2, "write key=value"),
     (["train", "--preset", "baseline", "--set", "num_epochs=yes", "--data", "."], 2, "num_epochs = True"),

@@ -219,7 +219,7 @@ def test_a_file_that_cannot_be_opened_or_is_too_large_is_told(tmp_path: Path, mo
     with SummaryWriter(str(tmp_path)) as writer:
         writer.add_text("note", "x", 0)
     monkeypatch.setattr(whole, "MOST_BYTES", 10)
-    with pytest.raises(StoreError, match=r"at most 0 MB .* tensorboard --logdir"):
+    with pytest.raises(StoreError, match=r"at most 0 MB .* in TensorBoard"):
         read_whole(tmp_path)
     monkeypatch.undo()
 
