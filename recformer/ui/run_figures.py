@@ -134,7 +134,7 @@ def _figures(run: RunSummary, read: Callable[[], RunLog]) -> Figures:
     try:
         curves = by_epoch(read().scalars())
     except StoreError as error:
-        return replace(_recorded(run), fault=str(error))
+        return replace(_recorded(run), fault=error.on_page)
     return Figures(best_values(curves, run.best), loss_points(curves), not_a_number_since(curves))
 
 
