@@ -37,7 +37,7 @@ def main() -> None:
         figures = [figure(f"training, {phase}", seen[phase]) for phase in PHASES if phase in seen]
         model = f"{RUN}/last"  # an epoch that was stopped has no best
         for what, command in {
-            "evaluating": ["compare", model, *data, "--split", "random_windows"],
+            "evaluating": ["compare", model, "--no-baselines", *data, "--split", "random_windows"],
             "recommending by three models": ["recommend", *[model] * 3, *data, "--user", "1"],
         }.items():
             figures.append(figure(what, max(peaks(root, command).values())))

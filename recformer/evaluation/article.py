@@ -15,6 +15,8 @@ from recformer.store import Root, find_checkpoint
 
 Way = Literal["published", "its file", "honest"]
 NAMES = ("hr", "mrr", "ndcg", "duplication/window")
+OWN_NAMES = ("ml-1m", DATASET)
+"""What the article's dataset is called here."""
 SPLITS: dict[Way, str] = {"its file": "random_windows", "honest": "leave_last_out"}
 MASKINGS: dict[Way, Masking] = {"its file": "window", "honest": "history"}
 
@@ -26,6 +28,8 @@ class ArticleModel:
     recipe: str
     way: Way
     run_id: str
+    epochs: int | None = None
+    """How many it was trained for; None where nobody knows."""
 
     @property
     def name(self) -> str:
@@ -41,30 +45,90 @@ class ArticleModel:
 
 
 def article_models(root: Root, runs: list[RunSummary]) -> list[ArticleModel]:
-    """The runs that show the article's recipes: its own files where they were imported, and for each recipe the newest
-    finished run that was trained here under leave_last_out."""
-    found: dict[tuple[str, Way], ArticleModel] = {}
-    for run in sorted(runs, key=lambda run: -run.created):
-        if "best" not in run.checkpoints:
-            continue
-        model = _model_of(root, run)
+    """The runs that show the article's recipes: its own files where they were imported (the newest import of each), and
+    runs that were trained here and can be compared with one another, chosen by `honest_runs`."""
+    files: dict[str, ArticleModel] = {}
+    for run in sorted(
+        (run for run in runs if run.imported and "best" in run.checkpoints), key=lambda run: -run.created
+    ):
+        model = _file_of(root, run)
         if model is not None:
-            found.setdefault((model.recipe, model.way), model)
-    ways: tuple[Way, ...] = ("its file", "honest")
-    return [found[recipe, way] for recipe in RECIPES for way in ways if (recipe, way) in found]
+            files.setdefault(model.recipe, model)
+    honest = honest_runs(runs)
+    found: list[ArticleModel] = []
+    for recipe in RECIPES:
+        found += [files[recipe]] if recipe in files else []
+        run = honest.get(recipe)
+        found += [ArticleModel(recipe, "honest", run.run_id, _epochs(run))] if run else []
+    return found
 
 
-def _model_of(root: Root, run: RunSummary) -> ArticleModel | None:
-    if run.imported:
-        try:
-            recipe = recipe_of_weights(find_checkpoint(root, f"{run.run_id}/best").path)
-        except UsageError:  # deleted meanwhile
-            return None
-        return ArticleModel(recipe, "its file", run.run_id) if recipe else None
-    recipe = recipe_of_config(run.config)
+def honest_runs(runs: list[RunSummary]) -> dict[str, RunSummary]:
+    """For each recipe the finished run under leave_last_out that its honest row is of; runs that can be compared.
+
+    All are of one dataset: that with runs of most recipes, then the article's own, then that of the newest run. Their
+    epochs are a number that most recipes there were trained for, the largest such; a recipe without such a run shows
+    the one that is nearest. Of several the best by validation is taken, never the newest for being new.
+    """
+    kinds: dict[str, list[tuple[str, RunSummary]]] = {}
+    for run in sorted(runs, key=lambda run: -run.created):
+        recipe = _honest_recipe(run)
+        if recipe is not None:
+            kinds.setdefault(_dataset(run, "fingerprint"), []).append((recipe, run))
+    if not kinds:
+        return {}
+    alike = max(kinds.values(), key=lambda found: (len(_recipes(found)), _dataset(found[0][1], "name") in OWN_NAMES))
+    shared = {
+        epochs: len(_recipes([one for one in alike if _epochs(one[1]) == epochs])) for epochs in _all_epochs(alike)
+    }
+    epochs = max(shared, key=lambda number: (shared[number], number))
+    return {
+        recipe: min(
+            (run for name, run in alike if name == recipe),
+            key=lambda run: (abs(_epochs(run) - epochs), -_validated(run)),
+        )
+        for recipe in RECIPES
+        if recipe in _recipes(alike)
+    }
+
+
+def _recipes(found: list[tuple[str, RunSummary]]) -> set[str]:
+    return {recipe for recipe, _ in found}
+
+
+def _all_epochs(found: list[tuple[str, RunSummary]]) -> set[int]:
+    return {_epochs(run) for _, run in found}
+
+
+def _epochs(run: RunSummary) -> int:
+    number = run.config.get("num_epochs")
+    return number if isinstance(number, int) else 0
+
+
+def _dataset(run: RunSummary, name: str) -> str:
+    """What the record of the best checkpoint says of its dataset."""
+    known = (run.best or {}).get("dataset")
+    return str(known.get(name, "")) if isinstance(known, dict) else ""
+
+
+def _validated(run: RunSummary) -> float:
+    metrics = (run.best or {}).get("metrics")
+    value = metrics.get("metric/ndcg@10") if isinstance(metrics, dict) else None
+    return value if isinstance(value, float) and value == value else 0.0
+
+
+def _file_of(root: Root, run: RunSummary) -> ArticleModel | None:
+    try:
+        recipe = recipe_of_weights(find_checkpoint(root, f"{run.run_id}/best").path)
+    except UsageError:  # deleted meanwhile
+        return None
+    return ArticleModel(recipe, "its file", run.run_id) if recipe else None
+
+
+def _honest_recipe(run: RunSummary) -> str | None:
     split = run.config.get("split", {}).get("name")
-    honest = recipe is not None and split == "leave_last_out" and run.state.name == "finished"
-    return ArticleModel(recipe, "honest", run.run_id) if recipe and honest else None
+    honest = not run.imported and "best" in run.checkpoints and run.state.name == "finished"
+    return recipe_of_config(run.config) if honest and split == "leave_last_out" else None
 
 
 def article_rows(models: list[ArticleModel], evaluations: list[Evaluation]) -> list[Result]:
@@ -98,7 +162,8 @@ def _measured(model: ArticleModel, evaluation: Evaluation) -> Result:
     summary = summarise([evaluation], list(CUTOFFS), maskings=_maskings(model.masking), names=names)
     (result,) = view(summary, model.masking, names)
     leak = "unknown: probably leaks" if evaluation.trained_on is None else f"{evaluation.trained_on} trained on"
-    protocol = f"{SPLITS[model.way]}, {model.masking} masked, {len(evaluation.ranks):,} cases, {leak}"
+    trained = f", {model.epochs} epochs" if model.epochs else ""
+    protocol = f"{SPLITS[model.way]}, {model.masking} masked, {len(evaluation.ranks):,} cases, {leak}{trained}"
     return {"recipe": model.recipe, "way": model.way, "run": model.run_id, "dataset": evaluation.protocol.dataset} | {
         "protocol": protocol,
         "metrics": result["metrics"],

@@ -170,11 +170,12 @@ def summarise_view(
         _result(evaluation, masking, {name: metrics[name, under] for name, under in columns})
         for evaluation, metrics in zip(evaluations, measured, strict=True)
     ]
-    by_cutoff = sorted({_parts(name)[1] for name in of_all})
-    _add_catalogue_metrics(results, evaluations, (masking,), by_cutoff, baseline)
+    if of_all:
+        by_cutoff = sorted({_parts(name)[1] for name in of_all})
+        _add_catalogue_metrics(results, evaluations, (masking,), by_cutoff, baseline)
     for result in results:
         result["metrics"] = {name: _metric(result, name) for name in names}
-        del result["catalogue"]
+        result.pop("catalogue", None)
     correct(results, names, question or Question())
     return results
 

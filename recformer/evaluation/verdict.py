@@ -49,7 +49,7 @@ def _certainty(labels: Sequence[str], figures: Sequence[Result], best: int) -> s
     corrected = f"; corrected for {count} comparisons" if count > 1 else ""
     if not _is_tested(figures[best]):
         unclear = [label for label, difference in tested if difference["verdict"] == "undecided"]
-        return (f", but not clearly above {_list(unclear)}" if unclear else ", clearly above all others") + corrected
+        return (f", but not clearly above {listed(unclear)}" if unclear else ", clearly above all others") + corrected
     difference = figures[best]["difference"]
     reference = next(label for label, figure in zip(labels, figures, strict=True) if not _is_tested(figure))
     if difference["verdict"] == "undecided":
@@ -68,8 +68,8 @@ def _below(labels: Sequence[str], runs: Sequence[str], figures: Sequence[Result]
             f"{labels[other]}{' (clearly)' if _clearly(figures[place], figures[other]) else ''}" for other in above
         ]
         if named:
-            found.setdefault(_list(named), []).append(labels[place])
-    parts = [f"{_list(models)} {'is' if len(models) == 1 else 'are'} below {above}" for above, models in found.items()]
+            found.setdefault(listed(named), []).append(labels[place])
+    parts = [f"{listed(models)} {'is' if len(models) == 1 else 'are'} below {above}" for above, models in found.items()]
     return f"{'; '.join(parts)}: counting does better than training here." if parts else ""
 
 
@@ -112,5 +112,6 @@ def _is_tested(figure: Result) -> bool:
     return "verdict" in figure.get("difference", {})
 
 
-def _list(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """One, another and a third."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

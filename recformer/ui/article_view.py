@@ -9,6 +9,7 @@ from recformer.errors import RecformerError
 from recformer.jobs.overview import RunSummary
 from recformer.ui import readers
 from recformer.ui.evaluating import computed, leave_out
+from recformer.ui.run_views import labels_of
 from recformer.ui.words import explain, plain
 
 TITLES = {"hr": "HR", "mrr": "MRR", "ndcg": "NDCG", "duplication/window": "Duplication"}
@@ -24,10 +25,11 @@ def show_article(runs: list[RunSummary]) -> None:
     cutoffs = [str(k) for k in CUTOFFS]
     chosen = st.segmented_control("k", cutoffs, default="10", required=True, key="article_k", bind="query-params")
     k = int(chosen or 10)
-    st.markdown(_table(rows, k))
+    st.markdown(_table(rows, k, labels_of(runs)))
     st.caption(
         "mean ± half of its 95% interval; the article published none. Duplication is that of the raw list in the input "
-        "window. Honest rows are the newest finished runs of each recipe here, under leave_last_out.",
+        "window. Honest rows are runs of one dataset under leave_last_out, of equal epochs where there are any; of "
+        "several the best by validation.",
         help=explain("protocol"),
     )
     if not any(row["way"] == "its file" for row in rows):
@@ -66,13 +68,15 @@ def _rows(runs: list[RunSummary]) -> list[dict[str, Any]] | None:
     return readers.article_rows(keys, [model for model, *_ in there], [evaluation for *_, evaluation in there])
 
 
-def _table(rows: list[dict[str, Any]], k: int) -> str:
+def _table(rows: list[dict[str, Any]], k: int, labels: dict[str, str]) -> str:
     lines = ["| recipe | figures | " + " | ".join(f"{title}@{k}" for title in TITLES.values()) + " | how |"]
     lines.append("| :-- | :-- |" + " --: |" * len(TITLES) + " :-- |")
     for recipe in RECIPES:
         for row in (row for row in rows if row["recipe"] == recipe):
             cells = [_cell(row["metrics"][f"{name}@{k}"]) for name in TITLES]
-            how = f":small[{plain(row['dataset'])}, {row['protocol']}]"
+            run_id = str(row["run"] or "")
+            run = f"; run {plain(labels.get(run_id, run_id))}" if run_id else ""
+            how = f":small[{plain(row['dataset'])}, {row['protocol']}{run}]"
             name = f"**{recipe}**" if row["way"] == "published" else ""
             lines.append("| " + " | ".join([name, WAYS[row["way"]], *cells, how]) + " |")
     return "\n".join(lines)

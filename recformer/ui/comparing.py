@@ -62,7 +62,7 @@ def choose(runs: list[RunSummary]) -> Choice | None:
     if not chosen:
         st.info("Pick one or more models above.", icon=":material/arrow_upward:")
         return None
-    left, second, third, middle, right, last = st.columns([4, 3, 2, 4, 3, 4])
+    left, second, third, middle, right, last = st.columns([3, 3, 2, 5.5, 3.5, 4.5])
     reference = pick_one(
         left, "Reference", chosen, "baseline", key="compare.baseline", show=label, help=explain("difference")
     )

@@ -1,5 +1,6 @@
 """Pieces that several pages show of a run: its label, its progress, and how to pick some."""
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -61,6 +62,22 @@ def _kind(run: RunSummary) -> tuple[Any, Any]:
 def recorded_dataset(run: RunSummary) -> Any:
     """The fingerprint of the dataset that the best checkpoint was trained on; None where its record does not say it."""
     return _recorded(run, "dataset", "fingerprint", str)
+
+
+def recorded_dataset_name(run: RunSummary) -> str:
+    """What the dataset that the best checkpoint was trained on is called."""
+    return _recorded(run, "dataset", "name", str) or "data that nobody named"
+
+
+def recorded_split(run: RunSummary) -> dict[str, Any] | None:
+    """The split that the best checkpoint was trained and validated under; None where its record does not say it."""
+    found = (run.best or {}).get("split")
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
+
+
+def comparable_kind(run: RunSummary) -> str:
+    """Equal for runs whose validation figures can be compared: of one dataset, split and window."""
+    return json.dumps([*_kind(run), recorded_split(run)], sort_keys=True)
 
 
 def validated(run: RunSummary) -> float:

@@ -77,7 +77,8 @@ def _difference(metric: dict[str, Any], name: str, question: Question) -> str:
     difference = metric["difference"]
     text = f"{difference['mean']:+.4f}".replace("-", "−")
     if "p_holm" not in difference or difference["p_holm"] >= SIGNIFICANT:
-        known = f"<br>{beside(difference, question)}" if difference.get("verdict") == "undecided" else ""
+        undecided = difference.get("verdict") == "undecided"
+        known = "<br>" + beside(difference, question).replace(", ", "<br>") if undecided else ""
         return f"<br>:gray[:small[({text}){known}]]"
     text += r"\*" * len(stars(difference["p_holm"]))
     if direction(name) == 0:

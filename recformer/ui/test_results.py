@@ -3,17 +3,17 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from recformer.data.splits.split import Part
 from recformer.errors import StoreError, UsageError
+from recformer.evaluation.baselines import all_baselines, baseline_shelf, find_model
 from recformer.evaluation.protocol import Protocol
-from recformer.evaluation.rank_store import all_stored, shelf_of, stored_ranks
-from recformer.evaluation.summary import Evaluation, summarise
-from recformer.metric.ndcg import ndcg
-from recformer.store import CHECKPOINT_FILES, Root, find_checkpoint
+from recformer.evaluation.rank_store import Shelf, all_stored, shelf_of, stored_ranks
+from recformer.evaluation.rule import Question
+from recformer.evaluation.summary import Evaluation, Result, summarise_view
+from recformer.store import CHECKPOINT_FILES, CheckpointRef
 from recformer.ui import readers
 
 PART: Part = "test"
@@ -24,14 +24,13 @@ Stamp = tuple[tuple[str, int, int], ...]
 
 @dataclass(frozen=True)
 class TestResult:
-    """How a run's best checkpoint did under one protocol."""
+    """That ranks of a run's best checkpoint, or of a baseline, are stored under one protocol."""
 
     __test__ = False  # pytest takes what is called Test… for tests
 
     run_id: str
+    """Or the baseline's name."""
     protocol: Protocol
-    ndcg: float
-    """NDCG@10, history masked."""
     stamp: Stamp
 
 
@@ -42,7 +41,7 @@ def test_results(run_id: str) -> list[TestResult]:
     stamp = tuple(known for file in files if (known := _stamp(file)) is not None)
     before = _kept().get(files[0])
     if before is None or before[0] != stamp:
-        before = _kept()[files[0]] = (stamp, _results(root, run_id, stamp))
+        before = _kept()[files[0]] = (stamp, _results(run_id, stamp))
     return before[1]
 
 
@@ -51,32 +50,47 @@ def _kept() -> dict[Path, tuple[Stamp, list[TestResult]]]:
     return {}  # a plain one: for hundreds of runs Streamlit's hashing of the arguments would take longer than all else
 
 
-def _results(root: Root, run_id: str, stamp: Stamp) -> list[TestResult]:
-    try:
-        shelf = shelf_of(root, find_checkpoint(root, f"{run_id}/{CHECKPOINT}"))
-    except (UsageError, StoreError):  # deleted meanwhile
-        return []
+def _results(run_id: str, stamp: Stamp) -> list[TestResult]:
+    shelf = _shelf(run_id)
     return [
-        TestResult(run_id, protocol, float(ndcg(ranks.rank("history"), 10).mean()), stamp)
-        for protocol, ranks in (all_stored(shelf) if shelf else ())
+        TestResult(run_id, protocol, stamp)
+        for protocol, _ in (all_stored(shelf) if shelf else ())
         if protocol.part == PART
     ]
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def summary_of(results: list[TestResult], cutoffs: list[int]) -> dict[str, Any]:
-    """NDCG at each cutoff with intervals, history masked, of results under one protocol; see evaluation.summary.
+def baseline_results(protocol: Protocol) -> list[TestResult]:
+    """The baselines that are evaluated under a protocol already."""
+    shelves = {name: _shelf(name) for name in all_baselines()}
+    stamps = {name: _stamp(shelf.path(protocol)) for name, shelf in shelves.items() if shelf is not None}
+    return [TestResult(name, protocol, (stamp,)) for name, stamp in stamps.items() if stamp is not None]
 
-    A result whose file is gone by now is left out.
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def compared(results: list[TestResult], names: list[str], question: Question) -> list[Result]:
+    """Figures of `names`, history masked, of results under one protocol, each compared to the first of them.
+
+    A result whose file is gone by now is left out; where the first one's is, nothing is compared.
     """
     evaluations: list[Evaluation] = []
     for result in results:
-        shelf = shelf_of(readers.root(), find_checkpoint(readers.root(), f"{result.run_id}/{CHECKPOINT}"))
+        shelf = _shelf(result.run_id)
         ranks = None if shelf is None else stored_ranks(shelf, result.protocol)
         if ranks is not None:
             evaluations.append(Evaluation(result.run_id, CHECKPOINT, result.protocol, (ranks,), None, None))
-    names = [f"ndcg@{cutoff}" for cutoff in cutoffs]
-    return summarise(evaluations, cutoffs, maskings=("history",), names=names) if evaluations else {}
+    if not evaluations or evaluations[0].run != results[0].run_id:
+        return []
+    return summarise_view(evaluations, "history", names, 0, question)
+
+
+def _shelf(name: str) -> Shelf | None:
+    """Where the ranks of a run's best checkpoint, or of a baseline, are kept; None where it is gone."""
+    root = readers.root()
+    try:
+        found = find_model(root, name if name in all_baselines() else f"{name}/{CHECKPOINT}")
+        return shelf_of(root, found) if isinstance(found, CheckpointRef) else baseline_shelf(root, found)
+    except (UsageError, StoreError):
+        return None
 
 
 def _records(folder: Path) -> list[Path]:

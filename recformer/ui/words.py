@@ -19,6 +19,8 @@ EXPLAIN = {
     "is significant after Holm's correction.",
     "primary": "The one metric that decides, chosen before looking. Its differences to the reference are corrected for "
     "the number of models (Holm), whatever else is shown. All other figures are exploratory.",
+    "chosen": "Chosen by NDCG@10 on the validation part, among runs of one dataset, split and window. The test part "
+    "only tells how good the choice is: choosing on it would flatter the choice.",
     "detectable": "The smallest true difference that this number of users would show as significant 8 times of 10. "
     "Not told apart does not mean equal; equal is said only within a margin.",
     "margin": "A difference of the primary metric that does not matter to you. Where the 90% interval of a difference "

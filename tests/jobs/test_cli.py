@@ -126,7 +126,9 @@ def test_evaluate_takes_a_file_by_its_path(root: Root, data: Path) -> None:
 
 
 def test_compare_in_json_has_differences_beside_the_means_of_all_but_the_baseline(root: Root) -> None:
-    document = json_of(run_here(root.path, "compare", "one", "other", "--format", "json", "--k", "10"))
+    document = json_of(
+        run_here(root.path, "compare", "one", "other", "--no-baselines", "--format", "json", "--k", "10")
+    )
     assert_results(document, ["one", "other"], [10])
     for result in document["results"]:
         for metric in result["metrics"].values():
@@ -137,7 +139,7 @@ def test_compare_in_json_has_differences_beside_the_means_of_all_but_the_baselin
 
 def test_compare_takes_its_differences_to_the_run_that_is_named(root: Root) -> None:
     for runs in (["one", "other"], ["one"]):
-        arguments = ["compare", *runs, "--baseline", "other", "--format", "json", "--k", "10"]
+        arguments = ["compare", *runs, "--no-baselines", "--baseline", "other", "--format", "json", "--k", "10"]
         document = json_of(run_here(root.path, *arguments))
         with_difference = {r["run"] for r in document["results"] if "difference" in r["metrics"]["hr@10"]}
         assert with_difference == {"one"}
@@ -145,7 +147,7 @@ def test_compare_takes_its_differences_to_the_run_that_is_named(root: Root) -> N
 
 @pytest.mark.parametrize("kind", ["table", "markdown", "csv", "latex"])
 def test_compare_prints_every_format(root: Root, kind: str) -> None:
-    result = run_here(root.path, "compare", "one", "other", "--format", kind, "--k", "5,10")
+    result = run_here(root.path, "compare", "one", "other", "--no-baselines", "--format", kind, "--k", "5,10")
     assert result.returncode == 0, result.stderr
     text = result.stdout
     if kind == "csv":

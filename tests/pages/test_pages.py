@@ -1,5 +1,6 @@
 """Every page in every state it can be met in: nothing there, data but no runs, several runs, damaged records."""
 
+import json
 import re
 import shutil
 import time
@@ -10,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from recformer.config import override, parse, parse_section
+from recformer.evaluation.baselines import all_baselines, find_model
 from recformer.evaluation.evaluate import Task, evaluate
 from recformer.jobs.records import JobRecord, write_job
 from recformer.jobs.submit import submit
@@ -224,6 +226,55 @@ def test_a_dataset_with_a_cut_line_is_a_clear_message_on_the_page(root: Root) ->
     assert len(app.error) == 1
     assert "ratings.dat, line" in app.error[0].value
     assert "Traceback" not in words(app)
+
+
+def set_validation(root: Root, run_id: str, value: float) -> None:
+    path = root.model(run_id) / "best.json"
+    record = json.loads(path.read_text())
+    record["metrics"]["metric/ndcg@10"] = value
+    path.write_text(json.dumps(record))
+
+
+def headline_of(app: AppTest) -> str:
+    return next(str(m.value) for m in app.markdown if "Best on" in str(m.value)).replace("\\", "")
+
+
+@pytest.mark.parametrize(("first", "second", "best"), [(0.9, 0.1, "first run"), (0.1, 0.9, "second run")])
+def test_home_chooses_on_validation_and_says_what_the_test_cannot_tell_from_it(
+    full: Root, first: float, second: float, best: str
+) -> None:
+    set_validation(full, "first", first)
+    set_validation(full, "second", second)
+    app = opened("app.py")
+    assert f"by validation: {best}**, test NDCG@10" in headline_of(app)
+    other = "second run" if best == "first run" else "first run"
+    said = next(text for text in words(app).splitlines() if "Not distinguishable from it on the test" in text)
+    assert other in said and best not in said
+    assert "Not evaluated yet, Compare does it: Item kNN, Markov chain and Popularity" in words(app)
+
+
+def test_home_shows_baselines_once_they_are_evaluated(full: Root) -> None:
+    task = Task(dataset_in(full.data / "small"), parse_section("split", "leave_last_out"))
+    for name in all_baselines():
+        evaluate(full, find_model(full, name), task)
+    app = opened("app.py")
+    assert "Not evaluated yet" not in words(app)
+    assert "corrected for 4 comparisons" in words(app)
+    (chart,) = app.get("plotly_chart")
+    assert all(title in chart.proto.spec for title in ("Popularity", "Markov chain", "Item kNN"))
+
+
+def test_home_names_the_best_by_validation_though_its_test_was_never_looked_at(full: Root) -> None:
+    set_validation(full, "first", 0.9)
+    shutil.rmtree(full.run("first") / "eval")
+    app = opened("app.py")
+    assert "by validation: first run**, validation NDCG@10 0.9000; not evaluated on the test yet" in headline_of(app)
+
+
+def test_the_first_comparison_has_all_baselines_and_a_link_has_what_it_names(full: Root) -> None:
+    first = opened("pages/compare.py").multiselect(key="compare.runs").value
+    assert first[:-3] == ["first/best", "second/best"] and first[-3:] == all_baselines()
+    assert opened("pages/compare.py", {"runs": "first"}).multiselect(key="compare.runs").value == ["first/best"]
 
 
 def test_home_calls_no_imported_model_the_best(full: Root) -> None:

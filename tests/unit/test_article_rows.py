@@ -1,6 +1,8 @@
 """Which runs show the article's recipes, and the rows that are made of them."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -9,7 +11,7 @@ from recformer.article import CUTOFFS, PUBLISHED, RECIPES, recipe_of_config, rec
 from recformer.config import override, parse, preset
 from recformer.data.dataset import Dataset
 from recformer.errors import UsageError
-from recformer.evaluation.article import article_models, article_rows
+from recformer.evaluation.article import article_models, article_rows, honest_runs
 from recformer.evaluation.evaluate import evaluate
 from recformer.jobs.overview import list_runs
 from recformer.report import render_article
@@ -59,14 +61,50 @@ def test_the_digest_is_of_the_numbers_not_of_the_record(tmp_path: Path, dataset:
     assert weights_digest(one) == weights_digest(same) != weights_digest(other)
 
 
-def test_the_newest_finished_run_of_a_recipe_is_its_honest_row(tmp_path: Path, dataset: Dataset) -> None:
+def ran(recipe: str, epochs: int, ndcg: float, data: str = "small", created: float = 0, state: str = "finished") -> Any:
+    """A run of a recipe (its configuration says which, see below), as far as the choice looks at it."""
+    best = {"dataset": {"name": data, "fingerprint": data}, "metrics": {"metric/ndcg@10": ndcg}}
+    config = {"recipe": recipe, "num_epochs": epochs, "split": {"name": "leave_last_out"}}
+    named = {"run_id": f"{recipe} {epochs} {ndcg} {data}", "created": created, "state": SimpleNamespace(name=state)}
+    return SimpleNamespace(**named, config=config, best=best, checkpoints=["best"], imported=False)
+
+
+def chosen(*runs: Any) -> list[str]:
+    with patch("recformer.evaluation.article.recipe_of_config", side_effect=lambda config: config["recipe"]):
+        return [run.run_id for run in honest_runs(list(runs)).values()]
+
+
+def test_honest_rows_are_of_equal_epochs_and_of_several_the_best_by_validation() -> None:
+    runs = [ran("baseline", 40, 0.1), ran("baseline", 40, 0.2), ran("penalty", 40, 0.1), ran("penalty", 80, 0.3)]
+    newest = ran("baseline", 1, 0.01, created=9)
+    assert chosen(*runs, newest) == ["baseline 40 0.2 small", "penalty 40 0.1 small"]
+
+
+def test_honest_rows_are_of_one_dataset_that_with_most_recipes_and_then_the_articles() -> None:
+    other = [ran("baseline", 5, 0.1, "mine", created=9), ran("penalty", 5, 0.1, "mine", created=9)]
+    own = [ran("baseline", 5, 0.1, "ml-1m"), ran("penalty", 5, 0.1, "ml-1m")]
+    assert chosen(*other, *own) == ["baseline 5 0.1 ml-1m", "penalty 5 0.1 ml-1m"]
+    third = ran("compiled-scheduler", 5, 0.1, "mine")
+    assert chosen(*other, *own, third) == [run.run_id for run in (*other, third)]
+
+
+def test_a_recipe_without_a_run_of_those_epochs_shows_the_nearest_and_unfinished_ones_are_left_out() -> None:
+    runs = [ran("baseline", 40, 0.1), ran("penalty", 40, 0.1), ran("compiled-scheduler", 60, 0.1)]
+    runs += [ran("compiled-scheduler", 200, 0.9), ran("penalty", 40, 0.9, state="stopped")]
+    assert chosen(*runs) == ["baseline 40 0.1 small", "penalty 40 0.1 small", "compiled-scheduler 60 0.1 small"]
+    assert chosen() == []
+
+
+def test_the_run_with_most_epochs_of_a_recipe_is_its_honest_row_and_the_row_says_so(
+    tmp_path: Path, dataset: Dataset
+) -> None:
     root = Root(tmp_path)
-    for run_id in ("older", "newer"):
-        train_here(root, run_id, dataset, small_config())
+    train_here(root, "longer", dataset, small_config(num_epochs=2))
+    train_here(root, "newer", dataset, small_config())
     train_here(root, "leaking", dataset, small_config(split="random_windows"))
     with patch("recformer.evaluation.article.recipe_of_config", return_value="penalty"):
         models = article_models(root, list_runs(root)[0])
-    assert [(model.recipe, model.way, model.run_id) for model in models] == [("penalty", "honest", "newer")]
+    assert [(model.recipe, model.way, model.run_id) for model in models] == [("penalty", "honest", "longer")]
     evaluations = [evaluate(root, find_checkpoint(root, model.name), model.task(dataset)) for model in models]
     rows = article_rows(models, evaluations)
     assert [(row["recipe"], row["way"]) for row in rows] == [
@@ -75,7 +113,7 @@ def test_the_newest_finished_run_of_a_recipe_is_its_honest_row(tmp_path: Path, d
         ("penalty", "honest"),
         ("compiled-scheduler", "published"),
     ]
-    assert "0 trained on" in rows[2]["protocol"]
+    assert "0 trained on, 2 epochs" in rows[2]["protocol"]
     assert rows[2]["metrics"]["hr@10"]["low"] <= rows[2]["metrics"]["hr@10"]["mean"]
     text = render_article(rows, {"What": "why"}, "table")
     assert "0.2651" in text
