@@ -52,7 +52,8 @@ def runs(
     shown = [run for run in picked if everything or not run.labels.archived]
     if as_json:
         # A line for each run: indented, thousands of runs were mostly spaces, and took five times as long to write.
-        print("[" + ",\n ".join(json.dumps(_facts(run)) for run in shown) + "]")
+        lines = ",\n".join(json.dumps(_facts(run)) for run in shown)
+        print(f"[\n{lines}\n]" if shown else "[]")
         return
     for run in shown:
         print(_line(run))

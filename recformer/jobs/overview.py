@@ -145,13 +145,14 @@ class _Overview:
         return sorted(runs, key=_newest_first), damaged + [DamagedRun(name, _misnamed(name)) for name in misnamed]
 
     def active(self) -> list[RunSummary]:
+        runs_folder = str(self._root.runs)
         with self._lock:
             ids, _ = run_folders(self._root)
             self._seen = {
                 run_id: seen
                 if (seen := self._seen.get(run_id)) is not None
                 and seen.at_rest
-                and stamp(f"{self._root.runs}/{run_id}") == seen.stamps[0]
+                and stamp(f"{runs_folder}/{run_id}") == seen.stamps[0]
                 else self._look(run_id)
                 for run_id in ids
             }
@@ -171,7 +172,8 @@ class _Overview:
 
 
 def _stamps(root: Root, run_id: str) -> _Stamps:
-    folder, model = f"{root.runs}/{run_id}", f"{root.models}/{run_id}"
+    # Thousands of runs are asked for at once: text, since a Path would take longer than the look.
+    folder, model = f"{root.path}/runs/{run_id}", f"{root.path}/models/{run_id}"
     records = [f"{folder}/{name}" for name in (JOB_FILE, STATUS_FILE, CONFIG_FILE, LABELS_FILE)]
     return tuple(map(stamp, (folder, model, *records, f"{model}/{BEST_FILE}")))
 

@@ -19,5 +19,10 @@ def set_imports_aside() -> None:
 
 @cache
 def _freeze(modules: int) -> None:
+    set_aside()
+
+
+def set_aside() -> None:
+    """Take all there is now out of later collections, when much was made that stays."""
     gc.collect()
     gc.freeze()

@@ -16,6 +16,7 @@ from recformer.logs.by_step import by_epoch
 from recformer.logs.files import find_event_files
 from recformer.logs.reader import INDEX_FILE, RunLog
 from recformer.ui import readers
+from recformer.ui.garbage import set_aside
 
 AT_ONCE = 50  # new logs that a page waits for; the others are read in the background
 
@@ -104,6 +105,7 @@ class RunFigures:
         while True:
             with self._lock:
                 if not self._later:
+                    set_aside()
                     self._thread = None
                     return
                 folder, run = self._later.pop()

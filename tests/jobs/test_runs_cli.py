@@ -180,7 +180,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(root: Root, arguments: list[s
 
 
 def test_the_first_line_of_a_long_list_can_be_taken(root: Root) -> None:
-    (root.run("one") / "config.yaml").write_text(json.dumps({f"key {number}": number for number in range(20_000)}))
+    (root.run("one") / "config.yaml").write_text(json.dumps({f"key {number}": number for number in range(10_000)}))
     line = " ".join(map(str, command("runs", "--json")))
     result = subprocess.run(
         ["bash", "-o", "pipefail", "-c", f"{line} | head -1"],
