@@ -464,7 +464,11 @@ def _evaluated(request: "Request", device: str) -> "Models":
     from recformer.evaluation.compare import models_of
     from recformer.training.device import resolve
 
-    return models_of(_root, request, resolve(device), _progress)
+    models = models_of(_root, request, resolve(device), _progress)
+    for evaluation in models.evaluations:
+        if evaluation.not_kept:
+            _warn(f"the figures of {evaluation.run} are not kept: {evaluation.not_kept}")
+    return models
 
 
 def _progress(what: str) -> Any:

@@ -13,7 +13,7 @@ from recformer.config import Options, parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.splits.split import Part
-from recformer.errors import CheckpointError, EvaluationError, RecformerError
+from recformer.errors import CheckpointError, EvaluationError, RecformerError, StoreError
 from recformer.evaluation.baselines import (
     BaselineRef,
     baseline_shelf,
@@ -75,9 +75,13 @@ class Pending:
     def computed(self, device: "torch.device | None" = None, progress: Progress | None = None) -> Evaluation:
         """The evaluation computed and kept in the rank store, which takes seconds to minutes."""
         ranks = self.rank(device, progress)
+        not_kept = ""
         if self.shelf is not None:
-            store_ranks(self.shelf, self.empty.protocol, ranks)
-        return replace(self.empty, seeds=(ranks,))
+            try:
+                store_ranks(self.shelf, self.empty.protocol, ranks)
+            except StoreError as error:  # a disk that refuses takes nothing from what is computed
+                not_kept = str(error)
+        return replace(self.empty, seeds=(ranks,), not_kept=not_kept)
 
 
 def evaluate(
@@ -114,7 +118,11 @@ def _of_checkpoint(root: Root, checkpoint: CheckpointRef, task: Task) -> Pending
 
         model, _ = load(checkpoint.path, info)
         place = device or resolve("auto")
-        return rank_cases(model.to(place), prepared, prepared.split.rows(task.part), place, progress, info.shape.window)
+        cases = prepared.split.rows(task.part)
+        try:
+            return rank_cases(model.to(place), prepared, cases, place, progress, info.shape.window)
+        except EvaluationError as error:
+            raise EvaluationError(f"{checkpoint}: {error}. Leave it out, or train it anew") from None
 
     run = checkpoint.run_id or checkpoint.path.stem
     trained_on = _trained_on(info, task, prepared)

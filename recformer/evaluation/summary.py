@@ -43,6 +43,8 @@ class Evaluation:
     """Cases of the protocol that the model was trained on; None where nobody knows (an imported file)."""
     commit: str = ""
     """Commit of the code that trained it."""
+    not_kept: str = ""
+    """Why its ranks could not be stored, "" where they are: the next comparison then computes them again."""
     data_known: bool = True
     """Whether anything says which data it was trained on; where not, only its sizes were compared."""
 

@@ -121,7 +121,9 @@ def _evaluate_best(
             raise EvaluationError("stopped before its end")
 
     try:
-        evaluate(root, find_checkpoint(root, run_id), Task(dataset, config.split), device, go_on)
+        found = evaluate(root, find_checkpoint(root, run_id), Task(dataset, config.split), device, go_on)
+        if found.not_kept:
+            print(f"evaluation: {found.not_kept}", flush=True)
     except RecformerError as error:
         # The run is trained and saved whatever happens here; the next comparison evaluates again.
         print(f"evaluation: {error}", flush=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from recformer.errors import RecformerError
+from recformer.ui import readers
 from recformer.ui.faults import show_fault
 from recformer.ui.frame import guard
 from recformer.ui.words import plain
@@ -112,7 +113,7 @@ def leave_out(label: str, error: RecformerError) -> None:
 
 
 def _ask(label: str, entry: "Pending") -> str:
-    evaluator().ask(entry.key, label, lambda show: entry.computed(progress=show) and None)
+    evaluator().ask(entry.key, label, lambda show: readers.keep_unstored(entry, entry.computed(progress=show)))
     return entry.key
 
 

@@ -155,6 +155,14 @@ def stored(entry: "Pending") -> "Evaluation | None":
     return found
 
 
+def keep_unstored(entry: "Pending", evaluation: "Evaluation") -> None:
+    """Keep in memory what the disk refused to keep, so that it is shown all the same."""
+    if evaluation.not_kept:
+        lock, kept = _kept()
+        with lock:
+            kept[entry.key] = evaluation
+
+
 @st.cache_resource(show_spinner=False)
 def _kept() -> "tuple[threading.Lock, dict[str, Evaluation]]":
     return threading.Lock(), {}

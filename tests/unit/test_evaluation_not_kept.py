@@ -1,0 +1,59 @@
+"""What is computed is shown, even where the disk keeps nothing of it; what cannot be computed says of which model."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from recformer.data.dataset import Dataset
+from recformer.errors import EvaluationError
+from recformer.evaluation.evaluate import Task, default_split, evaluate
+from recformer.store import Root
+from recformer.weights import load, write_best
+from tests.builders import dataset_in
+from tests.training_helpers import run_here, save_untrained
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return Root(tmp_path / "root")
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return dataset_in(tmp_path / "small")
+
+
+def refuse_ranks(root: Root, run_id: str) -> None:
+    """Let nothing be written where a run's ranks are kept: a file stands in the folder's place."""
+    root.run(run_id).mkdir(parents=True, exist_ok=True)
+    (root.run(run_id) / "eval").write_text("")
+
+
+def test_an_evaluation_that_cannot_be_stored_is_given_all_the_same(root: Root, dataset: Dataset) -> None:
+    checkpoint, task = save_untrained(root, "run", dataset), Task(dataset, default_split())
+    refuse_ranks(root, "run")
+    found = evaluate(root, checkpoint, task)
+    assert len(found.ranks) == 30
+    assert "could not write" in found.not_kept
+    (root.run("run") / "eval").unlink()
+    assert evaluate(root, checkpoint, task).not_kept == ""
+
+
+def test_the_command_line_shows_it_and_says_that_it_is_not_kept(root: Root, dataset: Dataset) -> None:
+    save_untrained(root, "run", dataset)
+    refuse_ranks(root, "run")
+    result = run_here(root.path, "evaluate", "run", "--data", dataset.source)
+    assert result.returncode == 0, result.stderr
+    assert "ndcg@10" in result.stdout
+    assert "warning: the figures of run are not kept: could not write" in result.stderr
+
+
+def test_a_model_that_gives_no_numbers_is_named(root: Root, dataset: Dataset) -> None:
+    checkpoint = save_untrained(root, "run", dataset)
+    model, info = load(checkpoint.path)
+    with torch.no_grad():
+        next(model.parameters()).fill_(float("nan"))
+    write_best(root.model("run"), model, info)
+    with pytest.raises(EvaluationError, match="^run/best: the model gives scores that are not numbers.*Leave it out"):
+        evaluate(root, checkpoint, Task(dataset, default_split()))
