@@ -229,8 +229,22 @@ def build(options: Options, sizes: Sizes, state: State, where: str) -> nn.Module
         told = "; ".join(sorted(faults)[:3])
         raise CheckpointError(f"{where} does not fit {options.name} with {sizes}: {told}. {gate.CHECKPOINT.remedy}")
     model: nn.Module = component(options, sizes)
+    check_constants(model, state, where)
     model.load_state_dict(state, strict=True)
     return model.eval()
+
+
+def check_constants(model: nn.Module, state: State, where: str) -> None:
+    """Raises CheckpointError where `state` would change whole numbers that a model counts on, such as its positions.
+
+    Beyond the table that they look up in, they would end a forward pass in the middle. Shapes are for others to check.
+    """
+    for name, own in model.named_buffers():
+        given = state.get(name)
+        if own.is_floating_point() or not isinstance(given, Tensor) or given.shape != own.shape:
+            continue
+        if not torch.equal(given.to(own), own):
+            raise CheckpointError(f"{where} has other numbers in {name} than the model. {gate.CHECKPOINT.remedy}")
 
 
 def load(path: Path, info: CheckpointInfo | None = None) -> tuple[nn.Module, CheckpointInfo]:

@@ -31,7 +31,7 @@ from recformer.training.journal import Journal
 from recformer.training.loop import Outcome, Training
 from recformer.training.state import TrainState
 from recformer.training.step_log import StepLog
-from recformer.weights import mend_best_record, read_state
+from recformer.weights import check_constants, mend_best_record, read_state
 
 
 def fit(
@@ -158,7 +158,9 @@ def _start(
 
 def _load_weights(model: torch.nn.Module, path: Path) -> None:
     try:
-        model.load_state_dict(read_state(path))
+        state = read_state(path)
+        check_constants(model, state, str(path))
+        model.load_state_dict(state)
     except RuntimeError as error:
         faults = "; ".join(line.strip() for line in str(error).splitlines()[1:4])
         raise CheckpointError(f"the weights in {path} do not fit this configuration and dataset: {faults}") from None

@@ -12,7 +12,7 @@ from recformer import gate
 from recformer.checkpoint_info import CheckpointInfo
 from recformer.errors import CheckpointError
 from recformer.store import CHECKPOINT_FILES, RESUME_FILES
-from recformer.weights import read_archive, write_archive
+from recformer.weights import check_constants, read_archive, write_archive
 
 LAST, PREVIOUS = RESUME_FILES
 
@@ -145,6 +145,7 @@ class TrainState:
         """
         saved = newest_saved(models)
         try:
+            check_constants(self.model, saved.content.model, str(saved.path))
             self.model.load_state_dict(saved.content.model)
             self.optimizer.load_state_dict(saved.content.optimizer)
             self._set_random_state(saved.content.random)

@@ -490,3 +490,20 @@ def test_a_save_that_may_not_make_its_folder_leaves_a_deleted_one_deleted(tmp_pa
     with pytest.raises(StoreError, match="could not write"):
         write_best(gone, model, info_of(), make_folder=False)
     assert not gone.exists()
+
+
+def test_positions_beyond_the_table_are_refused_before_a_forward_pass(tmp_path: Path) -> None:
+    """PyTorch loads them, and ends in an index error where the model is asked."""
+    model = small_model(sizes_for(SMALL))
+    state = model.state_dict()
+    key = next(key for key in state if key.endswith("positional_ids"))
+    torch.save(state | {key: state[key] + 10**9}, tmp_path / "model.pth")
+    with pytest.raises(CheckpointError, match=r"model\.pth has other numbers in .*positional_ids"):
+        load(tmp_path / "model.pth")
+    training = TrainState(model, torch.optim.Adam(model.parameters()), torch.device("cpu"))
+    training.save(tmp_path, info_of())
+    saved = read_archive(tmp_path / "last.pt")
+    saved["model"][key] += 10**9
+    torch.save(saved, tmp_path / "last.pt")
+    with pytest.raises(CheckpointError, match="positional_ids"):
+        training.restore(tmp_path)
