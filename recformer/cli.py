@@ -16,7 +16,7 @@ from recformer.runs_cli import JsonOption
 from recformer.store import PROJECT, Root, checked_run_id, expanded, find_checkpoint
 
 if TYPE_CHECKING:
-    from recformer.config import TrainConfig
+    from recformer.config import Options, TrainConfig
     from recformer.evaluation.compare import Models, Request
     from recformer.evaluation.evaluate import Task
     from recformer.training.request import Plan
@@ -30,10 +30,19 @@ app.add_typer(data_app, name="data")
 app.add_typer(runs_cli.app, name="runs")
 
 Masking = Literal["history", "window", "none"]
+TimeTies = Literal["file", "hash", "as_set"]
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Folder of the dataset.", metavar="DIR", parser=expanded)
 ]
 SplitOption = Annotated[str, typer.Option("--split", help="Split to evaluate under.")]
+TimeTiesOption = Annotated[
+    TimeTies,
+    typer.Option(
+        "--time-ties",
+        help="Which of a user's interactions at one time counts as the later one: the later line (file), by a seeded "
+        "hash (hash), or none, all are looked for together (as_set).",
+    ),
+]
 CutoffOption = Annotated[str, typer.Option("--k", help="Cutoffs, comma-separated, 1 to 20.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda:N.")]
 RunsArgument = Annotated[list[str], typer.Argument(help="Run ids, RUN/last, or checkpoint files.", metavar="RUN …")]
@@ -131,7 +140,7 @@ def data_info(
     as_json: JsonOption = False,
 ) -> None:
     """Counts of a dataset, and its fingerprint."""
-    from recformer.data.summary import counts
+    from recformer.data.summary import counts, time_ties_of
 
     dataset = _dataset(directory)
     facts: dict[str, Any] = {
@@ -139,6 +148,7 @@ def data_info(
         "format": dataset.reader,
         "fingerprint": dataset.fingerprint,
         **asdict(counts(dataset)),
+        **asdict(time_ties_of(dataset)),
     }
     _print_facts(facts, as_json)
 
@@ -210,6 +220,7 @@ def evaluate(
     runs: ModelsArgument,
     data: DataOption = None,
     split: SplitOption = "leave_last_out",
+    time_ties: TimeTiesOption = "file",
     k: CutoffOption = "3,5,10",
     mask: MaskOption = "history",
     window: WindowOption = None,
@@ -218,10 +229,11 @@ def evaluate(
 ) -> None:
     """Ranking metrics and duplication of checkpoints on the test part of a split."""
     from recformer.evaluation.compare import Request
+    from recformer.evaluation.evaluate import split_of
     from recformer.evaluation.summary import checked_cutoffs, summarise
 
     cutoffs = checked_cutoffs(_whole_numbers(k))
-    models = _evaluated(Request(runs, _task(runs, data, split, window)), device)
+    models = _evaluated(Request(runs, _task(runs, data, split_of(split, time_ties), window)), device)
     _print_summary(summarise(models.evaluations, cutoffs), "json" if as_json else "table", mask)
 
 
@@ -235,6 +247,7 @@ def compare(
     baseline: Annotated[str | None, typer.Option("--baseline", help="Run the differences are taken to.")] = None,
     data: DataOption = None,
     split: SplitOption = "leave_last_out",
+    time_ties: TimeTiesOption = "file",
     k: CutoffOption = "3,5,10",
     mask: MaskOption = "history",
     window: WindowOption = None,
@@ -273,6 +286,7 @@ def compare(
     from recformer.evaluation.baselines import all_baselines, is_baseline
     from recformer.evaluation.compare import Request
     from recformer.evaluation.compare import slices as slices_of
+    from recformer.evaluation.evaluate import split_of
     from recformer.evaluation.rule import PRIMARY, asked
     from recformer.evaluation.summary import checked_cutoffs, summarise
 
@@ -288,7 +302,7 @@ def compare(
         )
     question, cutoffs = asked(PRIMARY if primary is None else primary, margin), checked_cutoffs(_whole_numbers(k))
     names = runs if baseline is None or baseline in runs else [baseline, *runs]
-    task = _task(names, data, split, window)
+    task = _task(names, data, split_of(split, time_ties), window)
     if baselines and not any(map(is_baseline, names)):
         names = [*names, *all_baselines()]
     models = _evaluated(Request(names, task, baseline or names[0], join_seeds), device)
@@ -451,13 +465,10 @@ def _dataset_for(names: list[str], data: Path | None) -> Any:
     raise UnknownDatasetError(names)
 
 
-def _task(names: list[str], data: Path | None, split: str, window: int | None) -> "Task":
-    from recformer.config import parse_section
+def _task(names: list[str], data: Path | None, split: "Options", window: int | None) -> "Task":
     from recformer.evaluation.evaluate import Task
-    from recformer.registry import SPLITS
 
-    SPLITS.get(split)
-    return Task(_dataset_for(names, data), parse_section("split", split), window=window)
+    return Task(_dataset_for(names, data), split, window=window)
 
 
 def _evaluated(request: "Request", device: str) -> "Models":

@@ -129,9 +129,20 @@ def caption_of(summary: dict[str, Any], results: list[dict[str, Any]], masking: 
     return (
         f"{protocol['dataset']} ({protocol['fingerprint']}) · {protocol['split']['name']} · {protocol['part']} · "
         f"{protocol['cases']} cases{skipped} · ranked among all {protocol['item_set']} · masking: {masking} "
-        f"(duplication: none) · ties count against the model · window of {protocol['window']} · "
-        f"95% bootstrap intervals over users, seed {protocol['bootstrap_seed']}{tests}"
+        f"(duplication: none) · ties in score count against the model · {ties_in_time(protocol)} · "
+        f"window of {protocol['window']} · 95% bootstrap intervals over users, seed {protocol['bootstrap_seed']}{tests}"
     )
+
+
+def ties_in_time(protocol: dict[str, Any]) -> str:
+    """How ties in time are broken, and how many targets are tied, in words."""
+    words = {
+        "file": "ties in time go by the order of lines",
+        "hash": "ties in time go by a hash",
+        "as_set": "all that is tied in time with the target is looked for together",
+    }[protocol["time_ties"]]
+    share = protocol["time_tied"]
+    return words if share is None else f"{words} ({100 * share:.0f}% of targets are tied)"
 
 
 def _rows(results: list[dict[str, Any]], primary: str | None) -> Rows:
@@ -198,7 +209,7 @@ def _csv(summary: dict[str, Any]) -> str:
     """Every result, one row a quantity; each row says under which protocol, so that files can be put together."""
     protocol = summary["protocol"]
     setting = {name: protocol[name] for name in ("dataset", "fingerprint", "part", "window", "item_set")}
-    setting |= {"split": protocol["split"]["name"]}
+    setting |= {"split": protocol["split"]["name"], "time_ties": protocol["time_ties"]}
     about = ["run", "checkpoint", "masking", "cases", "trained_on", "seeds"]
     interval, tests = ["mean", "low", "high"], ["mean", *TESTS]
     rows: list[list[Any]] = [

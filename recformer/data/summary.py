@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recformer.data.dataset import Dataset
+from recformer.data.ties import tied
 
 _MAX_BINS = 120
 _EARLIEST = 631_152_000  # 1990; MovieLens began in 1995
@@ -39,6 +40,23 @@ def counts(dataset: Dataset) -> Counts:
         interactions=dataset.num_interactions,
         sparsity=1 - distinct / (dataset.num_users * dataset.num_items),
     )
+
+
+@dataclass(frozen=True)
+class TimeTies:
+    """How much of a dataset's order in time is the order of lines alone."""
+
+    tied_interactions: float
+    """Share of interactions at the same time as another of their user, 0 to 1."""
+    tied_targets: float
+    """Share of users whose last interaction, the held-out one of leave_last_out, is such a one, 0 to 1."""
+
+
+def time_ties_of(dataset: Dataset) -> TimeTies:
+    """How much is tied in time. One user at times 1 2 2 3, another at 1 1: 4 of 6, and 1 of 2."""
+    marks = tied(dataset)
+    last = dataset.offsets[1:][np.diff(dataset.offsets) > 0] - 1
+    return TimeTies(float(marks.mean()), float(marks[last].mean()))
 
 
 def user_tokens(dataset: Dataset) -> NDArray[np.int64]:

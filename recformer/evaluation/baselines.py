@@ -80,7 +80,8 @@ def rank_baseline(name: str, prepared: Prepared, rows: NDArray[np.int64], progre
     parts: list[Ranks] = []
     for batch in batches(rows, BATCH):
         scores = torch.from_numpy(scorer.scores(batch))
-        parts.append(rank_batch(scores, prepared.windows, batch, prepared.split.item_set == "items"))
+        items_only, targets = prepared.split.item_set == "items", prepared.split.targets_of(batch)
+        parts.append(rank_batch(scores, prepared.windows, batch, items_only, targets))
         if progress is not None:
             progress(sum(len(part) for part in parts), len(rows))
     return concatenate(parts)

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import numpy as np
+from pydantic import ValidationError
 
 from recformer.checkpoint_info import CheckpointInfo, read_info
-from recformer.config import Options, parse_section
+from recformer.config import Options, describe_limits, parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.splits.split import Part
-from recformer.errors import CheckpointError, EvaluationError, RecformerError, StoreError
+from recformer.errors import CheckpointError, EvaluationError, RecformerError, StoreError, UsageError
 from recformer.evaluation.baselines import (
     BaselineRef,
     baseline_shelf,
@@ -27,6 +27,8 @@ from recformer.evaluation.protocol import protocol_of
 from recformer.evaluation.rank_store import Shelf, shelf_of, store_ranks, stored_ranks
 from recformer.evaluation.ranks import Progress, Ranks
 from recformer.evaluation.summary import Evaluation
+from recformer.evaluation.trained_on import cases_trained_on
+from recformer.registry import SPLITS
 from recformer.store import CheckpointRef, Root
 
 if TYPE_CHECKING:
@@ -50,6 +52,16 @@ class Task:
 def default_split() -> Options:
     """leave_last_out, whatever the runs were trained under: its test items are nobody's training data by default."""
     return parse_section("split", "leave_last_out")
+
+
+def split_of(name: str, time_ties: str = "file") -> Options:
+    """The split called `name` with ties in time broken so. Raises UsageError naming what the split allows."""
+    options = SPLITS.get(name).Options
+    try:
+        return options(name=name) if time_ties == "file" else options(name=name, time_ties=time_ties)
+    except ValidationError:
+        allowed = describe_limits(options.model_fields["time_ties"]) if "time_ties" in options.model_fields else "file"
+        raise UsageError(f"ties in time by {time_ties!r} cannot be under {name}; allowed there: {allowed}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,8 +198,7 @@ def _trained_on(info: CheckpointInfo, task: Task, prepared: Prepared) -> int | N
         training = _prepared(task.dataset, info.shape.window, parse_section("split", info.split))
     except ValueError as error:
         raise CheckpointError(f"the split in the checkpoint's record is damaged: {error}") from None
-    cases = prepared.windows.target_positions(prepared.split.rows(task.part))
-    return int(np.isin(cases, training.windows.target_positions(training.split.train)).sum())
+    return cases_trained_on(prepared, task.part, training)
 
 
 def prepared_for(task: Task, window: int) -> Prepared:

@@ -7,7 +7,8 @@ from typing import Any
 
 from recformer.config import Options
 from recformer.data.prepared import Prepared
-from recformer.data.splits.split import Part
+from recformer.data.splits.split import Part, item_places, time_ties_of
+from recformer.data.ties import TimeTies, tied
 from recformer.errors import EvaluationError
 from recformer.metric.bootstrap import SEED
 
@@ -37,11 +38,29 @@ class Protocol:
     history: str = "all items of the user before the target"
     ties: str = TIES
     bootstrap_seed: int = SEED
+    time_ties: TimeTies = "file"
+    """How ties in time are broken; see data.ties."""
+    time_tied: float | None = None
+    """Share of cases whose target is tied in time with its neighbours; None in records from before it was counted."""
 
     @property
     def key(self) -> str:
-        """16 hex digits that differ where the protocols do."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        """16 hex digits that differ where the protocols do, the same as before there were several ways with ties."""
+        told = self._fixed()
+        if self.time_ties == "file":
+            del told["time_ties"]
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _fixed(self) -> dict[str, Any]:
+        """What must be equal; the share of ties is a fact about the cases and follows from it."""
+        told = asdict(self)
+        del told["time_tied"]
+        return told
+
+    def differing(self, other: "Protocol") -> list[str]:
+        """Names of what is not the same in another protocol."""
+        told = other._fixed()
+        return [name for name, value in self._fixed().items() if value != told[name]]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,17 +68,28 @@ class Protocol:
 
 def protocol_of(prepared: Prepared, split: Options, part: Part) -> Protocol:
     """The protocol of evaluating on one part of prepared data."""
+    options = split.model_dump(mode="json")
+    options.pop("time_ties", None)
     return Protocol(
         dataset=prepared.dataset.name,
         fingerprint=prepared.dataset.fingerprint,
-        split=split.model_dump(mode="json"),
+        split=options,
         part=part,
         cases=len(prepared.split.rows(part)),
         cases_fingerprint=prepared.split.fingerprint(part),
         skipped_users=prepared.split.skipped_users,
         window=prepared.windows.size,
         item_set=prepared.split.item_set,
+        time_ties=time_ties_of(split),
+        time_tied=_share_tied(prepared, part),
     )
+
+
+def _share_tied(prepared: Prepared, part: Part) -> float:
+    """Share of a part's cases whose target is at the time of the interaction before or after it; EOS is at none."""
+    windows, rows = prepared.windows, prepared.split.rows(part)
+    items = rows[windows.targets(rows) < windows.num_items]
+    return float(tied(prepared.dataset)[item_places(windows, items)].sum() / len(rows))
 
 
 class MixedProtocolsError(EvaluationError):
@@ -70,7 +100,7 @@ class MixedProtocolsError(EvaluationError):
         remedy = (
             f"Evaluate all of them under one window, {window}"
             if self.window
-            else "Evaluate all of them on the same dataset and split"
+            else "Evaluate all of them on the same dataset and split, with ties in time broken in one way"
         )
         super().__init__(
             f"results under different protocols cannot stand in one table: {', '.join(differing)} differ. {remedy}",
@@ -80,9 +110,8 @@ class MixedProtocolsError(EvaluationError):
 
 def require_same(protocols: list[Protocol]) -> Protocol:
     """The one protocol of all. Raises MixedProtocolsError naming what differs and what to do."""
-    first = asdict(protocols[0])
     for other in protocols[1:]:
-        differing = [name for name, value in asdict(other).items() if value != first[name]]
+        differing = protocols[0].differing(other)
         if differing:
             raise MixedProtocolsError(differing, max(protocol.window for protocol in protocols))
     return protocols[0]

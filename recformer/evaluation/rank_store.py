@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from recformer import gate
 from recformer.errors import StoreError
 from recformer.evaluation.protocol import Protocol
-from recformer.evaluation.ranks import MAX_K, Ranks
+from recformer.evaluation.ranks import MAX_K, Ranks, SetRanks
 from recformer.store import CheckpointRef, Root, write_atomically, write_json
 
 _PROTOCOL = TypeAdapter(Protocol)
@@ -113,7 +113,7 @@ def _is_plain(schema: Any) -> bool:
 
 
 def _to_table(ranks: Ranks) -> Any:
-    return pa.table({field.name: _to_column(getattr(ranks, field.name)) for field in fields(Ranks)})
+    return pa.table({field.name: _to_column(getattr(ranks, field.name)) for field in fields(ranks)})
 
 
 def _to_column(values: NDArray[Any]) -> Any:
@@ -123,7 +123,8 @@ def _to_column(values: NDArray[Any]) -> Any:
 
 
 def _from_table(table: Any) -> Ranks:
-    return Ranks(**{field.name: _from_column(table[field.name].combine_chunks()) for field in fields(Ranks)})
+    kind = SetRanks if "targets" in table.column_names else Ranks
+    return kind(**{field.name: _from_column(table[field.name].combine_chunks()) for field in fields(kind)})
 
 
 def _from_column(column: Any) -> NDArray[Any]:

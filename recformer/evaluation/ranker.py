@@ -13,6 +13,7 @@ from recformer.data.prepared import Prepared
 from recformer.data.windows import Windows
 from recformer.errors import EvaluationError
 from recformer.evaluation.ranks import Progress, Ranks, batches, concatenate
+from recformer.evaluation.set_ranks import set_ranks
 from recformer.evaluation.torch_ranks import ranks_by_torch
 from recformer.native.evaluation import native_model, native_ranks
 
@@ -38,10 +39,14 @@ def rank_cases(
     native = native_model(model)
 
     def ranked(batch: NDArray[np.int64]) -> Ranks:
+        targets = prepared.split.targets_of(batch)
+        if native is not None and targets is not None:
+            scores = native.scores(_inputs(windows, batch, inputs), windows.users[batch])
+            return rank_batch(scores, windows, batch, items_only, targets)
         by = None if native is None else native_ranks(windows, batch, _candidates(windows, items_only))
         if native is not None and by is not None:
             return _numbers(by.by(native, _inputs(windows, batch, inputs)))
-        return rank_batch(_logits(model, windows, batch, device, inputs), windows, batch, items_only)
+        return rank_batch(_logits(model, windows, batch, device, inputs), windows, batch, items_only, targets)
 
     parts: list[Ranks] = []
     with _evaluating(model), _at_once(device) as each:
@@ -102,7 +107,13 @@ def _at_once(device: torch.device) -> Generator[Callable[[_Work, Iterator[NDArra
         torch.set_num_threads(THREADS)
 
 
-def rank_batch(logits: Tensor, windows: Windows, rows: NDArray[np.int64], items_only: bool) -> Ranks:
+def rank_batch(
+    logits: Tensor,
+    windows: Windows,
+    rows: NDArray[np.int64],
+    items_only: bool,
+    targets: NDArray[np.int64] | None = None,
+) -> Ranks:
     """Ranks of one batch. Raises EvaluationError when a candidate's score is not a number.
 
     Args:
@@ -110,10 +121,12 @@ def rank_batch(logits: Tensor, windows: Windows, rows: NDArray[np.int64], items_
         windows: where input, target and history of each row come from.
         rows: (B,) rows of `windows`.
         items_only: rank the catalogue's items alone, not SOS and EOS.
+        targets: (B,) how many tokens from a row's target on are its targets, which makes SetRanks; None: one each.
     """
     candidates = _candidates(windows, items_only)
     native = native_ranks(windows, rows, candidates, logits)
-    return _numbers(native.of(logits) if native else ranks_by_torch(logits, windows, rows, candidates))
+    found = _numbers(native.of(logits) if native else ranks_by_torch(logits, windows, rows, candidates))
+    return found if targets is None else set_ranks(found, logits, windows, rows, candidates, targets)
 
 
 def _candidates(windows: Windows, items_only: bool) -> int:

@@ -58,10 +58,41 @@ class Ranks:
         """(N, 20) recommended tokens under one masking. The target is never masked, even where it repeats."""
         return {"none": self.top_none, "window": self.top_window, "history": self.top_history}[masking]
 
+    @property
+    def num_targets(self) -> NDArray[np.int32] | None:
+        """(N,) how many targets each case has; None: one each."""
+        return None
+
+    def places(self, masking: Masking) -> NDArray[np.int32]:
+        """Where each case's targets stand, as `metric.places` says: (N,), or (N, 20) where cases have several."""
+        return self.rank(masking)
+
+
+@dataclass(frozen=True, eq=False)
+class SetRanks(Ranks):
+    """Ranks of cases with several targets, of which `target` is one and `rank_…` are the best."""
+
+    targets: NDArray[np.int32]
+    """(N,) how many different targets each case has."""
+    places_none: NDArray[np.int32]
+    """(N, 20) places of the first 20 of them with nothing masked, best first; 0 where there are fewer."""
+    places_window: NDArray[np.int32]
+    """(N, 20) the same with the window masked. A target is never masked."""
+    places_history: NDArray[np.int32]
+    """(N, 20) the same with the history masked."""
+
+    @property
+    def num_targets(self) -> NDArray[np.int32]:
+        return self.targets
+
+    def places(self, masking: Masking) -> NDArray[np.int32]:
+        return {"none": self.places_none, "window": self.places_window, "history": self.places_history}[masking]
+
 
 def concatenate(parts: list[Ranks]) -> Ranks:
-    """All parts as one. `parts` is not empty."""
-    return Ranks(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Ranks)})
+    """All parts as one. `parts` is not empty, and all are of one kind."""
+    kind = type(parts[0])
+    return kind(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(kind)})
 
 
 Progress = Callable[[int, int], None]

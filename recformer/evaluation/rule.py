@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from recformer.data.ties import TimeTies
 from recformer.errors import UsageError
 from recformer.evaluation.ranks import MAX_K
 from recformer.metric.holm import holm
@@ -61,7 +62,7 @@ def asked(primary: str, margin: float | None) -> Question:
     return Question(f"{metric}@{int(k)}", margin)
 
 
-def correct(results: Sequence[Result], names: Sequence[str], question: Question) -> None:
+def correct(results: Sequence[Result], names: Sequence[str], question: Question, time_ties: TimeTies = "file") -> None:
     """Write into each tested difference of `results` and `names` what it counts for.
 
     "family", "comparisons" (of the family), "p_holm", and "detectable", the minimum detectable difference; for the
@@ -69,7 +70,7 @@ def correct(results: Sequence[Result], names: Sequence[str], question: Question)
     With one target a case MAP and MRR are one quantity: they are counted once and told the same.
     """
     twin = {name: name.replace("map", "mrr") for name in names if name.startswith("map@")}
-    twin = {name: other for name, other in twin.items() if other in names}
+    twin = {name: other for name, other in twin.items() if other in names and time_ties != "as_set"}
     counted = [name for name in names if name not in twin]
     _correct(_tested(results, [question.primary]) if question.primary in counted else [], "primary")
     _correct(_tested(results, [name for name in counted if name != question.primary]), "exploratory")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recformer.data.ties import TimeTies
 from recformer.errors import EvaluationError, UsageError
 from recformer.evaluation.facts import Facts
 from recformer.evaluation.protocol import Protocol, require_same
@@ -61,9 +62,13 @@ def checked_cutoffs(cutoffs: list[int]) -> list[int]:
     return sorted(set(cutoffs))
 
 
-def metric_names(cutoffs: list[int]) -> list[str]:
-    """Names of all quantities that are means over cases, such as ndcg@10 and duplication/window@10."""
-    return [f"{name}@{k}" for name in [*METRICS.names(), *LIST_METRICS.names()] for k in cutoffs]
+def metric_names(cutoffs: list[int], time_ties: TimeTies = "file") -> list[str]:
+    """Names of all quantities that are means over cases, such as ndcg@10 and duplication/window@10.
+
+    Where each case has one target, recall is left out: it is the hit rate.
+    """
+    of_ranks = [name for name in METRICS.names() if name != "recall" or time_ties == "as_set"]
+    return [f"{name}@{k}" for name in [*of_ranks, *LIST_METRICS.names()] for k in cutoffs]
 
 
 def catalogue_names(cutoffs: list[int]) -> list[str]:
@@ -95,7 +100,7 @@ def _values(ranks: Ranks, facts: Facts | None, columns: Sequence[Column]) -> NDA
     for name, masking in columns:
         base, k = _parts(name)
         if base in METRICS.names():
-            values.append(METRICS.get(base)(ranks.rank(masking), k))
+            values.append(METRICS.get(base)(ranks.places(masking), k, ranks.num_targets))
             continue
         if masking not in lists:
             lists[masking] = _lists(ranks, facts, masking)
@@ -133,7 +138,7 @@ def summarise(
     EvaluationError when the protocols differ.
     """
     protocol, question = _protocol_of(evaluations), question or Question()
-    wanted = metric_names(cutoffs) if names is None else list(names)
+    wanted = metric_names(cutoffs, protocol.time_ties) if names is None else list(names)
     if baseline is not None and question.primary not in wanted:
         wanted.insert(0, question.primary)
     columns: list[Column] = [(name, masking) for masking in maskings for name in wanted]
@@ -146,7 +151,7 @@ def summarise(
     if names is None:
         _add_catalogue_metrics(results, evaluations, maskings, cutoffs, baseline)
     for masking in maskings:
-        correct([result for result in results if result["masking"] == masking], wanted, question)
+        correct([result for result in results if result["masking"] == masking], wanted, question, protocol.time_ties)
     summary: dict[str, Any] = {"protocol": protocol.as_dict(), "results": results}
     if baseline is not None:
         summary["primary"] = {"metric": question.primary, "margin": question.margin, "reference": baseline}
@@ -164,7 +169,7 @@ def summarise_view(
 
     Raises EvaluationError as `summarise` does.
     """
-    _protocol_of(evaluations)
+    protocol = _protocol_of(evaluations)
     of_all = [name for name in names if _parts(name)[0] in CATALOGUE_METRICS.names()]
     columns: list[Column] = [(name, masking_of(name, masking)) for name in names if name not in of_all]
     measured = _measured(evaluations, columns, baseline) if columns else [{} for _ in evaluations]
@@ -178,7 +183,7 @@ def summarise_view(
     for result in results:
         result["metrics"] = {name: _metric(result, name) for name in names}
         result.pop("catalogue", None)
-    correct(results, names, question or Question())
+    correct(results, names, question or Question(), protocol.time_ties)
     return results
 
 
@@ -295,7 +300,7 @@ def view(summary: dict[str, Any], masking: Masking, names: Sequence[str]) -> lis
     for masked, raw in zip(under[masking], under["none"], strict=True):
         metrics = {name: _metric(raw if masking_of(name, masking) == "none" else masked, name) for name in names}
         shown.append(masked | {"metrics": metrics})
-    correct(shown, names, question_of(summary))
+    correct(shown, names, question_of(summary), summary["protocol"]["time_ties"])
     return shown
 
 

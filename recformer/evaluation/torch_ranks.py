@@ -18,7 +18,7 @@ def ranks_by_torch(logits: Tensor, windows: Windows, rows: NDArray[np.int64], ca
         return None
     inputs = torch.from_numpy(windows.inputs(rows)).to(logits.device, torch.int64)  # (B, T)
     target = torch.from_numpy(windows.targets(rows)).to(logits.device, torch.int64)[:, None]  # (B, 1)
-    history = _history(windows, rows, logits.device)  # (B, V)
+    history = history_of(windows, rows, logits.device)  # (B, V)
     hidden_history = history.scatter(1, target, False)  # what is looked for keeps its place in every list
     top, unseen = _lists(logits[:, :candidates], hidden_history[:, :candidates], MAX_K + windows.size)
     in_window = (top[:, :, None] == inputs[:, None, :]).any(dim=2)  # (B, K + T)
@@ -41,7 +41,7 @@ def ranks_by_torch(logits: Tensor, windows: Windows, rows: NDArray[np.int64], ca
     )
 
 
-def _history(windows: Windows, rows: NDArray[np.int64], device: torch.device) -> Tensor:
+def history_of(windows: Windows, rows: NDArray[np.int64], device: torch.device) -> Tensor:
     """(B, V) bool: the tokens before each row's target."""
     targets = windows.target_positions(rows)
     lengths = targets - windows.user_starts[windows.users[rows]]

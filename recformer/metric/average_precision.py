@@ -1,16 +1,24 @@
-"""Average precision: precision at each relevant place, averaged over the relevant items."""
+"""Average precision: precision at each target's place, averaged over the targets."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recformer.metric.reciprocal_rank import reciprocal_rank
+from recformer.metric.places import as_table, within
 from recformer.registry import METRICS
 
 
 @METRICS.register("map")
-def average_precision(ranks: NDArray[np.int64], k: int) -> NDArray[np.float64]:
-    """Average precision @k with one relevant item: precision at its rank, which is the reciprocal rank.
+def average_precision(
+    places: NDArray[np.integer], k: int, num_targets: NDArray[np.integer] | None = None
+) -> NDArray[np.float64]:
+    """Σ j / place of the j-th target, over the targets among the first k, divided by how many targets there are.
 
-    Rank 3 at k = 5 gives 1/3. `ranks`: (N,) int, 1 is first; returns (N,) float64.
+    With one target it is the reciprocal rank: rank 3 at k = 5 gives 1/3. Places 1 and 4 of two targets give
+    (1/1 + 2/4) / 2 = 0.75. Source: Buckley and Voorhees 2000, cut at k.
+
+    Arguments as in `metric.places`; returns (N,) float64.
     """
-    return reciprocal_rank(ranks, k)
+    table = as_table(places)
+    precision = np.arange(1, table.shape[1] + 1) / np.maximum(table, 1)
+    total = np.where(within(places, k), precision, 0.0).sum(axis=1)
+    return total / (1 if num_targets is None else num_targets)

@@ -305,10 +305,11 @@ def validate(
             return None
         targets = torch.from_numpy(windows.targets(batch)).to(device, torch.int64)
         loss_sum += float(loss_function(logits, targets, _seen(sequences, windows, batch))) * len(batch)
-        parts.append(rank_batch(logits, windows, batch, prepared.split.item_set == "items"))
+        items_only, several = prepared.split.item_set == "items", prepared.split.targets_of(batch)
+        parts.append(rank_batch(logits, windows, batch, items_only, several))
     ranks = concatenate(parts)
-    history = ranks.rank("history")
-    metrics = {f"metric/{name}@10": float(METRICS.get(name)(history, 10).mean()) for name in ("ndcg", "hr", "mrr")}
+    arguments = (ranks.places("history"), 10, ranks.num_targets)
+    metrics = {f"metric/{name}@10": float(METRICS.get(name)(*arguments).mean()) for name in ("ndcg", "hr", "mrr")}
     repeats = float(np.mean(duplication(ranks.repeats("window", "none"), 10)))
     return loss_sum / len(rows), metrics | {"duplication/window@10": repeats}
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import streamlit as st
 
-from recformer.evaluation.rule import Question
 from recformer.evaluation.slices import FEW, known_dimensions
 from recformer.evaluation.summary import Result
 from recformer.report import corrections
@@ -45,39 +44,51 @@ def pick_view() -> str:
     return str(chosen)
 
 
-def pick_metrics(question: Question) -> list[str]:
+def pick_metrics(comparison: Comparison) -> list[str]:
     """The metrics of the ranking, kept in the URL; all where all are taken away. The primary one is always shown."""
+    there = _accuracy(comparison)
     chosen = pick_many(
         "Metrics",
-        ACCURACY,
+        there,
         "metrics",
         key="compare.metrics",
-        suggested=ACCURACY,
+        suggested=there,
         show=lambda name: TITLES[name],
         short=True,
         label_visibility="collapsed",
         placeholder="All metrics",
     )
-    return _with_primary(chosen, question)
+    return _with_primary(chosen, comparison)
 
 
-def chosen_metrics(question: Question) -> list[str]:
+def chosen_metrics(comparison: Comparison) -> list[str]:
     """The metrics that the address names, wherever the page is; all where it names none."""
-    return _with_primary([metric for metric in ACCURACY if metric in st.query_params.get_all("metrics")], question)
+    return _with_primary(st.query_params.get_all("metrics"), comparison)
 
 
-def _with_primary(chosen: list[str], question: Question) -> list[str]:
-    return [metric for metric in ACCURACY if metric in (chosen or ACCURACY) or metric == question.metric]
+def _accuracy(comparison: Comparison) -> list[str]:
+    """The metrics of the ranking there are; with several targets a case, recall is one of its own."""
+    return [*ACCURACY, "recall"] if comparison.protocol.time_ties == "as_set" else ACCURACY
+
+
+def _with_primary(chosen: list[str], comparison: Comparison) -> list[str]:
+    there = _accuracy(comparison)
+    kept = [metric for metric in there if metric in chosen] or there
+    return [metric for metric in there if metric in kept or metric == comparison.question.metric]
 
 
 def _ranking(comparison: Comparison) -> None:
     """A table and a chart for each ranking metric."""
-    metrics = pick_metrics(comparison.question)
+    metrics = pick_metrics(comparison)
     results = comparison.shown(metrics)
     _tables(comparison, results, metrics)
     st.caption(
         f"value ± half of its 95% interval (difference to the reference). {_corrections(comparison, results)}"
-        "With one held-out movie a user, MAP is MRR and recall is HR.",
+        + (
+            "Users have several held-out movies: HR asks for any of them, MRR for the first, recall for their share."
+            if comparison.protocol.time_ties == "as_set"
+            else "With one held-out movie a user, MAP is MRR and recall is HR."
+        ),
         help=explain("holm"),
     )
     _differences(comparison, results)

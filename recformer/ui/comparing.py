@@ -1,11 +1,12 @@
 """The Compare page's question: what is compared with what, and its evaluation in the background."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from recformer.data.ties import TimeTies
 from recformer.errors import RecformerError
 from recformer.evaluation.baselines import all_baselines
 from recformer.evaluation.ranks import MAX_K
@@ -28,7 +29,8 @@ CUTOFFS = ["1", "3", "5", "10", str(MAX_K)]
 USUAL_CUTOFFS = ["3", "5", "10"]
 MOST = 8
 PARAMETERS = {
-    *("runs", "baseline", "primary", "margin", "masking", "split", "k", "window", "view", "metrics", "join_seeds"),
+    *("runs", "baseline", "primary", "margin", "masking", "split", "time_ties", "k", "window"),
+    *("view", "metrics", "join_seeds"),
     *("slice", "slice_metric", "x", "y", "all_settings", "article_k"),
 }
 """All that the page's address may say."""
@@ -62,7 +64,7 @@ def choose(runs: list[RunSummary]) -> Choice | None:
     if not chosen:
         st.info("Pick one or more models above.", icon=":material/arrow_upward:")
         return None
-    left, second, third, middle, right, last = st.columns([3, 3, 2, 5.5, 3.5, 4.5])
+    left, second, third, middle, right, beside, last = st.columns([3, 3, 2, 5.5, 3, 2, 4])
     reference = pick_one(
         left, "Reference", chosen, "baseline", key="compare.baseline", show=label, help=explain("difference")
     )
@@ -72,11 +74,21 @@ def choose(runs: list[RunSummary]) -> Choice | None:
     split = right.selectbox(
         "Split", splits, index=splits.index("leave_last_out"), key="split", bind="query-params", help=explain("split")
     )
+    time_ties = _pick_time_ties(beside, split)
     with last:
         cutoffs = sorted({*_pick_cutoffs(), question.k})
     window = _asked_window()
     data = readers.dataset_of_models(chosen)
-    return Choice(list(chosen), reference, masking, split, window, question, cutoffs, data, runs)
+    return Choice(list(chosen), reference, masking, split, time_ties, window, question, cutoffs, data, runs)
+
+
+def _pick_time_ties(place: DeltaGenerator, split: str) -> TimeTies:
+    """How ties in time are broken, of the ways that the split allows; kept in the URL."""
+    ways = list(get_args(SPLITS.get(split).Options.model_fields["time_ties"].annotation))
+    chosen = pick_one(
+        place, "Ties in time", ways, "time_ties", key="compare.time_ties", short=True, help=explain("time_ties")
+    )
+    return cast("TimeTies", chosen)
 
 
 def _pick_question(first: DeltaGenerator, second: DeltaGenerator) -> Question:
@@ -137,7 +149,9 @@ def _usable(choice: Choice) -> "dict[str, Pending]":
     """What can be evaluated; what cannot is named with its reason, and the others are shown all the same."""
     usable: dict[str, Pending] = {}
     for name, entry in zip(
-        choice.names, readers.pending(choice.names, choice.data, choice.split, choice.window), strict=True
+        choice.names,
+        readers.pending(choice.names, choice.data, choice.split, choice.window, choice.time_ties),
+        strict=True,
     ):
         if isinstance(entry, RecformerError):
             leave_out(choice.label(name), entry)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from recformer.data.dataset import Dataset
+from recformer.data.ties import TimeTies
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import Masking
 from recformer.evaluation.rule import Question
@@ -25,6 +26,7 @@ TITLES = {
     "mrr": "MRR",
     "hr": "HR",
     "map": "MAP",
+    "recall": "Recall",
     "duplication/window": "Duplication in the input window",
     "duplication/history": "Duplication in the whole history",
     "novelty": "Novelty (bits)",
@@ -45,6 +47,7 @@ class Choice:
     """One of `names`."""
     masking: Masking
     split: str
+    time_ties: TimeTies
     window: int | None
     question: Question
     cutoffs: list[int]

@@ -16,7 +16,7 @@ HELP = "The tables of this page with these models, metrics, cutoffs and masking,
 
 def show_export(comparison: Comparison) -> None:
     """Files of what the page shows: a report, and its tables."""
-    name, metrics = f"comparison-{comparison.protocol.dataset}", chosen_metrics(comparison.question)
+    name, metrics = f"comparison-{comparison.protocol.dataset}", chosen_metrics(comparison)
     with st.popover("Export", icon=":material/download:", help=HELP, key="compare.export"):
         report = partial(to_html, comparison, metrics, configs_of(comparison), _address())
         _button("HTML report", f"{name}.html", "text/html", report)

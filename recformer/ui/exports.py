@@ -42,6 +42,7 @@ def to_csv(comparison: Comparison, ranking: list[str]) -> str:
         "dataset": protocol.dataset,
         "fingerprint": protocol.fingerprint,
         "split": protocol.split["name"],
+        "time_ties": protocol.time_ties,
         "part": protocol.part,
         "window": protocol.window,
         "item_set": protocol.item_set,

@@ -12,6 +12,7 @@ import streamlit as st
 from recformer.data.cache import load as load_dataset
 from recformer.data.catalog import datasets
 from recformer.data.dataset import Dataset
+from recformer.data.ties import TimeTies
 from recformer.errors import RecformerError, UsageError
 from recformer.evaluation.slices import Slice, slice_intervals, slices_of
 from recformer.find_dataset import UnknownDatasetError, find_dataset
@@ -132,12 +133,13 @@ def checkpoint(name: str) -> CheckpointRef:
     return find_checkpoint(root(), name)
 
 
-def pending(names: list[str], data: Dataset, split: str, window: int | None) -> "list[Pending | RecformerError]":
+def pending(
+    names: list[str], data: Dataset, split: str, window: int | None, time_ties: TimeTies = "file"
+) -> "list[Pending | RecformerError]":
     """What evaluating each model on the test part of a split means, or why it cannot be done."""
-    from recformer.config import parse_section
-    from recformer.evaluation.evaluate import Task, pending_all
+    from recformer.evaluation.evaluate import Task, pending_all, split_of
 
-    return pending_all(root(), names, Task(data, parse_section("split", split), window=window))
+    return pending_all(root(), names, Task(data, split_of(split, time_ties), window=window))
 
 
 def stored(entry: "Pending") -> "Evaluation | None":

@@ -88,6 +88,11 @@ def pair_of(comparison: Comparison, across: Model, upwards: Model) -> Pair:
     one, other = across.evaluation.ranks, upwards.evaluation.ranks
     names = np.append(choice.data.movies["title"].to_numpy(object), ["(begin)", "(end)"])  # of SOS and EOS
     users, titles = choice.data.user_ids[one.user], names[one.target]
+    if one.num_targets is not None:
+        more = one.num_targets - 1
+        titles = np.array(
+            [f"{title} or {n} more" if n else title for title, n in zip(titles, more, strict=True)], object
+        )
     x, y = one.rank(choice.masking), other.rank(choice.masking)
     return Pair(across, upwards, comparison.question.k, x, y, users, titles)
 

@@ -4,6 +4,7 @@ import streamlit as st
 
 from recformer.evaluation.summary import Result
 from recformer.evaluation.verdict import Answer, answer
+from recformer.report import ties_in_time
 from recformer.ui.comparison import Comparison
 from recformer.ui.words import explain, plain
 
@@ -63,7 +64,8 @@ def protocol_rows(comparison: Comparison) -> dict[str, str]:
         "Dataset": f"{protocol.dataset} ({protocol.fingerprint})",
         "Split": f"{protocol.split['name']}, {protocol.part} part",
         "Cases": f"{protocol.cases:,}{skipped}, window of {protocol.window}",
-        "Ranked": f"among all {protocol.item_set}; ties count against the model",
+        "Ranked": f"among all {protocol.item_set}; ties in score count against the model",
+        "Time": ties_in_time(protocol.as_dict()),
         "Masking": f"{masking} (duplication: none)",
         "Statistics": f"{comparison.question.title} is primary; 1,000 bootstrap resamples of users, paired sign flips, "
         f"Holm over the primary differences and over the others of a view; seed {protocol.bootstrap_seed}",

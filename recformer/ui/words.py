@@ -10,6 +10,7 @@ EXPLAIN = {
     "mrr": "Mean reciprocal rank: 1 for rank 1, 1/2 for rank 2, 0 beyond k.",
     "map": "Mean average precision. With one held-out movie a user it equals MRR. (The article's MAP is the hit rate.)",
     "hr": "Hit rate: share of users whose held-out movie is in the top k. The article calls this MAP.",
+    "recall": "Share of the movies held out together that are in the top k, mean over users.",
     "duplication": "Share of the top k that is in the user's input window (their latest movies), nothing masked.",
     "k": "The length of the list: NDCG@10 looks at each user's first ten movies.",
     "masking": "What is taken out of the ranking first. history: all movies the user has rated, as an app would. "
@@ -42,6 +43,8 @@ EXPLAIN = {
     "the vertical axis is better, above it the other one.",
     "split": "leave_last_out: each user's last movie is the test. random_windows: the article's, optimistic. "
     "global_temporal: everything after one date.",
+    "time_ties": "Which of a user's ratings at one second is the later one. file: the later line. hash: a seeded order "
+    "that no counting can learn. as_set: all of them are looked for together.",
 }
 MORE = "\n\nMore in docs/EVALUATION.md."
 STATE_MARKS = {

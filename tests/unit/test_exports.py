@@ -37,7 +37,7 @@ def comparison(tmp_path: Path, request: pytest.FixtureRequest) -> Comparison:
     rows = [(1 + user, 1 + (7 * user + place) % NUM_ITEMS, 4, 100 * place) for user in range(40) for place in range(9)]
     data = dataset_in(tmp_path / "data", rows)
     names = ["one/best", "two/last", "three/best"]
-    choice = Choice(names, names[0], request.param, "leave_last_out", None, QUESTION, CUTOFFS, data, [])
+    choice = Choice(names, names[0], request.param, "leave_last_out", "file", None, QUESTION, CUTOFFS, data, [])
     ranks = [made_up_ranks(0), made_up_ranks(1, shift=14), made_up_ranks(2)]
     models = [
         Model(label, [name], evaluation_of(rank, name.split("/")[0], trained_on=trained), Style(colour))

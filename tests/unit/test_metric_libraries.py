@@ -20,8 +20,9 @@ from tests.builders import dataset_of
 
 NUM_ITEMS = 60
 CUTOFFS = [1, 3, 5, 10, 20]
-RANX = {"hr": "hit_rate", "mrr": "mrr", "map": "map", "ndcg": "ndcg"}
+RANX = {"recall": "recall", "hr": "hit_rate", "mrr": "mrr", "map": "map", "ndcg": "ndcg"}
 IR_MEASURES: dict[str, Any] = {
+    "recall": ir_measures.R,
     "hr": ir_measures.Success,
     "mrr": ir_measures.RR,
     "map": ir_measures.AP,
@@ -49,6 +50,39 @@ def judged() -> tuple[np.ndarray, dict[str, dict[str, int]], dict[str, dict[str,
     assert all(len(set(row.values())) == NUM_ITEMS for row in scored.values())  # no ties
     assert set(range(1, 22)) <= set(ranks.tolist())  # both sides of every cutoff
     return ranks, relevant, scored
+
+
+@pytest.fixture(scope="module")
+def several() -> tuple[tuple[np.ndarray, np.ndarray], dict[str, dict[str, int]], dict[str, dict[str, float]]]:
+    """Places and numbers of the targets of 150 cases that have 1 to 25 each, and the same cases as the libraries take
+    them."""
+    draw = np.random.default_rng(12)
+    scores = np.stack([draw.permutation(NUM_ITEMS) for _ in range(150)])
+    targets = [draw.permutation(NUM_ITEMS)[: draw.integers(1, 26)] for _ in scores]
+    places = np.zeros((len(scores), 20), dtype=np.int32)
+    for number, (row, own) in enumerate(zip(scores, targets, strict=True)):
+        found = np.sort(NUM_ITEMS - row[own])[:20]
+        places[number, : len(found)] = found
+    names = [f"case {number:03}" for number in range(len(scores))]
+    relevant = {name: {str(item): 1 for item in own.tolist()} for name, own in zip(names, targets, strict=True)}
+    scored = {
+        name: {str(item): float(value) for item, value in enumerate(row)}
+        for name, row in zip(names, scores.tolist(), strict=True)
+    }
+    return (places, np.array([len(own) for own in targets])), relevant, scored
+
+
+@pytest.mark.parametrize("k", CUTOFFS)
+@pytest.mark.parametrize("name", METRICS.names())
+def test_with_several_targets_a_metric_is_that_of_both_libraries(name: str, k: int, several: Any) -> None:
+    (places, counts), relevant, scored = several
+    own = METRICS.get(name)(places, k, counts)
+    found = ranx.evaluate(ranx.Qrels(relevant), ranx.Run(scored), f"{RANX[name]}@{k}", return_mean=False)
+    np.testing.assert_allclose(own, found, rtol=0, atol=1e-9)
+    entries = {
+        entry.query_id: entry.value for entry in ir_measures.iter_calc([IR_MEASURES[name] @ k], relevant, scored)
+    }
+    np.testing.assert_allclose(own, [entries[case] for case in relevant], rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("k", CUTOFFS)

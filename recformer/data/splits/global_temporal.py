@@ -3,19 +3,28 @@
 import numpy as np
 
 from recformer.data.dataset import Dataset
-from recformer.data.splits.split import Fractions, Split, require_parts
+from recformer.data.splits.split import (
+    Fractions,
+    Split,
+    item_places,
+    require_parts,
+    targets_at_once,
+    time_ties_option,
+)
+from recformer.data.ties import TimeTies, group_starts
 from recformer.data.windows import Windows
 from recformer.registry import SPLITS
 
 
 class GlobalTemporalOptions(Fractions):
     name: str = "global_temporal"
+    time_ties: TimeTies = time_ties_option()
 
 
 @SPLITS.register("global_temporal")
 class GlobalTemporal:
     """A target belongs to the part its time falls into; EOS is no target, since it has no time. Needs real times
-    (the Data page says whether a set has them)."""
+    (the Data page says whether a set has them). With ties as sets, a case is all that a user has at one time."""
 
     Options = GlobalTemporalOptions
 
@@ -29,14 +38,17 @@ class GlobalTemporal:
         validation_start = ordered[_cut(len(ordered), self.options.test_fraction + self.options.validation_fraction)]
         rows = np.arange(len(windows))
         rows = rows[windows.targets(rows) != windows.eos]
-        item_positions = windows.target_positions(rows) - 2 * windows.users[rows] - 1  # undo SOS and EOS
-        times = dataset.timestamps[item_positions]
+        places = item_places(windows, rows)
+        times = dataset.timestamps[places]
+        as_set = self.options.time_ties == "as_set"
+        held_out = group_starts(dataset)[places] if as_set else np.ones(len(rows), dtype=np.bool_)
         split = Split(
             rows[times < validation_start],
-            rows[(times >= validation_start) & (times < test_start)],
-            rows[times >= test_start],
+            rows[(times >= validation_start) & (times < test_start) & held_out],
+            rows[(times >= test_start) & held_out],
             "items",
             dataset.num_users - len(np.unique(windows.users[rows])),
+            targets_at_once(dataset, windows) if as_set else None,
         )
         return require_parts(split, windows, "global_temporal")
 

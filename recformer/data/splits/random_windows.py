@@ -1,17 +1,21 @@
 """The article's split, made honest: windows drawn at random, but seeded, so that nothing trained on is evaluated on."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
 from recformer.config import option
 from recformer.data.dataset import Dataset
-from recformer.data.splits.split import Fractions, Split, require_parts
+from recformer.data.mix import STEP, mixed
+from recformer.data.splits.split import Fractions, Split, require_parts, time_ties_option
 from recformer.data.windows import Windows
 from recformer.registry import SPLITS
 
 
 class RandomWindowsOptions(Fractions):
     name: str = "random_windows"
+    time_ties: Literal["file", "hash"] = time_ties_option()
     split_seed: int = option(
         0,
         "Split seed",
@@ -45,12 +49,7 @@ class RandomWindows:
 
 def uniform_by_row(count: int, seed: int) -> NDArray[np.float64]:
     """(count,) numbers in [0, 1), a pure function of row and seed: no library's generator, whose stream may change
-    between versions, decides what was trained on. SplitMix64 (Steele, Lea and Flood 2014)."""
+    between versions, decides what was trained on."""
     with np.errstate(over="ignore"):
-        state = (np.arange(1, count + 1, dtype=np.uint64) + np.uint64(seed) * np.uint64(count + 1)) * np.uint64(
-            0x9E3779B97F4A7C15
-        )
-        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        state = state ^ (state >> np.uint64(31))
+        state = mixed((np.arange(1, count + 1, dtype=np.uint64) + np.uint64(seed) * np.uint64(count + 1)) * STEP)
     return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -1,0 +1,52 @@
+"""Ties in time: interactions of one user at one time, whose order nothing but the order of lines tells.
+
+MovieLens gives times in whole seconds, in which people rate several movies, so that most interactions are tied, and
+whatever sorted the lines of a file has a say in which one is held out.
+"""
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recformer.data.dataset import Dataset
+from recformer.data.mix import STEP, mixed
+
+TimeTies = Literal["file", "hash", "as_set"]
+SEED = 0
+
+
+def in_order(dataset: Dataset, time_ties: TimeTies, seed: int = SEED) -> Dataset:
+    """The dataset with tied interactions in the order that `time_ties` says; its fingerprint stays that of the files.
+
+    file: as the lines stand. hash, and as_set where one must come after the other: by a hash of seed, user id and item
+    id, so that neither the order of lines nor that of ids says anything, and no two users have the same order of items.
+    """
+    if time_ties == "file":
+        return dataset
+    users = np.repeat(dataset.user_ids, np.diff(dataset.offsets))
+    items = dataset.item_ids[dataset.items]
+    order = np.lexsort((items, hash_of(users, items, seed), np.cumsum(group_starts(dataset))))
+    return replace(dataset, items=dataset.items[order], ratings=dataset.ratings[order])
+
+
+def hash_of(users: NDArray[np.int64], items: NDArray[np.int64], seed: int = SEED) -> NDArray[np.uint64]:
+    """(N,) a number for each pair of user id and item id, a pure function of both and the seed."""
+    with np.errstate(over="ignore"):
+        state = mixed(users.astype(np.uint64) * STEP + np.uint64(seed))
+        return mixed((state ^ items.astype(np.uint64)) * STEP)
+
+
+def group_starts(dataset: Dataset) -> NDArray[np.bool_]:
+    """(N,) whether an interaction is the first of its user at its time. Times 1 1 2 of one user: yes, no, yes."""
+    starts = np.ones(dataset.num_interactions, dtype=np.bool_)
+    starts[1:] = dataset.timestamps[1:] != dataset.timestamps[:-1]
+    starts[dataset.offsets[:-1][np.diff(dataset.offsets) > 0]] = True
+    return starts
+
+
+def tied(dataset: Dataset) -> NDArray[np.bool_]:
+    """(N,) whether an interaction has its time in common with another of its user. Times 1 1 2: yes, yes, no."""
+    starts = group_starts(dataset)
+    return ~(starts & np.append(starts[1:], True))
