@@ -13,7 +13,9 @@ with frame("Data"):
     if folders:
         chosen = pick_one(st.container(), "Dataset", [folder.name for folder in folders], "data", key="data.set")
         dataset = readers.dataset(next(folder for folder in folders if folder.name == chosen))
+        dataset_views.ask_about_repeats(dataset)
         dataset_views.show_counts(dataset)
+        dataset_views.show_time_ties(dataset)
         dataset_views.show_charts(dataset)
         dataset_views.show_movies(dataset)
         with st.expander("Posters", icon=":material/image:"):

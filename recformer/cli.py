@@ -137,11 +137,23 @@ def data_fetch(name: Annotated[Literal["ml-100k", "ml-1m"], typer.Argument(help=
 @data_app.command("info")
 def data_info(
     directory: Annotated[Path, typer.Argument(help="Folder of the dataset.", metavar="DIR", parser=expanded)],
+    repeats: Annotated[
+        Literal["keep", "drop"] | None,
+        typer.Option(
+            "--repeats",
+            help="Rows that repeat user, item and time of a row before: keep or drop them, here and from now on. It is "
+            "remembered beside the files; dropping gives the dataset another fingerprint.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Counts of a dataset, and its fingerprint."""
+    """Counts of a dataset, how much of it is tied in time or repeated, and its fingerprint."""
+    from recformer.data.repeats import write_choice
     from recformer.data.summary import counts, time_ties_of
 
+    if repeats is not None:
+        _dataset_folder(directory)
+        write_choice(directory, repeats)
     dataset = _dataset(directory)
     facts: dict[str, Any] = {
         "name": dataset.name,
@@ -149,6 +161,8 @@ def data_info(
         "fingerprint": dataset.fingerprint,
         **asdict(counts(dataset)),
         **asdict(time_ties_of(dataset)),
+        "repeated_rows": dataset.repeats.rows,
+        "repeats": dataset.repeats.choice,
     }
     _print_facts(facts, as_json)
 
@@ -444,10 +458,21 @@ def _required(data: Path | None) -> Path:
     return data
 
 
+def _dataset_folder(folder: Path) -> None:
+    """Raises DataError where there is no dataset in `folder`: nothing is written there then."""
+    from recformer.data.assemble import find_reader
+
+    find_reader(folder)
+
+
 def _dataset(folder: Path) -> Any:
     from recformer.data.cache import load
+    from recformer.data.repeats import unanswered
 
-    return load(folder, _root.data / ".cache")
+    dataset = load(folder, _root.data / ".cache")
+    if (question := unanswered(dataset.repeats, dataset.num_interactions, folder)) is not None:
+        _warn(question)
+    return dataset
 
 
 def _dataset_for(names: list[str], data: Path | None) -> Any:

@@ -79,6 +79,7 @@ POSTER_LINKS = Kind(64 * _MB, "Name a CSV in UTF-8 with the columns item_id and 
 POSTER = Kind(20 * _MB, "Save it as a JPEG of some 100 KB", UsageError)
 CHECKPOINT = Kind(16 * _GB, _COPY_AGAIN, CheckpointError)
 DATA = Kind(8 * _GB, _FETCH_AGAIN, DataError)
+DATA_SETTINGS = Kind(_RECORD, "Write 'repeats: keep' or 'repeats: drop' in it, or remove it", DataError, text=True)
 DATA_SOURCE = Kind(_RECORD, "Remove it: where the dataset came from is then not known", text=True)
 DATA_CACHE = Kind(16 * _GB, "Remove it: the dataset is then read again", DataError)
 ARCHIVE = Kind(4 * _GB, "Use the original archive", DownloadError)

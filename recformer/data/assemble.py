@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from recformer import gate
 from recformer.data.dataset import USER_COLUMNS, Dataset, fingerprint_of
+from recformer.data.repeats import Choice, Repeats, read_choice, repeated
 from recformer.data.tables import Ratings, fault
 from recformer.errors import DataError
 from recformer.registry import READERS
@@ -73,14 +74,15 @@ def is_dataset(folder: Path) -> bool:
 def read_dataset(folder: Path) -> Dataset:
     """Parse the dataset in `folder`, without any cache. Raises DataError."""
     name, reader = find_reader(folder)
-    return assemble(reader.read(folder), folder, name)
+    return assemble(reader.read(folder), folder, name, read_choice(folder))
 
 
-def assemble(tables: RawTables, folder: Path, reader: str) -> Dataset:
+def assemble(tables: RawTables, folder: Path, reader: str, repeats: Choice | None = None) -> Dataset:
     """The Dataset of `tables`: sorted ids become tokens, interactions are ordered by user and time.
 
     Interactions of one user at one time keep the order of the file. Users without any interaction keep an
-    empty history. Raises DataError for a rating of an unknown movie or user.
+    empty history. Rows that repeat one before are dropped where `repeats` says so. Raises DataError for a rating of an
+    unknown movie or user.
     """
     ratings = tables.ratings
     movies = tables.movies.sort_values("item_id", ignore_index=True)
@@ -94,8 +96,11 @@ def assemble(tables: RawTables, folder: Path, reader: str) -> Dataset:
     _check_known(ratings, "user id", ratings.user_ids, known, tables.users_path)
 
     order = order_of(user_tokens, ratings.timestamps)
+    again = repeated(user_tokens[order], ratings.timestamps[order], item_tokens[order])
+    if repeats == "drop":
+        order = order[~again]
     offsets = np.zeros(len(user_ids) + 1, dtype=np.int64)
-    np.cumsum(np.bincount(user_tokens, minlength=len(user_ids)), out=offsets[1:])
+    np.cumsum(np.bincount(user_tokens[order], minlength=len(user_ids)), out=offsets[1:])
     items = item_tokens[order].astype(np.int32)
     timestamps = ratings.timestamps[order]
     return Dataset(
@@ -111,6 +116,7 @@ def assemble(tables: RawTables, folder: Path, reader: str) -> Dataset:
         movies=movies,
         users=users,
         fingerprint=fingerprint_of(user_ids, item_ids, offsets, items, timestamps),
+        repeats=Repeats(int(again.sum()), repeats),
     )
 
 

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from numpy.typing import NDArray
 from recformer import gate
 from recformer.data.assemble import Reader, assemble, find_reader
 from recformer.data.dataset import Dataset, fingerprint_of
+from recformer.data.repeats import Choice, Repeats, read_choice
 from recformer.errors import DataError
 
-FORMAT = "2"  # raise it whenever reading or storing changes what a Dataset holds
+FORMAT = "3"  # raise it whenever reading or storing changes what a Dataset holds
 TEMPORARY = ".tmp-"
 LEFTOVER_S = 3600.0  # storing takes seconds; one that is taken for left over is only not kept
 ARRAYS = ("user_ids", "item_ids", "offsets", "items", "timestamps", "ratings")
@@ -35,18 +37,19 @@ def load(folder: Path, cache: Path) -> Dataset:
     cache that cannot be written only costs time. Raises DataError when the dataset itself cannot be read.
     """
     name, reader = find_reader(folder)
-    entry = cache / _key(name, reader, folder)
+    repeats = read_choice(folder)
+    entry = cache / _key(name, reader, folder, repeats)
     cached = _read(entry, folder)
     if cached is not None:
         return cached
-    dataset = assemble(reader.read(folder), folder, name)
+    dataset = assemble(reader.read(folder), folder, name, repeats)
     _store(dataset, entry)
     return dataset
 
 
-def _key(name: str, reader: Reader, folder: Path) -> str:
-    """32 hex digits over names and bytes of the source files."""
-    digest = hashlib.sha256(f"{FORMAT}\n{name}\n".encode())
+def _key(name: str, reader: Reader, folder: Path, repeats: Choice | None) -> str:
+    """32 hex digits over names and bytes of the source files, and what was said of repeated rows."""
+    digest = hashlib.sha256(f"{FORMAT}\n{name}\n{repeats}\n".encode())
     for path in reader.files(folder):
         try:
             with gate.open_file(path, gate.DATA) as file:
@@ -81,6 +84,7 @@ def _read_entry(entry: Path, folder: Path) -> Dataset:
         movies=_read_frame(entry / "movies.parquet"),
         users=_read_frame(entry / "users.parquet"),
         fingerprint=record["fingerprint"],
+        repeats=Repeats(**record["repeats"]),
         **arrays,
     )
     _check(dataset)
@@ -126,7 +130,7 @@ def _store(dataset: Dataset, entry: Path) -> None:
         np.savez(temporary / "arrays.npz", **{name: getattr(dataset, name) for name in ARRAYS})
         for name, frame in (("movies", dataset.movies), ("users", dataset.users)):
             frame.to_parquet(temporary / f"{name}.parquet", index=False, write_page_checksum=True)
-        record = {"reader": dataset.reader, "fingerprint": dataset.fingerprint}
+        record = {"reader": dataset.reader, "fingerprint": dataset.fingerprint, "repeats": asdict(dataset.repeats)}
         (temporary / "dataset.json").write_text(json.dumps(record), encoding="utf-8")
         temporary.chmod(0o755)
         temporary.rename(entry)

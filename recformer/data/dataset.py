@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recformer.data.repeats import NO_REPEATS, Repeats
+
 MOVIE_COLUMNS = ["item_id", "title", "year", "genres"]  # year: nullable Int64; genres: list of str
 USER_COLUMNS = ["user_id", "gender", "age", "occupation"]  # str; "" where the set does not say
 
@@ -44,6 +46,8 @@ class Dataset:
     """U rows of USER_COLUMNS, row u is user token u."""
     fingerprint: str
     """16 hex digits over everything a model or an evaluation can depend on; see `fingerprint_of`."""
+    repeats: Repeats = NO_REPEATS
+    """Rows of the files that repeat one before, and whether they are among the interactions."""
 
     @property
     def num_users(self) -> int:

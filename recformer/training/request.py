@@ -1,6 +1,7 @@
 """From the words of a command to a training: which configuration, data, device and weights."""
 
 import os
+import sys
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,6 +17,7 @@ from recformer.config import TrainConfig, dump, override, parse, preset, preset_
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
+from recformer.data.repeats import unanswered
 from recformer.errors import CheckpointError, DataError, RecformerError, StoreError, UsageError
 from recformer.find_dataset import find_dataset
 from recformer.jobs.launch import enter_queue
@@ -184,6 +186,8 @@ def carry_out(root: Root, plan: Plan, arguments: list[str]) -> Outcome:
         with suppress(OSError):
             root.run(plan.run_id).rmdir()  # the folder reserved for it; one that holds anything stays
         raise
+    if (question := unanswered(dataset.repeats, dataset.num_interactions, plan.data)) is not None:
+        print(f"warning: {question}", file=sys.stderr, flush=True)
     if plan.fingerprint not in (None, dataset.fingerprint):
         raise DataError(
             f"run {plan.run_id!r} was trained on data with fingerprint {plan.fingerprint}, {plan.data} has "

@@ -5,8 +5,12 @@ import streamlit as st
 from recformer.data import summary
 from recformer.data.dataset import Dataset
 from recformer.data.download import provenance
+from recformer.data.repeats import Choice, write_choice
 from recformer.ui.charts import bar_chart, histogram, popularity_chart
 from recformer.ui.fetching import LICENCE
+from recformer.ui.words import explain
+
+REPEATS: dict[Choice, str] = {"drop": "Drop them", "keep": "Keep them"}
 
 
 def show_counts(dataset: Dataset) -> None:
@@ -32,6 +36,37 @@ def show_counts(dataset: Dataset) -> None:
         doubts.append("ratings are all alike")
     if doubts:
         st.info(f"In this set {' and '.join(doubts)}.", icon=":material/info:")
+
+
+def ask_about_repeats(dataset: Dataset) -> None:
+    """What to do with rows that repeat one before, where there are any; what was said, with the way to the other."""
+    rows, choice = dataset.repeats.rows, dataset.repeats.choice
+    if not rows:
+        return
+    if choice is None:
+        st.warning(
+            f"**{rows:,} rows repeat** user, movie and time of a row before, as where a file was appended to itself. "
+            "Are they right? What you say is kept beside the files; runs belong to the data they were trained on.",
+            icon=":material/content_copy:",
+        )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if choice is not None:
+            st.caption(f"{rows:,} repeated rows are {'kept' if choice == 'keep' else 'dropped'}.", width="content")
+        for answer, label in REPEATS.items():
+            if answer != choice and st.button(label, key=f"data.repeats.{answer}"):
+                write_choice(dataset.source, answer)
+                st.rerun()
+
+
+def show_time_ties(dataset: Dataset) -> None:
+    """How much of the order in time is the order of lines alone."""
+    ties = summary.time_ties_of(dataset)
+    if ties.tied_targets:
+        st.caption(
+            f"{100 * ties.tied_interactions:.0f}% of ratings share user and time with another. For "
+            f"{100 * ties.tied_targets:.0f}% of users the last movie, which is held out, is one of them.",
+            help=explain("time_ties"),
+        )
 
 
 def show_charts(dataset: Dataset) -> None:

@@ -1,0 +1,87 @@
+"""Rows that repeat user, item and time of a row before, as in a file that was appended to itself: kept or dropped.
+
+Nobody but whoever knows the data can say which is right, so it is asked, and remembered in dataset.yaml beside the
+files. Dropping changes the sequences, and so the fingerprint.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.dataclasses import dataclass as checked_dataclass
+
+from recformer import gate
+from recformer.store import write_text
+
+FILE = "dataset.yaml"
+Choice = Literal["keep", "drop"]
+
+
+@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Settings:
+    """What people said of a dataset."""
+
+    repeats: Choice | None = None
+
+
+_SETTINGS = TypeAdapter(Settings)
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """Rows that repeat one before."""
+
+    rows: int = 0
+    """How many there are in the files, whether kept or dropped."""
+    choice: Choice | None = None
+    """What was said of them; where nothing was, they are kept."""
+
+
+NO_REPEATS = Repeats()
+
+
+def read_choice(folder: Path) -> Choice | None:
+    """What somebody said of a dataset's repeated rows; None where nobody did. Raises DataError for a damaged file."""
+    path = folder / FILE
+    try:
+        content = gate.read_bytes(path, gate.DATA_SETTINGS)
+    except FileNotFoundError:
+        return None
+    value = gate.as_mapping(gate.parse_yaml(content, path, gate.DATA_SETTINGS), path, gate.DATA_SETTINGS)
+    return gate.validated(value, _SETTINGS, path, gate.DATA_SETTINGS).repeats
+
+
+def write_choice(folder: Path, choice: Choice) -> None:
+    """Remember beside the files what was said of repeated rows. Raises StoreError when the disk refuses."""
+    write_text(folder / FILE, yaml.safe_dump({"repeats": choice}))
+
+
+def repeated(users: NDArray[np.int64], times: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(N,) which rows repeat user, time and item of a row before. Rows are in the order of users, then times.
+
+    One user's items a b a c at times 1 1 1 2: no, no, yes, no.
+    """
+    same = np.zeros(len(users) + 1, dtype=np.bool_)
+    same[1:-1] = (users[1:] == users[:-1]) & (times[1:] == times[:-1])
+    tied = np.flatnonzero(same[:-1] | same[1:])  # a row that is alone at its time repeats none
+    group = np.cumsum(~same[:-1])[tied]
+    order = np.lexsort((items[tied], group))  # stable: of equal rows the first stays
+    group, own = group[order], items[tied][order]
+    found = np.zeros(len(users), dtype=np.bool_)
+    found[tied[order[1:]]] = (group[1:] == group[:-1]) & (own[1:] == own[:-1])
+    return found
+
+
+def unanswered(repeats: Repeats, interactions: int, folder: Path) -> str | None:
+    """What to say of repeated rows of which nobody has said what they are; None where there is nothing to say."""
+    if not repeats.rows or repeats.choice is not None:
+        return None
+    twice = ", as if the file had been appended to itself" if 2 * repeats.rows == interactions else ""
+    return (
+        f"{repeats.rows:,} of {interactions:,} rows of {folder} repeat user, item and time of a row before{twice}; "
+        f"they are kept. Say what is right: python -m recformer data info {folder} --repeats drop (or keep)"
+    )
