@@ -51,7 +51,7 @@ def pick_metrics(comparison: Comparison) -> list[str]:
         "Metrics",
         there,
         "metrics",
-        key="compare.metrics",
+        key="compare.metrics" if there == ACCURACY else "compare.metrics.sets",  # one more is shown at once
         suggested=there,
         show=lambda name: TITLES[name],
         short=True,

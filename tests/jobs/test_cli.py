@@ -88,6 +88,24 @@ def test_data_info_counts_in_words_and_in_json(data: Path, new_root: Root) -> No
     assert "users: 30" in words.stdout
 
 
+def test_repeated_rows_are_warned_of_until_somebody_says_what_they_are(new_root: Root, tmp_path: Path) -> None:
+    rows = sequences()
+    data = write_ml1m(tmp_path / "twice", [*rows, *rows])
+    asked = run_here(new_root.path, "data", "info", data, "--json")
+    assert json_of(asked)["repeated_rows"] == len(rows)
+    assert "as if the file had been appended to itself" in asked.stderr
+    said = run_here(new_root.path, "data", "info", data, "--repeats", "drop", "--json")
+    assert (json_of(said)["interactions"], json_of(said)["repeats"], said.stderr) == (len(rows), "drop", "")
+
+
+def test_ties_in_time_are_counted_and_broken_as_asked(root: Root) -> None:
+    document = json_of(run_here(root.path, "evaluate", "one", "--time-ties", "as_set", "--k", "10", "--json"))
+    assert (document["protocol"]["time_ties"], document["protocol"]["time_tied"]) == ("as_set", 0)
+    assert "recall@10" in document["results"][0]["metrics"]
+    wrong = run_here(root.path, "evaluate", "one", "--split", "random_windows", "--time-ties", "as_set")
+    assert_clear_failure(wrong, 2, "'as_set' cannot be under random_windows; allowed there: file, hash")
+
+
 def test_evaluate_prints_one_json_document_in_the_agreed_shape(root: Root) -> None:
     document = json_of(run_cli(root.path, "evaluate", "one", "other/last", "--k", "10,3", "--json"))
     assert_results(document, ["one", "other"], [3, 10])

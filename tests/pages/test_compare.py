@@ -662,3 +662,15 @@ def test_going_to_another_page_and_back_by_the_sidebar_shows_the_same_again(root
     assert parse_qs(links["Compare"])["runs"] == ["one/best", "baseline:markov"]
     assert parse_qs(links["Compare"])["view"] == ["Slices"]
     assert not links["Recommend"]
+
+
+def test_ties_in_time_are_chosen_beside_the_split_and_kept_in_the_address(root: Root) -> None:
+    app = compared("one", "baseline:markov")
+    assert "ties in time go by the order of lines (0% of targets are tied)" in words(app).replace("\\", "")
+    app = settled(app.selectbox(key="compare.time_ties").set_value("as_set").run())
+    assert app.query_params["time_ties"] == "as_set"
+    assert "Recall" in words(app)
+    assert not app.exception
+    app.selectbox(key="split").set_value("random_windows").run()
+    assert app.selectbox(key="compare.time_ties").options == ["file", "hash"]
+    assert not app.exception

@@ -218,6 +218,22 @@ def test_the_data_page_finds_every_movie_of_a_genre(full: Root) -> None:
     assert len(app.dataframe[0].value) == whole["genres"].str.contains("Comedy").sum() > 0
 
 
+def test_repeated_rows_are_asked_about_and_the_answer_can_be_changed(root: Root) -> None:
+    write_ml1m(root.data / "small", [*sequences(), *sequences()[:7]])
+    app = opened("pages/data.py")
+    assert "7 rows repeat" in app.warning[0].value
+    app.button(key="data.repeats.drop").click().run()
+    assert not app.warning
+    assert "7 repeated rows are dropped" in words(app)
+    app.button(key="data.repeats.keep").click().run()
+    assert "7 repeated rows are kept" in words(app)
+
+
+def test_the_data_page_says_how_much_is_tied_in_time(root: Root) -> None:
+    write_ml1m(root.data / "small", [(user, item, 3, time // 300) for user, item, _, time in sequences()])
+    assert "of ratings share user and time with another" in words(opened("pages/data.py"))
+
+
 def test_a_dataset_with_a_cut_line_is_a_clear_message_on_the_page(root: Root) -> None:
     folder = write_ml1m(root.data / "small", sequences())
     ratings = folder / "ratings.dat"
