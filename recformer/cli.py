@@ -414,7 +414,13 @@ def import_checkpoint(
     ],
     name: Annotated[str, typer.Option("--name", help="Id of the run it becomes.", metavar="RUN_ID")],
     events: Annotated[
-        list[Path] | None, typer.Option("--events", help="TensorBoard event file.", metavar="FILE", parser=expanded)
+        list[Path] | None,
+        typer.Option(
+            "--events",
+            help="TensorBoard event file; files of several folders become parts called as these.",
+            metavar="FILE",
+            parser=expanded,
+        ),
     ] = None,
     data: DataOption = None,
     assignments: Annotated[

@@ -101,14 +101,15 @@ def loss_points(curves: Mapping[str, Curve], at_most: int = 40) -> list[float]:
     return numbers.tolist()
 
 
-def not_a_number_since(curves: Mapping[str, Curve]) -> str | None:
-    """What says on a list of runs that one has diverged: its loss or NDCG@10 ends in values that are no numbers.
+def log_fault(curves: Mapping[str, Curve]) -> str | None:
+    """What a list of runs must say of a log, whose figures and small curve leave it out; None where all is well.
 
-    Example: a loss 5, 4, NaN, NaN at steps 1 to 4 gives "loss is not a number since step 3".
+    Example: a loss 5, 4, NaN, NaN at steps 1 to 4 gives "not a number since step 3 (loss)".
     """
-    loss = loss_tag(tag for tag, curve in curves.items() if len(curve))
-    for tag, curve in ((tag, curves[tag]) for tag in (loss, NDCG) if tag and tag in curves):
-        gap = gaps(curve)
-        if gap is not None and gap.since is not None:
-            return f"{tag} is not a number since {gap.since_words}"
+    there = {tag: curve for tag, curve in curves.items() if len(curve)}
+    for tag in (loss_tag(there), NDCG):
+        if tag and tag in there and (gap := gaps(there[tag])) is not None:
+            return f"{gap.words} ({tag})"
+    if there and all(np.isnan(curve.wall_time).all() for curve in there.values()):
+        return "no usable times"
     return None

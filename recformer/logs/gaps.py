@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recformer.logs.bounds import is_number
+from recformer.logs.bounds import LARGEST, is_number
 from recformer.logs.series import Curve
 
 
@@ -20,8 +20,12 @@ class Gaps:
     """How many of them are finite."""
 
     @property
-    def since_words(self) -> str:
-        return f"{'point' if self.by_time else 'step'} {self.since:,}"
+    def words(self) -> str:
+        """For example "not a number since step 5", or "3 values are not a number"."""
+        what = "not a number" if not self.too_large else f"not a number or beyond {LARGEST:.0e}"
+        if self.since is None:
+            return f"{self.count:,} {'value is' if self.count == 1 else 'values are'} {what}"
+        return f"{what} since {'point' if self.by_time else 'step'} {self.since:,}"
 
 
 def gaps(curve: Curve) -> Gaps | None:

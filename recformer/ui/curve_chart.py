@@ -19,11 +19,11 @@ from recformer.ui.words import as_text
 LINE_POINTS, CHART_POINTS = 1000, 3000  # more are not seen, and a browser is slow to draw them
 FEWEST_POINTS = 4  # of a line, however many there are
 FAINT = 0.3
-_WIDE, _WIDEST = 6.0, 1e9  # greatest over least, between which a logarithmic axis is given its ticks
+_WIDE, _WIDEST = 0.8, 9.0  # powers of ten, between which a logarithmic axis is given its ticks
 SHADE = "#D55E00"
 MARK_COLOUR = "#8C8C8C"
 DOT_PX = 5  # a value between two gaps
-SUBTITLE_PX = 18
+SUBTITLE_PX = 30  # with room for the marks' words below it
 EXACT = 2**53  # a browser counts whole numbers one by one up to here
 
 
@@ -114,7 +114,8 @@ def _say(layout: dict[str, Any], words: Sequence[str]) -> None:
     """Small print below the title: what is not drawn, or not as it was asked for."""
     more = [f"{len(words) - MOST_WORDS} more"] if len(words) > MOST_WORDS else []
     text = f"⚠ {' · '.join([*words[:MOST_WORDS], *more])}"
-    layout["title"]["subtitle"] = {"text": as_text(text), "font": {"size": 12}}
+    place = {"y": 1 - layout["margin"]["t"] / 2 / layout["height"], "yanchor": "middle"}  # where it is without
+    layout["title"] |= {**place, "subtitle": {"text": as_text(text), "font": {"size": 12}}}
     layout["margin"]["t"] += SUBTITLE_PX
 
 
@@ -204,7 +205,7 @@ def _set_axes(layout: dict[str, Any], lines: Sequence[Line], axis: Axis, log_axi
             layout["xaxis"]["range"] = wide
     if log_axis:
         layout["yaxis"]["type"] = "log"
-        if len(values) and _WIDE < values.max() / values.min() < _WIDEST:
+        if len(values) and _WIDE < np.log10(values.max()) - np.log10(values.min()) < _WIDEST:
             layout["yaxis"]["dtick"] = "D2"  # ticks at 1, 2 and 5 of each power of ten; Plotly's own would overlap
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from recformer.logs.axis import AS_LOGGED, TITLES, Axis, Clock
-from recformer.logs.bounds import LARGEST, is_number
+from recformer.logs.bounds import is_number
 from recformer.logs.gaps import gaps
 from recformer.logs.series import Curve
 
@@ -76,13 +76,9 @@ def _value_words(lines: Sequence[_Line], log_axis: bool) -> Iterator[str]:
     for line in lines:
         name = f"{line.label}: " if len(lines) > 1 else ""
         if (gap := gaps(line.curve)) is not None:
-            what = "not a number" if gap.too_large == 0 else f"not a number or beyond {LARGEST:.0e}"
-            if gap.since is not None:
-                # A log with a number of steps in an epoch counts epochs.
-                since = f"epoch {gap.since:,}" if line.clock.steps_per_epoch is not None else gap.since_words
-                yield f"{name}{what} since {since}"
-            else:
-                yield f"{name}{gap.count:,} {'value is' if gap.count == 1 else 'values are'} {what}"
+            # A log with a number of steps in an epoch counts epochs.
+            counts_epochs = line.clock.steps_per_epoch is not None
+            yield f"{name}{gap.words.replace(' step ', ' epoch ') if counts_epochs else gap.words}"
         if log_axis and (below := int((line.curve.value <= 0).sum())):
             yield f"{name}{below:,} not above 0, so not on a logarithmic axis"
 
@@ -98,10 +94,9 @@ def _share(count: int) -> str:
 def drawn_values(curve: Curve, log_axis: bool) -> Curve:
     """The curve with NaN, which is a gap, for each value that cannot be drawn."""
     value = np.where(is_number(curve.value), curve.value, np.nan)
-    small = np.abs(value) < _LEAST
     if log_axis:
-        small |= value <= 0
-    return replace(curve, value=np.where(small, np.nan if log_axis else 0.0, value))
+        return replace(curve, value=np.where(value > 0, value, np.nan))
+    return replace(curve, value=np.where(np.abs(value) < _LEAST, 0.0, value))
 
 
 def safe_range(low: float, high: float) -> list[float] | None:

@@ -11,7 +11,7 @@ import streamlit as st
 from recformer.errors import StoreError
 from recformer.jobs.overview import RunSummary
 from recformer.jobs.stamps import Stamp, settled, stamp, stamp_of
-from recformer.logs.best import best_values, loss_points, not_a_number_since
+from recformer.logs.best import best_values, log_fault, loss_points
 from recformer.logs.by_step import by_epoch
 from recformer.logs.files import find_event_files
 from recformer.logs.reader import INDEX_FILE, RunLog
@@ -137,7 +137,7 @@ def _figures(run: RunSummary, read: Callable[[], RunLog]) -> Figures:
         curves = by_epoch(read().scalars())
     except StoreError as error:
         return replace(_recorded(run), fault=error.on_page)
-    return Figures(best_values(curves, run.best), loss_points(curves), not_a_number_since(curves))
+    return Figures(best_values(curves, run.best), loss_points(curves), log_fault(curves))
 
 
 def _recorded(run: RunSummary) -> Figures:

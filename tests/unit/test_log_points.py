@@ -8,7 +8,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from benchmarks.event_files import framed
 from recformer.logs.axis import clock_of
-from recformer.logs.best import best_values, not_a_number_since
+from recformer.logs.best import best_values, log_fault
 from recformer.logs.reader import RunLog
 from recformer.logs.series import Curve
 from recformer.ui.curve_chart import Line, curve_chart
@@ -117,12 +117,18 @@ def test_figures_are_taken_by_time_where_steps_say_nothing(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ([5, 4, float("nan"), float("nan")], "loss is not a number since step 3"),
-        ([5, float("inf")], "loss is not a number since step 2"),
-        ([5, float("nan"), 4], None),
+        ([5, 4, float("nan"), float("nan")], "not a number since step 3 (loss)"),
+        ([5, float("inf")], "not a number since step 2 (loss)"),
+        ([5, float("nan"), 4], "1 value is not a number (loss)"),
+        ([5, 4], None),
         ([], None),
     ],
 )
 def test_a_list_says_that_a_run_has_diverged(values: list[float], said: str | None) -> None:
     step = np.arange(1, len(values) + 1)
-    assert not_a_number_since({"loss": Curve(step, 1e9 + step, np.array(values, dtype=float))}) == said
+    assert log_fault({"loss": Curve(step, 1e9 + step, np.array(values, dtype=float))}) == said
+
+
+def test_a_list_says_that_a_log_has_no_times() -> None:
+    step = np.arange(1, 4)
+    assert log_fault({"acc": Curve(step, np.full(3, np.nan), step + 0.0)}) == "no usable times"

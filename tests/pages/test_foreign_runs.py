@@ -1,0 +1,78 @@
+"""No foreign log takes a page away: each run is on Home with what is wrong with it, and Monitor says what it leaves out."""
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from recformer.jobs.overview import find_run
+from recformer.store import PROJECT, Root
+from recformer.ui.monitoring import moves
+from tests.foreign_runs import write_foreign_runs
+from tests.log_files import NAME, scalar
+
+SLOW_PAGE_S = 60
+SAID = {
+    "minus-steps": None,
+    "date-name": None,
+    "milliseconds": None,
+    "infinite": "⚠ not a number since step 1",
+    "diverged": "⚠ not a number since step 5",
+    "no-steps": "⚠ 39 points share a step; shown by time",
+    "restarts": "⚠ 80 points share a step; shown by time",
+    "far-steps": None,
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
+    root = Root(tmp_path_factory.mktemp("foreign"))
+    write_foreign_runs(root)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def in_root(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECFORMER_ROOT", str(root.path))
+
+
+def home() -> AppTest:
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SLOW_PAGE_S).run()
+    assert not app.exception, app.exception
+    return app
+
+
+def test_home_lists_every_run_and_what_is_wrong_with_its_log(root: Root) -> None:
+    table = home().dataframe[0].value.set_index("run")
+    assert set(table.index) == set(SAID)
+    said = {run: words for run, words in table["fault"].items() if isinstance(words, str)}
+    assert said == {
+        "diverged": "not a number since step 5 (loss/train)",
+        "infinite": "not a number since step 1 (loss/train)",
+        "milliseconds": "no usable times",
+    }
+
+
+@pytest.mark.parametrize(("run", "said"), SAID.items())
+def test_monitor_shows_each_of_them_and_says_what_it_leaves_out(run: str, said: str | None) -> None:
+    app = home()
+    app.switch_page("pages/monitor.py")
+    app.query_params["run"] = run
+    app.run()
+    assert not app.exception, app.exception
+    charts = [json.loads(json.loads(chart.proto.json)) for chart in app.get("bidi_component")]
+    assert charts
+    assert charts[0]["layout"]["title"].get("subtitle", {}).get("text") == said
+
+
+def test_monitor_watches_a_log_that_grows_in_a_subfolder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from recformer.ui.curves_view import Shown
+    from recformer.ui.palette import Style
+
+    monkeypatch.setenv("RECFORMER_ROOT", str(tmp_path))
+    folder = Root(tmp_path).run("keras") / "train"
+    folder.mkdir(parents=True)
+    (folder / NAME).write_bytes(scalar(1, 1))
+    shown = Shown(find_run(Root(tmp_path), "keras"), "keras", Style("#0072B2"))
+    assert moves([shown])
