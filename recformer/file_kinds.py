@@ -31,7 +31,7 @@ def kind_of(path: Path) -> str | None:
 
 def _kind_of_archive(path: Path) -> str | None:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with gate.open_file(path, gate.CHECKPOINT) as file, gate.open_zip(file, path, gate.CHECKPOINT) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError):
         return None
