@@ -221,7 +221,7 @@ def test_exports_carry_the_numbers_of_the_page_and_the_report_opens_offline(
     still(page)
     expect(page.locator("table")).to_have_count(2)
     shown = [rows(page, number) for number in (0, 1)]
-    assert [len(table[0]) for table in shown] == [3, 3]
+    assert [len(table[0]) for table in shown] == [4, 4]  # the primary k, 10, is always shown
     page.get_by_role("button", name="Export").click()
     texts = {label: downloaded(page, label, tmp_path) for label in ("HTML report", "CSV", "Markdown", "LaTeX")}
     figures = [cell for table in shown for row in table for cell in row[1:]]
