@@ -64,7 +64,7 @@ def choose(runs: list[RunSummary]) -> Choice | None:
     if not chosen:
         st.info("Pick one or more models above.", icon=":material/arrow_upward:")
         return None
-    left, second, third, middle, right, beside, last = st.columns([3, 3, 2, 5.5, 3, 2, 4])
+    left, second, third, middle, right, beside, last = st.columns([3, 3, 2, 5.5, 3, 2.8, 4])
     reference = pick_one(
         left, "Reference", chosen, "baseline", key="compare.baseline", show=label, help=explain("difference")
     )
@@ -86,7 +86,7 @@ def _pick_time_ties(place: DeltaGenerator, split: str) -> TimeTies:
     """How ties in time are broken, of the ways that the split allows; kept in the URL."""
     ways = list(get_args(SPLITS.get(split).Options.model_fields["time_ties"].annotation))
     chosen = pick_one(
-        place, "Ties in time", ways, "time_ties", key="compare.time_ties", short=True, help=explain("time_ties")
+        place, "Time ties", ways, "time_ties", key="compare.time_ties", short=True, help=explain("time_ties")
     )
     return cast("TimeTies", chosen)
 
