@@ -143,7 +143,7 @@ def test_a_name_that_leads_out_of_the_root_is_refused_everywhere(
         (["evaluate", "frist"], ["'frist' is neither a run", "known runs: first"]),
         (["compare", "first", "--baseline", "secnd"], ["'secnd' is neither a run", "second"]),
         (["evaluate", "first/middle"], ["'first/middle'"]),
-        (["train", "--resume", "frist"], ["there is no run 'frist' to resume"]),
+        (["train", "--resume", "frist"], ["there is no run 'frist'; did you mean 'first'"]),
         (["recommend", "first", "--user", "9" * 30], ["is not in small"]),
         (["recommend", "first", "--user", "-5"], ["user -5 is not in small"]),
         (["recommend", "first", "--user", USER, "--k", "101"], ["k = 101", "1 to 100"]),

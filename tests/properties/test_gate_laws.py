@@ -19,6 +19,7 @@ from recformer.config import parse, read_mapping
 from recformer.data.assemble import read_dataset
 from recformer.data.download import import_zip
 from recformer.errors import ConfigError, RecformerError
+from recformer.find_dataset import find_dataset
 from recformer.jobs.overview import find_run
 from recformer.logs.reader import RunLog
 from recformer.origin import read_origin
@@ -105,7 +106,7 @@ def folder() -> Iterator[Path]:
 
 def readers_of(root: Root, name: str) -> list[Callable[[], object]]:
     return {
-        "origin.json": [lambda: (origin := read_origin(root, "run")) and origin.folder(root)],
+        "origin.json": [lambda: (origin := read_origin(root, "run")) and find_dataset(root, origin)],
         ".settings.json": [lambda: read_settings(root)],
         ".posters.json": [lambda: (place := place_of(root, DATASET)) and found_in(place)],
     }.get(name, [lambda: shown(root)])
