@@ -247,7 +247,9 @@ def test_other_data_is_refused_on_resume(root: Root, tmp_path: Path) -> None:
 
 
 def test_what_was_never_trained_cannot_be_resumed(root: Root) -> None:
-    assert_clear_failure(run_here(root.path, "train", "--resume", "none"), 2, "there is no run 'none'; there are no runs yet")
+    assert_clear_failure(
+        run_here(root.path, "train", "--resume", "none"), 2, "there is no run 'none'; there are no runs yet"
+    )
 
 
 def test_init_from_begins_at_epoch_zero_with_those_weights(root: Root, data: Path, tmp_path: Path) -> None:
