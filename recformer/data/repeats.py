@@ -83,5 +83,5 @@ def unanswered(repeats: Repeats, interactions: int, folder: Path) -> str | None:
     twice = ", as if the file had been appended to itself" if 2 * repeats.rows == interactions else ""
     return (
         f"{repeats.rows:,} of {interactions:,} rows of {folder} repeat user, item and time of a row before{twice}; "
-        f"they are kept. Say what is right: python -m recformer data info {folder} --repeats drop (or keep)"
+        f"they are kept. Say what is right on the Data page, or by the option of data info: repeats, drop or keep"
     )
