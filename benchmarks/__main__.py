@@ -14,7 +14,7 @@ import time
 from benchmarks.ml1m import folder_asked_for
 from recformer.store import PROJECT
 
-ON_ML1M = ("training", "step_log", "quality", "evaluation", "loading", "memory")
+ON_ML1M = ("training", "crowded", "step_log", "quality", "evaluation", "loading", "memory")
 BY_ITSELF = ("statistics", "what_if", "logs", "pages")
 LATEST_S = 600
 

@@ -71,7 +71,7 @@ def trained(recipe: str, config: TrainConfig, dataset: Dataset) -> Iterator[Reac
     seconds = time.perf_counter() - begin
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
     batches = EpochBatches(prepared, config, CPU)
-    step = build(plan(config, CPU).engine, config, model, optimizer, batches.first).step
+    step = build(plan(config, CPU).engines[0], config, model, optimizer, batches.first).step
     for epoch in range(config.num_epochs):
         begin = time.perf_counter()
         for number, (seen, targets) in enumerate(batches.epoch(epoch, 0)):

@@ -113,7 +113,7 @@ def same_losses(config: TrainConfig, prepared: Prepared) -> Figure:
     ours = new_model(still, prepared).train()
     reference = reference_model(ours)
     batches, optimizer = EpochBatches(prepared, still, CPU), adam(reference, still)
-    step = build(plan(still, CPU).engine, still, ours, adam(ours, still, fused=True), batches.first).step
+    step = build(plan(still, CPU).engines[0], still, ours, adam(ours, still, fused=True), batches.first).step
     differences = list[float]()
     for seen, targets in endless(batches):
         expected = reference_step(reference, optimizer, seen.window, seen.users, targets)
