@@ -253,7 +253,7 @@ def as_mapping(value: Any, path: Path, kind: Kind) -> dict[str, Any]:
 def refused(path: Path, kind: Kind, why: str) -> RecformerError:
     """The one form of every refusal: which file, what is wrong, what to do."""
     state = "is damaged" if kind.error is StoreError else "cannot be read"
-    return kind.error(f"{_shown(path)} {state}: {why}. {kind.remedy}")
+    return kind.error(f"{_shown(path)} {state}: {_on_a_line(why)}. {kind.remedy}")
 
 
 def _parts(value: Any, path: Path, kind: Kind) -> list[Any]:
@@ -319,8 +319,12 @@ def _unreadable(path: Path, kind: Kind, error: Exception) -> RecformerError:
 
 def _shown(path: Path) -> str:
     """A path for a message: on one line and not too long, whatever it holds."""
-    text = "".join(character if character.isprintable() else "�" for character in str(path))
+    text = _on_a_line(str(path))
     return text if len(text) <= 300 else f"{text[:150]}…{text[-149:]}"
+
+
+def _on_a_line(text: str) -> str:
+    return "".join(character if character.isprintable() else "�" for character in text)
 
 
 def _named(mode: int) -> str:

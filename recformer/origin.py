@@ -3,28 +3,31 @@
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from recformer import gate
 from recformer.store import PROJECT, Root, write_json
 
 FILE = "origin.json"
+Line = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
+"""What stands in messages and is joined to a path."""
 
 
 @dataclass(frozen=True)
 class Origin:
     """The dataset a run was trained on, and the weights it began with."""
 
-    dataset: str
+    dataset: Line
     """Name for people."""
-    fingerprint: str
+    fingerprint: Line
     """The dataset's fingerprint."""
-    path: str
+    path: Line
     """Where the dataset lies: below the root relative to it, else absolute."""
-    init_from: str | None = None
+    init_from: Line | None = None
     """The checkpoint whose weights it began with; None for fresh weights."""
-    commit: str = ""
+    commit: Line = ""
     """Commit of the code, "" where that is not known."""
 
 

@@ -137,5 +137,5 @@ def _link(table: Path, line: int, row: dict[str, str]) -> tuple[int, str]:
     except ValueError:
         allowed = False
     if not allowed:
-        raise UsageError(f"{table}, line {line}: {address!r} is no address that begins with http:// or https://")
+        raise UsageError(f"{table}, line {line}: {address[:80]!r} is no address that begins with http:// or https://")
     return int(item), address
