@@ -5,9 +5,10 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from recformer.data.dataset import Dataset
-from recformer.errors import UsageError
+from recformer.errors import NotNumbersError, UsageError
 from recformer.evaluation.fit import check_fit
 from recformer.evaluation.ranks import Masking
 from recformer.inference import Situation, display_title, item_tokens_of, listed, masking_effect, situation_of
@@ -74,10 +75,18 @@ def advise(
         check_fit(root, info, dataset, checkpoint)
         require_window(checkpoint, info.shape.window, None if situation is None else len(situation.window))
         situation = question.situation(dataset, info.shape.window)
-        answers.append(Answer(checkpoint, outlook_of(model, dataset, situation)))
+        answers.append(Answer(checkpoint, outlook_by(checkpoint, model, dataset, situation)))
     if situation is None:
         raise UsageError("name at least one run or checkpoint")
     return advice_of(answers, dataset, situation, question)
+
+
+def outlook_by(checkpoint: CheckpointRef, model: nn.Module, dataset: Dataset, situation: Situation) -> Outlook:
+    """What the model of a checkpoint expects; see `outlook_of`. Raises NotNumbersError naming the checkpoint."""
+    try:
+        return outlook_of(model, dataset, situation)
+    except NotNumbersError:
+        raise NotNumbersError(str(checkpoint)) from None
 
 
 def require_window(checkpoint: CheckpointRef, window: int, others: int | None) -> None:

@@ -17,6 +17,7 @@ from recformer.store import PROJECT, Root, checked_run_id, expanded, find_checkp
 
 if TYPE_CHECKING:
     from recformer.config import Options, TrainConfig
+    from recformer.evaluation.article import ArticleModel
     from recformer.evaluation.compare import Models, Request
     from recformer.evaluation.evaluate import Task
     from recformer.training.request import Plan
@@ -352,7 +353,7 @@ def _compare_article(runs: list[str] | None, data: Path | None, device: str, kin
         evaluate_model(
             _root,
             find_checkpoint(_root, model.name),
-            model.task(_dataset_for([model.name], data if model.way == "its file" else None)),
+            model.task(_article_dataset(model, data)),
             resolve(device),
             _progress(model.name),
         )
@@ -363,6 +364,18 @@ def _compare_article(runs: list[str] | None, data: Path | None, device: str, kin
         print(json.dumps({"article": rows, "explanations": EXPLANATIONS}, indent=2))
     else:
         print(render_article(rows, EXPLANATIONS, kind))
+
+
+def _article_dataset(model: "ArticleModel", data: Path | None) -> Any:
+    """The data in `data` for a file of the article's; a run has its own, and those in `data` where its own are gone."""
+    from recformer.find_dataset import MissingDatasetError
+
+    if data is None or model.way == "its file":
+        return _dataset_for([model.name], data)
+    try:
+        return _dataset_for([model.name], None)
+    except MissingDatasetError:
+        return _dataset(data)
 
 
 @app.command()

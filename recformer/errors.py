@@ -64,5 +64,15 @@ class EvaluationError(RecformerError):
     """Scores or protocols that cannot give an honest number."""
 
 
+class NotNumbersError(EvaluationError):
+    """A model whose scores are not numbers; `model` says which, as soon as that is known."""
+
+    def __init__(self, model: str = "the model") -> None:
+        super().__init__(
+            f"{model} gives scores that are not numbers: its weights are damaged or diverged. Leave it out, or train "
+            "it anew"
+        )
+
+
 class StoreError(RecformerError):
     """A record or file under the project's root that could not be read or written."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from recformer.data.dataset import Dataset
-from recformer.errors import DataError, EvaluationError, UsageError
+from recformer.errors import DataError, NotNumbersError, UsageError
 from recformer.evaluation.ranks import MASKINGS, Masking
 
 MAX_LIST = 100
@@ -97,7 +97,7 @@ def situation_of(dataset: Dataset, user: int, window: int) -> Situation:
 def recommend(model: nn.Module, dataset: Dataset, situation: Situation, k: int, masking: Masking) -> Recommendations:
     """The model's first `k` movies for a situation, with `masking` taken out of the ranking.
 
-    Raises UsageError for a k outside of 1 to 100, EvaluationError when scores are not numbers.
+    Raises UsageError for a k outside of 1 to 100, NotNumbersError when scores are not numbers.
     """
     users = situation.asked_as(dataset.num_users)
     scores = log_probabilities(model, dataset.num_items, situation.window[None], users)[0]
@@ -115,7 +115,7 @@ def log_probabilities(
         windows: (W, T) tokens.
         users: (C,) user tokens; with several, their log-probabilities are averaged.
 
-    Returns (W, I) float64. Raises EvaluationError when scores are not numbers.
+    Returns (W, I) float64. Raises NotNumbersError when scores are not numbers.
     """
     device = next(model.parameters()).device
     model.eval()
@@ -126,7 +126,7 @@ def log_probabilities(
         mean = logits.log_softmax(dim=1).view(len(windows), len(users), num_items).mean(dim=1)
     scores = mean.cpu().numpy()
     if not np.isfinite(scores).all():
-        raise EvaluationError("the model gives scores that are not numbers: its weights are damaged or diverged")
+        raise NotNumbersError
     return scores
 
 

@@ -4,6 +4,7 @@ import difflib
 import json
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -33,6 +34,11 @@ def expanded(text: str | Path) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         raise UsageError(f"{text}: no user of this machine is called so; write the whole path") from None
+
+
+def in_shell(path: Path) -> str:
+    """The path as it is typed on a command line, for messages that show a command."""
+    return shlex.quote(str(path))
 
 
 def run_id_from(name: str) -> str:

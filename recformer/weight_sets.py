@@ -6,6 +6,7 @@ holds the model the name of its field; averaged weights (EMA) stand beside the o
 is whatever mapping of names to tensors some model here knows, so no list of wrappers is needed.
 """
 
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any, cast
@@ -48,7 +49,7 @@ def chosen_set(sets: dict[str, State], name: str | None, where: str) -> State:
     if name is None:
         raise CheckpointError(
             f"{where} holds several sets of weights: {names}",
-            cli=f"Choose one: import {where} --name NAME --weights {next(iter(sets))}",
+            cli=f"Choose one: import {shlex.quote(where)} --name NAME --weights {shlex.quote(next(iter(sets)))}",
         )
     like = [name] if name in sets else [known for known in sets if name in known]
     if len(like) != 1:

@@ -26,7 +26,7 @@ from recformer.errors import CheckpointError, StoreError, UsageError
 from recformer.file_kinds import kind_of
 from recformer.model.sizes import Sizes
 from recformer.registry import MODELS
-from recformer.store import write_atomically, write_json
+from recformer.store import in_shell, write_atomically, write_json
 from recformer.weight_sets import State, chosen_set, largest_mapping, weight_sets
 
 TIED_WEIGHTS = 8
@@ -276,7 +276,7 @@ def infer_info(path: Path, state: State, options: dict[str, Any]) -> CheckpointI
         reason = " ".join(str(error).split())
         raise UsageError(
             f"{path}: these options do not fit its weights: {reason}",
-            cli=f"Import it with others: import {path} --name NAME --set model.num_heads=N",
+            cli=f"Add --set model.num_heads=N to: import {in_shell(path)} --name NAME",
         ) from None
     return CheckpointInfo(run_id=path.stem, model=model, sizes=asdict(sizes), imported=True)
 

@@ -65,7 +65,7 @@ class Outlook:
 def outlook_of(model: nn.Module, dataset: Dataset, situation: Situation) -> Outlook:
     """List and explanations need no more than this, and it is one forward pass.
 
-    Raises EvaluationError when scores are not numbers.
+    Raises NotNumbersError when scores are not numbers.
     """
     windows = np.concatenate([situation.window[None], left_out(situation.window, dataset.num_items)])
     users = situation.asked_as(dataset.num_users)

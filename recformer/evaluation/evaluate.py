@@ -13,7 +13,7 @@ from recformer.config import Options, describe_limits, parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.splits.split import Part
-from recformer.errors import CheckpointError, EvaluationError, RecformerError, StoreError, UsageError
+from recformer.errors import CheckpointError, EvaluationError, NotNumbersError, RecformerError, StoreError, UsageError
 from recformer.evaluation.baselines import (
     BaselineRef,
     baseline_shelf,
@@ -133,8 +133,8 @@ def _of_checkpoint(root: Root, checkpoint: CheckpointRef, task: Task) -> Pending
         cases = prepared.split.rows(task.part)
         try:
             return rank_cases(model.to(place), prepared, cases, place, progress, info.shape.window)
-        except EvaluationError as error:
-            raise EvaluationError(f"{checkpoint}: {error}. Leave it out, or train it anew") from None
+        except NotNumbersError:
+            raise NotNumbersError(str(checkpoint)) from None
 
     run = checkpoint.run_id or checkpoint.path.stem
     trained_on = _trained_on(info, task, prepared)

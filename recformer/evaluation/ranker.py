@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from recformer.data.prepared import Prepared
 from recformer.data.windows import Windows
-from recformer.errors import EvaluationError
+from recformer.errors import NotNumbersError
 from recformer.evaluation.ranks import Progress, Ranks, batches, concatenate
 from recformer.evaluation.set_ranks import set_ranks
 from recformer.evaluation.torch_ranks import ranks_by_torch
@@ -31,7 +31,7 @@ def rank_cases(
     progress: Progress | None = None,
     inputs: int | None = None,
 ) -> Ranks:
-    """Ranks of the cases `rows` (N,) of the prepared windows. Raises EvaluationError when a score is not a number.
+    """Ranks of the cases `rows` (N,) of the prepared windows. Raises NotNumbersError when a score is not a number.
 
     `inputs`: how many of a window's latest tokens the model reads; all where None.
     """
@@ -114,7 +114,7 @@ def rank_batch(
     items_only: bool,
     targets: NDArray[np.int64] | None = None,
 ) -> Ranks:
-    """Ranks of one batch. Raises EvaluationError when a candidate's score is not a number.
+    """Ranks of one batch. Raises NotNumbersError when a candidate's score is not a number.
 
     Args:
         logits: (B, V) scores of all tokens.
@@ -135,5 +135,5 @@ def _candidates(windows: Windows, items_only: bool) -> int:
 
 def _numbers(ranks: Ranks | None) -> Ranks:
     if ranks is None:
-        raise EvaluationError("the model gives scores that are not numbers: its weights are damaged or diverged")
+        raise NotNumbersError
     return ranks

@@ -1,15 +1,21 @@
 """What may be edited when a run is resumed, and what cannot: a change of it would make it another run."""
 
+from pathlib import Path
+
 from recformer.config import TrainConfig
 from recformer.errors import UsageError
+from recformer.store import in_shell
 
 FIXED = ("model", "loss", "split", "window", "batch_size", "seed", "initialisation")
 OF_WEIGHTS = ("model", "window", "initialisation")
 INEXACT = ("engine", "matmul_precision")
 
 
-def check_resume(run_id: str, before: TrainConfig, after: TrainConfig) -> None:
-    """Raises UsageError naming each setting that cannot be changed when a run is resumed."""
+def check_resume(run_id: str, file: Path, before: TrainConfig, after: TrainConfig) -> None:
+    """Raises UsageError naming each setting that cannot be changed when a run is resumed.
+
+    `file` is that of the run's configuration.
+    """
     faults = [name for name in FIXED if getattr(before, name) != getattr(after, name)]
     if not faults:
         return
@@ -17,7 +23,7 @@ def check_resume(run_id: str, before: TrainConfig, after: TrainConfig) -> None:
     if any(name in OF_WEIGHTS for name in faults):  # other weights than those that are saved
         raise UsageError(
             message,
-            cli=f"For that: train --config runs/{run_id}/config.yaml --data DIR, with the same --set",
+            cli=f"For that: train --config {in_shell(file)} --data DIR, with the same --set",
             page="For that: Train, New run",
         )
     raise UsageError(

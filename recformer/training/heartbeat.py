@@ -28,7 +28,7 @@ class Heartbeat:
     """
 
     def __init__(self, folder: Path, device: torch.device, num_epochs: int, steps: int, launch: str = "") -> None:
-        self._folder = folder
+        self.folder = folder
         self._device = device
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -49,7 +49,7 @@ class Heartbeat:
 
     def __enter__(self) -> Self:
         with suppress(OSError):  # a disk that is full already: training will say so
-            (self._folder / BALLAST).write_bytes(os.urandom(BALLAST_BYTES))
+            (self.folder / BALLAST).write_bytes(os.urandom(BALLAST_BYTES))
         self._write()
         self._thread.start()
         return self
@@ -60,7 +60,7 @@ class Heartbeat:
         self._ended.set()
         self._thread.join()
         with suppress(OSError):  # a disk that has turned read-only
-            (self._folder / BALLAST).unlink(missing_ok=True)
+            (self.folder / BALLAST).unlink(missing_ok=True)
         self._write()
 
     def update(self, **changes: Any) -> None:
@@ -83,10 +83,10 @@ class Heartbeat:
             measured = {"memory_bytes": self._memory(), "free_memory_bytes": psutil.virtual_memory().available}
             self._status = self._status.model_copy(update={"time": time.time(), **measured})
             status = self._status
-        if not self._folder.is_dir():
+        if not self.folder.is_dir():
             return  # deleted meanwhile: not to be made again
         try:
-            write_status(self._folder, status)
+            write_status(self.folder, status)
         except StoreError as error:
             if not self._refused:
                 print(f"heartbeat: {error}", file=sys.stderr, flush=True)

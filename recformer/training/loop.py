@@ -22,7 +22,7 @@ from recformer.evaluation.ranks import concatenate
 from recformer.loss.seen import Seen, Sequences
 from recformer.metric.duplication import duplication
 from recformer.registry import LOSSES, METRICS
-from recformer.store import CHECKPOINT_FILES
+from recformer.store import CHECKPOINT_FILES, in_shell
 from recformer.training.batches import EpochBatches
 from recformer.training.cadence import is_logged, validation_steps
 from recformer.training.engine import Step
@@ -273,7 +273,7 @@ class Training:
             cli=(
                 f"For that: train --init-from {run_id}"
                 if saved
-                else f"For that: train --config runs/{run_id}/config.yaml"
+                else f"For that: train --config {in_shell(self.heartbeat.folder / 'config.yaml')}"
             )
             + f" --data DIR --set batch_size={max(size // 2, 1)}",
             page=f"For that: Train, {'Start from weights' if saved else 'New run'}",

@@ -35,6 +35,7 @@ from recformer.store import (
     can_resume,
     find_checkpoint,
     has_checkpoint,
+    in_shell,
     reserve_run_id,
     write_text,
 )
@@ -98,15 +99,24 @@ def fresh(root: Root, config: TrainConfig, run_id: str | None, data: Path, devic
     if run_id is None:
         run_id = reserve_run_id(root, config.name)
     elif has_checkpoint(root, run_id):
-        goes_on = can_resume(root, run_id)
-        raise UsageError(
-            f"run {run_id!r} exists already",
-            cli=f"To go on from it: train {'--resume' if goes_on else '--data DIR --init-from'} {run_id}; for a new "
-            "run choose another --run-id",
-            page=f"To go on from it: Train, {'Resume' if goes_on else 'Start from weights'}",
-        )
+        raise _exists_already(root, run_id)
     return Plan(
         run_id, config, data, target, False, weights.path if weights else None, str(weights) if weights else None
+    )
+
+
+def _exists_already(root: Root, run_id: str) -> UsageError:
+    if not can_resume(root, run_id):
+        command, place = f"train --data DIR --init-from {run_id}", "Start from weights"
+    else:
+        status = read_status(root.run(run_id))
+        finished = status is not None and status.state == "finished"
+        more = f" --set num_epochs={status.epoch + 1}" if status and finished else ""
+        command, place = f"train --resume {run_id}{more}", "Resume"
+    return UsageError(
+        f"run {run_id!r} exists already",
+        cli=f"To go on from it: {command}; for a new run choose another --run-id",
+        page=f"To go on from it: Train, {place}",
     )
 
 
@@ -122,7 +132,7 @@ def resumed(root: Root, run_id: str, changes: Iterable[str], data: Path | None, 
         raise _nothing_to_resume(root, run_id)
     before = parse(read_mapping(file), str(file))
     after = parse(override(before.model_dump(), changes), f"run {run_id}")
-    check_resume(run_id, before, after)
+    check_resume(run_id, file, before, after)
     _check_epochs_left(root, run_id, after)
     origin = read_origin(root, run_id)
     if data is None and origin is None:
@@ -152,9 +162,16 @@ def _nothing_to_resume(root: Root, run_id: str) -> UsageError:
             cli=f"Start a new run from its weights: train --init-from {run_id} --data DIR",
             page="Start a new run from its weights: Train, Start from weights",
         )
+    file = root.run(run_id) / "config.yaml"
+    if not file.is_file():
+        return UsageError(
+            f"run {run_id!r} cannot be resumed: it never saved anything, nor what it was to be trained with",
+            cli="Start a new run: train --preset NAME --data DIR",
+            page="Start a new run: Train, New run",
+        )
     return UsageError(
         f"run {run_id!r} cannot be resumed: it never saved anything",
-        cli=f"Start it again: train --config runs/{run_id}/config.yaml --data DIR --run-id {run_id}",
+        cli=f"Start it again: train --config {in_shell(file)} --data DIR --run-id {run_id}",
         page="Start it again: Train, Resume",
     )
 

@@ -106,7 +106,7 @@ def advice(asked: list[Ready], data: Dataset, question: "Question") -> "tuple[Ad
 
 def _outlook_of(one: Ready, data: Dataset, question: "Question", situation: "Situation") -> "Outlook":
     place = (str(one.checkpoint.path), one.stamp, data.fingerprint)
-    return _outlook(place, question.user, question.movies, one.model, data, situation)
+    return _outlook(place, question.user, question.movies, one, data, situation)
 
 
 @st.cache_resource(max_entries=MOST_MODELS, show_spinner="Loading the model …")
@@ -124,10 +124,10 @@ def _outlook(
     place: tuple[str, int, str],
     user: int | None,
     movies: tuple[int, ...] | None,
-    _model: Any,
+    _one: Ready,
     _data: Dataset,
     _situation: "Situation",
 ) -> "Outlook":
-    from recformer.what_if import outlook_of
+    from recformer.advice import outlook_by
 
-    return outlook_of(_model, _data, _situation)
+    return outlook_by(_one.checkpoint, _one.model, _data, _situation)

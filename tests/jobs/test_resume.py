@@ -436,7 +436,7 @@ def test_memory_that_runs_out_is_told_with_what_to_do(
     train_here(root, "run", dataset, small_config())
     before = read_archive(root.model("run") / "last.pt")["position"]
     monkeypatch.setattr(CrossEntropy, "__call__", fail)
-    words = r"out of memory in epoch 2 .*smaller batch_size than 64.*--init-from run --set batch_size=32"
+    words = r"out of memory in epoch 2 .*smaller batch_size than 64.*--init-from run --data DIR --set batch_size=32"
     with pytest.raises(OutOfMemoryError, match=words):
         train_here(root, "run", dataset, small_config(num_epochs=2), resume=True)
     assert read_archive(root.model("run") / "last.pt")["position"] == before
@@ -482,13 +482,15 @@ def test_a_run_that_never_saved_may_be_trained_anew_under_its_id(root: Root, dat
         train_here(root, "run", dataset, small_config(**EXACT))
     assert read_status(root.run("run")) is not None
     resumed = run_here(root.path, "train", "--resume", "run", "--data", dataset.source)
-    assert_clear_failure(resumed, 2, "'run' cannot be resumed: it has no last.pt")
+    assert_clear_failure(resumed, 2, "'run' cannot be resumed: it never saved anything")
     config = root.run("run") / "config.yaml"
     arguments = ["train", "--config", config, "--data", dataset.source, "--run-id", "run", "--device", "cpu"]
     result = run_here(root.path, *arguments)
     assert result.returncode == 0, result.stderr
     assert_is_whole(root, whole)
-    assert_clear_failure(run_here(root.path, *arguments), 2, "'run' exists already; resume it (train --resume run)")
+    assert_clear_failure(
+        run_here(root.path, *arguments), 2, "'run' exists already", "train --resume run --set num_epochs=4;"
+    )
 
 
 def test_a_run_with_a_best_checkpoint_alone_is_not_trained_over(root: Root, dataset: Dataset) -> None:
@@ -497,4 +499,4 @@ def test_a_run_with_a_best_checkpoint_alone_is_not_trained_over(root: Root, data
     assert {path.name for path in root.model("run").iterdir()} == {"best.safetensors", "best.json"}
     config = root.run("run") / "config.yaml"
     result = run_here(root.path, "train", "--config", config, "--data", dataset.source, "--run-id", "run")
-    assert_clear_failure(result, 2, "'run' exists already; begin with its weights (train --init-from run)")
+    assert_clear_failure(result, 2, "'run' exists already", "train --data DIR --init-from run;")

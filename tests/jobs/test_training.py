@@ -224,10 +224,9 @@ def test_a_change_that_would_make_it_another_run_is_refused_on_resume(change: st
     before = small_config()
     name = change.partition("=")[0].partition(".")[0]
     with pytest.raises(UsageError, match=rf"^{name} cannot be changed on resume"):
-        check_resume("run", before, parse(override(before.model_dump(), [change])))
-    check_resume(
-        "run", before, parse(override(before.model_dump(), ["num_epochs=9", "learning_rate=1e-4", "name=other"]))
-    )
+        check_resume("run", Path("config.yaml"), before, parse(override(before.model_dump(), [change])))
+    after = parse(override(before.model_dump(), ["num_epochs=9", "learning_rate=1e-4", "name=other"]))
+    check_resume("run", Path("config.yaml"), before, after)
 
 
 def test_a_refused_resume_leaves_the_run_as_it_was(root: Root, data: Path, tmp_path: Path) -> None:

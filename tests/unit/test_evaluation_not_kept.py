@@ -55,5 +55,5 @@ def test_a_model_that_gives_no_numbers_is_named(root: Root, dataset: Dataset) ->
     with torch.no_grad():
         next(model.parameters()).fill_(float("nan"))
     write_best(root.model("run"), model, info)
-    with pytest.raises(EvaluationError, match="^run/best: the model gives scores that are not numbers.*Leave it out"):
+    with pytest.raises(EvaluationError, match="^run/best gives scores that are not numbers.*Leave it out"):
         evaluate(root, checkpoint, Task(dataset, default_split()))

@@ -1,6 +1,7 @@
 """What a model begins with: counts of the training part, made factors, made weights."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -145,4 +146,4 @@ def test_a_faulty_model_is_told_alone() -> None:
 
 def test_it_cannot_be_changed_on_resume() -> None:
     with pytest.raises(UsageError, match="initialisation cannot be changed on resume"):
-        check_resume("run", config_of(), config_of(initialisation="random"))
+        check_resume("run", Path("config.yaml"), config_of(), config_of(initialisation="random"))
