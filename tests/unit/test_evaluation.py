@@ -15,7 +15,7 @@ from recformer.checkpoint_info import read_info
 from recformer.config import parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
-from recformer.errors import CheckpointError, DataError, EvaluationError, StoreError, UsageError
+from recformer.errors import CheckpointError, DataError, EvaluationError, UsageError
 from recformer.evaluation import ranker
 from recformer.evaluation.evaluate import Task, default_split, evaluate
 from recformer.evaluation.rank_store import shelf_of, stored_ranks
@@ -194,11 +194,12 @@ def test_a_file_outside_of_models_is_evaluated_but_not_kept(
     assert not root.runs.exists()
 
 
-def test_a_disk_that_refuses_is_told(root: Root, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_refuses_is_told_and_keeps_nothing(
+    root: Root, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     checkpoint = save_untrained(root, "run", dataset)
     monkeypatch.setattr("os.fsync", refuse)
-    with pytest.raises(StoreError, match="No space left"):
-        evaluate(root, checkpoint, Task(dataset, default_split()))
+    assert "No space left" in evaluate(root, checkpoint, Task(dataset, default_split())).not_kept
     monkeypatch.undo()
     assert list(root.run("run").rglob("*.parquet")) == []
     assert evaluate(root, checkpoint, Task(dataset, default_split())).protocol.cases == 30
