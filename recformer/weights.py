@@ -218,15 +218,15 @@ def build(options: Options, sizes: Sizes, state: State, where: str) -> nn.Module
     with torch.device("meta"):  # without memory: a record may claim any size
         wanted = {key: tuple(value.shape) for key, value in component(options, sizes).state_dict().items()}
     found = {key: tuple(value.shape) for key, value in state.items()}
-    faults = [f"{key} is missing" for key in wanted.keys() - found.keys()]
-    faults += [f"{key} is not known" for key in found.keys() - wanted.keys()]
+    faults = [f"{key} is missing" for key in sorted(wanted.keys() - found.keys())]
+    faults += [f"{key} is not known" for key in sorted(found.keys() - wanted.keys())]
     faults += [
         f"{key} has the shape {found[key]}, not {wanted[key]}"
-        for key in wanted.keys() & found.keys()
+        for key in sorted(wanted.keys() & found.keys())
         if found[key] != wanted[key]
     ]
     if faults:
-        told = "; ".join(sorted(faults)[:3])
+        told = "; ".join(faults[:3])
         raise CheckpointError(f"{where} does not fit {options.name} with {sizes}: {told}. {gate.CHECKPOINT.remedy}")
     model: nn.Module = component(options, sizes)
     check_constants(model, state, where)

@@ -12,7 +12,7 @@ from recformer.errors import CheckpointError
 from recformer.model.movie_transformer import MovieTransformer, MovieTransformerOptions
 from recformer.model.sizes import Sizes
 from recformer.weights import build, infer_info, load, read_state
-from tests.training_helpers import small_model
+from tests.training_helpers import small_config, small_model
 
 ML1M = Sizes(num_tokens=3885, num_users=6040, window=5)
 SMALL = Sizes(num_tokens=30, num_users=7, window=5)
@@ -173,7 +173,7 @@ def test_a_missing_key_and_a_key_too_many_are_named() -> None:
 
 def test_a_tensor_of_another_shape_is_named_with_both_shapes() -> None:
     with pytest.raises(CheckpointError, match=r"token_embedding\.weight.*30.*31"):
-        build(small_options(), Sizes(31, 7, 5), state_of(small_model(SMALL)), "the file")
+        build(small_config().model, Sizes(31, 7, 5), state_of(small_model(SMALL)), "the file")
 
 
 def small_options() -> MovieTransformerOptions:

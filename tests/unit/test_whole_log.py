@@ -226,8 +226,8 @@ def test_a_file_that_cannot_be_opened_or_is_too_large_is_told(tmp_path: Path, mo
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(StoreError, match="could not be read: Permission denied"):
+    monkeypatch.setattr("os.open", refuse)
+    with pytest.raises(StoreError, match="cannot be read: Permission denied"):
         read_whole(tmp_path)
 
 
