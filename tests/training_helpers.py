@@ -29,7 +29,7 @@ from recformer.origin import Origin
 from recformer.registry import MODELS
 from recformer.store import PROJECT, CheckpointRef, Root, find_checkpoint
 from recformer.training.run import fit
-from recformer.weights import read_archive, read_state, write_best
+from recformer.weights import load, read_archive, read_state, write_best
 from tests.waiting import DEADLINE_S, wait_until
 
 # Sizes that the native engine knows, so that what is trained in tests is trained as what users train.
@@ -88,6 +88,16 @@ def save_untrained(
     )
     write_best(root.model(run_id), model, info)
     return find_checkpoint(root, run_id)
+
+
+def spoil(root: Root, run_id: str) -> None:
+    """Give a run weights that are not numbers, which nobody sees before they are used."""
+    checkpoint = find_checkpoint(root, run_id)
+    model, info = load(checkpoint.path)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.fill_(torch.nan)
+    write_best(root.model(run_id), model, info)
 
 
 def train_here(root: Root, run_id: str, dataset: Dataset, config: TrainConfig, *, resume: bool = False) -> str:

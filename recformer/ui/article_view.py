@@ -8,7 +8,7 @@ from recformer.article import CUTOFFS, EXPLANATIONS, RECIPES
 from recformer.errors import RecformerError
 from recformer.jobs.overview import RunSummary
 from recformer.ui import readers
-from recformer.ui.evaluating import computed, leave_out
+from recformer.ui.evaluating import computed, leave_out, tell_not_kept
 from recformer.ui.run_views import labels_of
 from recformer.ui.words import explain, plain
 
@@ -64,6 +64,7 @@ def _rows(runs: list[RunSummary]) -> list[dict[str, Any]] | None:
         return None
     found = [(model, entry, readers.stored(entry)) for model, entry in zip(models, entries, strict=True)]
     there = [(model, entry, evaluation) for model, entry, evaluation in found if evaluation is not None]
+    tell_not_kept(evaluation for *_, evaluation in there)
     keys = tuple(entry.key for _, entry, _ in there)
     return readers.article_rows(keys, [model for model, *_ in there], [evaluation for *_, evaluation in there])
 

@@ -17,10 +17,10 @@ from recformer.jobs.overview import RunSummary
 from recformer.registry import SPLITS
 from recformer.ui import readers
 from recformer.ui.comparison import Choice, Comparison, Model, model_label, styles_of
-from recformer.ui.evaluating import computed, leave_out
+from recformer.ui.evaluating import computed, leave_out, tell_not_kept
 from recformer.ui.run_views import checkpoint_in_link, checkpoint_names, labels_of, suggestion
 from recformer.ui.selection import pick_many, pick_masking, pick_one
-from recformer.ui.words import explain, plain
+from recformer.ui.words import explain
 
 if TYPE_CHECKING:
     from recformer.evaluation.evaluate import Pending
@@ -139,9 +139,7 @@ def compare(choice: Choice) -> Comparison | None:
     for name in missing:
         found[name] = readers.stored(usable[name])
     there = {name: entry for name, entry in found.items() if entry is not None}
-    refused = next((entry.not_kept for entry in there.values() if entry.not_kept), "")
-    if refused:
-        st.warning(f"These figures are shown, but not kept: {plain(refused)}", icon=":material/warning:")
+    tell_not_kept(there.values())
     return _comparison(choice, there, usable, together) if there else None
 
 

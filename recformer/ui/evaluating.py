@@ -1,7 +1,7 @@
 """Evaluations in the background: one worker for all sessions, which goes on when the page is left."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from recformer.ui.words import plain
 
 if TYPE_CHECKING:
     from recformer.evaluation.evaluate import Pending
+    from recformer.evaluation.summary import Evaluation
 
 POLL_S = 0.5
 PATIENCE_S = 1.0  # below it nothing is shown
@@ -110,6 +111,13 @@ def computed(entries: "list[tuple[str, Pending]]") -> bool:
 def leave_out(label: str, error: RecformerError) -> None:
     """Name a model that cannot be evaluated, and why."""
     show_fault(error, f"{plain(label)} is left out: ")
+
+
+def tell_not_kept(evaluations: "Iterable[Evaluation]") -> None:
+    """Say once why the disk keeps none of what is shown, where it refuses some of it."""
+    refused = next((evaluation.not_kept for evaluation in evaluations if evaluation.not_kept), "")
+    if refused:
+        st.warning(f"These figures are shown, but not kept: {plain(refused)}", icon=":material/warning:")
 
 
 def _ask(label: str, entry: "Pending") -> str:

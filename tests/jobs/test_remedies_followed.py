@@ -24,6 +24,7 @@ from tests.training_helpers import (
     sizes_for,
     small_config,
     small_model,
+    spoil,
     train_here,
 )
 
@@ -85,13 +86,15 @@ class Case:
     """What the remedy leaves to choice and keeps a test short."""
     without: str | None = None
     """An option that is left out, with its value."""
+    left_out: str | None = None
+    """A model that is left out."""
 
 
 def followed(here: Here, case: Case, command: Command) -> list[str]:
     """The command that a person types who does what the message says."""
     data = here.data if here.data.is_dir() else here.elsewhere / "small"
     fill = {"DIR": str(data), "NAME": "new", "ID": "new"} | case.fill
-    given = list(map(str, command))
+    given = [word for word in map(str, command) if word != case.left_out]
     if case.without is not None:
         place = given.index(case.without)
         given = [*given[:place], *given[place + 2 :]]
@@ -228,6 +231,16 @@ def refuse_host() -> None:
     raise download.HostError("no network")
 
 
+def spoiled(words: Command) -> Callable[[Here], Command]:
+    def arrange(here: Here) -> Command:
+        save_untrained(here.root, "spoiled", here.dataset())
+        spoil(here.root, "spoiled")
+        return list(words)
+
+    return arrange
+
+
+RECOMMEND: Command = ["recommend", "one", "spoiled", "--user", 101]
 OF_TRAINING = {
     "the last saves are damaged": Case(damaged_saves, "train --init-from one/best --data DIR"),
     "no last.pt": Case(no_saves, "train --init-from one --data DIR"),
@@ -351,6 +364,11 @@ OF_FILES = {
     ),
     "no entry of the bin": Case(typed("runs", "restore", "one"), "runs bin"),
     "nobody to ask": Case(typed("runs", "delete", "one"), "add --yes", added="--yes"),
+}
+LEAVE_OUT = "spoiled/best gives scores that are not numbers: its weights are damaged or diverged. Leave it out"
+OF_QUESTIONS |= {
+    f"weights that are not numbers, {words[0]}": Case(spoiled(words), LEAVE_OUT, added="", left_out="spoiled")
+    for words in (["evaluate", "one", "spoiled"], ["compare", "one", "spoiled"], RECOMMEND)
 }
 CASES = OF_TRAINING | OF_QUESTIONS | OF_FILES
 

@@ -16,7 +16,6 @@ from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
-import torch
 from streamlit.testing.v1 import AppTest
 
 from recformer.adopt import adopt
@@ -33,9 +32,8 @@ from recformer.store import PROJECT, Root
 from recformer.ui.compare_views import VIEWS
 from recformer.ui.palette import REFERENCE, run_colours
 from recformer.ui.run_views import suggestion
-from recformer.weights import load, write_best
 from tests.builders import Interaction, dataset_in
-from tests.training_helpers import json_of, run_here, small_config, train_here
+from tests.training_helpers import json_of, run_here, small_config, spoil, train_here
 from tests.waiting import DEADLINE_S, wait_until
 
 PAGE = "pages/compare.py"
@@ -359,17 +357,6 @@ def test_a_damaged_file_is_named_and_the_others_are_shown(root: Root) -> None:
     assert error.startswith("other model is left out:")
     assert "best.safetensors" in error
     assert set(tables(app)["NDCG"]) == {"one model", "Markov chain"}
-
-
-def spoil(root: Root, run_id: str) -> None:
-    """Give a run weights that are not numbers, which nobody sees before they are used."""
-    path = root.model(run_id) / "best.safetensors"
-    info = read_info(path)
-    model, _ = load(path, info)
-    with torch.no_grad():
-        for weights in model.parameters():
-            weights.fill_(torch.nan)
-    write_best(root.model(run_id), model, info)
 
 
 def test_a_model_whose_evaluation_fails_is_named_and_the_others_are_shown(root: Root) -> None:

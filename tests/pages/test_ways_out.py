@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from recformer.origin import read_origin
 from recformer.store import PROJECT, Root
 from tests.builders import dataset_in, sequences, write_ml1m
-from tests.training_helpers import save_untrained, small_config, train_here
+from tests.training_helpers import SMALL_MODEL, save_untrained, small_config, spoil, train_here
 
 SLOW_PAGE_S = 60
 
@@ -82,3 +82,20 @@ def test_figures_that_the_disk_does_not_keep_are_shown_with_a_word(root: Root) -
     app = opened("pages/compare.py", runs="run/best")
     assert not app.error and not app.exception
     assert "These figures are shown, but not kept" in app.warning[0].value
+
+
+def test_figures_of_the_article_that_the_disk_does_not_keep_are_shown_with_a_word(root: Root, tmp_path: Path) -> None:
+    recipe = small_config(model=SMALL_MODEL | {"width": 32}, batch_size=512, engine="eager")
+    train_here(root, "recipe", dataset_in(tmp_path / "small"), recipe)
+    shutil.rmtree(root.run("recipe") / "eval")
+    (root.run("recipe") / "eval").write_text("")
+    app = opened("pages/compare.py", runs="run/best", view="Article")
+    assert not app.error and not app.exception
+    assert "These figures are shown, but not kept" in app.warning[0].value
+    assert any("trained and asked honestly" in text.value for text in app.markdown)
+
+
+def test_the_only_model_asked_is_named_where_it_gives_no_numbers(root: Root) -> None:
+    spoil(root, "run")
+    app = opened("pages/recommend.py", runs="run/best", user="101")
+    assert "run/best gives scores that are not numbers" in app.error[0].value

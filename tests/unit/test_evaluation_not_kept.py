@@ -3,15 +3,13 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from recformer.data.dataset import Dataset
 from recformer.errors import EvaluationError
 from recformer.evaluation.evaluate import Task, default_split, evaluate
 from recformer.store import Root
-from recformer.weights import load, write_best
 from tests.builders import dataset_in
-from tests.training_helpers import run_here, save_untrained
+from tests.training_helpers import run_here, save_untrained, spoil
 
 
 @pytest.fixture
@@ -51,9 +49,6 @@ def test_the_command_line_shows_it_and_says_that_it_is_not_kept(root: Root, data
 
 def test_a_model_that_gives_no_numbers_is_named(root: Root, dataset: Dataset) -> None:
     checkpoint = save_untrained(root, "run", dataset)
-    model, info = load(checkpoint.path)
-    with torch.no_grad():
-        next(model.parameters()).fill_(float("nan"))
-    write_best(root.model("run"), model, info)
+    spoil(root, "run")
     with pytest.raises(EvaluationError, match="^run/best gives scores that are not numbers.*Leave it out"):
         evaluate(root, checkpoint, Task(dataset, default_split()))
