@@ -64,7 +64,8 @@ def choose(runs: list[RunSummary]) -> Choice | None:
     if not chosen:
         st.info("Pick one or more models above.", icon=":material/arrow_upward:")
         return None
-    left, second, third, middle, right, beside, last = st.columns([3, 3, 2, 5.5, 3, 2.8, 4])
+    left, second, third, last = st.columns([4, 3, 2, 5])  # what is asked
+    middle, right, beside, _ = st.columns([4.5, 3.5, 2.5, 3.5])  # under which protocol
     reference = pick_one(
         left, "Reference", chosen, "baseline", key="compare.baseline", show=label, help=explain("difference")
     )
