@@ -85,7 +85,7 @@ class Training:
     def _train(self) -> bool:
         """Train to the configured number of epochs. False when stopped before it."""
         torch.set_float32_matmul_precision(self.config.matmul_precision)
-        self._tell(*self.state.notes)
+        self.tell(*self.state.notes)
         batches = EpochBatches(self.prepared, self.config, self.state.device)
         step = self._step(batches)
         clock = _Clock(batches.done(self.state.position), self.state.position.seconds)
@@ -94,7 +94,7 @@ class Training:
                 return False
         return True
 
-    def _tell(self, *problems: str) -> None:
+    def tell(self, *problems: str) -> None:
         """Say what is not as it should be, where whoever looks at the run later sees it too."""
         for problem in problems:
             self._told.append(problem)
@@ -106,10 +106,10 @@ class Training:
         state = self.state
         self.heartbeat.update(phase="preparing the engine")
         chosen = choose(self.config, state, batches, self.say)
-        self._tell(*chosen.problems)
+        self.tell(*chosen.problems)
         built = chosen.built
         if state.engine and built.engine != state.engine:
-            self._tell(
+            self.tell(
                 f"The {state.engine} engine computed its steps before, the {built.engine} one does from here: the run "
                 "goes on, but not bit for bit as it would have."
             )

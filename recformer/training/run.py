@@ -86,7 +86,7 @@ def fit(
                     outcome = training.run()
                 if outcome == "finished":
                     heartbeat.update(phase="evaluating")
-                    _evaluate_best(root, run_id, config, prepared.dataset, device, should_stop)
+                    _evaluate_best(root, run_id, config, prepared.dataset, device, should_stop, training.tell)
             except RecformerError as error:
                 log_end(folder, succeeded=False)
                 heartbeat.end("failed", error.on_page)
@@ -113,8 +113,12 @@ def _evaluate_best(
     dataset: Dataset,
     device: torch.device,
     should_stop: Callable[[], bool],
+    tell: Callable[[str], None],
 ) -> None:
-    """Test ranks of the best checkpoint, so that Home and Compare have them at once. Nothing is chosen by them."""
+    """Test ranks of the best checkpoint, so that Home and Compare have them at once. Nothing is chosen by them.
+
+    `tell` says in the run's status what its people should know.
+    """
 
     def go_on(*_: int) -> None:
         if should_stop():
@@ -123,7 +127,7 @@ def _evaluate_best(
     try:
         found = evaluate(root, find_checkpoint(root, run_id), Task(dataset, config.split), device, go_on)
         if found.not_kept:
-            print(f"evaluation: {found.not_kept}", flush=True)
+            tell(f"Its figures on the test are not kept: {found.not_kept}.")
     except RecformerError as error:
         # The run is trained and saved whatever happens here; the next comparison evaluates again.
         print(f"evaluation: {error}", flush=True)

@@ -7,9 +7,10 @@ import pytest
 from recformer.data.dataset import Dataset
 from recformer.errors import EvaluationError
 from recformer.evaluation.evaluate import Task, default_split, evaluate
+from recformer.jobs.records import read_status
 from recformer.store import Root
 from tests.builders import dataset_in
-from tests.training_helpers import run_here, save_untrained, spoil
+from tests.training_helpers import run_here, save_untrained, small_config, spoil, train_here
 
 
 @pytest.fixture
@@ -52,3 +53,11 @@ def test_a_model_that_gives_no_numbers_is_named(root: Root, dataset: Dataset) ->
     spoil(root, "run")
     with pytest.raises(EvaluationError, match="^run/best gives scores that are not numbers.*Leave it out"):
         evaluate(root, checkpoint, Task(dataset, default_split()))
+
+
+def test_a_finished_run_says_that_its_figures_are_not_kept(root: Root, dataset: Dataset) -> None:
+    refuse_ranks(root, "run")
+    assert train_here(root, "run", dataset, small_config()) == "finished"
+    status = read_status(root.run("run"))
+    assert status is not None and status.message is not None  # Monitor shows it
+    assert status.message.startswith("Its figures on the test are not kept: could not write")
