@@ -150,7 +150,7 @@ def test_damage_is_said_beside_what_could_be_read(root: Root) -> None:
 def test_a_file_that_cannot_be_read_is_a_message_within_the_fold(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(whole, "MOST_BYTES", 1)
     app = opened()
-    assert any("tensorboard" in str(error.value) for error in app.error)
+    assert any("in TensorBoard" in str(error.value) for error in app.error)
     assert len(app.get("bidi_component")) == 1  # the curve
 
 
