@@ -115,11 +115,12 @@ def shot(page: Page, name: str) -> None:
 
 
 def points_of_the_loss_curve(page: Page) -> int:
-    """How many points the first chart's last trace has, as Plotly draws it."""
+    """How many points the first chart's curve of the validation loss, one for each epoch, has as Plotly draws it."""
     script = """() => {
         const plot = document.querySelector('.js-plotly-plot');
         const traces = plot && plot._fullData ? plot._fullData : [];
-        return traces.length ? traces[traces.length - 1].x.length : 0;
+        const last = traces.filter((trace) => trace.name.includes('validation')).pop();
+        return last ? last.x.length : 0;
     }"""
     return int(page.evaluate(script))
 
