@@ -106,17 +106,21 @@ def fresh(root: Root, config: TrainConfig, run_id: str | None, data: Path, devic
 
 
 def _exists_already(root: Root, run_id: str) -> UsageError:
+    message = f"run {run_id!r} exists already"
     if not can_resume(root, run_id):
-        command, place = f"train --data DIR --init-from {run_id}", "Start from weights"
-    else:
-        status = read_status(root.run(run_id))
-        finished = status is not None and status.state == "finished"
-        more = f" --set num_epochs={status.epoch + 1}" if status and finished else ""
-        command, place = f"train --resume {run_id}{more}", "Resume"
+        return UsageError(
+            message,
+            cli=f"To go on from it: train --data DIR --init-from {run_id}; for a new run choose another --run-id",
+            page="To go on from it: Train, Start from weights",
+        )
+    status = read_status(root.run(run_id))
+    finished = status is not None and status.state == "finished"
     return UsageError(
-        f"run {run_id!r} exists already",
-        cli=f"To go on from it: {command}; for a new run choose another --run-id",
-        page=f"To go on from it: Train, {place}",
+        message,
+        cli=f"To go on from it: train --resume {run_id}"
+        + (f" --set num_epochs={status.epoch + 1}" if status and finished else "")
+        + "; for a new run choose another --run-id",
+        page="To go on from it: Train, Resume",
     )
 
 
