@@ -25,6 +25,10 @@ MOST_DEPTH = 32
 """Lists and mappings within one another; what is written here has at most six."""
 MOST_VALUES = 1_000_000
 """Values in one document."""
+_YAML_OPENERS = b"[", b"{", b"-", b"?", b":"
+"""In YAML, no level begins without one of these."""
+_SAFE_LEVELS = 256
+"""Levels that libyaml's loader takes on the smallest stack that a thread has; four thousand crash it."""
 _HEAD_BYTES = 1 << 16
 _HOLE_BYTES = 512
 _ZIP_END_BYTES = 22 + (1 << 16) + 76  # with the longest comment, and the larger form before it
@@ -190,7 +194,7 @@ def parse_json(content: bytes, path: Path, kind: Kind) -> Any:
         text = content.decode("utf-8")
         if _json_depth(content) > MOST_DEPTH:
             raise refused(path, kind, _too_deep())
-        value = json.loads(text)
+        value = json.loads(text, parse_int=_whole_number)
     except UnicodeDecodeError:
         raise refused(path, kind, "it holds bytes that are no text") from None
     except json.JSONDecodeError as error:
@@ -198,7 +202,8 @@ def parse_json(content: bytes, path: Path, kind: Kind) -> Any:
         raise refused(path, kind, why) from None
     except ValueError:  # Python reads no number of more than 4,300 digits
         raise refused(path, kind, _too_long_a_number()) from None
-    check_values(value, path, kind)
+    if len(content) > 2 * MOST_VALUES:  # each value takes two bytes; the rest of what is checked no JSON can say
+        check_values(value, path, kind)
     return value
 
 
@@ -206,7 +211,8 @@ def parse_yaml(content: bytes, path: Path, kind: Kind) -> Any:
     """The value of a YAML document, without aliases, of bounded depth and numbers. Raises the kind's error."""
     try:
         content.decode("utf-8")
-        _check_events(content, path, kind)
+        if sum(map(content.count, _YAML_OPENERS)) > _SAFE_LEVELS or b"*" in content:
+            _check_events(content, path, kind)
         value = yaml.load(content, Loader=_YAML_LOADER)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -215,6 +221,8 @@ def parse_yaml(content: bytes, path: Path, kind: Kind) -> Any:
         raise refused(path, kind, "it holds bytes that are no text") from None
     except RecformerError:
         raise
+    except RecursionError:
+        raise refused(path, kind, _too_deep()) from None
     except Exception:  # PyYAML's constructors raise what they like: KeyError for "!!bool x", IndexError for "!!int ''"
         raise refused(path, kind, _no_setting()) from None
     check_values(value, path, kind)
@@ -270,6 +278,13 @@ def _parts(value: Any, path: Path, kind: Kind) -> list[Any]:
     if value is not None and not isinstance(value, str | int | float):
         raise refused(path, kind, _no_setting())
     return []
+
+
+def _whole_number(digits: str) -> int:
+    """A number of a JSON document. Raises ValueError where it does not fit 64 bits."""
+    if -(2**63) <= (number := int(digits)) < 2**63:
+        return number
+    raise ValueError
 
 
 def _json_depth(content: bytes) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
+from threading import Thread
 
 import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
@@ -12,6 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import cli_util, config
 from streamlit.web.server import server_util
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
+
+from recformer.ui.preparation import prepare
 
 # Streamlit shows the parts of some components in frames of their own, which come from the app itself.
 FRAMES = {"content-security-policy": "frame-ancestors 'self'", "x-frame-options": "SAMEORIGIN"}
@@ -102,9 +105,10 @@ def is_loopback(address: str) -> bool:
 
 @asynccontextmanager
 async def opened(_app: st.App) -> AsyncGenerator[None]:
-    """When the server starts: say who can reach it, and open a browser; an `st.App` must do so itself."""
+    """When the server starts: say who can reach it, prepare Home, and open a browser; an `st.App` must do so itself."""
     if warning := open_to_others():
         cli_util.print_to_cli(f"  {warning}\n", fg="yellow")
+    Thread(target=prepare, daemon=True).start()
     if not st.get_option("server.headless"):
         cli_util.open_browser(server_util.get_url(_address_to_open()))
     yield

@@ -1,6 +1,8 @@
 """Which requests the server refuses, what it says then, and who is told that others can reach it."""
 
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,9 @@ from starlette.datastructures import Headers
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from recformer.store import PROJECT
+from recformer.jobs import overview, stamps
+from recformer.store import PROJECT, Root
+from recformer.ui.preparation import prepare
 from recformer.ui.server import is_loopback, open_to_others, refusal_of
 
 OWN = {"localhost", "127.0.0.1", "::1"}
@@ -168,3 +172,23 @@ def test_home_says_so_only_where_others_can_reach_it(
 
 def test_the_section_that_the_answers_name_is_in_the_readme() -> None:
     assert "\n## Opening it to others\n" in (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+def test_while_the_server_starts_the_records_of_all_runs_are_read_for_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("runs", "models"):
+        shutil.copytree(PROJECT / place / "demo-baseline", tmp_path / place / "demo-baseline")
+    monkeypatch.setenv("RECFORMER_ROOT", str(tmp_path))
+    monkeypatch.setattr(stamps, "SETTLED_NS", -60_000_000_000)  # what was copied just now counts as settled
+    prepare()
+    monkeypatch.setattr(overview, "_read", lambda *_: pytest.fail("a record was read again"))
+    assert [run.run_id for run in overview.list_runs(Root(tmp_path))[0]] == ["demo-baseline"]
+
+
+def test_runs_that_cannot_be_read_do_not_keep_the_server_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "runs").write_text("not a folder")
+    monkeypatch.setenv("RECFORMER_ROOT", str(tmp_path))
+    prepare()
