@@ -1,5 +1,7 @@
 """How many of the cases a model is evaluated on it was trained on, whatever the order of what is tied in time."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,6 +10,7 @@ from recformer.data.prepared import Prepared
 from recformer.data.splits.split import Part
 
 
+@lru_cache(maxsize=8)  # models of one split ask for the same
 def cases_trained_on(cases: Prepared, part: Part, training: Prepared) -> int:
     """How many cases of a part have a target that is a target of a training window, both of one dataset.
 

@@ -1,6 +1,7 @@
 """What a list of runs shows of their logs: kept while a log stays as it is, and read in the background where many are
 new."""
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -137,6 +138,9 @@ def _figures(run: RunSummary, read: Callable[[], RunLog]) -> Figures:
         curves = by_epoch(read().scalars())
     except StoreError as error:
         return replace(_recorded(run), fault=error.on_page)
+    except Exception:  # whatever a foreign log holds, the other runs stay in the table
+        logging.getLogger(__name__).exception("The log of %s cannot be read", run.run_id)
+        return replace(_recorded(run), fault="Its log cannot be read. What the reader met stands on the app's terminal")
     return Figures(best_values(curves, run.best), loss_points(curves), log_fault(curves))
 
 

@@ -7,8 +7,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from recformer.jobs.overview import find_run
+from recformer.logs.reader import RunLog
 from recformer.store import PROJECT, Root
 from recformer.ui.monitoring import moves
+from recformer.ui.run_figures import run_figures
 from tests.foreign_runs import write_foreign_runs
 from tests.log_files import NAME, scalar
 
@@ -52,6 +54,23 @@ def test_home_lists_every_run_and_what_is_wrong_with_its_log(root: Root) -> None
         "infinite": "not a number since step 1 (loss/train)",
         "milliseconds": "no usable times",
     }
+
+
+def test_a_log_at_which_a_reader_fails_unforeseen_takes_no_other_run_from_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    refresh = RunLog.refresh
+
+    def fails_at_one(log: RunLog) -> None:
+        if log.folder.name == "far-steps":
+            raise ZeroDivisionError("what nobody thought of")
+        refresh(log)
+
+    run_figures.clear()  # what it kept of the log before
+    monkeypatch.setattr(RunLog, "refresh", fails_at_one)
+    table = home().dataframe[0].value.set_index("run")
+    run_figures.clear()
+    assert set(table.index) == set(SAID)
+    assert table["fault"]["far-steps"].startswith("Its log cannot be read")
+    assert table["fault"]["diverged"].startswith("not a number")
 
 
 @pytest.mark.parametrize(("run", "said"), SAID.items())
