@@ -15,9 +15,10 @@ test: $(VENV)/.dev  ## all tests, in real processes and a real Chromium
 	$(PY) -m tests.browser.chromium
 	$(PY) -m pytest -n 2 --dist loadfile tests
 
-check: $(VENV)/.dev  ## lint, formatting and types
+check: $(VENV)/.dev  ## lint, formatting, the arrows between the parts, and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/pyright
 
 bench: $(VENV)/.dev  ## every benchmark against its target; DATA names the folder of MovieLens-1M

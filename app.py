@@ -3,10 +3,10 @@
 import streamlit as st
 
 if __name__ == "__main__":
-    from recformer.ui import home
+    from recformer.ui.home import page
 
-    home.show()
+    page.show()
 else:  # the pages are not imported here: what they keep in memory needs the server that this begins
-    from recformer.ui import server
+    from recformer.ui import server, server_start
 
-    app = st.App(__file__, middleware=server.MIDDLEWARE, lifespan=server.opened)
+    app = st.App(__file__, middleware=server.MIDDLEWARE, lifespan=server_start.opened)

@@ -12,7 +12,7 @@ import sys
 import time
 
 from benchmarks.ml1m import folder_asked_for
-from recformer.store import PROJECT
+from recformer.files.names import PROJECT
 
 ON_ML1M = ("training", "crowded", "step_log", "quality", "evaluation", "loading", "memory")
 BY_ITSELF = ("statistics", "what_if", "logs", "pages")

@@ -49,9 +49,10 @@ from benchmarks.figure import Figure, report
 from benchmarks.runs import TAGS, write_runs, write_untrained
 from benchmarks.tensorboard_server import serves, tensorboard
 from recformer.data.cache import load as load_dataset
+from recformer.files.names import PROJECT
 from recformer.logs.panels import panels
 from recformer.logs.reader import INDEX_FILE, RunLog
-from recformer.store import PROJECT, Root
+from recformer.run.paths import Root
 from tests.browser.app import started_app
 from tests.waiting import wait_until
 

@@ -31,8 +31,8 @@ import numpy as np
 
 from benchmarks.event_files import scalar_records, write_run
 from benchmarks.figure import Figure, report
+from recformer.files.names import PROJECT
 from recformer.logs.reader import RunLog
-from recformer.store import PROJECT
 
 TAGS = [f"metric/{number}" for number in range(10)]
 REPEATS, ADDED, SECONDS = 5, 100, 120

@@ -11,8 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from recformer.jobs.overview import list_runs
-from recformer.store import PROJECT, Root, can_resume
+from recformer.files.names import PROJECT
+from recformer.run.overview import list_runs
+from recformer.run.paths import Root, can_resume
 
 RECIPES: dict[str, list[str]] = {
     "baseline": ["--preset", "baseline"],

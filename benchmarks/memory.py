@@ -21,7 +21,7 @@ import psutil
 
 from benchmarks.figure import Figure, report
 from benchmarks.ml1m import folder_asked_for
-from recformer.store import Root
+from recformer.run.paths import Root
 
 RUN, LOOK_S, EPOCH_S, BELOW_MB = "memory", 0.05, 120.0, 900
 LOOKS = round(EPOCH_S / LOOK_S)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from recformer.data.cache import load
 from recformer.data.dataset import Dataset
-from recformer.store import PROJECT
+from recformer.files.names import PROJECT
 
 
 def folder_asked_for(doc: str | None) -> Path:

@@ -22,12 +22,13 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks.figure import Figure, report
 from benchmarks.runs import write_runs
-from recformer.jobs.overview import active_runs, list_runs
+from recformer.files.names import PROJECT
+from recformer.files.stamps import SETTLED_NS
 from recformer.jobs.queue import lines
-from recformer.jobs.stamps import SETTLED_NS
-from recformer.store import PROJECT, Root
-from recformer.ui.preparation import prepare
-from recformer.ui.run_figures import run_figures
+from recformer.run.overview import active_runs, list_runs
+from recformer.run.paths import Root
+from recformer.ui.home.log_figures import run_figures
+from recformer.ui.server_start import prepare
 
 RERUNS, PATIENCE_S, BELOW_MS = 12, 120, 300
 MANY, BELOW_WITH_MANY_MS = [500, 2000], 2000

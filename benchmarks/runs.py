@@ -6,13 +6,16 @@ import shutil
 import torch
 
 from benchmarks.event_files import write_run
+from recformer.checkpoint.info import CheckpointInfo
+from recformer.checkpoint.weights import write_best
 from recformer.config import parse
 from recformer.data.dataset import Dataset
+from recformer.files.names import PROJECT
+from recformer.files.writing import write_text
 from recformer.model.sizes import Sizes
-from recformer.origin import Origin, write_origin
 from recformer.registry import MODELS
-from recformer.store import PROJECT, Root, write_text
-from recformer.weights import CheckpointInfo, write_best
+from recformer.run.paths import Root
+from recformer.run.provenance import Provenance, write_provenance
 
 TAGS = [
     "loss/train",
@@ -54,5 +57,5 @@ def write_untrained(root: Root, run_id: str, dataset: Dataset, folder: str, wind
     info = CheckpointInfo(run_id, config.model.model_dump(mode="json"), vars(sizes), dataset=known)
     root.run(run_id).mkdir(parents=True)
     write_text(root.run(run_id) / "config.yaml", f"name: {run_id}\n")
-    write_origin(root, run_id, Origin(dataset.name, dataset.fingerprint, folder))
+    write_provenance(root, run_id, Provenance(dataset.name, dataset.fingerprint, folder))
     write_best(root.model(run_id), model, info)

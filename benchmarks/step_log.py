@@ -25,8 +25,8 @@ from benchmarks.ml1m import folder_asked_for, parsed
 from recformer.config import TrainConfig, parse, preset
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
-from recformer.origin import Origin
-from recformer.store import Root
+from recformer.run.paths import Root
+from recformer.run.provenance import Provenance
 from recformer.training.loop import Training
 from recformer.training.run import fit
 from recformer.training.step_log import StepLog
@@ -62,7 +62,7 @@ def share_of(dataset: Dataset, config: TrainConfig) -> float:
             "run",
             config,
             lambda: prepare(dataset, config.window, config.split),
-            Origin(dataset.name, dataset.fingerprint, str(dataset.source)),
+            Provenance(dataset.name, dataset.fingerprint, str(dataset.source)),
             torch.device("cpu"),
             arguments=["train"],
         )

@@ -22,12 +22,13 @@ from streamlit.testing.v1 import AppTest
 
 from benchmarks.figure import Figure, report
 from benchmarks.runs import write_untrained
-from recformer.advice import Answer, Question, advice_of
+from recformer.checkpoint.load import load
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
-from recformer.store import PROJECT, Root, find_checkpoint
-from recformer.weights import load
-from recformer.what_if import outlook_of
+from recformer.files.names import PROJECT
+from recformer.recommend.explain import next_scores_of
+from recformer.recommend.side_by_side import Answer, Query, advice_of
+from recformer.run.paths import Root, find_checkpoint
 
 RUNS, WINDOW, REPEATS, PATIENCE_S, BELOW_MS = ("one", "two", "three"), 5, 30, 120, 200
 USERS, ITEMS, RATINGS = 6_040, 3_883, 40  # of a made-up set, and how many of each user
@@ -86,11 +87,14 @@ def asking(what: str, root: Root, dataset: Dataset, windows: Iterator[tuple[int,
     models = [load(checkpoint.path)[0] for checkpoint in checkpoints]
 
     def ask(movies: tuple[int, ...]) -> None:
-        question = Question(user, 10, "history", movies)
-        situation = question.situation(dataset, WINDOW)
-        outlooks = [outlook_of(model, dataset, situation) for model in models]
-        answers = [Answer(checkpoint, outlook) for checkpoint, outlook in zip(checkpoints, outlooks, strict=True)]
-        advice_of(answers, dataset, situation, question)
+        question = Query(user, 10, "history", movies)
+        user_case = question.user_case(dataset, WINDOW)
+        next_scores_by_model = [next_scores_of(model, dataset, user_case) for model in models]
+        answers = [
+            Answer(checkpoint, next_scores)
+            for checkpoint, next_scores in zip(checkpoints, next_scores_by_model, strict=True)
+        ]
+        advice_of(answers, dataset, user_case, question)
 
     ask(next(windows))  # the first call makes the library's threads
     times: list[float] = []

@@ -2,27 +2,28 @@
 
 import streamlit as st
 
-from recformer.ui import comparing, readers, verdict
-from recformer.ui.compare_views import VIEWS, pick_view
-from recformer.ui.export_view import show_export
-from recformer.ui.fetching import need_dataset
-from recformer.ui.frame import frame
-from recformer.ui.selection import name_unknown
+from recformer.ui.compare import conclusion_view, page
+from recformer.ui.compare.export_view import show_export
+from recformer.ui.compare.views import VIEWS, pick_view
+from recformer.ui.shared import readers
+from recformer.ui.shared.add_dataset import need_dataset
+from recformer.ui.shared.frame import frame
+from recformer.ui.shared.selection import name_unknown
 
 with frame("Compare"):
-    name_unknown(comparing.PARAMETERS)
+    name_unknown(page.PARAMETERS)
     runs, _ = readers.runs()
-    if need_dataset() and (choice := comparing.choose(runs)) is not None:
+    if need_dataset() and (choice := page.choose(runs)) is not None:
         answer = st.container()
         with st.container(horizontal=True, vertical_alignment="center"):
             view = pick_view()  # also while the evaluation is under way
             beside = st.container(width="content")
         with answer:
-            comparison = comparing.compare(choice)
+            comparison = page.compare(choice)
             if comparison is not None:
-                verdict.show_verdict(comparison)
+                conclusion_view.show_verdict(comparison)
         if comparison is not None:
             with beside:
                 show_export(comparison)
             VIEWS[view](comparison)
-            verdict.show_protocol(comparison)
+            conclusion_view.show_protocol(comparison)

@@ -2,25 +2,26 @@
 
 import streamlit as st
 
-from recformer.ui import dataset_views, readers
-from recformer.ui.fetching import add_dataset
-from recformer.ui.frame import frame
-from recformer.ui.poster_views import choose_posters
-from recformer.ui.selection import pick_one
+from recformer.ui.data import page
+from recformer.ui.shared import readers
+from recformer.ui.shared.add_dataset import add_dataset
+from recformer.ui.shared.frame import frame
+from recformer.ui.shared.poster_views import choose_posters
+from recformer.ui.shared.selection import pick_one
 
 with frame("Data"):
     folders = readers.dataset_folders()
     if folders:
         chosen = pick_one(st.container(), "Dataset", [folder.name for folder in folders], "data", key="data.set")
         dataset = readers.dataset(next(folder for folder in folders if folder.name == chosen))
-        dataset_views.ask_about_repeats(dataset)
-        dataset_views.show_counts(dataset)
-        dataset_views.show_time_ties(dataset)
-        dataset_views.show_charts(dataset)
-        dataset_views.show_movies(dataset)
+        page.ask_about_repeats(dataset)
+        page.show_counts(dataset)
+        page.show_time_ties(dataset)
+        page.show_charts(dataset)
+        page.show_movies(dataset)
         with st.expander("Posters", icon=":material/image:"):
             choose_posters(dataset)
-        dataset_views.show_provenance(dataset)
+        page.show_provenance(dataset)
     else:
         st.markdown(
             "**No dataset yet.** MovieLens-100K is small and real; training, comparing and recommending need one."

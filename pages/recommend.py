@@ -2,21 +2,22 @@
 
 import streamlit as st
 
-from recformer.ui import readers, recommending
-from recformer.ui.fetching import need_dataset
-from recformer.ui.frame import frame
-from recformer.ui.selection import name_unknown
+from recformer.ui.recommend import page
+from recformer.ui.shared import readers
+from recformer.ui.shared.add_dataset import need_dataset
+from recformer.ui.shared.frame import frame
+from recformer.ui.shared.selection import name_unknown
 
 with frame("Recommend"):
-    name_unknown(recommending.PARAMETERS)
+    name_unknown(page.PARAMETERS)
     runs, _ = readers.runs()
     if need_dataset():
-        choice = recommending.choose(runs)
-        shown = None if choice is None else recommending.ask(choice)
+        choice = page.choose(runs)
+        shown = None if choice is None else page.ask(choice)
         if shown is not None:
             person, answers = st.columns([2, 5], gap="medium")
             with person:
-                recommending.show_person(shown)
+                page.show_person(shown)
             with answers:
-                recommending.show_answers(shown)
-            recommending.show_more(shown)
+                page.show_answers(shown)
+            page.show_more(shown)

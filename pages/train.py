@@ -2,20 +2,21 @@
 
 import streamlit as st
 
-from recformer.ui import launching, readers
-from recformer.ui.fetching import need_dataset
-from recformer.ui.frame import frame
+from recformer.ui.shared import readers
+from recformer.ui.shared.add_dataset import need_dataset
+from recformer.ui.shared.frame import frame
+from recformer.ui.train import page
 
 with frame("Train"):
     runs, _ = readers.runs()
     if need_dataset():
         mode = st.segmented_control(
             "What to start",
-            list(launching.MODES),
+            list(page.MODES),
             key="mode",
             bind="query-params",
             default="New run",
             required=True,
             label_visibility="collapsed",
         )
-        launching.MODES[str(mode)](runs)
+        page.MODES[str(mode)](runs)

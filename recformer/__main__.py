@@ -1,6 +1,6 @@
 """`python -m recformer`: the command line."""
 
-from recformer.cli import main
+from recformer.cli.commands import main
 
 if __name__ == "__main__":
     main()

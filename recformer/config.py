@@ -23,11 +23,11 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from recformer import gate
 from recformer.errors import ConfigError, UsageError
+from recformer.files import gate
 from recformer.registry import LOSSES, MODELS, SPLITS, Registry
 
-PRESETS = Path(__file__).parent / "presets"
+PRESETS = Path(__file__).parent / "training" / "presets"
 SECTIONS: dict[str, Registry[Any]] = {"model": MODELS, "loss": LOSSES, "split": SPLITS}
 
 

@@ -57,12 +57,12 @@ class Registry(Generic[T]):
 
 MODELS: Registry[Any] = Registry("model", "recformer.model")
 LOSSES: Registry[Any] = Registry("loss", "recformer.loss")
-SPLITS: Registry[Any] = Registry("split", "recformer.data.splits")
+SPLITS: Registry[Any] = Registry("split", "recformer.data.split")
 METRICS: Registry[Any] = Registry("metric", "recformer.metric")
 """Of the target's rank: (ranks (N,), k) → (N,)."""
 LIST_METRICS: Registry[Any] = Registry("list metric", "recformer.metric")
 """Of each recommended list: (Lists, k) → (N,)."""
 CATALOGUE_METRICS: Registry[Any] = Registry("catalogue metric", "recformer.metric")
 """Of all lists together, so without an interval: (Lists, k) → float."""
-BASELINES: Registry[Any] = Registry("baseline", "recformer.baseline")
-READERS: Registry[Any] = Registry("reader", "recformer.data.readers")
+BASELINES: Registry[Any] = Registry("baseline", "recformer.model.baseline")
+READERS: Registry[Any] = Registry("reader", "recformer.data.layouts")

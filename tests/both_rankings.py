@@ -9,9 +9,9 @@ from torch import Tensor
 from recformer.data.windows import Windows
 from recformer.errors import EvaluationError
 from recformer.evaluation import ranker
+from recformer.evaluation.native_ranks import evaluation_library
 from recformer.evaluation.ranks import Ranks
 from recformer.evaluation.torch_ranks import ranks_by_torch
-from recformer.native.evaluation import evaluation_library
 
 
 def rank_batch(scores: Tensor, windows: Windows, rows: NDArray[np.int64], items_only: bool) -> Ranks:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from recformer.data.assemble import read_dataset
 from recformer.data.dataset import Dataset, fingerprint_of
-from recformer.data.readers.movielens_100k import GENRES
+from recformer.data.layouts.movielens_100k import GENRES
 
 Interaction = tuple[int, int, float, int]  # user id, item id, rating, timestamp
 Movie = tuple[str, int | None, list[str]]  # title, year, genres

@@ -22,23 +22,25 @@ import numpy as np
 import torch
 from PIL import Image
 
-from recformer.checkpoint_info import CheckpointInfo
+from recformer.checkpoint.info import CheckpointInfo
+from recformer.checkpoint.load import load
+from recformer.checkpoint.weights import read_state
 from recformer.config import read_mapping
 from recformer.data.cache import load as load_dataset
-from recformer.data.download import import_zip, provenance
+from recformer.data.sources.download import import_zip, provenance
 from recformer.errors import RecformerError
 from recformer.evaluation.evaluate import Task, evaluate
-from recformer.evaluation.rank_store import all_stored, shelf_of
-from recformer.jobs.overview import find_run, list_runs
-from recformer.jobs.tail import tail
+from recformer.evaluation.store import all_stored, store_key_of
+from recformer.files.writing import write_json
+from recformer.logs.details import read_whole
 from recformer.logs.reader import RunLog
-from recformer.logs.whole import read_whole
-from recformer.origin import read_origin
-from recformer.posters import found_in, place_of, thumbnail
-from recformer.settings import read_settings
-from recformer.store import Root, find_checkpoint, write_json
-from recformer.training.state import TrainState, newest_saved
-from recformer.weights import load, read_state
+from recformer.recommend.posters import found_in, place_of, thumbnail
+from recformer.run.overview import find_run, list_runs
+from recformer.run.paths import Root, find_checkpoint
+from recformer.run.printed import tail
+from recformer.run.provenance import read_provenance
+from recformer.run.settings import read_settings
+from recformer.training.resume_state import TrainState, newest_saved
 from tests.builders import dataset_in
 from tests.log_files import log_of
 from tests.training_helpers import save_untrained, sizes_for, small_config, small_model
@@ -123,14 +125,14 @@ def kinds(root: Root, folder: Path) -> Iterator[tuple[str, Path, Read]]:
     for name in ("job.json", "status.json", "config.yaml", "labels.json"):
         yield name, run / name, one_run
     yield "best.json", model / "best.json", one_run
-    yield "origin.json", run / "origin.json", lambda: read_origin(root, "run")
+    yield "origin.json", run / "origin.json", lambda: read_provenance(root, "run")
     yield "settings", root.runs / ".settings.json", lambda: read_settings(root)
     yield "list of posters", root.runs / ".posters.json", lambda: place_of(root, dataset)
 
     task = Task(dataset, small_config().split)
     evaluate(root, checkpoint, task, torch.device("cpu"))
     (ranks,) = (run / "eval").glob("*.parquet")
-    yield "evaluation", ranks.with_suffix(".json"), lambda: list(all_stored(shelf_of(root, checkpoint)))  # pyright: ignore[reportArgumentType]
+    yield "evaluation", ranks.with_suffix(".json"), lambda: list(all_stored(store_key_of(root, checkpoint)))  # pyright: ignore[reportArgumentType]
     yield "ranks", ranks, lambda: evaluate(root, checkpoint, task, torch.device("cpu"))
 
     log_of(run, 3000)

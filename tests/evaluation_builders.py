@@ -5,7 +5,7 @@ import numpy as np
 from recformer.evaluation.facts import Facts
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import MAX_K, Ranks
-from recformer.evaluation.summary import Evaluation
+from recformer.evaluation.table import Evaluation
 from recformer.metric.lists import Catalogue, genre_bits
 
 NUM_ITEMS = 40

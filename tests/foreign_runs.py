@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
-from recformer.store import Root
+from recformer.run.paths import Root
 from tests.log_files import scalar
 
 BEGAN = 1.7e9  # seconds since 1970

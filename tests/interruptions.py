@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from recformer.jobs.overview import find_run, list_runs
-from recformer.store import Root, can_resume
-from recformer.training.state import newest_saved
+from recformer.run.overview import find_run, list_runs
+from recformer.run.paths import Root, can_resume
+from recformer.training.resume_state import newest_saved
 from tests.builders import sequences, write_ml1m
 from tests.training_helpers import SMALL_SET, assert_same_training, curves, run_cli, started_cli
 

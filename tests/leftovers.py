@@ -1,4 +1,4 @@
-"""Processes that a test began and left: trainings, keepers, apps. They are known by the folder that they work in."""
+"""Processes that a test began and left: trainings, supervisors, apps. They are known by the folder that they work in."""
 
 import os
 from contextlib import suppress

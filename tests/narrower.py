@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from recformer.native import build
-from recformer.native.evaluation import evaluation_library
+from recformer.evaluation.native_ranks import evaluation_library
+from recformer.model.native import build
 
 # Most lanes to what leaves out wider registers. On a processor that has none of those, its own build is tested again.
 NARROWER = {8: "-mno-avx512f", 4: "-mno-avx"} if platform.machine().lower() in ("x86_64", "amd64") else {4: "-O3"}

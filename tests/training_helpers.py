@@ -15,21 +15,23 @@ import pytest
 import torch
 from torch import nn
 
-from recformer import cli
-from recformer.checkpoint_info import CheckpointInfo
+from recformer.checkpoint.info import CheckpointInfo
+from recformer.checkpoint.load import load
+from recformer.checkpoint.weights import read_archive, read_state, write_best
+from recformer.cli import commands
 from recformer.config import Options, TrainConfig, parse
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
-from recformer.jobs.records import read_status
+from recformer.files.names import PROJECT
 from recformer.logs.by_step import by_epoch, by_step
 from recformer.logs.reader import RunLog
 from recformer.logs.series import Curve
 from recformer.model.sizes import Sizes
-from recformer.origin import Origin
 from recformer.registry import MODELS
-from recformer.store import PROJECT, CheckpointRef, Root, find_checkpoint
+from recformer.run.job_records import read_status
+from recformer.run.paths import CheckpointRef, Root, find_checkpoint
+from recformer.run.provenance import Provenance
 from recformer.training.run import fit
-from recformer.weights import load, read_archive, read_state, write_best
 from tests.waiting import DEADLINE_S, wait_until
 
 # Sizes that the native engine knows, so that what is trained in tests is trained as what users train.
@@ -107,7 +109,7 @@ def train_here(root: Root, run_id: str, dataset: Dataset, config: TrainConfig, *
         run_id,
         config,
         lambda: prepare(dataset, config.window, config.split),
-        Origin(dataset.name, dataset.fingerprint, str(dataset.source)),
+        Provenance(dataset.name, dataset.fingerprint, str(dataset.source)),
         torch.device("cpu"),
         arguments=["train"],
         resume=resume,
@@ -146,12 +148,12 @@ def run_here(root: Path, *arguments: object) -> subprocess.CompletedProcess[str]
     said, errors = io.StringIO(), io.StringIO()
     with (
         patch.object(sys, "argv", ["recformer", *words]),
-        patch.object(cli, "_root", Root(root)),  # put back afterwards
+        patch.object(commands, "_root", Root(root)),  # put back afterwards
         redirect_stdout(said),
         redirect_stderr(errors),
         pytest.raises(SystemExit) as ended,
     ):
-        cli.main()
+        commands.main()
     return subprocess.CompletedProcess(words, int(ended.value.code or 0), said.getvalue(), errors.getvalue())
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recformer import gate
 from recformer.data.dataset import USER_COLUMNS, Dataset, fingerprint_of
 from recformer.data.repeats import Choice, Repeats, read_choice, repeated
-from recformer.data.tables import Ratings, fault
+from recformer.data.table import Ratings, fault
 from recformer.errors import DataError
+from recformer.files import gate
 from recformer.registry import READERS
 
 

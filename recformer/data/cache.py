@@ -16,11 +16,11 @@ import pandas as pd
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
-from recformer import gate
 from recformer.data.assemble import Reader, assemble, find_reader
 from recformer.data.dataset import Dataset, fingerprint_of
 from recformer.data.repeats import Choice, Repeats, read_choice
 from recformer.errors import DataError
+from recformer.files import gate
 
 FORMAT = "3"  # raise it whenever reading or storing changes what a Dataset holds
 TEMPORARY = ".tmp-"

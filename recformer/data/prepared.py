@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from recformer.config import Options
 from recformer.data.dataset import Dataset
-from recformer.data.splits.split import Split, time_ties_of
+from recformer.data.split.base import Split, time_ties_of
 from recformer.data.ties import in_order
 from recformer.data.windows import Windows, windows_of
 from recformer.registry import SPLITS

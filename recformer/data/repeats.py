@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass as checked_dataclass
 
-from recformer import gate
-from recformer.store import write_text
+from recformer.files import gate
+from recformer.files.writing import write_text
 
 FILE = "dataset.yaml"
 Choice = Literal["keep", "drop"]
 
 
 @checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Settings:
+class RepeatSettings:
     """What people said of a dataset."""
 
     repeats: Choice | None = None
 
 
-_SETTINGS = TypeAdapter(Settings)
+_SETTINGS = TypeAdapter(RepeatSettings)
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recformer import baseline
-from recformer.baseline.training import Baseline
 from recformer.data.prepared import Prepared
 from recformer.errors import UsageError
-from recformer.evaluation.rank_store import Shelf
 from recformer.evaluation.ranks import Progress, Ranks, batches, concatenate
+from recformer.evaluation.store import StoreKey
+from recformer.model import baseline
+from recformer.model.baseline.counts import Baseline
 from recformer.registry import BASELINES
-from recformer.store import CheckpointRef, Root, find_checkpoint
+from recformer.run.paths import CheckpointRef, Root, find_checkpoint
 
 PREFIX = "baseline:"
 BATCH = 1024  # scores of 1024 × 60,000 float32 are 246 MB
@@ -53,9 +53,9 @@ def find_model(root: Root, text: str) -> CheckpointRef | BaselineRef:
     return BaselineRef(name)
 
 
-def baseline_shelf(root: Root, ref: BaselineRef) -> Shelf:
+def baseline_store_key(root: Root, ref: BaselineRef) -> StoreKey:
     """Where a baseline's ranks are kept; they are of the present source, so that a changed one is computed anew."""
-    return Shelf(root.runs / ".baselines", ref.name, _source_digest())
+    return StoreKey(root.runs / ".baselines", ref.name, _source_digest())
 
 
 @cache

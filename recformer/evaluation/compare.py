@@ -12,9 +12,9 @@ from recformer.evaluation.evaluate import Task, pending_all
 from recformer.evaluation.ranks import Masking, Progress
 from recformer.evaluation.seeds import join_seeds, seed_groups
 from recformer.evaluation.slices import FEW, slice_intervals, slices_of
-from recformer.evaluation.summary import Evaluation, Result
-from recformer.jobs.overview import CONFIG_FILE
-from recformer.store import Root
+from recformer.evaluation.table import Evaluation, Result
+from recformer.run.overview import CONFIG_FILE
+from recformer.run.paths import Root
 
 
 @dataclass(frozen=True)

@@ -8,28 +8,23 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from recformer.checkpoint_info import CheckpointInfo, read_info
+from recformer.checkpoint.info import CheckpointInfo
+from recformer.checkpoint.load import read_info
 from recformer.config import Options, describe_limits, parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
-from recformer.data.splits.split import Part
+from recformer.data.split.base import Part
 from recformer.errors import CheckpointError, EvaluationError, NotNumbersError, RecformerError, StoreError, UsageError
-from recformer.evaluation.baselines import (
-    BaselineRef,
-    baseline_shelf,
-    find_model,
-    is_baseline,
-    rank_baseline,
-)
+from recformer.evaluation.baselines import BaselineRef, baseline_store_key, find_model, is_baseline, rank_baseline
+from recformer.evaluation.dataset_check import check_fit, knows_its_data
 from recformer.evaluation.facts import Facts, facts_of
-from recformer.evaluation.fit import check_fit, knows_its_data
 from recformer.evaluation.protocol import protocol_of
-from recformer.evaluation.rank_store import Shelf, shelf_of, store_ranks, stored_ranks
 from recformer.evaluation.ranks import Progress, Ranks
-from recformer.evaluation.summary import Evaluation
+from recformer.evaluation.store import StoreKey, store_key_of, store_ranks, stored_ranks
+from recformer.evaluation.table import Evaluation
 from recformer.evaluation.trained_on import cases_trained_on
 from recformer.registry import SPLITS
-from recformer.store import CheckpointRef, Root
+from recformer.run.paths import CheckpointRef, Root
 
 if TYPE_CHECKING:
     import torch
@@ -70,27 +65,28 @@ class Pending:
 
     empty: Evaluation
     """The evaluation without ranks."""
-    shelf: Shelf | None
+    store_key: StoreKey | None
     rank: "Callable[[torch.device | None, Progress | None], Ranks]"
 
     @property
     def key(self) -> str:
         """Equal for the same state of the same model under the same protocol."""
-        place = f"{self.shelf.folder}/{self.shelf.name} {self.shelf.digest}" if self.shelf else self.empty.run
+        key = self.store_key
+        place = f"{key.folder}/{key.name} {key.digest}" if key else self.empty.run
         return f"{place} {self.empty.protocol.key}"
 
     def stored(self) -> Evaluation | None:
         """The evaluation from the rank store; None where it has to be computed."""
-        ranks = None if self.shelf is None else stored_ranks(self.shelf, self.empty.protocol)
+        ranks = None if self.store_key is None else stored_ranks(self.store_key, self.empty.protocol)
         return None if ranks is None else replace(self.empty, seeds=(ranks,))
 
     def computed(self, device: "torch.device | None" = None, progress: Progress | None = None) -> Evaluation:
         """The evaluation computed and kept in the rank store, which takes seconds to minutes."""
         ranks = self.rank(device, progress)
         not_kept = ""
-        if self.shelf is not None:
+        if self.store_key is not None:
             try:
-                store_ranks(self.shelf, self.empty.protocol, ranks)
+                store_ranks(self.store_key, self.empty.protocol, ranks)
             except StoreError as error:  # a disk that refuses takes nothing from what is computed
                 not_kept = str(error)
         return replace(self.empty, seeds=(ranks,), not_kept=not_kept)
@@ -118,15 +114,15 @@ def pending(root: Root, model: CheckpointRef | BaselineRef, task: Task) -> Pendi
 
 
 def _of_checkpoint(root: Root, checkpoint: CheckpointRef, task: Task) -> Pending:
-    shelf = shelf_of(root, checkpoint)
+    store_key = store_key_of(root, checkpoint)
     info = read_info(checkpoint.path)
     check_fit(root, info, task.dataset, checkpoint)
     prepared = prepared_for(task, checked_window(task, info, str(checkpoint)))
 
     def rank(device: "torch.device | None", progress: Progress | None) -> Ranks:
+        from recformer.checkpoint.load import load
         from recformer.evaluation.ranker import rank_cases  # loads torch: what is stored is read without
-        from recformer.training.device import resolve
-        from recformer.weights import load
+        from recformer.model.device import resolve
 
         model, _ = load(checkpoint.path, info)
         place = device or resolve("auto")
@@ -139,7 +135,7 @@ def _of_checkpoint(root: Root, checkpoint: CheckpointRef, task: Task) -> Pending
     run = checkpoint.run_id or checkpoint.path.stem
     trained_on = _trained_on(info, task, prepared)
     empty = _without_ranks(run, checkpoint.name, task, prepared, trained_on, info.commit)
-    return Pending(replace(empty, data_known=knows_its_data(root, info, checkpoint)), shelf, rank)
+    return Pending(replace(empty, data_known=knows_its_data(root, info, checkpoint)), store_key, rank)
 
 
 def pending_all(root: Root, names: Sequence[str], task: Task) -> list[Pending | RecformerError]:
@@ -167,7 +163,7 @@ def _of_baseline(root: Root, baseline: BaselineRef, task: Task) -> Pending:
         return rank_baseline(baseline.name, prepared, prepared.split.rows(task.part), progress)
 
     empty = _without_ranks(str(baseline), "baseline", task, prepared, 0, "")
-    return Pending(empty, baseline_shelf(root, baseline), rank)
+    return Pending(empty, baseline_store_key(root, baseline), rank)
 
 
 def _without_ranks(

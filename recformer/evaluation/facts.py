@@ -6,9 +6,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from recformer.baseline.training import token_counts, training_positions, users_at
 from recformer.data.prepared import Prepared
 from recformer.metric.lists import Catalogue, genre_bits
+from recformer.model.baseline.counts import token_counts, training_positions, users_at
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,10 @@ from typing import Any
 
 from recformer.config import Options
 from recformer.data.prepared import Prepared
-from recformer.data.splits.split import Part, item_places, time_ties_of
+from recformer.data.split.base import Part, item_places, time_ties_of
 from recformer.data.ties import TimeTies, tied
 from recformer.errors import EvaluationError
-from recformer.metric.bootstrap import SEED
+from recformer.statistics.bootstrap import SEED
 
 TIES = "against the model: rank = 1 + other items that score at least as much"
 

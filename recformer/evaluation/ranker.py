@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from recformer.data.prepared import Prepared
 from recformer.data.windows import Windows
 from recformer.errors import NotNumbersError
+from recformer.evaluation.native_ranks import native_model, native_ranks
 from recformer.evaluation.ranks import Progress, Ranks, batches, concatenate
 from recformer.evaluation.set_ranks import set_ranks
 from recformer.evaluation.torch_ranks import ranks_by_torch
-from recformer.native.evaluation import native_model, native_ranks
 
 BATCH = 512  # logits of 512 × 3885 float32 are 8 MB: near what the caches of two cores hold
 THREADS = torch.get_num_threads()

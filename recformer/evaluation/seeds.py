@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from recformer.evaluation.summary import Evaluation
+from recformer.evaluation.table import Evaluation
 
 NOT_THE_RECIPE = {"seed", "name", "save_minutes", "save_steps", "engine", "compile"}
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from recformer.data.dataset import Dataset
 from recformer.evaluation.facts import Facts
 from recformer.evaluation.ranks import Masking, Ranks
-from recformer.evaluation.summary import Evaluation, case_values
-from recformer.metric.bootstrap import bootstrap
-from recformer.metric.users import UserSums, user_sums
+from recformer.evaluation.table import Evaluation, case_values
+from recformer.statistics.bootstrap import bootstrap
+from recformer.statistics.users import UserSums, user_sums
 
 FEW = 30
 """A slice of fewer cases says little; it is shown in grey."""

@@ -5,9 +5,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from recformer.baseline.training import ranges, users_at
 from recformer.data.prepared import Prepared
-from recformer.data.splits.split import Part
+from recformer.data.split.base import Part
+from recformer.model.baseline.counts import ranges, users_at
 
 
 @lru_cache(maxsize=8)  # models of one split ask for the same

@@ -11,12 +11,12 @@ import psutil
 
 from recformer.errors import JobError, StoreError
 from recformer.jobs.launch import spawn
-from recformer.jobs.locks import record_lock
-from recformer.jobs.process import birth
-from recformer.jobs.records import Ending, JobRecord, read_job, read_status, write_job
-from recformer.jobs.state import derive_state
-from recformer.settings import read_settings
-from recformer.store import Root
+from recformer.run.job_records import Ending, JobRecord, read_job, read_status, write_job
+from recformer.run.locks import record_lock
+from recformer.run.paths import Root
+from recformer.run.process import birth
+from recformer.run.settings import read_settings
+from recformer.run.state import derive_state
 
 KILL_LIMIT_S = 10.0
 POLL_S = 0.1
@@ -52,7 +52,7 @@ def stop_detached(root: Root, run_id: str) -> None:
     """
     request_stop(root, run_id)
     try:
-        spawn([sys.executable, "-m", "recformer.jobs.stopper", run_id], root, root.run(run_id))
+        spawn([sys.executable, "-m", "recformer.jobs.kill_after_grace", run_id], root, root.run(run_id))
     except OSError as error:
         raise JobError(
             f"run {run_id!r} was asked to stop, but nothing will kill it if it does not: {error.strerror}"
@@ -123,10 +123,10 @@ def _ended_within(job: JobRecord, seconds: float) -> bool:
 
 
 def _family(job: JobRecord | None) -> set[psutil.Process]:
-    """The run's process with its descendants, and its keeper's with the session that it leads; zombies included."""
+    """The run's process with its descendants, and its supervisor's with the session that it leads; zombies included."""
     if job is None:
         return set()
-    return _kin(job.pid, job.birth) | _kin(job.keeper_pid, job.keeper_birth)
+    return _kin(job.pid, job.birth) | _kin(job.supervisor_pid, job.supervisor_birth)
 
 
 def _kin(pid: int | None, born: str | None) -> set[psutil.Process]:

@@ -1,6 +1,6 @@
 """Start a training process that outlives whoever started it, and let a process claim the run it trains.
 
-A launched run has a keeper (see jobs.keeper), which waits for the device and then starts the training process.
+A launched run has a supervisor (see jobs.supervisor), which waits for the device and then starts the training process.
 """
 
 import os
@@ -19,14 +19,15 @@ from types import TracebackType
 import psutil
 from filelock import FileLock
 
-from recformer import store
 from recformer.errors import JobError, StoreError
-from recformer.jobs.locks import record_lock, train_lock
-from recformer.jobs.process import birth
+from recformer.files.names import PROJECT
+from recformer.files.writing import remove_leftovers
 from recformer.jobs.queue import next_place
-from recformer.jobs.records import JOB_FILE, STATUS_FILE, JobRecord, read_job, read_status, write_job
-from recformer.jobs.state import derive_state
-from recformer.store import Root
+from recformer.run.job_records import JOB_FILE, STATUS_FILE, JobRecord, read_job, read_status, write_job
+from recformer.run.locks import record_lock, train_lock
+from recformer.run.paths import Root
+from recformer.run.process import birth
+from recformer.run.state import derive_state
 
 LOG_FILE = "train.log"
 TRAINERS_FILES = (JOB_FILE, STATUS_FILE, "config.yaml", "origin.json")
@@ -43,20 +44,20 @@ def launch(
     """
     folder = _made(root, run_id)
     command = [*(executable or recformer_command()), *arguments]
-    keeper = [sys.executable, "-m", "recformer.jobs.keeper", run_id, "--", *command]
+    supervisor = [sys.executable, "-m", "recformer.jobs.supervisor", run_id, "--", *command]
     with record_lock(folder):
         job = _new_record(root, command, device, _refuse_when_active(folder))
         write_job(folder, job)
         try:
             with _deferred():
-                child = spawn(keeper, root, folder)
+                child = spawn(supervisor, root, folder)
         except OSError as error:
             write_job(folder, job.model_copy(update={"ended": "not started", "ended_at": time.time()}))
-            raise JobError(f"run {run_id!r} could not be started: {keeper[0]}: {error.strerror}") from error
+            raise JobError(f"run {run_id!r} could not be started: {supervisor[0]}: {error.strerror}") from error
         try:
             # The child is not reaped before this: however soon it ends, its creation time can be read.
             job = _naming(job, child.pid)
-            job = job.model_copy(update={"keeper_pid": job.pid, "keeper_birth": job.birth})
+            job = job.model_copy(update={"supervisor_pid": job.pid, "supervisor_birth": job.birth})
             write_job(folder, job)
         except BaseException:
             child.kill()  # a process that no record names could never be stopped
@@ -119,7 +120,7 @@ def claim(root: Root, run_id: str, arguments: list[str], device: str) -> Claim:
             job = before if ours and before is not None else _own_record(root, arguments, device, before)
             if job.started_at is None:
                 job = job.model_copy(update={"started_at": time.time()})
-            store.remove_leftovers(folder, TRAINERS_FILES)
+            remove_leftovers(folder, TRAINERS_FILES)
             write_job(folder, job)
         except BaseException:
             lock.release()
@@ -170,7 +171,7 @@ def _is_ours(folder: Path, job: JobRecord | None) -> bool:
 
 @contextmanager
 def _deferred() -> Generator[None]:
-    """Processes started inside are born with SIGTERM and SIGINT blocked: a stop waits until the keeper looks."""
+    """Processes started inside are born with SIGTERM and SIGINT blocked: a stop waits until the supervisor looks."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     try:
         yield
@@ -212,7 +213,7 @@ def spawn(command: list[str], root: Root, folder: Path) -> subprocess.Popen[byte
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            cwd=store.PROJECT,
+            cwd=PROJECT,
             env=environment,
             start_new_session=True,
         )

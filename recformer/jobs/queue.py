@@ -15,34 +15,35 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from recformer.errors import JobError, StoreError
-from recformer.jobs.locks import RECORD_TIMEOUT_S, record_lock
-from recformer.jobs.records import JOB_FILE, JobRecord, read_job, read_status, write_job
-from recformer.jobs.stamps import Stamp, settled, stamp
-from recformer.jobs.state import derive_state
-from recformer.settings import Settings, read_settings
-from recformer.store import RUN_ID, Root
+from recformer.files.names import RUN_ID
+from recformer.files.stamps import Stamp, settled, stamp
+from recformer.run.job_records import JOB_FILE, JobRecord, read_job, read_status, write_job
+from recformer.run.locks import RECORD_TIMEOUT_S, record_lock
+from recformer.run.paths import Root
+from recformer.run.settings import Settings, read_settings
+from recformer.run.state import derive_state
 
 QUEUE_LOCK = ".queue.lock"
 Move = Literal["up", "down", "first", "last"]
 
 
 @dataclass
-class Line:
+class QueueEntry:
     """The runs of one device by id: those that train, and those that wait, the next one first."""
 
     running: list[str] = field(default_factory=list[str])
     waiting: list[str] = field(default_factory=list[str])
 
 
-def lines(root: Root, among: Iterable[str] | None = None) -> dict[str, Line]:
+def lines(root: Root, among: Iterable[str] | None = None) -> dict[str, QueueEntry]:
     """The line of each device that has one. Runs with damaged records stand in none.
 
     `among`: the ids of all active runs, for who knows them; else every run is looked at.
     """
-    found: dict[str, Line] = {}
+    found: dict[str, QueueEntry] = {}
     living = _living(root, _run_ids(root) if among is None else among)
     for run_id, job in sorted(living.items(), key=lambda entry: (entry[1].place, entry[1].queued_at, entry[0])):
-        line = found.setdefault(job.device, Line())
+        line = found.setdefault(job.device, QueueEntry())
         (line.waiting if job.started_at is None else line.running).append(run_id)
     return found
 
@@ -59,13 +60,13 @@ def take_turn(root: Root, run_id: str) -> bool:
     """
     with _queue_lock(root), record_lock(root.run(run_id)):
         job = _record_of(root, run_id)
-        if not has_turn(root, run_id, lines(root).get(job.device, Line())):
+        if not has_turn(root, run_id, lines(root).get(job.device, QueueEntry())):
             return False
         write_job(root.run(run_id), job.model_copy(update={"started_at": time.time()}))
     return True
 
 
-def has_turn(root: Root, run_id: str, line: Line) -> bool:
+def has_turn(root: Root, run_id: str, line: QueueEntry) -> bool:
     """Whether a run is among those of its line that may start now; `take_turn` makes sure of it."""
     free = max(_settings(root).jobs_per_device - len(line.running), 0)
     return run_id in line.waiting[:free]

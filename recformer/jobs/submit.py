@@ -6,12 +6,13 @@ from pathlib import Path
 
 from recformer.config import TrainConfig, dump
 from recformer.errors import JobError
+from recformer.files.writing import write_text
 from recformer.jobs.devices import queue_of
 from recformer.jobs.launch import launch
-from recformer.labels import give_colour
-from recformer.origin import Origin, portable_path, read_origin, write_origin
-from recformer.run_list import known_run
-from recformer.store import Root, reserve_run_id, write_text
+from recformer.run.labels import give_colour
+from recformer.run.names import known_run
+from recformer.run.paths import Root, reserve_run_id
+from recformer.run.provenance import Provenance, portable_path, read_provenance, write_provenance
 
 
 def submit(root: Root, config: TrainConfig, data: Path, device: str, init_from: str | None = None) -> str:
@@ -24,7 +25,7 @@ def submit(root: Root, config: TrainConfig, data: Path, device: str, init_from: 
     try:
         write_text(folder / "config.yaml", dump(config))
         # The trainer writes its fingerprint; until then this says what to start again with, should it never begin.
-        write_origin(root, run_id, Origin(data.name, "", portable_path(root, data), init_from))
+        write_provenance(root, run_id, Provenance(data.name, "", portable_path(root, data), init_from))
         give_colour(root, run_id)
         launch(root, run_id, _fresh_arguments(root, run_id, data, device, init_from), queue_of(device))
     except BaseException:
@@ -50,9 +51,9 @@ def start_again(root: Root, run_id: str, device: str) -> None:
 
     Raises JobError when it is alive, cannot be launched, or does not say what it was to be trained on.
     """
-    from recformer.find_dataset import find_dataset  # loads pandas, which the list of runs does without
+    from recformer.run.find_dataset import find_dataset  # loads pandas, which the list of runs does without
 
-    origin = read_origin(root, run_id)
+    origin = read_provenance(root, run_id)
     if origin is None or not (root.run(run_id) / "config.yaml").is_file():
         raise JobError(f"run {run_id!r} does not say what it was to train; start a new run instead")
     data = find_dataset(root, origin).source

@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from tensorboard.compat.proto import event_pb2
 
-from recformer.logs.records import Scan
+from recformer.logs.tfrecord import Scan
 
 # The generated module builds its classes when imported, where type checkers do not see them.
 _EVENT: Any = event_pb2.Event  # pyright: ignore[reportAttributeAccessIssue]

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from recformer import gate
+from recformer.files import gate
 from recformer.logs.bounds import known_stamp, known_times
 from recformer.logs.events import Events, Start, first_wall_time, parse
-from recformer.logs.records import HEADER_BYTES, scan
 from recformer.logs.series import Curve, Series
+from recformer.logs.tfrecord import HEADER_BYTES, scan
 
 HEAD_BYTES = 64  # covers the first record, whose wall time no other file shares
 TAIL_BYTES = 64

@@ -18,8 +18,8 @@ import numpy as np
 from crc32c import crc32c
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
-from recformer import gate
 from recformer.errors import StoreError
+from recformer.files import gate
 from recformer.logs.folder import EventFile, FolderLog
 from recformer.logs.series import Curve, Series
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared
 from recformer.loss.seen import Seen, Sequences
-from recformer.training.state import Position, batch_order
+from recformer.training.resume_state import Position, batch_order
 
 
 class EpochBatches:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from recformer.config import TrainConfig
 from recformer.errors import UsageError
-from recformer.store import in_shell
+from recformer.files.names import in_shell
 
 FIXED = ("model", "loss", "split", "window", "batch_size", "seed", "initialisation")
 OF_WEIGHTS = ("model", "window", "initialisation")

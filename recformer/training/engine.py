@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from recformer.config import TrainConfig
 from recformer.loss.seen import Seen
 from recformer.model.movie_transformer import MovieTransformer
-from recformer.native.build import BuildError
-from recformer.native.movie_transformer import NativeStep, why_not
+from recformer.model.native.build import BuildError
+from recformer.model.native.training_step import NativeStep, why_not
 from recformer.registry import LOSSES
 
 Engine = Literal["native", "compiled", "eager"]
@@ -24,7 +24,7 @@ Step = Callable[[Seen, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Plan:
+class EnginePlan:
     """Which engines may compute a configuration, and why, before anything is built."""
 
     engines: tuple[Engine, ...]
@@ -43,16 +43,16 @@ class Built:
     problem: str | None = None
 
 
-def plan(config: TrainConfig, device: torch.device) -> Plan:
+def plan(config: TrainConfig, device: torch.device) -> EnginePlan:
     """The engine asked for, or all that can compute this configuration soon. See docs/BENCHMARKS.md."""
     compiling = COMPILING.get(device.type, COMPILING["cuda"])
     if config.engine != "auto":
-        return Plan((config.engine,), "asked for", compiling)
+        return EnginePlan((config.engine,), "asked for", compiling)
     if device.type != "cpu":
-        return Plan(("eager",), "the native step is for CPUs", compiling)
+        return EnginePlan(("eager",), "the native step is for CPUs", compiling)
     if reason := why_not(config):
-        return Plan(("eager",), reason, compiling)
-    return Plan(("native", "eager"), "the fastest as measured here", compiling)
+        return EnginePlan(("eager",), reason, compiling)
+    return EnginePlan(("native", "eager"), "the fastest as measured here", compiling)
 
 
 def build(

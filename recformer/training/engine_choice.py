@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from recformer.config import TrainConfig
 from recformer.loss.seen import Seen
-from recformer.native.build import BuildError
-from recformer.native.movie_transformer import needs_building, why_not
+from recformer.model.native.build import BuildError
+from recformer.model.native.training_step import needs_building, why_not
 from recformer.training.batches import EpochBatches
 from recformer.training.engine import Built, build, plan
-from recformer.training.state import TrainState
+from recformer.training.resume_state import TrainState
 
 SECONDS = 1.0  # at most, of each engine
 TURN_S = 0.1  # they take turns, so that what disturbs the machine disturbs all
@@ -24,7 +24,7 @@ CLEAR = 2.0  # times as fast as all others: no need to go on
 
 
 @dataclass(frozen=True)
-class Choice:
+class EngineChoice:
     """A step that works, and what there is to tell about it."""
 
     built: Built
@@ -53,7 +53,7 @@ class Speeds:
         return ", ".join(f"{engine} {rate:,.0f}" for engine, rate in order) + " windows/s"
 
 
-def choose(config: TrainConfig, state: TrainState, batches: EpochBatches, say: Callable[[str], None]) -> Choice:
+def choose(config: TrainConfig, state: TrainState, batches: EpochBatches, say: Callable[[str], None]) -> EngineChoice:
     """The engine that the run had, the one asked for, or the fastest; `say` is told of what takes long."""
     planned = plan(config, state.device)
     resumed = state.engine if config.engine == "auto" else None
@@ -68,7 +68,7 @@ def choose(config: TrainConfig, state: TrainState, batches: EpochBatches, say: C
     if built.problem:
         problems.append(built.problem)
         why = ""
-    return Choice(built, why, problems)
+    return EngineChoice(built, why, problems)
 
 
 def _announce(engines: Sequence[str], config: TrainConfig, compiling: str, say: Callable[[str], None]) -> None:

@@ -13,7 +13,7 @@ import psutil
 import torch
 
 from recformer.errors import StoreError
-from recformer.jobs.records import Status, StatusState, write_status
+from recformer.run.job_records import Status, StatusState, write_status
 
 PERIOD_S = 1.0  # the contract is at least every 2 s
 BALLAST = ".ballast"

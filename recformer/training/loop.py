@@ -12,27 +12,28 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from recformer.checkpoint_info import CheckpointInfo
+from recformer.checkpoint.info import CheckpointInfo
+from recformer.checkpoint.weights import write_best
 from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared
 from recformer.data.windows import Windows
 from recformer.errors import RecformerError
 from recformer.evaluation.ranker import rank_batch, score
 from recformer.evaluation.ranks import concatenate
+from recformer.files.names import in_shell
 from recformer.loss.seen import Seen, Sequences
 from recformer.metric.duplication import duplication
 from recformer.registry import LOSSES, METRICS
-from recformer.store import CHECKPOINT_FILES, in_shell
+from recformer.run.paths import CHECKPOINT_FILES
 from recformer.training.batches import EpochBatches
 from recformer.training.cadence import is_logged, validation_steps
 from recformer.training.engine import Step
 from recformer.training.engine_choice import choose
 from recformer.training.heartbeat import Heartbeat
-from recformer.training.journal import Journal
+from recformer.training.resume_state import TrainState
 from recformer.training.schedule import learning_rate
-from recformer.training.state import TrainState
 from recformer.training.step_log import StepLog
-from recformer.weights import write_best
+from recformer.training.tensorboard import TensorBoardWriter
 
 Outcome = Literal["finished", "stopped"]
 LOOK_S = 0.5  # how often the host looks at the device's running loss
@@ -58,7 +59,7 @@ class Training:
     info: CheckpointInfo
     models: Path
     heartbeat: Heartbeat
-    journal: Journal
+    writer: TensorBoardWriter
     step_log: StepLog
     should_stop: Callable[[], bool]
     say: Callable[[str], None]
@@ -204,7 +205,7 @@ class Training:
         throughput = position.samples_per_s
         position.finish_epoch()
         clock.count_from(0.0)
-        self.journal.write(position.epoch, figures | {"throughput/samples_per_s": throughput})
+        self.writer.write(position.epoch, figures | {"throughput/samples_per_s": throughput})
         self._keep_if_best(figures, position.epoch, f"  {throughput:,.0f} windows/s")
         return True
 

@@ -11,7 +11,7 @@ from recformer.data.prepared import Prepared
 from recformer.registry import MODELS
 from recformer.training.batches import EpochBatches
 from recformer.training.cadence import validation_steps
-from recformer.training.engine import Plan, plan
+from recformer.training.engine import EnginePlan, plan
 from recformer.training.engine_choice import SECONDS, Speeds, measure_engines
 from recformer.training.initialisation import new_model, sizes_of
 from recformer.training.loop import validate
@@ -50,7 +50,7 @@ class Estimate:
     windows: int
     """Training cases of one epoch."""
     steps_per_epoch: int
-    plan: Plan
+    plan: EnginePlan
     """The engines that it may begin on, and why."""
     speed: Speed | None
     """None for a model that is too large to be measured while somebody waits."""

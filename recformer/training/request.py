@@ -11,44 +11,36 @@ from typing import Any
 
 import torch
 
-from recformer import gate
-from recformer.checkpoint_info import info_from
+from recformer.checkpoint.info import info_from
+from recformer.checkpoint.weights import infer_info, read_state
 from recformer.config import TrainConfig, dump, override, parse, preset, preset_names, read_mapping
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.repeats import unanswered
 from recformer.errors import CheckpointError, DataError, RecformerError, StoreError, UsageError
-from recformer.find_dataset import find_dataset
+from recformer.files import gate
+from recformer.files.names import RUN_ID, in_shell
+from recformer.files.writing import write_text
 from recformer.jobs.launch import enter_queue
-from recformer.jobs.locks import record_lock
-from recformer.jobs.records import Status, read_job, read_status, write_status
-from recformer.jobs.turn import await_turn
-from recformer.labels import give_colour
-from recformer.origin import Origin, code_commit, portable_path, read_origin, write_origin
+from recformer.jobs.wait_for_turn import await_turn
+from recformer.model.device import resolve
 from recformer.registry import MODELS
-from recformer.run_list import known_run
-from recformer.store import (
-    RUN_ID,
-    CheckpointRef,
-    Root,
-    can_resume,
-    find_checkpoint,
-    has_checkpoint,
-    in_shell,
-    reserve_run_id,
-    write_text,
-)
+from recformer.run.find_dataset import find_dataset
+from recformer.run.job_records import Status, read_job, read_status, write_status
+from recformer.run.labels import give_colour
+from recformer.run.locks import record_lock
+from recformer.run.names import known_run
+from recformer.run.paths import CheckpointRef, Root, can_resume, find_checkpoint, has_checkpoint, reserve_run_id
+from recformer.run.provenance import Provenance, code_commit, portable_path, read_provenance, write_provenance
 from recformer.training.changes import check_resume
-from recformer.training.device import resolve
 from recformer.training.loop import Outcome
+from recformer.training.resume_state import newest_saved
 from recformer.training.run import config_from_weights, fit
-from recformer.training.state import newest_saved
-from recformer.weights import infer_info, read_state
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """One training, checked and ready to be carried out."""
 
     run_id: str
@@ -84,7 +76,9 @@ def chosen_mapping(
     return override(mapping, changes), source
 
 
-def fresh(root: Root, config: TrainConfig, run_id: str | None, data: Path, device: str, init_from: str | None) -> Plan:
+def fresh(
+    root: Root, config: TrainConfig, run_id: str | None, data: Path, device: str, init_from: str | None
+) -> TrainingPlan:
     """A new run. Raises UsageError when `run_id` has checkpoints already, DeviceError, DataError."""
     target = resolve(device)
     if not gate.is_folder(data):
@@ -100,7 +94,7 @@ def fresh(root: Root, config: TrainConfig, run_id: str | None, data: Path, devic
         run_id = reserve_run_id(root, config.name)
     elif has_checkpoint(root, run_id):
         raise _exists_already(root, run_id)
-    return Plan(
+    return TrainingPlan(
         run_id, config, data, target, False, weights.path if weights else None, str(weights) if weights else None
     )
 
@@ -124,7 +118,7 @@ def _exists_already(root: Root, run_id: str) -> UsageError:
     )
 
 
-def resumed(root: Root, run_id: str, changes: Iterable[str], data: Path | None, device: str) -> Plan:
+def resumed(root: Root, run_id: str, changes: Iterable[str], data: Path | None, device: str) -> TrainingPlan:
     """A run that goes on from what it saved last, with `changes` where they are allowed.
 
     Raises UsageError for a run that cannot be resumed or a change that would make it another run, CheckpointError
@@ -138,7 +132,7 @@ def resumed(root: Root, run_id: str, changes: Iterable[str], data: Path | None, 
     after = parse(override(before.model_dump(), changes), f"run {run_id}")
     check_resume(run_id, file, before, after)
     _check_epochs_left(root, run_id, after)
-    origin = read_origin(root, run_id)
+    origin = read_provenance(root, run_id)
     if data is None and origin is None:
         raise UsageError(
             f"run {run_id!r} does not say what it was trained on",
@@ -147,7 +141,7 @@ def resumed(root: Root, run_id: str, changes: Iterable[str], data: Path | None, 
         )
     folder = data or (find_dataset(root, origin).source if origin else Path())
     fingerprint = origin.fingerprint if origin else _saved_fingerprint(root, run_id)
-    return Plan(run_id, after, folder, resolve(device), resume=True, fingerprint=fingerprint)
+    return TrainingPlan(run_id, after, folder, resolve(device), resume=True, fingerprint=fingerprint)
 
 
 def _saved_fingerprint(root: Root, run_id: str) -> str | None:
@@ -199,7 +193,7 @@ def _epochs(count: int) -> str:
     return "1 epoch" if count == 1 else f"{count} epochs"
 
 
-def carry_out(root: Root, plan: Plan, arguments: list[str]) -> Outcome:
+def carry_out(root: Root, plan: TrainingPlan, arguments: list[str]) -> Outcome:
     """Train as planned, once the device is free. Raises RecformerError; the status says why, once it is claimed."""
     try:
         dataset = load_dataset(plan.data, root.data / ".cache")
@@ -222,7 +216,7 @@ def carry_out(root: Root, plan: Plan, arguments: list[str]) -> Outcome:
     if not plan.resume:
         # While it waits its name is shown; should it never begin, these say what to start again with.
         write_text(root.run(plan.run_id) / "config.yaml", dump(plan.config))
-        write_origin(root, plan.run_id, _origin(root, plan, dataset))
+        write_provenance(root, plan.run_id, _origin(root, plan, dataset))
         with suppress(StoreError):  # a colour is no reason not to train
             give_colour(root, plan.run_id)
     await_turn(root, plan.run_id, arguments)
@@ -287,11 +281,11 @@ def _prepare(dataset: Dataset, config: TrainConfig) -> Prepared:
     return prepare(dataset, config.window, config.split)
 
 
-def _origin(root: Root, plan: Plan, dataset: Dataset) -> Origin:
-    before = read_origin(root, plan.run_id) if plan.resume else None
+def _origin(root: Root, plan: TrainingPlan, dataset: Dataset) -> Provenance:
+    before = read_provenance(root, plan.run_id) if plan.resume else None
     began_with = before.init_from if before else plan.init_name
     path = portable_path(root, dataset.source)
-    return Origin(dataset.name, dataset.fingerprint, path, began_with, code_commit())
+    return Provenance(dataset.name, dataset.fingerprint, path, began_with, code_commit())
 
 
 def config_beginning_with(root: Root, checkpoint: str) -> dict[str, Any]:

@@ -12,26 +12,28 @@ from typing import Any
 
 import torch
 
-from recformer.checkpoint_info import CheckpointInfo, read_info
+from recformer.checkpoint.info import CheckpointInfo
+from recformer.checkpoint.load import read_info
+from recformer.checkpoint.weights import check_constants, mend_best_record, read_state
 from recformer.config import TrainConfig, dump, parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared
 from recformer.data.windows import Windows
 from recformer.errors import CheckpointError, EvaluationError, RecformerError, StoreError
 from recformer.evaluation.evaluate import Task, evaluate
+from recformer.files.writing import remove_leftovers, write_text
 from recformer.jobs.launch import LOG_FILE, claim
 from recformer.logs import by_step
-from recformer.origin import Origin, write_origin
-from recformer.store import Root, find_checkpoint, remove_leftovers, write_text
+from recformer.run.paths import Root, find_checkpoint
+from recformer.run.provenance import Provenance, write_provenance
 from recformer.training.batches import EpochBatches
 from recformer.training.heartbeat import Heartbeat
-from recformer.training.hyperparameters import log_end, log_start
 from recformer.training.initialisation import new_model, sizes_of
-from recformer.training.journal import Journal
 from recformer.training.loop import Outcome, Training
-from recformer.training.state import TrainState
+from recformer.training.resume_state import TrainState
 from recformer.training.step_log import StepLog
-from recformer.weights import check_constants, mend_best_record, read_state
+from recformer.training.tensorboard import TensorBoardWriter
+from recformer.training.tensorboard_hparams import log_end, log_start
 
 
 def fit(
@@ -39,7 +41,7 @@ def fit(
     run_id: str,
     config: TrainConfig,
     load: Callable[[], Prepared],
-    origin: Origin,
+    origin: Provenance,
     device: torch.device,
     *,
     arguments: list[str],
@@ -56,7 +58,7 @@ def fit(
     with claim(root, run_id, arguments, str(device)) as held, _stop_signals() as asked:
         should_stop = partial(_should_stop, folder, asked)
         write_text(folder / "config.yaml", dump(config))
-        write_origin(root, run_id, origin)
+        write_provenance(root, run_id, origin)
         with Heartbeat(folder, device, config.num_epochs, 0, held.record.launch) as heartbeat:
             try:
                 heartbeat.update(phase="loading data")
@@ -66,9 +68,12 @@ def fit(
                 done, steps = batches.done(state.position), config.num_epochs * batches.steps
                 heartbeat.update(steps=steps, epoch=state.position.epoch, best=state.position.best or None)
                 log_start(folder, config)
-                with Journal(folder, state.position.epoch) as journal, _step_journal(folder, done) as step_journal:
+                with (
+                    TensorBoardWriter(folder, state.position.epoch) as writer,
+                    _step_writer(folder, done) as step_writer,
+                ):
                     if not resume:
-                        journal.note("config", dump(config))
+                        writer.note("config", dump(config))
                     info = _info(run_id, config, prepared.windows, origin)
                     say = partial(_say, folder / LOG_FILE)
                     training = Training(
@@ -78,8 +83,8 @@ def fit(
                         info,
                         root.model(run_id),
                         heartbeat,
-                        journal,
-                        StepLog(step_journal, state.position),
+                        writer,
+                        StepLog(step_writer, state.position),
                         should_stop,
                         say,
                     )
@@ -133,12 +138,12 @@ def _evaluate_best(
         print(f"evaluation: {error}", flush=True)
 
 
-def _step_journal(folder: Path, done: int) -> Journal:
+def _step_writer(folder: Path, done: int) -> TensorBoardWriter:
     """The log that counts steps, of which `done` are done. Raises StoreError when the disk refuses."""
     steps = folder / by_step.FOLDER
     with suppress(OSError):  # what is wrong is said when the log itself is opened
         steps.mkdir(exist_ok=True)
-    return Journal(steps, done)
+    return TensorBoardWriter(steps, done)
 
 
 def _start(
@@ -177,7 +182,7 @@ def config_from_weights(config: dict[str, Any], path: Path) -> dict[str, Any]:
     return config | {"model": model, "window": info.shape.window, "initialisation": "random"}
 
 
-def _info(run_id: str, config: TrainConfig, windows: Windows, origin: Origin) -> CheckpointInfo:
+def _info(run_id: str, config: TrainConfig, windows: Windows, origin: Provenance) -> CheckpointInfo:
     return CheckpointInfo(
         run_id=run_id,
         model=config.model.model_dump(mode="json"),

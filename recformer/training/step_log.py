@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from recformer.logs.by_step import tag_by_step
-from recformer.training.journal import Journal
-from recformer.training.state import Position
+from recformer.training.resume_state import Position
+from recformer.training.tensorboard import TensorBoardWriter
 
 TRAIN, RATE, THROUGHPUT = (tag_by_step(tag) for tag in ("loss/train", "lr", "throughput/samples_per_s"))
 
@@ -24,14 +24,14 @@ class _Noted:
 
 
 class StepLog:
-    """Training loss, learning rate and throughput at some steps of the training, in a journal that counts steps.
+    """Training loss, learning rate and throughput at some steps of the training, in a log that counts steps.
 
     A loss is the mean over the cases since the point before it. Noting a step copies one number on the device and waits
     for nothing: on a GPU the steps after it are given out meanwhile.
     """
 
-    def __init__(self, journal: Journal, position: Position) -> None:
-        self._journal = journal
+    def __init__(self, writer: TensorBoardWriter, position: Position) -> None:
+        self._writer = writer
         self._position = position
         self._noted: list[_Noted] = []
         self._measured = position.cases, position.seconds  # where the throughput is counted from
@@ -57,11 +57,11 @@ class StepLog:
             position.logged_sum, position.logged_cases = loss_sum, noted.cases
             rows.append((noted.step, noted.wall_time, {TRAIN: loss, RATE: noted.rate, THROUGHPUT: throughput}))
         self._noted.clear()
-        self._journal.write_all(rows)
+        self._writer.write_all(rows)
 
     def validation(self, step: int, figures: dict[str, float]) -> None:
         """Log what a validation at `step` (of the whole training), within an epoch, has given."""
-        self._journal.write(step, {tag_by_step(tag): value for tag, value in figures.items()})
+        self._writer.write(step, {tag_by_step(tag): value for tag, value in figures.items()})
 
     def _throughput(self) -> float:
         position = self._position

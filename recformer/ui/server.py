@@ -1,20 +1,13 @@
 """What the server refuses, and what is said about who can reach it: the app itself has no login."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from ipaddress import ip_address
-from threading import Thread
 
 import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from streamlit import cli_util, config
-from streamlit.web.server import server_util
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
-
-from recformer.ui.preparation import prepare
 
 # Streamlit shows the parts of some components in frames of their own, which come from the app itself.
 FRAMES = {"content-security-policy": "frame-ancestors 'self'", "x-frame-options": "SAMEORIGIN"}
@@ -101,23 +94,6 @@ def is_loopback(address: str) -> bool:
         return ip_address(address.strip("[]")).is_loopback
     except ValueError:
         return address.rstrip(".").lower() == "localhost"
-
-
-@asynccontextmanager
-async def opened(_app: st.App) -> AsyncGenerator[None]:
-    """When the server starts: say who can reach it, prepare Home, and open a browser; an `st.App` must do so itself."""
-    if warning := open_to_others():
-        cli_util.print_to_cli(f"  {warning}\n", fg="yellow")
-    Thread(target=prepare, daemon=True).start()
-    if not st.get_option("server.headless"):
-        cli_util.open_browser(server_util.get_url(_address_to_open()))
-    yield
-
-
-def _address_to_open() -> str:
-    if config.is_manually_set("browser.serverAddress"):
-        return st.get_option("browser.serverAddress")
-    return server_util.get_display_address(st.get_option("server.address") or "localhost")
 
 
 MIDDLEWARE = [Middleware(OnlyOwnPages)]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from recformer.jobs.records import read_status
-from recformer.store import PROJECT
+from recformer.files.names import PROJECT
+from recformer.run.job_records import read_status
 from tests.waiting import wait_until
 
 SCREENSHOTS = PROJECT / ".screenshots"

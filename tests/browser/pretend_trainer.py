@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from recformer.jobs.process import birth
-from recformer.jobs.records import JobRecord, write_job
+from recformer.run.job_records import JobRecord, write_job
+from recformer.run.process import birth
 from recformer.training.heartbeat import Heartbeat
-from recformer.training.journal import Journal
+from recformer.training.tensorboard import TensorBoardWriter
 
 EPOCHS = 100_000
 EPOCH_S = 0.4
@@ -27,7 +27,7 @@ def main(folder: Path, seconds: float, turn: int = EPOCHS) -> None:
             command=sys.argv, device="cpu", queued_at=now, started_at=now, pid=os.getpid(), birth=birth(os.getpid())
         ),
     )
-    with Heartbeat(folder, torch.device("cpu"), EPOCHS, EPOCHS) as heartbeat, Journal(folder, 0) as journal:
+    with Heartbeat(folder, torch.device("cpu"), EPOCHS, EPOCHS) as heartbeat, TensorBoardWriter(folder, 0) as writer:
         for epoch in range(1, EPOCHS):
             if time.time() > now + seconds:
                 break
@@ -36,7 +36,7 @@ def main(folder: Path, seconds: float, turn: int = EPOCHS) -> None:
                 "loss/validation": 7 / (epoch if epoch < turn else turn / epoch) ** 0.1,
                 "lr": 0.001,
             }
-            journal.write(epoch, scalars)
+            writer.write(epoch, scalars)
             heartbeat.update(state="running", epoch=epoch, step=epoch, loss=scalars["loss/train"], metrics=scalars)
             time.sleep(EPOCH_S)
         heartbeat.end("finished")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from recformer.store import Root
+from recformer.run.paths import Root
 from tests.browser.app import shot
 from tests.foreign_runs import write_foreign_runs
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from recformer.store import PROJECT
+from recformer.files.names import PROJECT
 from tests.browser.app import PATIENCE_MS, serving
 from tests.browser.chromium import ARGUMENTS, installed
 from tests.waiting import wait_until

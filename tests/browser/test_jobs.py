@@ -10,9 +10,9 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect
 
-from recformer.jobs.records import read_job, read_status
 from recformer.logs.reader import RunLog
-from recformer.store import Root
+from recformer.run.job_records import read_job, read_status
+from recformer.run.paths import Root
 from tests.browser.app import (
     command,
     copied_demos,
@@ -37,7 +37,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
     for folder in (tmp_path / "runs").glob("*/"):
         job = read_job(folder)
-        for pid in [] if job is None else [job.pid, job.keeper_pid]:
+        for pid in [] if job is None else [job.pid, job.supervisor_pid]:
             if pid is not None and psutil.pid_exists(pid):
                 os.kill(pid, signal.SIGKILL)
 

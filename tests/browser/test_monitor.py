@@ -14,7 +14,7 @@ from playwright.sync_api import Page, WebSocket, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from benchmarks.event_files import scalar_records, version
-from recformer.store import PROJECT
+from recformer.files.names import PROJECT
 from tests.browser.app import points_of_the_loss_curve, shot, started_app
 from tests.waiting import wait_until
 

@@ -14,9 +14,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from recformer.data.assemble import read_dataset
 from recformer.evaluation.evaluate import Task, default_split, evaluate
-from recformer.find_users import in_order, standing
-from recformer.posters import change_place
-from recformer.store import Root, find_checkpoint
+from recformer.recommend.find_users import in_order, standing
+from recformer.recommend.posters import change_place
+from recformer.run.paths import Root, find_checkpoint
 from tests.browser.app import PATIENCE_MS, command
 from tests.browser.test_compare import sideways
 

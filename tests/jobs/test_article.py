@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 import torch
 
-from recformer.checkpoint_info import read_info
+from recformer.checkpoint.load import load, read_info
+from recformer.checkpoint.weights import read_state
 from recformer.config import parse, preset
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
-from recformer.data.summary import counts
+from recformer.data.describe import counts
 from recformer.data.windows import windows_of
 from recformer.logs.reader import RunLog
-from recformer.store import Root
-from recformer.weights import load, read_state
+from recformer.run.paths import Root
 from tests.training_helpers import json_of, run_cli
 
 RECIPES = {

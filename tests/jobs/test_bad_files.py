@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from recformer.store import Root
-from recformer.weights import read_state
+from recformer.checkpoint.weights import read_state
+from recformer.run.paths import Root
 from tests.builders import dataset_in
 from tests.training_helpers import assert_clear_failure, run_here, save_untrained, small_config, train_here
 

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from recformer.checkpoint.weights import read_archive
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
-from recformer.jobs.records import read_status
-from recformer.store import Root
+from recformer.run.job_records import read_status
+from recformer.run.paths import Root
 from recformer.training import loop
 from recformer.training.cadence import is_logged
 from recformer.training.loop import DivergedError
 from recformer.training.schedule import learning_rate
-from recformer.weights import read_archive
 from tests.builders import dataset_in
 from tests.training_helpers import assert_same_state, curves, small_config, step_curves, train_here
 

@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+from recformer.checkpoint.weights import read_state
 from recformer.data.assemble import read_dataset
 from recformer.data.dataset import Dataset
-from recformer.jobs.overview import find_run
-from recformer.store import PROJECT, Root
-from recformer.weights import read_state
+from recformer.files.names import PROJECT
+from recformer.run.overview import find_run
+from recformer.run.paths import Root
 from tests.builders import SMALL, SMALL_MOVIES, dataset_in, ratings_file, sequences, write_ml1m
 from tests.training_helpers import (
     SMALL_SET,

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from recformer.jobs.devices import loads, queue_of
-from recformer.jobs.overview import find_run
-from recformer.store import Root
+from recformer.run.overview import find_run
+from recformer.run.paths import Root
 from tests.builders import sequences, write_ml1m
 from tests.training_helpers import SMALL_SET, curves, environment, run_cli, signal_at_step, started_cli
 

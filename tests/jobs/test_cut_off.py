@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from recformer.jobs.overview import find_run
-from recformer.store import PROJECT, Root, can_resume
+from recformer.files.names import PROJECT
+from recformer.run.overview import find_run
+from recformer.run.paths import Root, can_resume
 from tests.builders import sequences, write_ml1m
 from tests.training_helpers import (
     SMALL_SET,
@@ -99,7 +100,7 @@ def test_a_disk_that_turns_read_only_ends_the_run_with_a_clear_error_and_it_goes
 SLOW_SAVE = """
 import sys, time
 from pathlib import Path
-from recformer.training.state import TrainState
+from recformer.training.resume_state import TrainState
 real, slow = TrainState.save, Path(sys.argv.pop(1))
 def save(*arguments, **options):
     if slow.exists():
@@ -107,7 +108,7 @@ def save(*arguments, **options):
         time.sleep(600)
     return real(*arguments, **options)
 TrainState.save = save
-from recformer.cli import main
+from recformer.cli.commands import main
 main()
 """
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from recformer.store import PROJECT
+from recformer.files.names import PROJECT
 from tests.training_helpers import environment
 
 MOST_MEGABYTES = 200

@@ -11,11 +11,11 @@ import pytest
 
 from recformer.config import override, parse, preset
 from recformer.jobs.launch import launch
-from recformer.jobs.process import lives
-from recformer.jobs.queue import Line, lines
-from recformer.jobs.records import JobRecord, read_job
+from recformer.jobs.queue import QueueEntry, lines
 from recformer.jobs.submit import submit
-from recformer.store import Root, can_resume
+from recformer.run.job_records import JobRecord, read_job
+from recformer.run.paths import Root, can_resume
+from recformer.run.process import lives
 from tests.builders import sequences, write_ml1m
 from tests.training_helpers import SMALL_SET
 from tests.waiting import wait_until
@@ -27,8 +27,8 @@ def launched() -> Iterator[list[JobRecord]]:
     jobs: list[JobRecord] = []
     yield jobs
     for job in jobs:
-        if lives(job.keeper_pid, job.keeper_birth):
-            os.killpg(job.keeper_pid or 0, signal.SIGKILL)
+        if lives(job.supervisor_pid, job.supervisor_birth):
+            os.killpg(job.supervisor_pid or 0, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def job_of(root: Root, run_id: str) -> JobRecord:
 
 
 def ended(job: JobRecord) -> bool:
-    return not job.alive and not lives(job.keeper_pid, job.keeper_birth)
+    return not job.alive and not lives(job.supervisor_pid, job.supervisor_birth)
 
 
 def test_a_launched_run_that_is_deleted_while_it_trains_ends_and_neither_folder_comes_back(
@@ -62,7 +62,7 @@ def test_a_launched_run_that_is_deleted_while_it_trains_ends_and_neither_folder_
     shutil.rmtree(root.run("run"))
     shutil.rmtree(root.model("run"))
     os.kill(job.pid, signal.SIGCONT)
-    wait_until(lambda: ended(job), "the end of the trainer and its keeper")
+    wait_until(lambda: ended(job), "the end of the trainer and its supervisor")
     assert list(root.runs.glob("*/")) == list(root.models.glob("*/")) == []
 
 
@@ -74,8 +74,8 @@ def test_a_run_that_is_deleted_while_it_waits_leaves_the_queue_and_does_not_come
             launch(root, name, [], "cpu", executable=[sys.executable, "-c", "import time; time.sleep(600)"])
         )
         wait_until(lambda name=name: name in str(lines(root)), f"{name} to stand in the queue")
-    wait_until(lambda: lines(root) == {"cpu": Line(["first"], ["second"])}, "the second to wait")
+    wait_until(lambda: lines(root) == {"cpu": QueueEntry(["first"], ["second"])}, "the second to wait")
     shutil.rmtree(root.run("second"))
     wait_until(lambda: ended(launched[1]), "the end of who waited")
     assert not root.run("second").exists()
-    assert lines(root) == {"cpu": Line(["first"], [])}
+    assert lines(root) == {"cpu": QueueEntry(["first"], [])}

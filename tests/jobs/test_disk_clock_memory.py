@@ -15,12 +15,12 @@ import pytest
 from recformer.errors import RecformerError
 from recformer.jobs.control import stop
 from recformer.jobs.launch import launch
-from recformer.jobs.overview import find_run
-from recformer.jobs.queue import Line, lines
-from recformer.jobs.records import read_job, read_status
+from recformer.jobs.queue import QueueEntry, lines
 from recformer.jobs.submit import submit
-from recformer.store import Root
-from recformer.training.state import newest_saved
+from recformer.run.job_records import read_job, read_status
+from recformer.run.overview import find_run
+from recformer.run.paths import Root
+from recformer.training.resume_state import newest_saved
 from tests.builders import dataset_in, sequences, write_ml1m
 from tests.training_helpers import (
     SMALL_SET,
@@ -141,7 +141,7 @@ def test_a_launch_on_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path: P
 
 def _lives(root: Root, run_id: str) -> bool:
     job = read_job(root.run(run_id))
-    return job is not None and (job.alive or psutil.pid_exists(job.keeper_pid or 0))
+    return job is not None and (job.alive or psutil.pid_exists(job.supervisor_pid or 0))
 
 
 def test_a_read_only_disk_can_be_read_and_a_change_is_one_clear_line(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_clock_that_jumps_changes_nothing(root: Root, tmp_path: Path, data: Pa
         wait_until(lambda: jumped(root, before.time if before else 0, jump), "a heartbeat by the new clock")
         state = find_run(root, "run").state
         assert (state.name, state.active) == ("running", True)
-        assert lines(root) == {"cpu": Line(["run"], [])}
+        assert lines(root) == {"cpu": QueueEntry(["run"], [])}
         assert stop(root, "run", grace_s=60).startswith("saved and stopped in epoch ")
         assert process.wait(timeout=60) == 0
     assert find_run(root, "run").state.name == "stopped"
@@ -215,7 +215,7 @@ def test_a_clock_set_back_between_two_launches_does_not_turn_the_queue_round(
         launch(root, run_id, [], "cpu", executable=[sys.executable, "-c", "import time; time.sleep(600)"])
 
     waiting("first")
-    wait_until(lambda: lines(root) == {"cpu": Line(["first"], [])}, "the first to begin")
+    wait_until(lambda: lines(root) == {"cpu": QueueEntry(["first"], [])}, "the first to begin")
     waiting("second")
     monkeypatch.setattr("time.time", lambda: 1e9)
     waiting("third")
@@ -256,7 +256,7 @@ def test_a_run_killed_for_memory_says_so(root: Root, data: Path, little_memory: 
     words = [*TRAIN, "--data", data, "--run-id", "run"]
     arguments = [str(little_memory), *map(str, words)]
     launch(root, "run", arguments, "cpu", executable=[sys.executable, "-c", IN_CGROUP])
-    wait_until(lambda: (job := read_job(root.run("run"))) and job.exit_code, "the end, as its keeper saw it")
+    wait_until(lambda: (job := read_job(root.run("run"))) and job.exit_code, "the end, as its supervisor saw it")
     job = read_job(root.run("run"))
     assert job is not None
     assert (job.exit_code, job.out_of_memory) == (-signal.SIGKILL, True)

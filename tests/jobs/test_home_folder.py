@@ -9,7 +9,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from recformer.data.dataset import Dataset
 from recformer.errors import UsageError
-from recformer.store import PROJECT, Root, expanded, find_checkpoint
+from recformer.files.names import PROJECT, expanded
+from recformer.run.paths import Root, find_checkpoint
 from tests.builders import dataset_in
 from tests.training_helpers import (
     assert_clear_failure,

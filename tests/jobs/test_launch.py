@@ -14,13 +14,14 @@ import psutil
 import pytest
 
 from recformer.errors import JobError, StoreError
+from recformer.files.names import PROJECT
 from recformer.jobs.control import request_stop, stop
 from recformer.jobs.launch import claim, enter_queue, launch
-from recformer.jobs.overview import find_run
-from recformer.jobs.process import birth
-from recformer.jobs.records import JobRecord, Status, read_job, write_job, write_status
-from recformer.settings import change_settings
-from recformer.store import PROJECT, Root
+from recformer.run.job_records import JobRecord, Status, read_job, write_job, write_status
+from recformer.run.overview import find_run
+from recformer.run.paths import Root
+from recformer.run.process import birth
+from recformer.run.settings import change_settings
 
 DEADLINE_S = 30.0
 
@@ -55,7 +56,7 @@ time.sleep(600)
 CLAIMS = """
 import pathlib, sys, time
 from recformer.jobs.launch import claim
-from recformer.store import Root
+from recformer.run.paths import Root
 with claim(Root.default(), "run", ["train"], "cpu"):
     pathlib.Path(sys.argv[1]).touch()
     time.sleep(600)
@@ -83,7 +84,7 @@ def root(tmp_path: Path) -> Iterator[Root]:
     yield root
     for folder in root.runs.glob("*/"):
         job = read_job(folder)
-        for pid in [] if job is None else [job.pid, job.keeper_pid]:
+        for pid in [] if job is None else [job.pid, job.supervisor_pid]:
             if pid not in (None, os.getpid()) and psutil.pid_exists(pid):
                 os.kill(pid, signal.SIGKILL)
 
@@ -95,7 +96,7 @@ def job_of(root: Root) -> JobRecord:
 
 
 def kept_to_the_end(root: Root) -> bool:
-    """Whether the training process has ended and its keeper has said how."""
+    """Whether the training process has ended and its supervisor has said how."""
     return job_of(root).exit_code is not None
 
 
@@ -127,19 +128,19 @@ def test_default_command_is_the_command_line_in_the_projects_folder(root: Root, 
 
 
 def test_a_child_has_its_own_session_and_no_input(root: Root, tmp_path: Path) -> None:
-    keeper = launch_script(root, OBEYS, str(tmp_path / "ready")).pid
+    supervisor = launch_script(root, OBEYS, str(tmp_path / "ready")).pid
     wait_for((tmp_path / "ready").exists, "the child")
     child = job_of(root).pid
-    assert child is not None and child != keeper
-    assert os.getsid(child) == keeper != os.getsid(0)
+    assert child is not None and child != supervisor
+    assert os.getsid(child) == supervisor != os.getsid(0)
     assert os.readlink(f"/proc/{child}/fd/0") == os.devnull  # noqa: PTH115
 
 
 def test_a_child_that_ended_does_not_look_alive_and_its_keeper_is_reaped(root: Root) -> None:
-    keeper = launch_script(root, "pass").pid
-    assert keeper is not None
+    supervisor = launch_script(root, "pass").pid
+    assert supervisor is not None
     wait_for(lambda: kept_to_the_end(root), "the end of the process")
-    wait_for(lambda: not psutil.pid_exists(keeper), "the zombie's end")
+    wait_for(lambda: not psutil.pid_exists(supervisor), "the zombie's end")
     assert not alive(root)
     assert find_run(root, "run").state.name == "lost"
 
@@ -151,7 +152,7 @@ def test_a_child_that_fails_or_is_killed_is_told_so(root: Root, tmp_path: Path) 
     launch_script(root, OBEYS, str(tmp_path / "ready"))
     wait_for((tmp_path / "ready").exists, "the child")
     os.kill(job_of(root).pid or 0, signal.SIGKILL)
-    wait_for(lambda: kept_to_the_end(root), "what its keeper saw")
+    wait_for(lambda: kept_to_the_end(root), "what its supervisor saw")
     state = find_run(root, "run").state
     assert state.name == "lost"
     assert "SIGKILL" in state.words
@@ -165,7 +166,7 @@ def test_a_reused_pid_reads_as_dead_and_is_never_signalled(root: Root, tmp_path:
         root.run("run").mkdir(parents=True)
         earlier = f"{boot}/{int(ticks) - 1}"
         job = JobRecord(
-            command=["x"], device="cpu", queued_at=0, pid=stranger.pid, birth=earlier, keeper_pid=stranger.pid
+            command=["x"], device="cpu", queued_at=0, pid=stranger.pid, birth=earlier, supervisor_pid=stranger.pid
         )
         write_job(root.run("run"), job)
         assert find_run(root, "run").state.name == "lost"
@@ -242,12 +243,12 @@ def test_stop_of_a_child_that_obeys(root: Root, tmp_path: Path) -> None:
 @pytest.mark.parametrize("session", ["same-session", "own-session"])
 def test_stop_kills_a_child_that_ignores_it_and_its_grandchild(root: Root, tmp_path: Path, session: str) -> None:
     ready = tmp_path / "ready"
-    keeper = launch_script(root, IGNORES_WITH_GRANDCHILD, str(ready), session).pid
+    supervisor = launch_script(root, IGNORES_WITH_GRANDCHILD, str(ready), session).pid
     wait_for(ready.exists, "the grandchild")
     child = job_of(root).pid
     assert stop(root, "run", grace_s=0.3) == "killed after 0.3 s"
-    assert keeper is not None and child is not None
-    assert gone(keeper) and gone(child)
+    assert supervisor is not None and child is not None
+    assert gone(supervisor) and gone(child)
     assert gone(int(ready.read_text()))
     state = find_run(root, "run").state
     assert state.name == "stopped"
@@ -294,7 +295,7 @@ def test_a_launched_child_claims_its_run_and_keeps_the_record(root: Root, tmp_pa
     wait_for((tmp_path / "ready").exists, "the claim")
     claimed = job_of(root)
     assert claimed.started_at is not None
-    assert (claimed.launch, claimed.keeper_pid) == (job.launch, job.pid)
+    assert (claimed.launch, claimed.supervisor_pid) == (job.launch, job.pid)
     assert claimed.pid != job.pid
     with pytest.raises(JobError, match="living process"):
         claim(root, "run", [], "cpu")
@@ -341,7 +342,7 @@ def test_of_two_launches_in_two_processes_at_once_one_wins_and_the_other_is_told
 import sys, time
 from pathlib import Path
 from recformer.jobs.launch import launch
-from recformer.store import Root
+from recformer.run.paths import Root
 print("ready", flush=True)
 sys.stdin.readline()
 launch(Root.default(), "run", [{str(tmp_path / "ready")!r}], "cpu", executable=[sys.executable, "-c", {OBEYS!r}])
@@ -379,7 +380,7 @@ def test_a_stop_is_seen_through_after_whoever_asked_for_it_has_gone(root: Root, 
     ready = tmp_path / "ready"
     launch_script(root, *([OBEYS, str(ready)] if obeys else [IGNORES_WITH_GRANDCHILD, str(ready), "same-session"]))
     wait_for(ready.exists, "the child")
-    asks = "from recformer.jobs.control import stop_detached; from recformer.store import Root; "
+    asks = "from recformer.jobs.control import stop_detached; from recformer.run.paths import Root; "
     script = f"{asks}stop_detached(Root.default(), 'run')"
     subprocess.run(
         [sys.executable, "-c", script], cwd=PROJECT, env={**os.environ, "RECFORMER_ROOT": str(tmp_path)}, check=True
@@ -403,7 +404,7 @@ def test_a_claim_removes_what_killed_trainers_left_and_nothing_else(root: Root) 
 def test_jobs_never_import_torch() -> None:
     script = (
         "import sys\n"
-        "from recformer.jobs import control, devices, keeper, launch, locks, overview, queue, records, state, stopper, tail, turn\n"
+        "from recformer.jobs import control, devices, supervisor, launch, locks, overview, queue, records, state, stopper, tail, turn\n"
         "assert not {'torch', 'tensorflow', 'streamlit'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True)

@@ -11,14 +11,15 @@ import psutil
 import pytest
 
 from recformer.errors import JobError, StoreError, UsageError
+from recformer.files.names import PROJECT
 from recformer.jobs.control import stop
 from recformer.jobs.launch import launch
-from recformer.jobs.overview import find_run
-from recformer.jobs.queue import Line, lines, move
-from recformer.jobs.records import JobRecord, read_job
-from recformer.jobs.state import RunState
-from recformer.settings import Settings, change_settings, read_settings
-from recformer.store import PROJECT, Root
+from recformer.jobs.queue import QueueEntry, lines, move
+from recformer.run.job_records import JobRecord, read_job
+from recformer.run.overview import find_run
+from recformer.run.paths import Root
+from recformer.run.settings import Settings, change_settings, read_settings
+from recformer.run.state import RunState
 from tests.builders import sequences, write_ml1m
 from tests.training_helpers import SMALL_SET, environment, run_cli, started_cli
 from tests.waiting import wait_until
@@ -40,7 +41,7 @@ def root(tmp_path: Path) -> Iterator[Root]:
     yield root
     for folder in root.runs.glob("*/"):
         job = read_job(folder)
-        for pid in [] if job is None else [job.pid, job.keeper_pid]:
+        for pid in [] if job is None else [job.pid, job.supervisor_pid]:
             if pid not in (None, os.getpid()) and psutil.pid_exists(pid):
                 os.kill(pid, signal.SIGKILL)
 
@@ -74,7 +75,7 @@ def test_ten_jobs_of_which_two_are_cancelled_and_one_is_killed_run_in_their_orde
     for name in names:
         queued(root, name)
     wait_until(lambda: began(root) == ["job0"], "the first to begin")
-    assert lines(root) == {"cpu": Line(["job0"], names[1:])}
+    assert lines(root) == {"cpu": QueueEntry(["job0"], names[1:])}
     assert stop(root, "job2") == stop(root, "job5") == "cancelled while it waited"
     let_end(root, "job0")
     wait_until(lambda: began(root)[-1] == "job1", "the second to begin")
@@ -96,7 +97,7 @@ def test_ten_jobs_of_which_two_are_cancelled_and_one_is_killed_run_in_their_orde
         lambda: "SIGKILL" in state_of(root, "job1").words and state_of(root, "job1").words, "why"
     )
     for name in order[2:]:
-        wait_until(lambda name=name: job_of(root, name).exit_code == 0, f"the keeper of {name} to say how it ended")
+        wait_until(lambda name=name: job_of(root, name).exit_code == 0, f"the supervisor of {name} to say how it ended")
 
 
 def test_who_waits_is_small_and_has_no_torch(root: Root) -> None:
@@ -116,24 +117,24 @@ def test_a_killed_holder_with_its_keeper_frees_its_place(root: Root) -> None:
     wait_until(lambda: began(root) == ["first"], "the first to begin")
     queued(root, "second")
     assert first.pid is not None
-    os.killpg(first.pid, signal.SIGKILL)  # keeper and training process
+    os.killpg(first.pid, signal.SIGKILL)  # supervisor and training process
     wait_until(lambda: began(root) == ["first", "second"], "the second to begin")
     assert state_of(root, "first").name == "lost"
 
 
 def test_a_killed_keeper_takes_nothing_with_it(root: Root) -> None:
-    keeper = queued(root, "first").pid
-    assert keeper is not None
+    supervisor = queued(root, "first").pid
+    assert supervisor is not None
     wait_until(lambda: began(root) == ["first"], "the first to begin")
     second = queued(root, "second").pid
     queued(root, "third")
     assert second is not None
-    os.kill(keeper, signal.SIGKILL)
+    os.kill(supervisor, signal.SIGKILL)
     os.kill(second, signal.SIGKILL)
     wait_until(lambda: state_of(root, "second").name == "lost", "the second's loss")
     assert "while it waited" in state_of(root, "second").words
     assert state_of(root, "first").name == "starting"  # it trains on
-    assert lines(root) == {"cpu": Line(["first"], ["third"])}
+    assert lines(root) == {"cpu": QueueEntry(["first"], ["third"])}
     let_end(root, "first")
     wait_until(lambda: began(root) == ["first", "third"], "the third to begin")
 
@@ -142,7 +143,7 @@ def test_the_queue_goes_on_when_whoever_filled_it_is_killed(root: Root) -> None:
     script = f"""
 import sys, time
 from recformer.jobs.launch import launch
-from recformer.store import Root
+from recformer.run.paths import Root
 for name in ("first", "second"):
     launch(Root.default(), name, [name, {str(root.path)!r}], "cpu", executable=[sys.executable, "-c", {TRAINS!r}])
 print("launched", flush=True)
@@ -168,7 +169,7 @@ def test_each_device_has_a_line_of_its_own(root: Root) -> None:
     for name, device in (("one", "cpu"), ("two", "cuda:0"), ("three", "cpu")):
         queued(root, name, device)
     wait_until(lambda: sorted(began(root)) == ["one", "two"], "one to begin on each device")
-    assert lines(root) == {"cpu": Line(["one"], ["three"]), "cuda:0": Line(["two"], [])}
+    assert lines(root) == {"cpu": QueueEntry(["one"], ["three"]), "cuda:0": QueueEntry(["two"], [])}
 
 
 def test_the_setting_says_how_many_train_at_once(root: Root) -> None:
@@ -176,7 +177,7 @@ def test_the_setting_says_how_many_train_at_once(root: Root) -> None:
     for name in ("one", "two", "three"):
         queued(root, name)
     wait_until(lambda: len(began(root)) == 2, "two to begin")
-    assert lines(root)["cpu"] == Line(["one", "two"], ["three"])
+    assert lines(root)["cpu"] == QueueEntry(["one", "two"], ["three"])
     change_settings(root, jobs_per_device=3)
     wait_until(lambda: began(root)[-1] == "three", "the third to begin")
 
@@ -248,4 +249,4 @@ def test_the_command_line_waits_for_its_turn_and_ctrl_c_leaves_the_queue(root: R
 
 
 def _waits(pid: int) -> bool:
-    return "recformer.jobs.turn" in psutil.Process(pid).cmdline()
+    return "recformer.jobs.wait_for_turn" in psutil.Process(pid).cmdline()

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from recformer.data import download
 from recformer.data.dataset import Dataset
+from recformer.data.sources import download
 from recformer.errors import RecformerError
 from recformer.loss.cross_entropy import CrossEntropy
-from recformer.origin import Origin, write_origin
-from recformer.store import Root
+from recformer.run.paths import Root
+from recformer.run.provenance import Provenance, write_provenance
 from tests.builders import SMALL, dataset_in, sequences, write_ml1m, write_ml100k
 from tests.training_helpers import (
     SMALL_MODEL,
@@ -58,7 +58,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Root:
     root = Root(tmp_path_factory.mktemp("trained"))
     dataset = dataset_in(root.data / "small")
     train_here(root, "one", dataset, small_config())
-    write_origin(root, "one", Origin(dataset.name, dataset.fingerprint, "data/small"))
+    write_provenance(root, "one", Provenance(dataset.name, dataset.fingerprint, "data/small"))
     return root
 
 
@@ -394,8 +394,8 @@ def test_a_download_that_fails_is_done_by_hand(here: Here) -> None:
 
 
 def test_data_that_are_to_be_fetched_are_found_where_they_come_to_lie(here: Here) -> None:
-    origin = Origin("ml-100k", here.dataset().fingerprint, "data/ml-1m/../small")
-    write_origin(here.root, "one", origin)
+    origin = Provenance("ml-100k", here.dataset().fingerprint, "data/ml-1m/../small")
+    write_provenance(here.root, "one", origin)
     here.move_data()
     result = run_here(here.root.path, "evaluate", "one")
     assert "Fetch it: data fetch ml-100k, or say where it is: --data DIR" in result.stderr

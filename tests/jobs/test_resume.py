@@ -16,20 +16,22 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from recformer import gate
+from recformer.checkpoint.weights import read_archive
 from recformer.config import TrainConfig
 from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError
 from recformer.evaluation import ranker
-from recformer.jobs.records import read_status
+from recformer.files import gate
+from recformer.files.names import PROJECT
+from recformer.files.writing import write_json
 from recformer.loss.cross_entropy import CrossEntropy
 from recformer.registry import LOSSES
-from recformer.store import PROJECT, Root, can_resume, write_json
+from recformer.run.job_records import read_status
+from recformer.run.paths import Root, can_resume
 from recformer.training import loop
 from recformer.training.batches import EpochBatches
 from recformer.training.loop import OutOfMemoryError
-from recformer.training.state import TrainState, newest_saved
-from recformer.weights import read_archive
+from recformer.training.resume_state import TrainState, newest_saved
 from tests.builders import dataset_in, sequences, write_ml1m
 from tests.training_helpers import (
     SMALL_MODEL,
@@ -255,7 +257,7 @@ def test_a_stop_in_the_last_evaluation_skips_it_and_the_run_is_finished(
 def run_with(code: str, root: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     """The command line in a process of its own, after `code` has been run there."""
     return subprocess.run(
-        [sys.executable, "-c", f"{code}\nfrom recformer.cli import main\nmain()", *map(str, arguments)],
+        [sys.executable, "-c", f"{code}\nfrom recformer.cli.commands import main\nmain()", *map(str, arguments)],
         env=environment(root),
         cwd=PROJECT,
         stdin=subprocess.DEVNULL,

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from torch.utils.tensorboard import SummaryWriter
 
-from recformer.bin import discarded
-from recformer.jobs.process import birth
-from recformer.jobs.records import JobRecord, write_job
-from recformer.labels import Labels, read_labels
-from recformer.store import PROJECT, Root
+from recformer.files.names import PROJECT
+from recformer.run.job_records import JobRecord, write_job
+from recformer.run.labels import Labels, read_labels
+from recformer.run.paths import Root
+from recformer.run.process import birth
+from recformer.run.trash import discarded
 from tests.training_helpers import (
     assert_clear_failure,
     command,
@@ -195,7 +196,7 @@ def test_the_first_line_of_a_long_list_can_be_taken(root: Root) -> None:
 
 
 def test_the_commands_on_runs_load_neither_torch_nor_pandas() -> None:
-    script = "import sys, recformer.cli; print(sorted({'torch', 'pandas', 'streamlit'} & set(sys.modules)))"
+    script = "import sys, recformer.cli.commands; print(sorted({'torch', 'pandas', 'streamlit'} & set(sys.modules)))"
     result: Any = subprocess.run(
         [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True
     )

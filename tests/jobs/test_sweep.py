@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from recformer.config import parse, preset
-from recformer.jobs.records import read_status
-from recformer.run_list import known_run
-from recformer.store import Root, has_checkpoint
-from recformer.training.sweep import variants
+from recformer.run.job_records import read_status
+from recformer.run.names import known_run
+from recformer.run.paths import Root, has_checkpoint
+from recformer.sweep.grid import variants
 from tests.builders import dataset_in, sequences, write_ml1m
 from tests.training_helpers import (
     SMALL_SET,

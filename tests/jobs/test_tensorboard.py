@@ -14,11 +14,11 @@ import pytest
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from recformer.adopt import adopt
-from recformer.bin import discard, restore
 from recformer.errors import RecformerError
 from recformer.logs.by_step import tag_by_step
-from recformer.store import Root
+from recformer.run.paths import Root
+from recformer.run.trash import discard, restore
+from recformer.training.import_run import adopt
 from recformer.training.loop import Training
 from tests.builders import dataset_in
 from tests.training_helpers import (

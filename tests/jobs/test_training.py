@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from safetensors.torch import save_file
 
-from recformer.checkpoint_info import read_info
+from recformer.checkpoint.load import load, read_info
+from recformer.checkpoint.weights import read_archive, read_state
 from recformer.config import override, parse
 from recformer.errors import JobError, UsageError
 from recformer.jobs.control import stop
-from recformer.jobs.overview import find_run
-from recformer.jobs.records import read_status
-from recformer.jobs.state import RunState
 from recformer.jobs.submit import resume, submit
-from recformer.store import Root
+from recformer.run.job_records import read_status
+from recformer.run.overview import find_run
+from recformer.run.paths import Root
+from recformer.run.state import RunState
 from recformer.training.changes import check_resume
 from recformer.training.loop import DivergedError
-from recformer.weights import load, read_archive, read_state
 from tests.builders import dataset_in, sequences, write_ml1m
 from tests.training_helpers import (
     SMALL_SET,

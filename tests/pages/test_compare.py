@@ -18,20 +18,21 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from recformer.adopt import adopt
-from recformer.checkpoint_info import read_info
+from recformer.checkpoint.load import read_info
 from recformer.data.cache import load as load_dataset
 from recformer.errors import EvaluationError
 from recformer.evaluation.baselines import find_model
 from recformer.evaluation.evaluate import Task, default_split, pending
 from recformer.evaluation.ranks import Ranks
-from recformer.jobs.overview import list_runs
-from recformer.labels import rename
+from recformer.files.names import PROJECT
 from recformer.registry import BASELINES
-from recformer.store import PROJECT, Root
-from recformer.ui.compare_views import VIEWS
-from recformer.ui.palette import REFERENCE, run_colours
-from recformer.ui.run_views import suggestion
+from recformer.run.labels import rename
+from recformer.run.overview import list_runs
+from recformer.run.paths import Root
+from recformer.training.import_run import adopt
+from recformer.ui.compare.views import VIEWS
+from recformer.ui.shared.palette import REFERENCE, run_colours
+from recformer.ui.shared.run_views import suggestion
 from tests.builders import Interaction, dataset_in
 from tests.training_helpers import json_of, run_here, small_config, spoil, train_here
 from tests.waiting import DEADLINE_S, wait_until

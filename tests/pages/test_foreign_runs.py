@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from recformer.jobs.overview import find_run
+from recformer.files.names import PROJECT
 from recformer.logs.reader import RunLog
-from recformer.store import PROJECT, Root
-from recformer.ui.monitoring import moves
-from recformer.ui.run_figures import run_figures
+from recformer.run.overview import find_run
+from recformer.run.paths import Root
+from recformer.ui.home.log_figures import run_figures
+from recformer.ui.monitor.page import moves
 from tests.foreign_runs import write_foreign_runs
 from tests.log_files import NAME, scalar
 
@@ -86,12 +87,12 @@ def test_monitor_shows_each_of_them_and_says_what_it_leaves_out(run: str, said: 
 
 
 def test_monitor_watches_a_log_that_grows_in_a_subfolder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from recformer.ui.curves_view import Shown
-    from recformer.ui.palette import Style
+    from recformer.ui.monitor.curves_view import ShownRun
+    from recformer.ui.shared.palette import Style
 
     monkeypatch.setenv("RECFORMER_ROOT", str(tmp_path))
     folder = Root(tmp_path).run("keras") / "train"
     folder.mkdir(parents=True)
     (folder / NAME).write_bytes(scalar(1, 1))
-    shown = Shown(find_run(Root(tmp_path), "keras"), "keras", Style("#0072B2"))
+    shown = ShownRun(find_run(Root(tmp_path), "keras"), "keras", Style("#0072B2"))
     assert moves([shown])

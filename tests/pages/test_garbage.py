@@ -4,7 +4,7 @@ import gc
 
 from streamlit.testing.v1 import AppTest
 
-from recformer.store import PROJECT
+from recformer.files.names import PROJECT
 
 
 def test_a_page_sets_imports_aside_once_and_not_at_every_run() -> None:

@@ -8,10 +8,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from torch.utils.tensorboard import SummaryWriter
 
-from recformer.logs import whole
-from recformer.store import PROJECT, Root
-from recformer.training.hyperparameters import log_start
-from recformer.training.journal import Journal
+from recformer.files.names import PROJECT
+from recformer.logs import details
+from recformer.run.paths import Root
+from recformer.training.tensorboard import TensorBoardWriter
+from recformer.training.tensorboard_hparams import log_start
 from tests.training_helpers import SMALL_MODEL, small_config
 
 HEADINGS = ["Hyper-parameters", "Texts", "Histograms", "Images"]
@@ -24,8 +25,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Root:
     root = Root(tmp_path)
     root.run("run").mkdir(parents=True)
     (root.run("run") / "config.yaml").write_text("name: Run\n")
-    with Journal(root.run("run"), 0) as journal:
-        journal.write(1, {"loss/train": 1.0})
+    with TensorBoardWriter(root.run("run"), 0) as writer:
+        writer.write(1, {"loss/train": 1.0})
     return root
 
 
@@ -33,13 +34,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Root:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The folders that are read whole, one entry a time."""
     folders: list[Path] = []
-    real = whole.read_whole
+    real = details.read_whole
 
-    def read(folder: Path) -> whole.LogDetails:
+    def read(folder: Path) -> details.LogDetails:
         folders.append(folder)
         return real(folder)
 
-    monkeypatch.setattr(whole, "read_whole", read)
+    monkeypatch.setattr(details, "read_whole", read)
     return folders
 
 
@@ -78,8 +79,8 @@ def test_a_log_of_curves_alone_says_so_and_shows_no_heading(root: Root) -> None:
 
 def test_a_run_of_this_project_shows_its_parameters_and_its_configuration(root: Root) -> None:
     log_start(root.run("run"), small_config(learning_rate=0.25, model=SMALL_MODEL | {"repeat_bias": True}))
-    with Journal(root.run("run"), 1) as journal:
-        journal.note("config", "name: [x](https://example.org)")
+    with TensorBoardWriter(root.run("run"), 1) as writer:
+        writer.note("config", "name: [x](https://example.org)")
     app = opened()
     assert headings(app) == ["Hyper-parameters", "Texts"]
     table = app.dataframe[-1].value
@@ -128,8 +129,8 @@ def test_it_is_read_once_and_again_when_the_log_has_grown(root: Root, reads: lis
     app = opened()
     opened(app)
     assert reads == [root.run("run")]
-    with Journal(root.run("run"), 1) as journal:
-        journal.note("note", "new")
+    with TensorBoardWriter(root.run("run"), 1) as writer:
+        writer.note("note", "new")
     opened(app)
     assert len(reads) == 2
     assert "new" in [code.value for code in app.code]
@@ -137,8 +138,8 @@ def test_it_is_read_once_and_again_when_the_log_has_grown(root: Root, reads: lis
 
 def test_damage_is_said_beside_what_could_be_read(root: Root) -> None:
     (path,) = root.run("run").glob("*tfevents*")
-    with Journal(root.run("run"), 0) as journal:
-        journal.note("note", "kept")
+    with TensorBoardWriter(root.run("run"), 0) as writer:
+        writer.note("note", "kept")
     content = bytearray(path.read_bytes())
     content[-8] ^= 1
     path.write_bytes(content + content)
@@ -148,7 +149,7 @@ def test_damage_is_said_beside_what_could_be_read(root: Root) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_a_message_within_the_fold(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whole, "MOST_BYTES", 1)
+    monkeypatch.setattr(details, "MOST_BYTES", 1)
     app = opened()
     assert any("in TensorBoard" in str(error.value) for error in app.error)
     assert len(app.get("bidi_component")) == 1  # the curve

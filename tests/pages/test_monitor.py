@@ -14,11 +14,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from torch.utils.tensorboard import SummaryWriter
 
+from recformer.files.names import PROJECT
 from recformer.jobs.launch import LOG_FILE
-from recformer.jobs.process import birth
-from recformer.jobs.records import JobRecord, Status, read_status, write_job, write_status
-from recformer.store import PROJECT, Root
-from recformer.training.journal import Journal
+from recformer.run.job_records import JobRecord, Status, read_status, write_job, write_status
+from recformer.run.paths import Root
+from recformer.run.process import birth
+from recformer.training.tensorboard import TensorBoardWriter
 from tests.builders import dataset_in, sequences, write_ml1m
 from tests.training_helpers import SMALL_SET, environment, small_config, train_here
 from tests.waiting import wait_until
@@ -99,9 +100,9 @@ def test_the_training_loss_by_step_stands_behind_that_by_epoch_as_soon_as_this_i
 
 
 def test_the_peak_of_the_learning_rate_within_an_epoch_is_drawn(root: Root) -> None:
-    with Journal(root.run("first") / "by_step", 0) as journal:
+    with TensorBoardWriter(root.run("first") / "by_step", 0) as writer:
         for step, rate in ((1, 0.1), (2, 0.9), (3, 0.5)):
-            journal.write(step, {"lr_step": rate})
+            writer.write(step, {"lr_step": rate})
     rates = charts(opened("first", axis="step"))["Learning rate"]["data"][0]
     assert rates["y"][:3] == pytest.approx([0.1, 0.9, 0.5])
     assert rates["x"][:3] == pytest.approx([1, 2, 3])
@@ -116,7 +117,7 @@ def epoch(*arguments):
         time.sleep(0.1)
         yield batch
 EpochBatches.epoch = epoch
-from recformer.cli import main
+from recformer.cli.commands import main
 main()
 """
 
@@ -216,9 +217,9 @@ def test_a_run_at_work_says_how_busy_its_device_is(root: Root) -> None:
 
 
 def test_overfitting_is_said_and_tinted(root: Root) -> None:
-    with Journal(root.run("first"), 0) as journal:
+    with TensorBoardWriter(root.run("first"), 0) as writer:
         for epoch, validation in enumerate([5, 4, 4.2, 4.4, 4.5], start=1):
-            journal.write(epoch, {"loss/train": 6.0 - epoch, "loss/validation": validation})
+            writer.write(epoch, {"loss/train": 6.0 - epoch, "loss/validation": validation})
     app = opened("first")
     assert "Overfitting since epoch 2" in words(app)
     assert [shape["x0"] for shape in charts(app)["Loss"]["layout"]["shapes"] if shape["type"] == "rect"] == [2]
@@ -228,9 +229,9 @@ def test_the_log_of_another_project_is_shown_by_its_own_names(root: Root) -> Non
     for part in ("train", "validation"):
         folder = root.runs / "keras" / part
         folder.mkdir(parents=True)
-        with Journal(folder, 0) as journal:
+        with TensorBoardWriter(folder, 0) as writer:
             for step in (100, 200):
-                journal.write(step, {"epoch_loss": 1.0, "epoch_accuracy": 0.5})
+                writer.write(step, {"epoch_loss": 1.0, "epoch_accuracy": 0.5})
     app = opened("keras")
     found = charts(app)
     assert set(found) == {"epoch_loss", "epoch_accuracy"}
@@ -239,12 +240,12 @@ def test_the_log_of_another_project_is_shown_by_its_own_names(root: Root) -> Non
 
 
 def test_of_many_tags_a_dozen_are_drawn_until_more_are_asked_for_or_some_are_found(root: Root) -> None:
-    with Journal(root.run("first"), 0) as journal:
-        journal.write(1, {f"layer{number}/norm": 1.0 for number in range(40)})
+    with TensorBoardWriter(root.run("first"), 0) as writer:
+        writer.write(1, {f"layer{number}/norm": 1.0 for number in range(40)})
     app = opened("first")
     assert len(charts(app)) == 12
     app.toggle(key="all_charts").set_value(True).run()
-    assert len(charts(app)) == 43  # a journal from epoch 0 takes back what was there, but for what is logged by step
+    assert len(charts(app)) == 43  # a log from epoch 0 takes back what was there, but for what is logged by step
     app.text_input(key="curves").set_value("layer7").run()
     assert list(charts(app)) == ["layer7/norm"]
     app.text_input(key="curves").set_value("nothing*").run()
@@ -280,9 +281,9 @@ def test_a_damaged_run_in_a_link_is_named_and_the_others_are_shown(root: Root) -
 
 def test_loss_curves_of_another_project_pair_and_overfit(root: Root) -> None:
     (root.runs / "theirs").mkdir()
-    with Journal(root.runs / "theirs", 0) as journal:
+    with TensorBoardWriter(root.runs / "theirs", 0) as writer:
         for step, validation in enumerate([5, 4, 4.2, 4.4, 4.5], start=1):
-            journal.write(step, {"loss/train": 6.0 - step, "loss/val": validation, "loss/test": validation})
+            writer.write(step, {"loss/train": 6.0 - step, "loss/val": validation, "loss/test": validation})
     app = opened("theirs")
     loss = charts(app)["Loss"]
     assert [(trace["name"], trace["line"]["dash"]) for trace in loss["data"]] == [

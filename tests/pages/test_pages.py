@@ -13,10 +13,11 @@ from streamlit.testing.v1 import AppTest
 from recformer.config import override, parse, parse_section
 from recformer.evaluation.baselines import all_baselines, find_model
 from recformer.evaluation.evaluate import Task, evaluate
-from recformer.jobs.records import JobRecord, write_job
+from recformer.files.names import PROJECT
 from recformer.jobs.submit import submit
-from recformer.store import PROJECT, Root
-from recformer.ui import readers
+from recformer.run.job_records import JobRecord, write_job
+from recformer.run.paths import Root
+from recformer.ui.shared import readers
 from tests.builders import dataset_in, sequences, write_ml1m
 from tests.training_helpers import small_config, train_here
 

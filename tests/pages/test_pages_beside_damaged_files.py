@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recformer.errors import RecformerError
-from recformer.store import Root
+from recformer.run.paths import Root
 from tests.pages.test_pages import PAGES, full, opened, root, trained, words
 from tests.training_helpers import run_here
 

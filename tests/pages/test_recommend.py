@@ -12,13 +12,14 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from recformer.checkpoint_info import read_info
+from recformer.checkpoint.load import load, read_info
+from recformer.checkpoint.weights import write_best
 from recformer.data.dataset import Dataset
 from recformer.evaluation.evaluate import Task, default_split, evaluate
 from recformer.evaluation.ranks import Ranks
-from recformer.find_users import in_order, standing
-from recformer.store import PROJECT, Root, find_checkpoint
-from recformer.weights import load, write_best
+from recformer.files.names import PROJECT
+from recformer.recommend.find_users import in_order, standing
+from recformer.run.paths import Root, find_checkpoint
 from tests.builders import Movie, dataset_in, sequences, write_ml1m
 from tests.training_helpers import json_of, run_here, small_config, train_here
 from tests.waiting import DEADLINE_S, wait_until

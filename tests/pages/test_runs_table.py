@@ -11,13 +11,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from torch.utils.tensorboard import SummaryWriter
 
-from recformer.jobs import stamps
-from recformer.jobs.overview import find_run, list_runs
+from recformer.files import stamps
+from recformer.files.names import PROJECT
 from recformer.logs.best import LOSS, NDCG
-from recformer.store import PROJECT, Root
-from recformer.ui import run_figures
-from recformer.ui.run_figures import Figures, RunFigures
-from recformer.ui.runs_table import USUAL, column_of, digest
+from recformer.run.overview import find_run, list_runs
+from recformer.run.paths import Root
+from recformer.ui.home import log_figures
+from recformer.ui.home.log_figures import Figures, RunFigures
+from recformer.ui.home.runs_table import USUAL, column_of, digest
 from tests.waiting import wait_until
 
 MANY = 24
@@ -273,7 +274,7 @@ def test_figures_are_taken_anew_only_when_log_or_record_change(many: Root, figur
 def test_of_many_new_logs_the_first_are_waited_for_and_the_others_read_in_the_background(
     many: Root, figures: RunFigures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_figures, "AT_ONCE", 3)
+    monkeypatch.setattr(log_figures, "AT_ONCE", 3)
     runs, _ = list_runs(many)
     for run in runs:
         write_log(many.run(run.run_id))
@@ -291,12 +292,12 @@ def test_the_table_says_that_logs_are_being_read_and_is_drawn_anew_with_them(
     many: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stamps, "SETTLED_NS", 0)
-    monkeypatch.setattr(run_figures, "AT_ONCE", 3)
+    monkeypatch.setattr(log_figures, "AT_ONCE", 3)
     write_log(many.run("run-02"))
-    run_figures.run_figures.clear()
+    log_figures.run_figures.clear()
     app = home()
     assert any("are still being read" in caption.value for caption in app.caption)
-    wait_until(lambda: not run_figures.run_figures().busy(), "the logs to be read")
+    wait_until(lambda: not log_figures.run_figures().busy(), "the logs to be read")
     app.run()  # as the part that polls has it done
     assert not any("are still being read" in caption.value for caption in app.caption)
     assert len(table(app).set_index("id").loc["run-02", "curve"])

@@ -17,20 +17,20 @@ from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 
 from benchmarks.event_files import framed, version
 from recformer.errors import StoreError
-from recformer.jobs.overview import list_runs
 from recformer.logs.axis import Axis, clock_of
 from recformer.logs.best import best_values, log_fault, loss_points
 from recformer.logs.bounds import LARGEST, LATEST_S
+from recformer.logs.details import read_whole
 from recformer.logs.overfitting import overfitting
 from recformer.logs.panels import panels
 from recformer.logs.series import Curve
-from recformer.logs.whole import read_whole
-from recformer.store import Root
-from recformer.ui.curve_chart import Line, Mark, curve_chart
-from recformer.ui.curves_view import AXES
-from recformer.ui.histogram_chart import histogram_chart
-from recformer.ui.run_figures import Figures
-from recformer.ui.runs_table import column_names, frame_of, row_of
+from recformer.run.overview import list_runs
+from recformer.run.paths import Root
+from recformer.ui.home.log_figures import Figures
+from recformer.ui.home.runs_table import column_names, frame_of, row_of
+from recformer.ui.monitor.curves_view import AXES
+from recformer.ui.monitor.histogram_chart import histogram_chart
+from recformer.ui.shared.curve_chart import Line, Mark, curve_chart
 from tests.log_files import event, read, simple, start, tensor
 
 MOST_TICKS = 50

@@ -14,20 +14,21 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recformer.checkpoint_info import info_from, read_info
+from recformer.checkpoint.info import info_from
+from recformer.checkpoint.load import load, read_info
+from recformer.checkpoint.weights import read_state
 from recformer.config import parse, read_mapping
 from recformer.data.assemble import read_dataset
-from recformer.data.download import import_zip
+from recformer.data.sources.download import import_zip
 from recformer.errors import ConfigError, RecformerError
-from recformer.find_dataset import find_dataset
-from recformer.jobs.overview import find_run
 from recformer.logs.reader import RunLog
-from recformer.origin import read_origin
-from recformer.posters import found_in, place_of, thumbnail
-from recformer.settings import read_settings
-from recformer.store import Root
-from recformer.training.state import newest_saved
-from recformer.weights import load, read_state
+from recformer.recommend.posters import found_in, place_of, thumbnail
+from recformer.run.find_dataset import find_dataset
+from recformer.run.overview import find_run
+from recformer.run.paths import Root
+from recformer.run.provenance import read_provenance
+from recformer.run.settings import read_settings
+from recformer.training.resume_state import newest_saved
 from tests.builders import SMALL, SMALL_MOVIES, dataset_in, dataset_of, write_csv
 from tests.log_files import log_of
 from tests.training_helpers import save_untrained
@@ -106,7 +107,7 @@ def folder() -> Iterator[Path]:
 
 def readers_of(root: Root, name: str) -> list[Callable[[], object]]:
     return {
-        "origin.json": [lambda: (origin := read_origin(root, "run")) and find_dataset(root, origin)],
+        "origin.json": [lambda: (origin := read_provenance(root, "run")) and find_dataset(root, origin)],
         ".settings.json": [lambda: read_settings(root)],
         ".posters.json": [lambda: (place := place_of(root, DATASET)) and found_in(place)],
     }.get(name, [lambda: shown(root)])

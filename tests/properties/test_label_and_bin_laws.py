@@ -6,9 +6,10 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recformer.bin import discard, discarded, restore
-from recformer.labels import NAME_CHARACTERS, NOTE_CHARACTERS, TAG_CHARACTERS, annotate, read_labels, rename, tag
-from recformer.store import RUN_ID, Root
+from recformer.files.names import RUN_ID
+from recformer.run.labels import NAME_CHARACTERS, NOTE_CHARACTERS, TAG_CHARACTERS, annotate, read_labels, rename, tag
+from recformer.run.paths import Root
+from recformer.run.trash import discard, discarded, restore
 
 CHARACTERS = st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])
 NOTES = st.text(CHARACTERS | st.sampled_from("\t\n\r"), max_size=NOTE_CHARACTERS)

@@ -16,8 +16,8 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from torch.utils.tensorboard import SummaryWriter
 
 from recformer.logs.reader import RunLog
-from recformer.logs.records import scan
 from recformer.logs.series import Curve
+from recformer.logs.tfrecord import scan
 
 NAME = "events.out.tfevents.1.host.1.0"
 DEADLINE_S = 30.0

@@ -13,7 +13,7 @@ from recformer.errors import EvaluationError
 from recformer.evaluation.facts import Facts
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import MASKINGS, MAX_K, Ranks
-from recformer.evaluation.summary import Evaluation, case_values, catalogue_names, metric_names, summarise
+from recformer.evaluation.table import Evaluation, case_values, catalogue_names, metric_names, summarise
 from recformer.metric.lists import Catalogue, Lists, genre_bits
 from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
 from tests.both_rankings import rank_batch

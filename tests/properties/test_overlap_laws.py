@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from recformer.metric.overlap import jaccard, rank_biased_overlap
+from recformer.recommend.overlap import jaccard, rank_biased_overlap
 from tests.unit.test_overlap import plain_rbo
 
 Lists = tuple[list[int], list[int]]

@@ -15,14 +15,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from recformer import bin as run_bin
-from recformer import gate
 from recformer.errors import RecformerError
-from recformer.jobs import overview, stamps
-from recformer.jobs.overview import DamagedRun, RunSummary, active_runs, list_runs
-from recformer.jobs.process import birth
-from recformer.jobs.records import JobRecord, Status, write_job, write_status
-from recformer.store import Root, write_text
+from recformer.files import gate, stamps
+from recformer.files.writing import write_text
+from recformer.run import overview
+from recformer.run import trash as run_bin
+from recformer.run.job_records import JobRecord, Status, write_job, write_status
+from recformer.run.overview import DamagedRun, RunSummary, active_runs, list_runs
+from recformer.run.paths import Root
+from recformer.run.process import birth
 
 TICK_NS = 20_000_000
 SETTLED_NS = 2 * TICK_NS

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recformer.errors import UsageError
-from recformer.evaluation.rule import METRICS, PRIMARY, Question, asked, correct
-from recformer.evaluation.summary import metric_names, summarise, summarise_view, view
-from recformer.evaluation.verdict import answer
-from recformer.metric.holm import holm
+from recformer.evaluation.conclusion import answer
+from recformer.evaluation.significance import METRICS, PRIMARY, Question, asked, correct
+from recformer.evaluation.table import metric_names, summarise, summarise_view, view
+from recformer.statistics.holm import holm
 from tests.evaluation_builders import evaluation_of, made_up_ranks
 
 OTHERS = [name for name in metric_names([1, 3, 5, 10]) if name != PRIMARY]

@@ -11,17 +11,17 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-import recformer.baseline.item_knn as item_knn_module
-from recformer.baseline.training import ranges, training_positions, training_steps
+import recformer.model.baseline.item_knn as item_knn_module
 from recformer.config import parse_section
 from recformer.data.prepared import Prepared, prepare
-from recformer.data.splits.split import Split
+from recformer.data.split.base import Split
 from recformer.data.windows import windows_of
 from recformer.errors import DataError, UsageError
 from recformer.evaluation.baselines import rank_baseline
 from recformer.evaluation.ranks import Ranks
+from recformer.files.names import PROJECT
+from recformer.model.baseline.counts import ranges, training_positions, training_steps
 from recformer.registry import BASELINES, SPLITS
-from recformer.store import PROJECT
 from tests.baseline_reference import plain_item_knn, plain_markov, plain_popularity, plain_training_positions
 from tests.builders import dataset_of
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from recformer.metric.bootstrap import bootstrap as bootstrap_sums
-from recformer.metric.users import user_sums
+from recformer.statistics.bootstrap import bootstrap as bootstrap_sums
+from recformer.statistics.users import user_sums
 
 
 @dataclass(frozen=True)

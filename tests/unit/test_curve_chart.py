@@ -10,9 +10,9 @@ from plotly.io.json import to_json_plotly
 
 from recformer.logs.axis import Clock
 from recformer.logs.series import Curve
-from recformer.ui import curve_chart as charts
-from recformer.ui.curve_chart import Band, Line, Mark
-from recformer.ui.log_view import matching
+from recformer.ui.monitor.printed_view import matching
+from recformer.ui.shared import curve_chart as charts
+from recformer.ui.shared.curve_chart import Band, Line, Mark
 
 
 def curve(n: int) -> Curve:

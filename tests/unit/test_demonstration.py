@@ -9,8 +9,8 @@ from streamlit.testing.v1 import AppTest
 
 from recformer.loss.demonstration import LOGITS, STEPS, TARGET, WINDOW, Demonstration, demonstrate
 from recformer.registry import LOSSES
-from recformer.ui.loss_charts import mass_chart, push_chart
-from recformer.ui.palette import REFERENCE
+from recformer.ui.compare.loss_charts import mass_chart, push_chart
+from recformer.ui.shared.palette import REFERENCE
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_the_charts_draw_what_was_computed(shown: Demonstration) -> None:
 
 def test_the_view_draws_both_charts() -> None:
     def page() -> None:
-        from recformer.ui.loss_view import show_losses
+        from recformer.ui.compare.loss_view import show_losses
 
         show_losses()
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from recformer.data import archives, download, transfer
 from recformer.data.assemble import read_dataset
 from recformer.data.catalog import datasets
-from recformer.data.download import Progress, fetch, import_zip, provenance
+from recformer.data.sources import archives, download, transfer
+from recformer.data.sources.download import Progress, fetch, import_zip, provenance
 from recformer.errors import DataError, DownloadError, UsageError
 from tests.builders import SMALL, SMALL_MOVIES, write_ml1m, write_ml100k, write_recbole
 

@@ -12,16 +12,16 @@ import torch
 
 from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared, prepare
-from recformer.native import build as native_build
+from recformer.model.native import build as native_build
 from recformer.registry import MODELS
 from recformer.training import engine_choice
 from recformer.training import measure as measuring
 from recformer.training.batches import EpochBatches
 from recformer.training.engine import Built, Engine, build, plan
-from recformer.training.engine_choice import Choice, choose
+from recformer.training.engine_choice import EngineChoice, choose
 from recformer.training.initialisation import new_model, sizes_of
 from recformer.training.measure import COMPILING_S, STARTING_S, Speed, measure
-from recformer.training.state import TrainState
+from recformer.training.resume_state import TrainState
 from tests.builders import dataset_of
 from tests.training_helpers import SMALL_MODEL, small_config
 
@@ -158,7 +158,7 @@ def test_a_batch_of_everything_is_measured_by_a_part_of_it(prepared: Prepared, m
 
 def chosen(
     prepared: Prepared, monkeypatch: pytest.MonkeyPatch, slow: str, engine: str = "auto"
-) -> tuple[Choice, list[str]]:
+) -> tuple[EngineChoice, list[str]]:
     """What a run begins with where a step of the engine `slow` takes 50 ms, of others 10, and what was said of it."""
     now = 0.0
 

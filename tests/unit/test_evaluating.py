@@ -7,7 +7,7 @@ from concurrent.futures import wait
 import pytest
 
 from recformer.errors import EvaluationError
-from recformer.ui.evaluating import Evaluator, Work
+from recformer.ui.shared.evaluating import Evaluator, Work
 from tests.waiting import DEADLINE_S, wait_until
 
 Show = Callable[[int, int], None]

@@ -11,15 +11,16 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from recformer.checkpoint_info import read_info
+from recformer.checkpoint.load import read_info
+from recformer.checkpoint.weights import read_state
 from recformer.config import parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
 from recformer.errors import CheckpointError, DataError, EvaluationError, UsageError
 from recformer.evaluation import ranker
 from recformer.evaluation.evaluate import Task, default_split, evaluate
-from recformer.evaluation.rank_store import shelf_of, stored_ranks
-from recformer.evaluation.summary import (
+from recformer.evaluation.store import store_key_of, stored_ranks
+from recformer.evaluation.table import (
     Evaluation,
     case_values,
     catalogue_names,
@@ -27,8 +28,7 @@ from recformer.evaluation.summary import (
     metric_names,
     summarise,
 )
-from recformer.store import CheckpointRef, Root, find_checkpoint
-from recformer.weights import read_state
+from recformer.run.paths import CheckpointRef, Root, find_checkpoint
 from tests.builders import dataset_in, sequences
 from tests.training_helpers import save_untrained
 
@@ -170,12 +170,12 @@ def test_damaged_entries_are_computed_again(root: Root, dataset: Dataset, rankin
 def test_no_flipped_bit_of_an_entry_passes_for_ranks(root: Root, dataset: Dataset) -> None:
     checkpoint = save_untrained(root, "run", dataset)
     first = evaluate(root, checkpoint, Task(dataset, default_split()))
-    path, shelf = stored_file(root), shelf_of(root, checkpoint)
-    assert shelf is not None
+    path, store_key = stored_file(root), store_key_of(root, checkpoint)
+    assert store_key is not None
     content = path.read_bytes()
     for place in range(0, len(content), 29):
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
-        found = stored_ranks(shelf, first.protocol)
+        found = stored_ranks(store_key, first.protocol)
         if found is not None:  # a bit that says nothing about the ranks, such as the writer's name
             assert_equal(first, replace(first, seeds=(found,)))
 

@@ -7,8 +7,8 @@ import pytest
 from recformer.data.dataset import Dataset
 from recformer.errors import EvaluationError
 from recformer.evaluation.evaluate import Task, default_split, evaluate
-from recformer.jobs.records import read_status
-from recformer.store import Root
+from recformer.run.job_records import read_status
+from recformer.run.paths import Root
 from tests.builders import dataset_in
 from tests.training_helpers import run_here, save_untrained, small_config, spoil, train_here
 

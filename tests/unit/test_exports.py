@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from recformer.evaluation.ranks import Masking
-from recformer.evaluation.rule import Question
-from recformer.evaluation.summary import masking_of
-from recformer.ui.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, Choice, Comparison, Model
-from recformer.ui.exports import to_csv, to_latex, to_markdown
-from recformer.ui.html_report import to_html
-from recformer.ui.palette import Style
-from recformer.ui.tables import metric_table
-from recformer.ui.verdict import answer_of
+from recformer.evaluation.significance import Question
+from recformer.evaluation.table import masking_of
+from recformer.ui.compare.conclusion_view import answer_of
+from recformer.ui.compare.exports import to_csv, to_latex, to_markdown
+from recformer.ui.compare.html_report import to_html
+from recformer.ui.compare.tables import metric_table
+from recformer.ui.shared.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, Comparison, ComparisonChoice, Model
+from recformer.ui.shared.palette import Style
 from tests.builders import dataset_in
 from tests.evaluation_builders import NUM_ITEMS, evaluation_of, made_up_ranks
 
@@ -37,7 +37,9 @@ def comparison(tmp_path: Path, request: pytest.FixtureRequest) -> Comparison:
     rows = [(1 + user, 1 + (7 * user + place) % NUM_ITEMS, 4, 100 * place) for user in range(40) for place in range(9)]
     data = dataset_in(tmp_path / "data", rows)
     names = ["one/best", "two/last", "three/best"]
-    choice = Choice(names, names[0], request.param, "leave_last_out", "file", None, QUESTION, CUTOFFS, data, [])
+    choice = ComparisonChoice(
+        names, names[0], request.param, "leave_last_out", "file", None, QUESTION, CUTOFFS, data, []
+    )
     ranks = [made_up_ranks(0), made_up_ranks(1, shift=14), made_up_ranks(2)]
     models = [
         Model(label, [name], evaluation_of(rank, name.split("/")[0], trained_on=trained), Style(colour))

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
+from recformer.checkpoint.weights import read_archive, read_state
 from recformer.errors import CheckpointError
-from recformer.weights import read_archive, read_state
 
 
 def parquet(path: Path) -> None:

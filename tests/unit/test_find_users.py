@@ -1,4 +1,4 @@
-"""Who is listed, and in which order: against worked standings and a plain computation."""
+"""Who is listed, and in which order: against worked user_results and a plain computation."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ import pytest
 from recformer.data.dataset import Dataset
 from recformer.evaluation.evaluate import Task, default_split, evaluate
 from recformer.evaluation.ranks import MASKINGS
-from recformer.find_users import Filter, Standing, choices, in_order, kept, people, standing
-from recformer.metric.overlap import rank_biased_overlap
-from recformer.store import Root
+from recformer.recommend.find_users import Filter, UserResult, choices, in_order, kept, people, standing
+from recformer.recommend.overlap import rank_biased_overlap
+from recformer.run.paths import Root
 from tests.builders import dataset_in
 from tests.training_helpers import save_untrained
 
@@ -32,13 +32,13 @@ def table() -> pd.DataFrame:
     )
 
 
-def known(**changes: list[object]) -> Standing:
+def known(**changes: list[object]) -> UserResult:
     whole = {
         "ranks": [[1, 50], [3, 900], [NAN, NAN], [70, 2]],
         "repeats": [[0, 2], [3, 0], [NAN, NAN], [0, 0]],
         "overlap": [0.5, 0.1, NAN, 0.1],
     } | changes
-    return Standing(k=10, **{name: np.array(values, dtype=float) for name, values in whole.items()})
+    return UserResult(k=10, **{name: np.array(values, dtype=float) for name, values in whole.items()})
 
 
 @pytest.mark.parametrize(

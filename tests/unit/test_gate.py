@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from recformer import gate
 from recformer.errors import RecformerError, StoreError
+from recformer.files import gate
 
 KINDS = {name: kind for name, kind in vars(gate).items() if isinstance(kind, gate.Kind)}
 

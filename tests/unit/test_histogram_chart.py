@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from recformer.logs.whole import Histogram
-from recformer.ui.histogram_chart import BINS, histogram_chart, rebinned
+from recformer.logs.details import Histogram
+from recformer.ui.monitor.histogram_chart import BINS, histogram_chart, rebinned
 
 
 def made(*steps: tuple[list[float], list[float]]) -> Histogram:

@@ -10,10 +10,10 @@ from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 
 from recformer.errors import StoreError
 from recformer.logs.reader import RunLog
-from recformer.training.hyperparameters import FILE, flat, log_end, log_start
-from recformer.training.journal import Journal
+from recformer.training.tensorboard import TensorBoardWriter
+from recformer.training.tensorboard_hparams import FILE, flat, log_end, log_start
 from tests.training_helpers import small_config
-from tests.unit.test_journal import files_of_at_most
+from tests.unit.test_tensorboard_writer import files_of_at_most
 
 STATUS: Any = api_pb2
 
@@ -61,8 +61,8 @@ def test_the_end_is_told_and_taken_back_by_the_next_launch(tmp_path: Path, succe
 def test_a_resumed_run_shows_its_newest_values_and_its_first_start(tmp_path: Path) -> None:
     for launch, rate in enumerate([0.5, 0.25]):
         log_start(tmp_path, small_config(learning_rate=rate))
-        with Journal(tmp_path, launch) as journal:
-            journal.write(launch + 1, {"loss": rate})
+        with TensorBoardWriter(tmp_path, launch) as writer:
+            writer.write(launch + 1, {"loss": rate})
     assert values(tmp_path)["learning_rate"] == 0.25
     (first, _) = sorted(path.name for path in tmp_path.glob("events.out.*"))
     start = told(tmp_path, "session_start_info").session_start_info.start_time_secs
@@ -72,8 +72,8 @@ def test_a_resumed_run_shows_its_newest_values_and_its_first_start(tmp_path: Pat
 
 def test_our_reader_shows_no_bookkeeping_as_a_curve(tmp_path: Path) -> None:
     log_start(tmp_path, small_config())
-    with Journal(tmp_path, 0) as journal:
-        journal.write(1, {"loss": 1.0})
+    with TensorBoardWriter(tmp_path, 0) as writer:
+        writer.write(1, {"loss": 1.0})
     log_end(tmp_path, succeeded=True)
     log = RunLog(tmp_path)
     log.refresh()
@@ -82,7 +82,7 @@ def test_our_reader_shows_no_bookkeeping_as_a_curve(tmp_path: Path) -> None:
 
 def test_a_fresh_run_purges_nothing_though_its_parameters_are_written_first(tmp_path: Path) -> None:
     log_start(tmp_path, small_config())
-    with Journal(tmp_path, 0):
+    with TensorBoardWriter(tmp_path, 0):
         pass
     (events,) = tmp_path.glob("events.out.*")
     assert events.stat().st_size < 60  # a header alone

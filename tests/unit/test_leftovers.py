@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recformer.store import PROJECT
+from recformer.files.names import PROJECT
 from tests.leftovers import end_processes_of
 from tests.training_helpers import environment
 

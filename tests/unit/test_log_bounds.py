@@ -11,16 +11,16 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from recformer.jobs.overview import list_runs
 from recformer.logs.axis import Clock, clock_of
 from recformer.logs.bounds import known_stamp, printable, stamp_in_name
 from recformer.logs.series import Curve
-from recformer.store import Root
-from recformer.training.journal import stamps
-from recformer.ui.curve_chart import Line, Mark, curve_chart
-from recformer.ui.run_figures import Figures
-from recformer.ui.runs_table import frame_of, row_of
-from recformer.ui.words import number, plain
+from recformer.run.overview import list_runs
+from recformer.run.paths import Root
+from recformer.training.tensorboard import stamps
+from recformer.ui.home.log_figures import Figures
+from recformer.ui.home.runs_table import frame_of, row_of
+from recformer.ui.shared.curve_chart import Line, Mark, curve_chart
+from recformer.ui.shared.words import number, plain
 from tests.log_files import read, scalar
 
 NAN = math.nan

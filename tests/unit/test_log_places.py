@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from recformer.adopt import parts_of
 from recformer.logs import files
 from recformer.logs.files import find_event_files, newest
 from recformer.logs.reader import RunLog
+from recformer.training.import_run import parts_of
 from tests.log_files import NAME, read, scalar
 
 

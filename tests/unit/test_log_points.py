@@ -11,7 +11,7 @@ from recformer.logs.axis import clock_of
 from recformer.logs.best import best_values, log_fault
 from recformer.logs.reader import RunLog
 from recformer.logs.series import Curve
-from recformer.ui.curve_chart import Line, curve_chart
+from recformer.ui.shared.curve_chart import Line, curve_chart
 from tests.log_files import NAME, check_index, read, scalar, start
 
 

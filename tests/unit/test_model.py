@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from recformer.checkpoint.load import load
+from recformer.checkpoint.weights import build, infer_info, read_state
 from recformer.config import parse, preset
 from recformer.errors import CheckpointError
 from recformer.model.movie_transformer import MovieTransformer, MovieTransformerOptions
 from recformer.model.sizes import Sizes
-from recformer.weights import build, infer_info, load, read_state
 from tests.training_helpers import small_config, small_model
 
 ML1M = Sizes(num_tokens=3885, num_users=6040, window=5)

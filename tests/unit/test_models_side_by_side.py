@@ -1,4 +1,4 @@
-"""Models with windows of several sizes under one protocol, and baselines as models with a shelf of their own."""
+"""Models with windows of several sizes under one protocol, and baselines as models with a store key of their own."""
 
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,13 @@ from recformer.data.dataset import Dataset
 from recformer.errors import EvaluationError, UsageError
 from recformer.evaluation import baselines
 from recformer.evaluation import evaluate as module
-from recformer.evaluation.baselines import BaselineRef, baseline_shelf, find_model, is_baseline
+from recformer.evaluation.baselines import BaselineRef, baseline_store_key, find_model, is_baseline
 from recformer.evaluation.compare import Request, models_of
 from recformer.evaluation.evaluate import DEFAULT_WINDOW, Pending, Task, default_split, evaluate, pending_all
 from recformer.evaluation.protocol import MixedProtocolsError
-from recformer.evaluation.summary import Evaluation, summarise
+from recformer.evaluation.table import Evaluation, summarise
 from recformer.registry import BASELINES
-from recformer.store import Root
+from recformer.run.paths import Root
 from tests.builders import dataset_in
 from tests.training_helpers import save_untrained
 
@@ -181,7 +181,7 @@ def test_a_baseline_whose_source_changed_is_computed_again(
     task, ref = Task(dataset, default_split()), BaselineRef("popularity")
     evaluate(root, ref, task)
     monkeypatch.setattr(baselines, "_source_digest", lambda: "f" * 16)
-    assert baseline_shelf(root, ref).digest == "f" * 16
+    assert baseline_store_key(root, ref).digest == "f" * 16
     evaluate(root, ref, task)
     evaluate(root, ref, task)
     assert computed == ["popularity"] * 2

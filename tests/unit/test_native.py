@@ -14,7 +14,7 @@ from recformer.config import TrainConfig, parse
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
 from recformer.loss.seen import Seen
-from recformer.native.movie_transformer import NativeStep, why_not
+from recformer.model.native.training_step import NativeStep, why_not
 from recformer.registry import LOSSES, MODELS
 from recformer.training.batches import EpochBatches
 from recformer.training.initialisation import sizes_of

@@ -6,8 +6,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from recformer.native import build
-from recformer.native.build import BuildError, is_built, library
+from recformer.model.native import build
+from recformer.model.native.build import BuildError, is_built, library
 from tests.waiting import wait_until
 
 SOURCE = "evaluation.cpp"

@@ -11,11 +11,11 @@ from recformer.config import parse_section
 from recformer.data.prepared import prepare
 from recformer.errors import EvaluationError
 from recformer.evaluation import ranker
+from recformer.evaluation.native_ranks import NativeModel, evaluation_library, native_model, native_ranks
 from recformer.evaluation.ranker import rank_cases
 from recformer.model.movie_transformer import MovieTransformer, MovieTransformerOptions
+from recformer.model.native import build
 from recformer.model.sizes import Sizes
-from recformer.native import build
-from recformer.native.evaluation import NativeModel, evaluation_library, native_model, native_ranks
 from tests.both_rankings import rank_batch as rank_both
 from tests.builders import dataset_of
 from tests.narrower import NARROWER, built_for

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 
-from recformer.store import PROJECT
+from recformer.files.names import PROJECT
 
 OPENS = {"open", "fdopen", "read_text", "read_bytes"}
 """Names of functions and methods that open a file."""
@@ -41,33 +41,33 @@ READS = {
 WRITES = {"xb", "ab", "wb", "a", "w", "r+b", "'ab' if done else 'wb'"}
 ALLOWED = {
     # given what the gate opened or read
-    ("data.archives", "opened.open"): "a file of an archive that came through the gate",
+    ("data.sources.archives", "opened.open"): "a file of an archive that came through the gate",
     ("data.cache", "np.load"): "a file that the gate opened",
     ("data.cache", "parquet.read_table"): "a file that the gate opened",
-    ("data.tables", "arrow_csv.read_csv"): "bytes that the gate read",
-    ("evaluation.rank_store", "parquet.ParquetFile"): "a file that the gate opened",
-    ("posters", "Image.open"): "a file that the gate opened",
-    ("weights", "torch.load"): "a file that the gate opened",
+    ("data.table", "arrow_csv.read_csv"): "bytes that the gate read",
+    ("evaluation.store", "parquet.ParquetFile"): "a file that the gate opened",
+    ("recommend.posters", "Image.open"): "a file that the gate opened",
+    ("checkpoint.weights", "torch.load"): "a file that the gate opened",
     # checked by the gate, then opened by a library that takes nothing but a path
-    ("checkpoint_info", "safetensors.safe_open"): "after check_safetensors",
-    ("weights", "safetensors.torch.load_file"): "after check_safetensors",
-    ("weights", "zipfile.is_zipfile"): "of a file that torch.load refused",
-    ("logs.whole", "SummaryReader"): "after _refuse_what_cannot_be_read",
-    ("logs.whole", "EventAccumulator"): "after _refuse_what_cannot_be_read",
-    ("adopt", "shutil.copyfile"): "after _check_events",
+    ("checkpoint.info", "safetensors.safe_open"): "after check_safetensors",
+    ("checkpoint.weights", "safetensors.torch.load_file"): "after check_safetensors",
+    ("checkpoint.weights", "zipfile.is_zipfile"): "of a file that torch.load refused",
+    ("logs.details", "SummaryReader"): "after _refuse_what_cannot_be_read",
+    ("logs.details", "EventAccumulator"): "after _refuse_what_cannot_be_read",
+    ("training.import_run", "shutil.copyfile"): "after _check_events",
     # our own words, within this process
     ("evaluation.evaluate", "json.loads"): "a cache's key",
-    ("ui.readers", "json.loads"): "a cache's key",
+    ("ui.shared.readers", "json.loads"): "a cache's key",
     # our own source code
     ("evaluation.baselines", "path.read_bytes"): "for its digest",
-    ("native.build", "path.read_bytes"): "for its digest",
+    ("model.native.build", "path.read_bytes"): "for its digest",
     # what no other file can stand in place of
-    ("jobs.keeper", "Path('/proc/vmstat').read_text"): "the kernel's",
-    ("jobs.process", "open"): "the kernel's /proc/PID/stat",
-    ("jobs.process", "Path('/proc/sys/kernel/random/boot_id').read_text"): "the kernel's",
-    ("cli", "os.open"): "/dev/null, to write to",
-    ("store", "os.open"): "a folder, to flush it",
-    ("store", "temporary.open"): "a file just written, to flush it",
+    ("jobs.supervisor", "Path('/proc/vmstat').read_text"): "the kernel's",
+    ("run.process", "open"): "the kernel's /proc/PID/stat",
+    ("run.process", "Path('/proc/sys/kernel/random/boot_id').read_text"): "the kernel's",
+    ("cli.commands", "os.open"): "/dev/null, to write to",
+    ("files.writing", "os.open"): "a folder, to flush it",
+    ("files.writing", "temporary.open"): "a file just written, to flush it",
 }
 """Module and call, and why it may."""
 
@@ -76,7 +76,7 @@ def calls() -> Iterator[tuple[str, str]]:
     """Module and call of everything that reads in a way of its own."""
     for path in sorted((PROJECT / "recformer").rglob("*.py")):
         module = ".".join(path.relative_to(PROJECT / "recformer").with_suffix("").parts)
-        if module != "gate":
+        if module != "files.gate":
             yield from ((module, call) for call in reading(path.read_text(encoding="utf-8")))
 
 
@@ -97,7 +97,7 @@ def reading(source: str) -> Iterator[str]:
 def test_nothing_else_opens_a_file_to_read_it() -> None:
     found = set(calls())
     allowed = set(ALLOWED)
-    assert found - allowed == set(), "read it through recformer.gate"
+    assert found - allowed == set(), "read it through recformer.files.gate"
     assert allowed - found == set(), "it is not there any more: take it from the list"
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recformer.metric.overlap import CHUNK, jaccard, rank_biased_overlap
+from recformer.recommend.overlap import CHUNK, jaccard, rank_biased_overlap
 
 
 def rows(*lists: list[int]) -> NDArray[np.int64]:

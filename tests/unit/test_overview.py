@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from recformer.errors import StoreError, UsageError
-from recformer.jobs import records
-from recformer.jobs.overview import find_run, list_runs, shown_name
-from recformer.jobs.process import birth
-from recformer.jobs.records import JobRecord, Status
-from recformer.jobs.tail import BLOCK_BYTES, tail
-from recformer.labels import archive, rename, tag
-from recformer.store import Root
+from recformer.run import job_records
+from recformer.run.job_records import JobRecord, Status
+from recformer.run.labels import archive, rename, tag
+from recformer.run.overview import find_run, list_runs, shown_name
+from recformer.run.paths import Root
+from recformer.run.printed import BLOCK_BYTES, tail
+from recformer.run.process import birth
 
 CONFIG = "name: penalty λ=0.2\nnum_epochs: 10\nmodel: {name: movie_transformer, embedding_dim: 32}\n"
 
@@ -48,8 +48,8 @@ def add_run(root: Root, run_id: str, queued_at: float, state: str = "running", a
             "progress_time": time.time(),
         }
     )
-    records.write_job(folder, job)
-    records.write_status(folder, heartbeat)
+    job_records.write_job(folder, job)
+    job_records.write_status(folder, heartbeat)
     (folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
 
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recformer.labels import COLOURS
-from recformer.ui.palette import OKABE_ITO, THIN, styles_together
+from recformer.run.labels import COLOURS
+from recformer.ui.shared.palette import OKABE_ITO, THIN, styles_together
 
 
 def test_there_is_a_colour_for_every_number() -> None:

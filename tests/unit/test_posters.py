@@ -10,8 +10,8 @@ from PIL import Image
 
 from recformer.data.dataset import Dataset
 from recformer.errors import StoreError, UsageError
-from recformer.posters import SIZE, change_place, found_in, place_of, thumbnail
-from recformer.store import Root
+from recformer.recommend.posters import SIZE, change_place, found_in, place_of, thumbnail
+from recformer.run.paths import Root
 from tests.builders import dataset_of
 
 

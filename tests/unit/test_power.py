@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recformer.metric.bootstrap import bootstrap, bootstrap_levels
-from recformer.metric.power import detectable, standard_error
-from recformer.metric.randomization import sign_flip_p
-from recformer.metric.users import UserSums, user_sums
+from recformer.statistics.bootstrap import bootstrap, bootstrap_levels
+from recformer.statistics.power import detectable, standard_error
+from recformer.statistics.sign_flips import sign_flip_p
+from recformer.statistics.users import UserSums, user_sums
 
 COMPARISONS = st.integers(1, 200)
 ERRORS = st.floats(1e-6, 1e3)

@@ -387,7 +387,7 @@ def test_the_catalog_lists_datasets_and_those_one_level_deeper(tmp_path: Path) -
 
 
 def test_the_data_layer_does_not_load_torch() -> None:
-    modules = "recformer.data.cache, recformer.data.catalog, recformer.data.download, recformer.data.summary"
+    modules = "recformer.data.cache, recformer.data.catalog, recformer.data.sources.download, recformer.data.describe"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recformer.evaluation.seeds import join_seeds, recipe_of, seed_groups
-from recformer.evaluation.summary import Evaluation, case_values, metric_names, summarise
+from recformer.evaluation.table import Evaluation, case_values, metric_names, summarise
 from tests.evaluation_builders import evaluation_of, made_up_ranks
 from tests.training_helpers import small_config
 

@@ -11,10 +11,12 @@ from starlette.datastructures import Headers
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from recformer.jobs import overview, stamps
-from recformer.store import PROJECT, Root
-from recformer.ui.preparation import prepare
+from recformer.files import stamps
+from recformer.files.names import PROJECT
+from recformer.run import overview
+from recformer.run.paths import Root
 from recformer.ui.server import is_loopback, open_to_others, refusal_of
+from recformer.ui.server_start import prepare
 
 OWN = {"localhost", "127.0.0.1", "::1"}
 NAMES = st.from_regex(r"[a-z0-9.:@/?#\[\] -]{0,20}", fullmatch=True) | st.text(st.characters(max_codepoint=255))

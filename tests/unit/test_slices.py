@@ -18,10 +18,10 @@ from recformer.evaluation.facts import Facts
 from recformer.evaluation.ranks import Ranks
 from recformer.evaluation.seeds import join_seeds
 from recformer.evaluation.slices import DIMENSIONS, FEW, Slice, age_group, slice_intervals, slices_of
-from recformer.evaluation.summary import case_values
-from recformer.metric.bootstrap import bootstrap
+from recformer.evaluation.table import case_values
 from recformer.metric.lists import Catalogue, genre_bits
-from recformer.metric.users import user_sums
+from recformer.statistics.bootstrap import bootstrap
+from recformer.statistics.users import user_sums
 from tests.builders import dataset_of
 from tests.evaluation_builders import evaluation_of, made_up_ranks
 

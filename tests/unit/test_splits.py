@@ -9,8 +9,8 @@ import pytest
 from recformer.config import parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
-from recformer.data.splits.random_windows import uniform_by_row
-from recformer.data.splits.split import Part
+from recformer.data.split.base import Part
+from recformer.data.split.random_windows import uniform_by_row
 from recformer.errors import DataError
 from tests.builders import dataset_in, dataset_of
 

@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from recformer.errors import StoreError
-from recformer.jobs import records
-from recformer.jobs.process import birth, lives
-from recformer.jobs.records import JobRecord, Status
-from recformer.jobs.state import LITTLE_MEMORY_BYTES, derive_state
+from recformer.run import job_records
+from recformer.run.job_records import JobRecord, Status
+from recformer.run.process import birth, lives
+from recformer.run.state import LITTLE_MEMORY_BYTES, derive_state
 
 NOW = 1_000_000.0
 
@@ -199,28 +199,28 @@ def test_a_zombie_and_nobody_do_not_live() -> None:
 
 def test_records_come_back_as_they_were_written(tmp_path: Path) -> None:
     written = status("running", loss=math.inf, metrics={"metric/ndcg@10": 0.5}, best={"epoch": 1})
-    records.write_status(tmp_path, written)
-    records.write_job(tmp_path, job())
-    assert records.read_status(tmp_path) == written
-    assert records.read_job(tmp_path) == job()
+    job_records.write_status(tmp_path, written)
+    job_records.write_job(tmp_path, job())
+    assert job_records.read_status(tmp_path) == written
+    assert job_records.read_job(tmp_path) == job()
 
 
 def test_a_loss_that_is_not_a_number_is_kept(tmp_path: Path) -> None:
-    records.write_status(tmp_path, status("failed", loss=math.nan))
-    read = records.read_status(tmp_path)
+    job_records.write_status(tmp_path, status("failed", loss=math.nan))
+    read = job_records.read_status(tmp_path)
     assert read is not None and read.loss is not None and math.isnan(read.loss)
 
 
 def test_absent_records_read_as_none(tmp_path: Path) -> None:
-    assert records.read_job(tmp_path) is None
-    assert records.read_status(tmp_path) is None
+    assert job_records.read_job(tmp_path) is None
+    assert job_records.read_status(tmp_path) is None
 
 
 def test_fields_of_a_newer_version_are_tolerated_and_kept(tmp_path: Path) -> None:
     (tmp_path / "job.json").write_text(json.dumps(job().model_dump() | {"priority": 3}))
-    read = records.read_job(tmp_path)
+    read = job_records.read_job(tmp_path)
     assert read is not None
-    records.write_job(tmp_path, read)
+    job_records.write_job(tmp_path, read)
     assert json.loads((tmp_path / "job.json").read_text())["priority"] == 3
 
 
@@ -228,7 +228,7 @@ def test_fields_of_a_newer_version_are_tolerated_and_kept(tmp_path: Path) -> Non
 def test_a_damaged_record_names_its_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "status.json").write_text(text)
     with pytest.raises(StoreError, match=r"status\.json"):
-        records.read_status(tmp_path)
+        job_records.read_status(tmp_path)
 
 
 @pytest.mark.parametrize("before", ["running", "stopped", "failed"])

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recformer.evaluation.ranks import Masking
-from recformer.evaluation.rule import Question, correct
 from recformer.evaluation.seeds import join_seeds
-from recformer.evaluation.summary import (
+from recformer.evaluation.significance import Question, correct
+from recformer.evaluation.table import (
     Evaluation,
     catalogue_names,
     metric_names,
@@ -19,12 +19,12 @@ from recformer.evaluation.summary import (
     summarise_view,
     view,
 )
-from recformer.metric import randomization
-from recformer.metric.bootstrap import bootstrap
-from recformer.metric.effect_size import paired_effect_size
-from recformer.metric.holm import holm
-from recformer.metric.randomization import sign_flip_p
-from recformer.metric.users import UserSums, user_sums
+from recformer.statistics import sign_flips
+from recformer.statistics.bootstrap import bootstrap
+from recformer.statistics.effect_size import paired_effect_size
+from recformer.statistics.holm import holm
+from recformer.statistics.sign_flips import sign_flip_p
+from recformer.statistics.users import UserSums, user_sums
 from tests.evaluation_builders import evaluation_of, made_up_ranks
 
 # 1024ths are exact in binary, and so are their small multiples.
@@ -112,23 +112,23 @@ def test_p_does_not_ask_which_model_is_the_better_one_nor_in_which_unit() -> Non
 def test_p_is_the_same_each_time() -> None:
     differences = user_sums(*simulated(5, 30, seed=5))
     first = sign_flip_p(differences).tolist()
-    randomization._known.clear()  # pyright: ignore[reportPrivateUsage]
+    sign_flips._known.clear()  # pyright: ignore[reportPrivateUsage]
     assert sign_flip_p(differences).tolist() == first
 
 
 def test_a_p_value_that_is_known_is_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     values, users = np.random.default_rng(5).normal(0.1, 1, (40, 4)), np.arange(40)
-    compute, widths = randomization._p_values, list[int]()  # pyright: ignore[reportPrivateUsage]
-    monkeypatch.setattr(randomization, "_known", {})
-    monkeypatch.setattr(randomization, "_p_values", lambda sums: widths.append(sums.shape[1]) or compute(sums))
+    compute, widths = sign_flips._p_values, list[int]()  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(sign_flips, "_known", {})
+    monkeypatch.setattr(sign_flips, "_p_values", lambda sums: widths.append(sums.shape[1]) or compute(sums))
     few = sign_flip_p(user_sums(values[:, :2], users)).tolist()
     more = sign_flip_p(user_sums(values[:, [3, 0, 1, 3, 2]], users)).tolist()
     assert more[1:3] == few and more[0] == more[3]
     assert sign_flip_p(user_sums(values, users)).tolist() == [*few, more[4], more[3]]
     assert widths == [2, 2]
-    monkeypatch.setattr(randomization, "MOST_KNOWN", 3)
+    monkeypatch.setattr(sign_flips, "MOST_KNOWN", 3)
     assert sign_flip_p(user_sums(values[:, :1] + 1, users)).tolist() != few[:1]
-    assert len(randomization._known) == 1  # pyright: ignore[reportPrivateUsage]
+    assert len(sign_flips._known) == 1  # pyright: ignore[reportPrivateUsage]
 
 
 def test_p_of_one_quantity_does_not_depend_on_what_is_tested_beside_it() -> None:

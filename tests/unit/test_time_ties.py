@@ -23,9 +23,9 @@ from recformer.evaluation.protocol import Protocol, protocol_of
 from recformer.evaluation.ranker import rank_batch
 from recformer.evaluation.ranks import MASKINGS, SetRanks
 from recformer.evaluation.set_ranks import set_ranks
-from recformer.evaluation.summary import Evaluation, summarise
+from recformer.evaluation.table import Evaluation, summarise
 from recformer.evaluation.torch_ranks import ranks_by_torch
-from recformer.store import Root, find_checkpoint
+from recformer.run.paths import Root, find_checkpoint
 from tests.builders import Interaction, dataset_in, dataset_of, sequences, write_ml1m
 from tests.training_helpers import small_config, train_here
 

@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from recformer.checkpoint.weights import infer_info, read_state
 from recformer.errors import CheckpointError, UsageError
-from recformer.weights import infer_info, read_state
 from tests.builders import dataset_of
 from tests.training_helpers import assert_same_state, sizes_for, small_model
 

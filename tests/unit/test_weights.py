@@ -19,15 +19,17 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 
-from recformer import gate
-from recformer.checkpoint_info import CheckpointInfo, read_info
+from recformer.checkpoint.info import CheckpointInfo
+from recformer.checkpoint.load import load, read_info
+from recformer.checkpoint.weights import infer_info, mend_best_record, read_archive, read_state, write_best
 from recformer.config import Options
 from recformer.data.dataset import Dataset
 from recformer.errors import CheckpointError, RecformerError, StoreError
-from recformer.evaluation.rank_store import digest_of
-from recformer.store import Root, write_json
-from recformer.training.state import TrainState, newest_saved
-from recformer.weights import infer_info, load, mend_best_record, read_archive, read_state, write_best
+from recformer.evaluation.store import digest_of
+from recformer.files import gate
+from recformer.files.writing import write_json
+from recformer.run.paths import Root
+from recformer.training.resume_state import TrainState, newest_saved
 from tests.builders import dataset_in, dataset_of
 from tests.training_helpers import (
     assert_same_state,
@@ -116,7 +118,7 @@ def test_a_crash_between_weights_and_record_of_the_best_is_mended(
 ) -> None:
     write_best(tmp_path, small_model(sizes_for(SMALL)), info_of())
     newer = replace(info_of(), epoch=7, metrics={"metric/ndcg@10": 1 / 3})
-    monkeypatch.setattr("recformer.weights.write_json", no_space)
+    monkeypatch.setattr("recformer.checkpoint.weights.write_json", no_space)
     with pytest.raises(OSError, match="No space left"):
         write_best(tmp_path, small_model(sizes_for(SMALL), seed=1), newer)
     monkeypatch.undo()
@@ -132,11 +134,11 @@ def test_a_crash_between_weights_and_record_of_the_best_is_mended(
 def test_mending_a_record_that_is_right_or_of_no_weights_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recformer.weights.write_json", no_space)
+    monkeypatch.setattr("recformer.checkpoint.weights.write_json", no_space)
     mend_best_record(tmp_path)
     monkeypatch.undo()
     write_best(tmp_path, small_model(sizes_for(SMALL)), info_of())
-    monkeypatch.setattr("recformer.weights.write_json", no_space)
+    monkeypatch.setattr("recformer.checkpoint.weights.write_json", no_space)
     mend_best_record(tmp_path)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recformer.window_edits import added, moved, read, removed, search, written
+from recformer.recommend.window_edits import added, moved, read, removed, search, written
 
 IDS = np.array([10, 20, 30, 40, 50])
 

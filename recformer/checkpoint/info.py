@@ -1,0 +1,105 @@
+"""The record of a checkpoint: what its model is, of what, and how good; read without torch where the file allows it."""
+
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import safetensors
+from pydantic import ConfigDict, StrictInt, TypeAdapter
+from typing_extensions import TypedDict
+
+from recformer.errors import CheckpointError, StoreError
+from recformer.files import gate
+from recformer.model.sizes import Sizes
+
+FORMAT = 1
+MOST_HEADER_BYTES = 1 << 23  # of a .safetensors file: some 80,000 tensors
+
+
+class TrainedOn(TypedDict):
+    """The dataset of a checkpoint."""
+
+    name: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """The JSON beside (or, for last.pt, inside) a checkpoint: all that is needed to build and judge its model."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    run_id: str
+    model: dict[str, Any]
+    """Name and options of the registered model."""
+    sizes: dict[str, StrictInt]
+    """Fields of Sizes."""
+    epoch: int = 0
+    step: int = 0
+    metrics: dict[str, float] = field(default_factory=dict[str, float])
+    """Validation figures at that epoch."""
+    dataset: TrainedOn | None = None
+    """Name and fingerprint of what it was trained on; None for an imported file of which nobody said it."""
+    split: dict[str, Any] | None = None
+    """Name and options of the split it was trained under; None for an imported file."""
+    imported: bool = False
+    commit: str = ""
+    """Commit of the code that trained it; "" where that is not known."""
+    format: int = FORMAT
+
+    @property
+    def shape(self) -> Sizes:
+        return Sizes(**self.sizes)
+
+
+INFO, SIZES = TypeAdapter(CheckpointInfo), TypeAdapter(Sizes)
+
+
+def info_from(value: dict[str, Any], where: Path) -> CheckpointInfo:
+    """The record in `value`. Raises CheckpointError naming `where` when fields are missing or unknown."""
+    gate.check_values(value, where, gate.CHECKPOINT)
+    if (found := value.get("format")) != FORMAT:
+        raise CheckpointError(f"{where}: format {found!r:.80} is not known here; this version reads {FORMAT}")
+    info = gate.validated(value, INFO, where, gate.CHECKPOINT)
+    gate.validated(info.sizes, SIZES, where, gate.CHECKPOINT)
+    return info
+
+
+def known_info(path: Path) -> CheckpointInfo | None:
+    """The record in a .safetensors file or in the .json beside it; None where there is neither. Never loads torch."""
+    if (record := record_in(path)) is not None:
+        return info_from(record, path)
+    try:
+        record = gate.read_object(path.with_suffix(".json"), gate.BEST)
+    except StoreError as error:
+        raise CheckpointError(str(error)) from None
+    return None if record is None else info_from(record, path.with_suffix(".json"))
+
+
+def record_in(path: Path) -> dict[str, Any] | None:
+    """The record within a .safetensors file; None where it has none or there is no file. Raises CheckpointError."""
+    try:
+        check_safetensors(path)
+        with safetensors.safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {}).get("recformer")
+    except FileNotFoundError:
+        return None
+    except (safetensors.SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(damaged(path, str(error))) from None
+    if text is None:
+        return None
+    return gate.as_mapping(gate.parse_json(text.encode(), path, gate.CHECKPOINT), path, gate.CHECKPOINT)
+
+
+def check_safetensors(path: Path) -> None:
+    """Raises FileNotFoundError, and CheckpointError for a file whose header the library would read at any length."""
+    with gate.open_file(path, gate.CHECKPOINT) as file:
+        start = file.read(8)
+    if len(start) < 8 or struct.unpack("<Q", start)[0] > MOST_HEADER_BYTES:
+        raise CheckpointError(damaged(path, "its header has no length that a header has"))
+
+
+def damaged(path: Path, reason: str) -> str:
+    """What to say of a file that is cut off or damaged."""
+    return f"{path} is cut off or damaged ({reason}). Copy it again from its source"

@@ -1,0 +1,552 @@
+"""The command line: what scripts and the app both call. Each command reads arguments, calls one function, prints."""
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+
+import typer
+
+from recformer.cli import runs
+from recformer.cli.runs import JsonOption
+from recformer.errors import RecformerError, UsageError
+from recformer.evaluation.report import Format, render
+from recformer.files import gate
+from recformer.files.names import PROJECT, checked_run_id, expanded
+from recformer.run.paths import Root, find_checkpoint
+
+if TYPE_CHECKING:
+    from recformer.config import Options, TrainConfig
+    from recformer.evaluation.article_comparison import ArticleModel
+    from recformer.evaluation.compare import Models, Request
+    from recformer.evaluation.evaluate import Task
+    from recformer.sweep.grid import Variant
+    from recformer.training.request import TrainingPlan
+
+# What needs torch or pandas is imported by the command that uses it: `runs` must answer at once.
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+data_app = typer.Typer(no_args_is_help=True, help="Fetch and describe datasets.")
+app.add_typer(data_app, name="data")
+app.add_typer(runs.app, name="runs")
+
+Masking = Literal["history", "window", "none"]
+TimeTies = Literal["file", "hash", "as_set"]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Folder of the dataset.", metavar="DIR", parser=expanded)
+]
+SplitOption = Annotated[str, typer.Option("--split", help="Split to evaluate under.")]
+TimeTiesOption = Annotated[
+    TimeTies,
+    typer.Option(
+        "--time-ties",
+        help="Which of a user's interactions at one time counts as the later one: the later line (file), by a seeded "
+        "hash (hash), or none, all are looked for together (as_set).",
+    ),
+]
+CutoffOption = Annotated[str, typer.Option("--k", help="Cutoffs, comma-separated, 1 to 20.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda:N.")]
+RunsArgument = Annotated[list[str], typer.Argument(help="Run ids, RUN/last, or checkpoint files.", metavar="RUN …")]
+ModelsArgument = Annotated[
+    list[str],
+    typer.Argument(help="Run ids, RUN/last, checkpoint files, or baseline:NAME.", metavar="MODEL …"),
+]
+WindowOption = Annotated[
+    int | None,
+    typer.Option(
+        "--window", help="Latest items that count as the window, for models with windows of several sizes.", min=1
+    ),
+]
+MaskOption = Annotated[
+    Masking, typer.Option("--mask", help="What is taken out of the ranking; JSON and CSV hold all three.")
+]
+_root = Root(PROJECT)  # RECFORMER_ROOT is read with the options
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage; errors are told on standard error."""
+    try:
+        try:
+            app(args=_root_first(sys.argv[1:]))
+        finally:
+            print(end="", flush=True)  # at Python's own end it would be too late to notice that nobody reads
+    except RecformerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except BrokenPipeError:
+        _end_unread()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # typer makes a failure of it
+            _end_unread()
+        raise
+
+
+def _end_unread() -> None:
+    """End well: whoever read our output has seen enough. What is left of it would fail again, so it goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(0)
+
+
+def _root_first(arguments: list[str]) -> list[str]:
+    """`--root DIR` may stand anywhere on the line; typer knows it before the command only."""
+    for position, argument in enumerate(arguments):
+        if argument == "--root" and position + 1 < len(arguments):
+            return ["--root", arguments[position + 1], *arguments[:position], *arguments[position + 2 :]]
+        if argument.startswith("--root="):
+            return [argument, *arguments[:position], *arguments[position + 1 :]]
+    return arguments
+
+
+@app.callback()
+def choose_root(
+    context: typer.Context,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            "--root",
+            help="Where runs/, models/ and data/ are.",
+            envvar="RECFORMER_ROOT",
+            metavar="DIR",
+            parser=expanded,
+        ),
+    ] = None,
+) -> None:
+    global _root
+    if root is not None and os.path.exists(root) and not gate.is_folder(root):  # noqa: PTH110  no name is too long for it
+        raise UsageError(f"--root {root} is no folder; name the one that holds runs/, models/ and data/")
+    if root is not None:
+        _root = Root(root.resolve())
+    context.obj = _root  # for runs_cli
+
+
+@data_app.command("fetch")
+def data_fetch(name: Annotated[Literal["ml-100k", "ml-1m"], typer.Argument(help="Dataset to fetch.")]) -> None:
+    """Download a MovieLens set into data/; what is there already is not fetched again."""
+    from recformer.data.sources.download import Progress, fetch
+
+    def show(progress: Progress) -> None:
+        size = f"{progress.done / 1e6:.1f}" + (f" of {progress.total / 1e6:.1f}" if progress.total else "")
+        print(f"\r{progress.what}: {size} MB  ", end="", file=sys.stderr, flush=True)
+
+    folder = fetch(name, _root.data, show)
+    print(file=sys.stderr)
+    print(folder)
+
+
+@data_app.command("info")
+def data_info(
+    directory: Annotated[Path, typer.Argument(help="Folder of the dataset.", metavar="DIR", parser=expanded)],
+    repeats: Annotated[
+        Literal["keep", "drop"] | None,
+        typer.Option(
+            "--repeats",
+            help="Rows that repeat user, item and time of a row before: keep or drop them, here and from now on. It is "
+            "remembered beside the files; dropping gives the dataset another fingerprint.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Counts of a dataset, how much of it is tied in time or repeated, and its fingerprint."""
+    from recformer.data.describe import counts, time_ties_of
+    from recformer.data.repeats import write_choice
+
+    if repeats is not None:
+        _dataset_folder(directory)
+        write_choice(directory, repeats)
+    dataset = _dataset(directory)
+    facts: dict[str, Any] = {
+        "name": dataset.name,
+        "format": dataset.reader,
+        "fingerprint": dataset.fingerprint,
+        **asdict(counts(dataset)),
+        **asdict(time_ties_of(dataset)),
+        "repeated_rows": dataset.repeats.rows,
+        "repeats": dataset.repeats.choice,
+    }
+    _print_facts(facts, as_json)
+
+
+@app.command()
+def train(
+    preset: Annotated[str | None, typer.Option("--preset", help="Shipped configuration to begin with.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="YAML configuration.", metavar="FILE", parser=expanded)
+    ] = None,
+    data: DataOption = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Change a field: num_epochs=2, model.dropout=0.2. A list trains one run a value: "
+            "loss.penalty=[0.1,1] or seed=[0,1,2].",
+            metavar="KEY=VALUE",
+        ),
+    ] = None,
+    more: Annotated[
+        list[str] | None, typer.Argument(help="More KEY=VALUE after --set.", metavar="[KEY=VALUE …]")
+    ] = None,
+    run_id: Annotated[str | None, typer.Option("--run-id", help="Id of the new run.", metavar="ID")] = None,
+    device: DeviceOption = "auto",
+    resume: Annotated[str | None, typer.Option("--resume", help="Run to go on with.", metavar="RUN_ID")] = None,
+    init_from: Annotated[
+        str | None, typer.Option("--init-from", help="Begin with this checkpoint's weights.", metavar="CHECKPOINT")
+    ] = None,
+) -> None:
+    """Train a run in the foreground. Ctrl-C ends the step that is going on, saves, and stops."""
+    from recformer.config import parse
+    from recformer.sweep import grid
+    from recformer.training import request
+
+    changes = [*(assignments or []), *(more or [])]
+    try:
+        if resume is not None:
+            if preset or config or init_from or run_id:
+                raise UsageError(
+                    "--resume goes alone with --set, --data and --device: a resumed run keeps its configuration"
+                )
+            plan = request.resumed(_root, checked_run_id(resume), changes, data, device)
+        else:
+            mapping, source = request.chosen_mapping(_root, preset, config, init_from, changes)
+            new_id = checked_run_id(run_id) if run_id is not None else None
+            if grid.is_sweep(mapping):
+                _train_each(grid.variants(mapping, source), new_id, _required(data), device, init_from)
+            plan = request.fresh(_root, parse(mapping, source), new_id, _required(data), device, init_from)
+        outcome = request.carry_out(_root, plan, sys.argv[1:])
+    except RecformerError as error:
+        request.tell_failure(_root, run_id if resume is None else resume, device, error)
+        raise
+    print(f"{plan.run_id}: {outcome}")
+
+
+def _train_each(found: "list[Variant]", run_id: str | None, data: Path, device: str, init_from: str | None) -> NoReturn:
+    """Train one run a value, and end with the exit code that says how it went."""
+    from recformer.sweep import grid
+    from recformer.training import request
+
+    def plan(config: "TrainConfig", new_id: str | None) -> "TrainingPlan":
+        return request.fresh(_root, config, new_id, data, device, init_from)
+
+    plans = grid.planned(_root, found, run_id, data, plan)
+    raise typer.Exit(grid.carry_out(_root, plans, found, sys.argv[1:]))
+
+
+@app.command()
+def evaluate(
+    runs: ModelsArgument,
+    data: DataOption = None,
+    split: SplitOption = "leave_last_out",
+    time_ties: TimeTiesOption = "file",
+    k: CutoffOption = "3,5,10",
+    mask: MaskOption = "history",
+    window: WindowOption = None,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Ranking metrics and duplication of checkpoints on the test part of a split."""
+    from recformer.evaluation.compare import Request
+    from recformer.evaluation.evaluate import split_of
+    from recformer.evaluation.table import checked_cutoffs, summarise
+
+    cutoffs = checked_cutoffs(_whole_numbers(k))
+    models = _evaluated(Request(runs, _task(runs, data, split_of(split, time_ties), window)), device)
+    _print_summary(summarise(models.evaluations, cutoffs), "json" if as_json else "table", mask)
+
+
+@app.command()
+def compare(
+    context: typer.Context,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(help="Run ids, RUN/last, checkpoint files, or baseline:NAME.", metavar="MODEL …"),
+    ] = None,
+    baseline: Annotated[str | None, typer.Option("--baseline", help="Run the differences are taken to.")] = None,
+    data: DataOption = None,
+    split: SplitOption = "leave_last_out",
+    time_ties: TimeTiesOption = "file",
+    k: CutoffOption = "3,5,10",
+    mask: MaskOption = "history",
+    window: WindowOption = None,
+    primary: Annotated[
+        str | None,
+        typer.Option(
+            "--primary",
+            help="The metric that decides: ndcg, mrr or hr at one k; ndcg@10 where none is named.",
+            metavar="METRIC@K",
+        ),
+    ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option("--margin", help="Differences of the primary metric below it do not matter.", metavar="SIZE"),
+    ] = None,
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            "--baselines/--no-baselines",
+            help="Put popularity, the Markov chain and item kNN beside the models where none of them is named.",
+        ),
+    ] = True,
+    join_seeds: Annotated[
+        bool, typer.Option("--join-seeds", help="Take runs that differ in their seed alone as one model.")
+    ] = False,
+    slices: Annotated[
+        bool, typer.Option("--slices", help="Also NDCG for groups of users and movies, at the largest k.")
+    ] = False,
+    article: Annotated[
+        bool, typer.Option("--article", help="The article's figures, its files' and honest ones; takes no models.")
+    ] = False,
+    device: DeviceOption = "auto",
+    kind: Annotated[Format, typer.Option("--format", help="How to print.")] = "table",
+) -> None:
+    """Metrics side by side, with paired differences to a baseline (the first run where none is named)."""
+    from recformer.evaluation.baselines import all_baselines, is_baseline
+    from recformer.evaluation.compare import Request
+    from recformer.evaluation.compare import slices as slices_of
+    from recformer.evaluation.evaluate import split_of
+    from recformer.evaluation.significance import PRIMARY, asked
+    from recformer.evaluation.table import checked_cutoffs, summarise
+
+    if article:
+        _refuse_beside_article(context)
+        _compare_article(runs, data, device, kind)
+        return
+    if not runs:
+        raise UsageError("name at least one run, checkpoint or baseline to compare, or use --article")
+    if slices and kind in ("csv", "latex"):
+        raise UsageError(
+            f"--slices cannot be told in {kind}, which holds one table: use --format table, markdown or json"
+        )
+    question, cutoffs = asked(PRIMARY if primary is None else primary, margin), checked_cutoffs(_whole_numbers(k))
+    names = runs if baseline is None or baseline in runs else [baseline, *runs]
+    task = _task(names, data, split_of(split, time_ties), window)
+    if baselines and not any(map(is_baseline, names)):
+        names = [*names, *all_baselines()]
+    models = _evaluated(Request(names, task, baseline or names[0], join_seeds), device)
+    summary = summarise(models.evaluations, cutoffs, models.reference, question=question)
+    if slices:
+        summary["slices"] = slices_of(models.evaluations, task, f"ndcg@{cutoffs[-1]}", mask)
+    _print_summary(summary, kind, mask)
+
+
+def _refuse_beside_article(context: typer.Context) -> None:
+    """The article's own protocols leave nothing to choose. Raises UsageError naming what was given."""
+    allowed = {"context", "article", "data", "device", "kind", "runs"}
+    sources = {name: context.get_parameter_source(name) for name in context.params if name not in allowed}
+    given = [name for name, source in sources.items() if source is not None and source.name != "DEFAULT"]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(f"{options} cannot stand beside --article, which has its own splits, masking and cutoffs")
+
+
+def _compare_article(runs: list[str] | None, data: Path | None, device: str, kind: Format) -> None:
+    """The article three ways: see recformer.evaluation.article_comparison."""
+    from recformer.evaluation.article_comparison import article_models, article_rows
+    from recformer.evaluation.article_figures import EXPLANATIONS
+    from recformer.evaluation.evaluate import evaluate as evaluate_model
+    from recformer.evaluation.report import render_article
+    from recformer.model.device import resolve
+    from recformer.run.overview import list_runs
+
+    if runs:
+        raise UsageError("--article finds its models itself: its imported files, and runs of its recipes. Name none")
+    models = article_models(_root, list_runs(_root)[0])
+    evaluations = [
+        evaluate_model(
+            _root,
+            find_checkpoint(_root, model.name),
+            model.task(_article_dataset(model, data)),
+            resolve(device),
+            _progress(model.name),
+        )
+        for model in models
+    ]
+    rows = article_rows(models, evaluations)
+    if kind == "json":
+        print(json.dumps({"article": rows, "explanations": EXPLANATIONS}, indent=2))
+    else:
+        print(render_article(rows, EXPLANATIONS, kind))
+
+
+def _article_dataset(model: "ArticleModel", data: Path | None) -> Any:
+    """The data in `data` for a file of the article's; a run has its own, and those in `data` where its own are gone."""
+    from recformer.run.find_dataset import MissingDatasetError
+
+    if data is None or model.way == "its file":
+        return _dataset_for([model.name], data)
+    try:
+        return _dataset_for([model.name], None)
+    except MissingDatasetError:
+        return _dataset(data)
+
+
+@app.command()
+def recommend(
+    context: typer.Context,
+    runs: RunsArgument,
+    user: Annotated[int | None, typer.Option("--user", help="User id of the dataset.")] = None,
+    data: DataOption = None,
+    k: Annotated[int, typer.Option("--k", help="Length of the list.")] = 10,
+    mask: MaskOption = "history",
+    movies: Annotated[
+        str | None,
+        typer.Option(
+            "--movies",
+            help="What if these were the latest movies, oldest first? Without --user: somebody of whom no more is "
+            "known, as the mean over 64 users.",
+            metavar="ID,ID,…",
+        ),
+    ] = None,
+    why: Annotated[
+        int | None,
+        typer.Option("--why", help="Explain this movie: what becomes of it without each of the window.", metavar="ID"),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """What each model would recommend to a user before the last movie they rated, or after movies of your choice."""
+    from recformer.checkpoint.load import read_info
+    from recformer.evaluation.dataset_check import knows_its_data
+    from recformer.recommend.side_by_side import advise
+    from recformer.recommend.text import render_advice
+
+    if user is None and movies is None:
+        raise typer.BadParameter(
+            "missing: name a user of the dataset, or a window (--movies ID,ID,…)", context, None, "--user"
+        )
+    window = None if movies is None else tuple(_whole_numbers(movies, "--movies", "50,260,1196") if movies else [])
+    checkpoints = [find_checkpoint(_root, name) for name in runs]
+    advice = advise(_root, checkpoints, _dataset_for(runs, data), user, k, mask, window, why)
+    for checkpoint in checkpoints:
+        if not knows_its_data(_root, read_info(checkpoint.path), checkpoint):
+            _warn(f"nothing says which data {checkpoint} is from; only its sizes fit")
+    print(json.dumps(advice, indent=2) if as_json else render_advice(advice, explain=why is not None))
+
+
+@app.command("import")
+def import_checkpoint(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="File: .pth, .pt or .safetensors.", metavar="FILE", parser=expanded)
+    ],
+    name: Annotated[str, typer.Option("--name", help="Id of the run it becomes.", metavar="RUN_ID")],
+    events: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--events",
+            help="TensorBoard event file; files of several folders become parts called as these.",
+            metavar="FILE",
+            parser=expanded,
+        ),
+    ] = None,
+    data: DataOption = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="What shapes cannot tell: model.num_heads=4.", metavar="KEY=VALUE")
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", help="Which weights, where the file holds several: ema, model.", metavar="WHICH"),
+    ] = None,
+) -> None:
+    """Bring in a checkpoint (and its event files) that was made elsewhere."""
+    from recformer.config import override
+    from recformer.training.import_run import adopt
+
+    changed = override({"model": {"name": "movie_transformer"}}, assignments or [])
+    options = changed.pop("model")
+    if changed:
+        raise UsageError(f"--set {next(iter(changed))}: import takes options of the model alone, model.num_heads=4")
+    dataset = None if data is None else _dataset(data)
+    info = adopt(_root, checkpoint, checked_run_id(name), events or [], dataset, options, weights)
+    print(f"{name}: {info.model['name']}, {info.shape.num_tokens - 2} movies, {info.shape.num_users} users")
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
+
+
+def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    for name, value in facts.items():
+        print(f"{name}: {value}")
+
+
+def _required(data: Path | None) -> Path:
+    if data is None:
+        raise UsageError(
+            "--data DIR is missing: name the folder of a dataset (see: python -m recformer data fetch ml-100k)"
+        )
+    return data
+
+
+def _dataset_folder(folder: Path) -> None:
+    """Raises DataError where there is no dataset in `folder`: nothing is written there then."""
+    from recformer.data.assemble import find_reader
+
+    find_reader(folder)
+
+
+def _dataset(folder: Path) -> Any:
+    from recformer.data.cache import load
+    from recformer.data.repeats import unanswered
+
+    dataset = load(folder, _root.data / ".cache")
+    if (question := unanswered(dataset.repeats, dataset.num_interactions, folder)) is not None:
+        _warn(question)
+    return dataset
+
+
+def _dataset_for(names: list[str], data: Path | None) -> Any:
+    """The dataset in `data`, or the one that the first run which says so was trained on."""
+    from recformer.run.find_dataset import UnknownDatasetError, find_dataset
+    from recformer.run.provenance import read_provenance
+
+    if data is not None:
+        return _dataset(data)
+    for name in names:
+        run_id = None if name.startswith("baseline:") else find_checkpoint(_root, name).run_id
+        origin = read_provenance(_root, run_id) if run_id else None
+        if origin is not None:
+            return find_dataset(_root, origin)
+    raise UnknownDatasetError(names)
+
+
+def _task(names: list[str], data: Path | None, split: "Options", window: int | None) -> "Task":
+    from recformer.evaluation.evaluate import Task
+
+    return Task(_dataset_for(names, data), split, window=window)
+
+
+def _evaluated(request: "Request", device: str) -> "Models":
+    from recformer.evaluation.compare import models_of
+    from recformer.model.device import resolve
+
+    models = models_of(_root, request, resolve(device), _progress)
+    for evaluation in models.evaluations:
+        if evaluation.not_kept:
+            _warn(f"the figures of {evaluation.run} are not kept: {evaluation.not_kept}")
+    return models
+
+
+def _progress(what: str) -> Any:
+    """Progress on standard error where a person looks on."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, total: int) -> None:
+        print(f"\r{what}: {done} of {total} cases", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _print_summary(summary: dict[str, Any], kind: Format, masking: Masking) -> None:
+    print(json.dumps(summary, indent=2) if kind == "json" else render(summary, kind, masking))
+
+
+def _whole_numbers(text: str, option: str = "--k", example: str = "3,5,10") -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{option} {text!r}: write whole numbers with commas between, such as {example}") from None

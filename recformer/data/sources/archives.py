@@ -1,0 +1,160 @@
+"""Unpacking an archive somebody gave us: whole, inside its folder, and of bounded size."""
+
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from recformer.errors import DownloadError
+from recformer.files import gate
+
+MAX_BYTES = 4 * 1024**3
+MAX_FILES = 10_000
+_DRIVE = re.compile(r"[A-Za-z]:")
+_CHUNK = 1024 * 1024
+_ENCRYPTED = 0x1
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one step of fetching or importing a dataset has come."""
+
+    what: str
+    """The step, such as "Downloading ml-100k"."""
+    done: int
+    """Bytes so far."""
+    total: int | None
+    """Bytes in all, None where nobody knows."""
+
+
+Report = Callable[[Progress], None]
+
+
+def unpack(archive: Path | IO[bytes], target: Path, progress: Report, label: str) -> None:
+    """Unpack a zip archive into the folder `target`, a single top folder taken away.
+
+    Raises DownloadError when the archive is broken or encrypted, holds a name that leads outside, a link, too
+    many files or too many bytes. `target` then holds a part: the caller throws it away.
+    """
+    with _clear_errors(label, target), _opened(archive, label) as opened:
+        members = _checked_members(opened.infolist(), label)
+        _extract_all(opened, members, _places(members), target, progress, label)
+
+
+def unpack_files(archive: Path, names: list[str], target: Path, progress: Report, label: str) -> None:
+    """Unpack only the files `names` of a zip archive into the folder `target`, without their folders.
+
+    Raises DownloadError as `unpack` does, and when one of them is not in the archive.
+    """
+    with _clear_errors(label, target), _opened(archive, label) as opened:
+        members = [info for info in opened.infolist() if info.filename in names]
+        if len(members) != len(names):
+            raise _refused(label, f"it holds {len(members)} of {', '.join(names)}", "an archive with all of them")
+        members = _checked_members(members, label)
+        places = [PurePosixPath(member.filename).parts[-1:] for member in members]
+        _extract_all(opened, members, places, target, progress, label)
+
+
+@contextmanager
+def _opened(archive: Path | IO[bytes], label: str) -> Generator[zipfile.ZipFile]:
+    if isinstance(archive, Path):
+        with gate.open_file(archive, gate.ARCHIVE) as file, gate.open_zip(file, archive, gate.ARCHIVE) as opened:
+            yield opened
+    else:
+        with gate.open_zip(archive, Path(label), gate.ARCHIVE) as opened:
+            yield opened
+
+
+@contextmanager
+def _clear_errors(label: str, target: Path) -> Generator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise DownloadError(
+            f"{label} is not a whole zip archive ({error}); nothing of it was kept. "
+            "Download the archive again and check its size"
+        ) from error
+    except OSError as error:
+        raise DownloadError(
+            f"{label} could not be unpacked into {target.parent}: {error.strerror or error}; nothing of it "
+            "was kept. Free some space or check the folder's permissions, then try again"
+        ) from error
+
+
+def _checked_members(infos: list[zipfile.ZipInfo], label: str) -> list[zipfile.ZipInfo]:
+    """The files of the archive, without folders and macOS' extras. Raises DownloadError for unsafe ones."""
+    if len(infos) > MAX_FILES:
+        raise _refused(label, f"it holds {len(infos)} files", f"at most {MAX_FILES}")
+    for info in infos:
+        _check_name(info, label)
+    members = [info for info in infos if not info.is_dir() and not _is_extra(info.filename)]
+    total = sum(info.file_size for info in members)
+    if total > MAX_BYTES:
+        raise _refused(label, f"it unpacks to {total} bytes", f"at most {MAX_BYTES}")
+    if not members:
+        raise _refused(label, "it holds no file", "the files of a dataset")
+    return members
+
+
+def _check_name(info: zipfile.ZipInfo, label: str) -> None:
+    name = info.filename.replace("\\", "/")
+    if name.startswith("/") or _DRIVE.match(name) or ".." in name.split("/"):
+        raise _refused(label, f"the name {info.filename!r} leads outside", "names inside the archive's folder")
+    if info.filename != name:
+        raise _refused(label, f"the name {info.filename!r} holds a backslash", "names with '/'")
+    mode = info.external_attr >> 16
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise _refused(label, f"{info.filename!r} is a link or a device", "files and folders")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others need memory as they say
+        raise _refused(label, f"{info.filename!r} is compressed in an unusual way", "deflated files")
+    if info.flag_bits & _ENCRYPTED:
+        raise _refused(label, f"{info.filename!r} is encrypted", "an archive without a password")
+
+
+def _is_extra(name: str) -> bool:
+    return name.startswith("__MACOSX/") or name.rpartition("/")[2] == ".DS_Store"
+
+
+def _places(members: list[zipfile.ZipInfo]) -> list[tuple[str, ...]]:
+    """Where each file belongs under the target: its name's parts, less a single folder at the top."""
+    places = [PurePosixPath(member.filename).parts for member in members]
+    single_top = len({parts[0] for parts in places if parts}) == 1 and all(len(parts) > 1 for parts in places)
+    return [parts[1:] for parts in places] if single_top else places
+
+
+def _extract_all(
+    opened: zipfile.ZipFile,
+    members: list[zipfile.ZipInfo],
+    places: list[tuple[str, ...]],
+    target: Path,
+    progress: Report,
+    label: str,
+) -> None:
+    total = sum(member.file_size for member in members)
+    done = 0
+    for member, parts in zip(members, places, strict=True):
+        done = _extract(opened, member, target.joinpath(*parts), done, label)
+        progress(Progress(f"Unpacking {label}", done, total))
+
+
+def _extract(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, done: int, label: str) -> int:
+    """Write one file and return the bytes written so far; what a header claims of its size is not believed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with opened.open(member) as source, path.open("xb") as written:
+        while chunk := source.read(_CHUNK):
+            done += len(chunk)
+            if done > MAX_BYTES:
+                raise _refused(label, f"it unpacks to more than {MAX_BYTES} bytes", f"at most {MAX_BYTES}")
+            written.write(chunk)
+    return done
+
+
+def _refused(label: str, found: str, allowed: str) -> DownloadError:
+    return DownloadError(
+        f"{label} was refused: {found}; allowed: {allowed}. Nothing of it was kept. Use the original archive"
+    )

@@ -1,0 +1,304 @@
+"""Fetching and importing datasets: a folder under data/ appears whole and checked, or not at all."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from filelock import BaseFileLock, FileLock, Timeout
+
+from recformer.data.assemble import find_reader, read_dataset
+from recformer.data.sources.archives import Progress, Report, unpack, unpack_files
+from recformer.data.sources.transfer import HostError, fetch_file
+from recformer.errors import DataError, DownloadError, StoreError
+from recformer.files import gate
+from recformer.files.names import checked_run_id, run_id_from
+from recformer.files.writing import write_json
+
+GROUPLENS = "https://files.grouplens.org/datasets/movielens"
+GROUPLENS_VARIABLE = "RECFORMER_GROUPLENS_URL"
+# GroupLens' own .md5 files.
+MD5 = {
+    "ml-100k": "0e33842e24a9c977be4e0107933c0723",
+    "ml-1m": "c4d9eecfca2ab87c1945afe126590906",
+}
+# RecBole's wheel carries ML-100K; it is fetched as a file and never installed.
+WHEEL = "recbole==1.2.1"
+WHEEL_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
+WHEEL_FOLDER = "recbole/dataset_example/ml-100k/"
+WHEEL_FILES = ("ml-100k.inter", "ml-100k.item", "ml-100k.user")
+LICENCE = (
+    "MovieLens data © GroupLens, University of Minnesota: for research use, no redistribution without "
+    "permission. Cite F. Maxwell Harper and Joseph A. Konstan (2015), The MovieLens Datasets: History and "
+    "Context, ACM TiiS 5(4), Article 19."
+)
+SOURCE_FILE = "SOURCE.json"
+_WHEEL_TIMEOUT = 300.0
+_LOCK_POLL = 1.0
+_CHUNK = 1024 * 1024
+
+__all__ = ["Progress", "fetch", "import_zip", "provenance"]
+
+
+@dataclass(frozen=True)
+class DownloadSource:
+    """Where the files of a dataset came from, and the checksum of what they were taken from."""
+
+    source: str
+    checksum: str
+    licence: str = LICENCE
+
+
+def fetch(name: str, data_dir: Path, progress: Report, base_url: str | None = None) -> Path:
+    """The folder `data_dir/name`, downloaded from GroupLens where it is not there yet.
+
+    `name` is ml-100k or ml-1m; `base_url` overrides GroupLens' address, as RECFORMER_GROUPLENS_URL does. Where
+    GroupLens cannot be reached, ml-100k is taken from RecBole's wheel. An interrupted download is resumed
+    by the next call. Two processes that fetch at once: one downloads, the other waits and returns its folder.
+
+    Raises DownloadError for an unknown name, an unreachable host, a wrong checksum (which no other source
+    makes good), a full disk.
+    """
+    if name not in MD5:
+        raise DownloadError(f"there is no dataset {name!r} to fetch; allowed: {', '.join(sorted(MD5))}")
+    url = base_url or os.environ.get(GROUPLENS_VARIABLE) or GROUPLENS
+    folder = data_dir / name
+    with _exclusive(name, data_dir, progress):
+        if _is_there(folder):
+            return folder
+        try:
+            return _fetch_grouplens(name, folder, f"{url.rstrip('/')}/{name}.zip", progress)
+        except HostError as error:
+            if name != "ml-100k":
+                raise _by_hand(name, data_dir, str(error)) from error
+            return _fetch_wheel(folder, progress, str(error))
+
+
+def import_zip(file: Path | IO[bytes], name: str | None, data_dir: Path, progress: Report, file_name: str = "") -> Path:
+    """Unpack an archive that somebody gave us into `data_dir/name`, once it is known to load.
+
+    `file` is a path or an open binary file, such as an upload; without `name` the folder's name is made from
+    the name of the file (`file_name` where it is given). Raises UsageError for a name that may not be joined
+    to a path, DownloadError for a broken or unsafe archive and a name that is taken, DataError when what is
+    inside cannot be read as a dataset.
+    """
+    label = file_name or Path(str(file if isinstance(file, Path) else getattr(file, "name", "upload.zip"))).name
+    name = checked_run_id(name or run_id_from(Path(label).stem))
+    folder = data_dir / name
+    with _exclusive(name, data_dir, progress):
+        if folder.exists():
+            raise DownloadError(f"there is a dataset {name} already ({folder}); choose another name")
+        origin = _origin_of_upload(file, label)
+        with _landing(folder) as unpacked:
+            unpack(file, unpacked, progress, label)
+            _check_parses(unpacked, label)
+            _write_source(unpacked, origin)
+        return folder
+
+
+def provenance(folder: Path) -> dict[str, Any] | None:
+    """What SOURCE.json says: source, checksum, fetched_at, licence. None where there is none or it is damaged."""
+    try:
+        return gate.read_object(folder / SOURCE_FILE, gate.DATA_SOURCE)
+    except StoreError:
+        return None
+
+
+def run_pip(arguments: list[str]) -> None:
+    """Run this Python's pip. Raises DownloadError with the last line it said."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_WHEEL_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DownloadError(f"pip could not be run: {error}") from error
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["nothing"]
+        raise DownloadError(f"pip failed with exit code {done.returncode} and said: {said[-1]}")
+
+
+def _fetch_grouplens(name: str, folder: Path, url: str, progress: Report) -> Path:
+    part = folder.parent / ".downloads" / f"{name}.part"
+
+    def advance(done: int, total: int | None) -> None:
+        progress(Progress(f"Downloading {name}", done, total))
+
+    resumed = fetch_file(url, part, advance)
+    if resumed and _digest(part, "md5") != MD5[name]:
+        # The first part may be of another file: once more from the start before anything is said.
+        part.unlink()
+        fetch_file(url, part, advance)
+    _check_digest(part, "md5", MD5[name], url)
+    with _landing(folder) as unpacked:
+        try:
+            unpack(part, unpacked, progress, f"{name}.zip")
+        finally:
+            part.unlink(missing_ok=True)
+        find_reader(unpacked)[1].files(unpacked)
+        _write_source(unpacked, DownloadSource(url, f"md5 {MD5[name]}"))
+    return folder
+
+
+def _fetch_wheel(folder: Path, progress: Report, reason: str) -> Path:
+    """ML-100K out of RecBole's wheel; `reason` says why GroupLens was not used."""
+    progress(Progress(f"Downloading ml-100k from {WHEEL}, as {reason}", 0, None))
+    with tempfile.TemporaryDirectory(prefix="recformer-") as temporary:
+        wheel = _download_wheel(Path(temporary), folder.parent, reason)
+        _check_digest(wheel, "sha256", WHEEL_SHA256, WHEEL)
+        with _landing(folder) as unpacked:
+            unpack_files(wheel, [WHEEL_FOLDER + name for name in WHEEL_FILES], unpacked, progress, WHEEL)
+            find_reader(unpacked)[1].files(unpacked)
+            _write_source(unpacked, DownloadSource(f"wheel {WHEEL.replace('==', ' ')}", f"sha256 {WHEEL_SHA256}"))
+    return folder
+
+
+def _download_wheel(target: Path, data_dir: Path, reason: str) -> Path:
+    options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--quiet"]
+    try:
+        run_pip(["download", *options, "-d", str(target), WHEEL])
+    except DownloadError as error:
+        both = f"{reason}; and {WHEEL}, which carries a copy, was not to be had: {error}"
+        raise _by_hand("ml-100k", data_dir, both) from error
+    wheels = list(target.glob("*.whl"))
+    if len(wheels) != 1:
+        raise DownloadError(f"pip left {len(wheels)} wheels for {WHEEL}, not 1; try again")
+    return wheels[0]
+
+
+def _by_hand(name: str, data_dir: Path, reason: str) -> DownloadError:
+    return DownloadError(
+        f"{name} could not be downloaded: {reason}. Try again later, or download {name}.zip by hand from "
+        "grouplens.org/datasets/movielens",
+        cli=f"Unpack it into {data_dir}, or elsewhere and say where: --data DIR",
+        page="Drop it on the Data page, under Add a dataset",
+    )
+
+
+def _is_there(folder: Path) -> bool:
+    """Whether the dataset is there whole. Raises DownloadError where something else is in its place."""
+    if not folder.exists():
+        return False
+    try:
+        find_reader(folder)[1].files(folder)
+    except DataError as error:
+        raise DownloadError(
+            f"{folder} exists and is not a whole dataset ({error}). Move it away, then fetch again"
+        ) from error
+    return True
+
+
+def _check_parses(unpacked: Path, label: str) -> None:
+    try:
+        read_dataset(unpacked)
+    except DataError as error:
+        message = str(error).replace(f"{unpacked}/", f"{label}/").replace(str(unpacked), label)
+        raise DataError(f"{message}. Nothing of it was kept") from error
+
+
+def _check_digest(path: Path, algorithm: str, expected: str, label: str) -> None:
+    """Remove `path` and raise DownloadError unless its checksum is `expected`."""
+    found = _digest(path, algorithm)
+    if found != expected:
+        path.unlink()
+        raise DownloadError(
+            f"{label}: its {algorithm} is {found}, it must be {expected}; nothing of it was kept. The file was "
+            "damaged or changed on its way: try again, and if it stays so download the archive by hand"
+        )
+
+
+def _digest(file: Path | IO[bytes], algorithm: str) -> str:
+    """Hex digest of a whole file; an open file is left at its start."""
+    if isinstance(file, Path):
+        with gate.open_file(file, gate.ARCHIVE) as opened:
+            return _digest(opened, algorithm)
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    file.seek(0)
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+    file.seek(0)
+    return digest.hexdigest()
+
+
+def _origin_of_upload(file: Path | IO[bytes], label: str) -> DownloadSource:
+    try:
+        md5, sha256 = _digest(file, "md5"), _digest(file, "sha256")
+    except OSError as error:
+        raise DownloadError(f"{label} cannot be read: {error.strerror or error}. Choose the file again") from error
+    for name, published in MD5.items():
+        if md5 == published:
+            return DownloadSource(f"{label}, imported by hand: GroupLens' original {name}.zip", f"md5 {md5}")
+    return DownloadSource(f"{label}, imported by hand", f"sha256 {sha256}", "The terms of its source apply.")
+
+
+def _write_source(folder: Path, origin: DownloadSource) -> None:
+    write_json(
+        folder / SOURCE_FILE,
+        {
+            "source": origin.source,
+            "checksum": origin.checksum,
+            "fetched_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "licence": origin.licence,
+        },
+    )
+
+
+@contextmanager
+def _landing(folder: Path) -> Generator[Path]:
+    """A temporary folder beside `folder` that takes its name when the block ends well, and goes when it fails."""
+    # "~" is in no dataset's name. What a killed process left of this name is ours to remove: we hold its lock.
+    prefix = f".unpack~{folder.name}~"
+    for leftover in folder.parent.glob(f"{prefix}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    temporary: Path | None = None
+    try:
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=prefix))
+        yield temporary
+        temporary.chmod(0o755)
+        temporary.rename(folder)
+    except OSError as error:
+        raise DownloadError(
+            f"{folder} could not be written: {error.strerror or error}; nothing of it was kept. "
+            "Free some space or check the folder's permissions, then try again"
+        ) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _exclusive(name: str, data_dir: Path, progress: Report) -> Generator[None]:
+    """Hold the lock of one dataset's name; say so while another process holds it."""
+    downloads = data_dir / ".downloads"
+    try:
+        downloads.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(downloads / f"{name}.lock")
+        while not _acquired(lock):
+            progress(Progress(f"Waiting for another process that fetches {name}", 0, None))
+    except OSError as error:
+        raise DownloadError(
+            f"{downloads} cannot be written: {error.strerror or error}. Check its permissions and free space"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _acquired(lock: BaseFileLock) -> bool:
+    try:
+        lock.acquire(timeout=_LOCK_POLL)
+    except Timeout:
+        return False
+    return True

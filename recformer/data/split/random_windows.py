@@ -1,0 +1,55 @@
+"""The article's split, made honest: windows drawn at random, but seeded, so that nothing trained on is evaluated on."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recformer.config import option
+from recformer.data.dataset import Dataset
+from recformer.data.mix import STEP, mixed
+from recformer.data.split.base import Fractions, Split, require_parts, time_ties_option
+from recformer.data.windows import Windows
+from recformer.registry import SPLITS
+
+
+class RandomWindowsOptions(Fractions):
+    name: str = "random_windows"
+    time_ties: Literal["file", "hash"] = time_ties_option()
+    split_seed: int = option(
+        0,
+        "Split seed",
+        "Which draw of windows; the same seed gives the same split for ever.",
+        group="Data",
+        ge=0,
+        le=2**31,
+    )
+
+
+@SPLITS.register("random_windows")
+class RandomWindows:
+    """Each window falls into a part by a draw of its own, so neighbours that share four tokens land in different
+    parts: optimistic by design. EOS can be the target and all tokens are ranked, as in the article."""
+
+    Options = RandomWindowsOptions
+
+    def __init__(self, options: RandomWindowsOptions) -> None:
+        self.options = options
+
+    def __call__(self, dataset: Dataset, windows: Windows) -> Split:
+        """Rows for each part. Raises DataError when a part is empty."""
+        draw = uniform_by_row(len(windows), self.options.split_seed)
+        test = draw < self.options.test_fraction
+        validation = ~test & (draw < self.options.test_fraction + self.options.validation_fraction)
+        rows = np.arange(len(windows))
+        skipped = dataset.num_users - len(np.unique(windows.users))
+        split = Split(rows[~test & ~validation], rows[validation], rows[test], "tokens", skipped)
+        return require_parts(split, windows, "random_windows")
+
+
+def uniform_by_row(count: int, seed: int) -> NDArray[np.float64]:
+    """(count,) numbers in [0, 1), a pure function of row and seed: no library's generator, whose stream may change
+    between versions, decides what was trained on."""
+    with np.errstate(over="ignore"):
+        state = mixed((np.arange(1, count + 1, dtype=np.uint64) + np.uint64(seed) * np.uint64(count + 1)) * STEP)
+    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53

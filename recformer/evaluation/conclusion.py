@@ -1,0 +1,117 @@
+"""A comparison's answer in words, for page, report and command line: what the primary metric says, and how surely."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from recformer.evaluation.baselines import is_baseline
+from recformer.evaluation.significance import Question, Result
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """Sentences; an empty one has nothing to say."""
+
+    model: str
+    """The model with the highest primary metric."""
+    words: str
+    """What follows its name: how high, and whether the data can tell it from the reference."""
+    below: str
+    """Which models lie below a baseline."""
+    undecided: str
+    """Which models the data cannot tell from the reference, each with its interval and its detectable difference."""
+
+    @property
+    def sentences(self) -> list[str]:
+        return [sentence for sentence in (f"{self.model} {self.words}", self.below, self.undecided) if sentence]
+
+
+def answer(labels: Sequence[str], results: Sequence[Result], question: Question) -> Conclusion:
+    """The answer of the models called `labels`, from their `results`, which hold the primary metric under one masking.
+
+    The reference is the model without a difference.
+    """
+    figures = [result["metrics"][question.primary] for result in results]
+    best = max(range(len(figures)), key=lambda place: figures[place]["mean"])
+    words = f"has the highest {question.title}, {figures[best]['mean']:.4f}{_certainty(labels, figures, best)}."
+    runs = [result["run"] for result in results]
+    return Conclusion(labels[best], words, _below(labels, runs, figures), _undecided(labels, figures, question))
+
+
+def _certainty(labels: Sequence[str], figures: Sequence[Result], best: int) -> str:
+    """What is known of the best model's distance: against the reference, which is what was tested."""
+    tested = [
+        (label, figure["difference"]) for label, figure in zip(labels, figures, strict=True) if _is_tested(figure)
+    ]
+    if not tested:
+        return ""
+    count = tested[0][1]["comparisons"]
+    corrected = f"; corrected for {count} comparisons" if count > 1 else ""
+    if not _is_tested(figures[best]):
+        unclear = [label for label, difference in tested if difference["verdict"] == "undecided"]
+        return (f", but not clearly above {listed(unclear)}" if unclear else ", clearly above all others") + corrected
+    difference = figures[best]["difference"]
+    reference = next(label for label, figure in zip(labels, figures, strict=True) if not _is_tested(figure))
+    if difference["verdict"] == "undecided":
+        return f", but not clearly above {reference}, the reference{corrected}"
+    bounds = interval(difference["low"], difference["high"])
+    return f", clearly above {reference}, the reference ({signed(difference['mean'])}, 95% {bounds}{corrected})"
+
+
+def _below(labels: Sequence[str], runs: Sequence[str], figures: Sequence[Result]) -> str:
+    """Which trained models have a lower mean than a baseline; "clearly" where that was tested, and is so."""
+    baselines = [place for place, run in enumerate(runs) if is_baseline(run)]
+    found: dict[str, list[str]] = {}
+    for place in (place for place in range(len(runs)) if place not in baselines):
+        above = [other for other in baselines if figures[other]["mean"] > figures[place]["mean"]]
+        named = [
+            f"{labels[other]}{' (clearly)' if _clearly(figures[place], figures[other]) else ''}" for other in above
+        ]
+        if named:
+            found.setdefault(listed(named), []).append(labels[place])
+    parts = [f"{listed(models)} {'is' if len(models) == 1 else 'are'} below {above}" for above, models in found.items()]
+    return f"{'; '.join(parts)}: counting does better than training here." if parts else ""
+
+
+def _clearly(model: Result, baseline: Result) -> bool:
+    if _is_tested(model) and _is_tested(baseline):
+        return False  # neither is the reference: nobody tested one against the other
+    return model.get("difference", {}).get("verdict") == "worse" or (
+        baseline.get("difference", {}).get("verdict") == "better"
+    )
+
+
+def _undecided(labels: Sequence[str], figures: Sequence[Result], question: Question) -> str:
+    open_ = [
+        f"{label} {signed(figure['difference']['mean'])} ({beside(figure['difference'], question)})"
+        for label, figure in zip(labels, figures, strict=True)
+        if _is_tested(figure) and figure["difference"]["verdict"] == "undecided"
+    ]
+    return f"Not told apart from the reference: {'; '.join(open_)}." if open_ else ""
+
+
+def beside(difference: dict[str, Any], question: Question) -> str:
+    """What stands beside a difference that is not significant: its interval, the smallest one that these users could
+    have shown, and whether it is equivalent: "95% −0.0060 to +0.0036, detectable 0.0071, equivalent within ±0.01"."""
+    size = difference["detectable"]
+    known = "" if size is None else f", detectable {size:.4f}"
+    alike = f", equivalent within ±{question.margin:g}" if difference["equivalent"] else ""
+    return f"95% {interval(difference['low'], difference['high'])}{known}{alike}"
+
+
+def signed(value: float) -> str:
+    """A difference as people write it: −0.0012."""
+    return f"{value:+.4f}".replace("-", "−")
+
+
+def interval(low: float, high: float) -> str:
+    return f"{signed(low)} to {signed(high)}"
+
+
+def _is_tested(figure: Result) -> bool:
+    return "verdict" in figure.get("difference", {})
+
+
+def listed(names: Sequence[str]) -> str:
+    """One, another and a third."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

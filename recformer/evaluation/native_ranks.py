@@ -1,0 +1,196 @@
+"""Evaluation on a CPU in C++ (evaluation.cpp): the movie transformer's scores, and ranks from any model's scores."""
+
+from collections.abc import Iterable
+from ctypes import CDLL, Structure, addressof, byref, c_float, c_int32, c_int64, c_void_p
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from recformer.data.windows import Windows
+from recformer.evaluation.ranks import MAX_K, Ranks
+from recformer.model.movie_transformer import MovieTransformer
+from recformer.model.native.build import BuildError, library
+
+_Tokens = NDArray[np.int32]
+
+
+@cache
+def evaluation_library() -> CDLL | None:
+    """The library, compiled or found compiled; None where it cannot be had."""
+    try:
+        found = library("evaluation.cpp", {"MAX_K": MAX_K})
+    except BuildError:
+        return None
+    found.rank.restype = found.score_and_rank.restype = c_int32
+    return found
+
+
+class NativeRanks:
+    """Ranks of the cases `rows` (B,) of windows, from float32 scores on the CPU.
+
+    The same as `evaluation.ranker.rank_batch`, whose arguments these are; None where a score is not a number.
+    """
+
+    def __init__(self, native: CDLL, windows: Windows, rows: NDArray[np.int64], candidates: int) -> None:
+        self._native, self._count = native, len(rows)
+        users = windows.users[rows]
+        self._starts, self._firsts = windows.starts[rows], windows.user_starts[users]
+        self._tokens = np.ascontiguousarray(windows.tokens, dtype=np.int32)
+        self._cases = _Cases(
+            *(_place(self._tokens), _place(self._starts), _place(self._firsts)),
+            *(len(rows), windows.size, windows.num_tokens, candidates),
+        )
+        self._found = Ranks(
+            user=users, target=windows.targets(rows), **{name: _empty(name, len(rows)) for name in RANKS}
+        )
+        self._places = _Ranks(*(_place(getattr(self._found, name)) for name in RANKS))
+
+    def of(self, scores: Tensor) -> Ranks | None:
+        """From scores (B, V) float32, contiguous."""
+        return self._checked(self._native.rank(byref(self._cases), c_void_p(scores.data_ptr()), byref(self._places)))
+
+    def by(self, model: "NativeModel", inputs: NDArray[np.int32]) -> Ranks | None:
+        """From the scores that a model gives to `inputs` (B, T), its own windows of the cases."""
+        tokens, users = model.checked(inputs, self._found.user)
+        if model.call.vocabulary != self._cases.vocabulary:
+            raise IndexError(f"a model of {model.call.vocabulary} tokens for windows of {self._cases.vocabulary}")
+        return self._checked(
+            self._native.score_and_rank(
+                *(byref(model.call), c_void_p(_place(tokens)), c_void_p(_place(users))),
+                *(byref(self._cases), byref(self._places)),
+            )
+        )
+
+    def _checked(self, numbers: int) -> Ranks | None:
+        return self._found if numbers else None
+
+
+class NativeModel:
+    """A movie transformer's weights as the library reads them, for as long as the model lives and does not train."""
+
+    def __init__(self, native: CDLL, model: MovieTransformer) -> None:
+        self._native, self._num_users = native, model.sizes.num_users
+        self._kept: list[Any] = [model]
+        encoder, first = model.movie_transformer, model.movie_transformer.layers[0]
+        linears = [layer for layer in model.output_layer.fc_layers if isinstance(layer, nn.Linear)]
+        width, repeat = first.layer_norm1.normalized_shape[0], model.repeat_bias
+        self.call = _Model(
+            *(self._place(encoder.token_embedding.weight), self._place(encoder.positional_embedding.weight)),
+            *(self._place(model.user_embedding.weight), None if repeat is None else self._place(repeat)),
+            self._pair(encoder.layer_norm),
+            self._array(_Layer, [self._layer(layer) for layer in encoder.layers]),
+            self._array(_Pair, [self._pair(linear) for linear in linears]),
+            self._array(c_int64, [linear.out_features for linear in linears[:-1]]),
+            *(len(encoder.layers), len(linears) - 1, model.sizes.window, width),
+            *(model.user_embedding.embedding_dim, first.attention.num_heads, model.sizes.num_tokens),
+            first.layer_norm1.eps,
+        )
+
+    def scores(self, inputs: NDArray[np.int32], users: NDArray[np.int32]) -> Tensor:
+        """(B, V) float32 from windows (B, T) and users (B,), without dropout. Raises IndexError as `checked` does."""
+        tokens, owners = self.checked(inputs, users)
+        found = torch.empty(len(inputs), self.call.vocabulary)
+        places = (c_void_p(_place(tokens)), c_void_p(_place(owners)))
+        self._native.score(byref(self.call), *places, c_int64(len(tokens)), c_void_p(found.data_ptr()))
+        return found
+
+    def checked(self, inputs: _Tokens, users: _Tokens) -> tuple[_Tokens, _Tokens]:
+        """Windows and users as the library reads them. Raises IndexError for what the model has no weights of."""
+        tokens, owners = np.ascontiguousarray(inputs, dtype=np.int32), np.ascontiguousarray(users, dtype=np.int32)
+        if tokens.shape != (len(owners), self.call.window):
+            raise IndexError(f"windows of shape {tokens.shape}, not {(len(owners), self.call.window)}")
+        for what, values, count in (("token", tokens, self.call.vocabulary), ("user", owners, self._num_users)):
+            if len(values) and not 0 <= values.min() <= values.max() < count:
+                raise IndexError(f"{what} {values.min()} to {values.max()}: the model knows 0 to {count - 1}")
+        return tokens, owners
+
+    def _layer(self, layer: Any) -> "_Layer":
+        parts = (layer.layer_norm1, layer.attention.qkv, layer.attention.out)
+        return _Layer(*map(self._pair, (*parts, layer.layer_norm2, layer.mlp.fc1, layer.mlp.fc2)))
+
+    def _pair(self, module: Any) -> "_Pair":
+        return _Pair(self._place(module.weight), None if module.bias is None else self._place(module.bias))
+
+    def _place(self, weight: Tensor) -> int:
+        kept = weight.detach().contiguous()
+        self._kept.append(kept)
+        return kept.data_ptr()
+
+    def _array(self, kind: Any, values: list[Any]) -> int:
+        array = (kind * len(values))(*values)
+        self._kept.append(array)
+        return addressof(array)
+
+
+def native_model(model: nn.Module) -> NativeModel | None:
+    """A model as the library reads it; None for models it does not know, on other devices and without a compiler."""
+    if type(model) is not MovieTransformer or not _plain(model.parameters()):
+        return None
+    native = evaluation_library()
+    return None if native is None else NativeModel(native, model)
+
+
+def native_ranks(
+    windows: Windows, rows: NDArray[np.int64], candidates: int, scores: Tensor | None = None
+) -> NativeRanks | None:
+    """What ranks the cases `rows`, from `scores` where they are given; None where the library cannot."""
+    if scores is not None:
+        wanted = (len(rows), windows.num_tokens)
+        if tuple(scores.shape) != wanted or not _plain([scores]) or not scores.is_contiguous():
+            return None
+    native = evaluation_library()
+    return None if native is None else NativeRanks(native, windows, rows, candidates)
+
+
+def _plain(tensors: Iterable[Tensor]) -> bool:
+    return all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in tensors)
+
+
+def _place(array: NDArray[Any]) -> int:
+    return array.ctypes.data
+
+
+RANKS = (
+    *("rank_none", "rank_window", "rank_history"),
+    *("window_repeats_none", "history_repeats_none", "history_repeats_window"),
+    *("top_none", "top_window", "top_history"),
+)
+
+
+def _empty(name: str, rows: int) -> NDArray[Any]:
+    shape = (rows,) if name.startswith("rank") else (rows, MAX_K)
+    return np.empty(shape, dtype=np.uint8 if "repeats" in name else np.int32)
+
+
+class _Cases(Structure):
+    _fields_ = (
+        *((name, c_void_p) for name in ("tokens", "windows", "firsts")),
+        *((name, c_int64) for name in ("rows", "window", "vocabulary", "candidates")),
+    )
+
+
+class _Ranks(Structure):
+    _fields_ = tuple((name, c_void_p) for name in RANKS)
+
+
+class _Pair(Structure):
+    _fields_ = (("weight", c_void_p), ("bias", c_void_p))
+
+
+class _Layer(Structure):
+    _fields_ = tuple((name, _Pair) for name in ("norm1", "qkv", "out", "norm2", "fc1", "fc2"))
+
+
+class _Model(Structure):
+    _fields_ = (
+        *((name, c_void_p) for name in ("token", "position", "user", "repeat")),
+        ("norm", _Pair),
+        *((name, c_void_p) for name in ("layers", "head", "hidden")),
+        *((name, c_int64) for name in ("num_layers", "num_hidden", "window", "width")),
+        *((name, c_int64) for name in ("user_width", "heads", "vocabulary")),
+        ("epsilon", c_float),
+    )

@@ -1,0 +1,103 @@
+"""The one rule by which a difference counts, for every page, table, chart, export, report and command.
+
+A comparison asks one question: how do the models differ from the reference in the primary metric? These differences
+are one family, corrected by Holm over the models alone; what else is shown never changes them. All other differences
+are exploratory: a second family, corrected by Holm over those that are shown.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from recformer.data.ties import TimeTies
+from recformer.errors import UsageError
+from recformer.evaluation.ranks import MAX_K
+from recformer.statistics.holm import holm
+from recformer.statistics.power import detectable
+
+Result = dict[str, Any]
+Family = Literal["primary", "exploratory"]
+METRICS = ("ndcg", "mrr", "hr")
+"""What may be primary. MAP is MRR here."""
+PRIMARY = "ndcg@10"
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a comparison is about; it is chosen before anybody looks."""
+
+    primary: str = PRIMARY
+    """One of METRICS at one k."""
+    margin: float | None = None
+    """Differences of the primary metric below it do not matter; None where nobody said so."""
+
+    @property
+    def metric(self) -> str:
+        return self.primary.partition("@")[0]
+
+    @property
+    def k(self) -> int:
+        return int(self.primary.partition("@")[2])
+
+    @property
+    def title(self) -> str:
+        """NDCG@10."""
+        return f"{self.metric.upper()}@{self.k}"
+
+
+def asked(primary: str, margin: float | None) -> Question:
+    """The question of these words. Raises UsageError for a metric, k or margin that cannot be."""
+    metric, at, k = primary.lower().partition("@")
+    if metric not in METRICS or not at or not k.isascii() or not k.isdigit() or not 1 <= int(k[:9]) <= MAX_K:
+        raise UsageError(
+            f"the primary metric {primary!r} is not one of {', '.join(METRICS)} at a k from 1 to {MAX_K}: "
+            f"write {PRIMARY}, for example"
+        )
+    if margin is not None and not (math.isfinite(margin) and margin > 0):
+        raise UsageError(f"the margin {margin} is no difference: use a number above 0, such as 0.01")
+    return Question(f"{metric}@{int(k)}", margin)
+
+
+def correct(results: Sequence[Result], names: Sequence[str], question: Question, time_ties: TimeTies = "file") -> None:
+    """Write into each tested difference of `results` and `names` what it counts for.
+
+    "family", "comparisons" (of the family), "p_holm", and "detectable", the minimum detectable difference; for the
+    primary metric also "verdict" (better, worse, undecided) and "equivalent" (None without a margin).
+    With one target a case MAP and MRR are one quantity: they are counted once and told the same.
+    """
+    twin = {name: name.replace("map", "mrr") for name in names if name.startswith("map@")}
+    twin = {name: other for name, other in twin.items() if other in names and time_ties != "as_set"}
+    counted = [name for name in names if name not in twin]
+    _correct(_tested(results, [question.primary]) if question.primary in counted else [], "primary")
+    _correct(_tested(results, [name for name in counted if name != question.primary]), "exploratory")
+    for result in results:
+        for name, other in twin.items():
+            if "difference" in result["metrics"][name]:
+                result["metrics"][name]["difference"] |= result["metrics"][other]["difference"]
+    for difference in _tested(results, [name for name in names if twin.get(name, name) == question.primary]):
+        _judge(difference, question)
+
+
+def _tested(results: Sequence[Result], names: Sequence[str]) -> list[Result]:
+    found = [result["metrics"][name].get("difference", {}) for result in results for name in names]
+    return [difference for difference in found if "p" in difference]
+
+
+def _correct(differences: list[Result], family: Family) -> None:
+    adjusted = holm(np.array([difference["p"] for difference in differences])).tolist()
+    for difference, p in zip(differences, adjusted, strict=True):
+        error = difference["standard_error"]
+        difference |= {"p_holm": p, "family": family, "comparisons": len(differences)}
+        difference["detectable"] = None if error is None else detectable(error, len(differences))
+
+
+def _judge(difference: Result, question: Question) -> None:
+    clear = difference["p_holm"] < SIGNIFICANT
+    difference["verdict"] = ("better" if difference["mean"] > 0 else "worse") if clear else "undecided"
+    margin = question.margin
+    inside = margin is not None and -margin < difference["low_90"] and difference["high_90"] < margin
+    difference["equivalent"] = None if margin is None else inside

@@ -1,0 +1,325 @@
+"""From ranks to the numbers that are shown: means with intervals, tested differences to a baseline, one JSON shape."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recformer.data.ties import TimeTies
+from recformer.errors import EvaluationError, UsageError
+from recformer.evaluation.facts import Facts
+from recformer.evaluation.protocol import Protocol, require_same
+from recformer.evaluation.ranks import MASKINGS, MAX_K, Masking, Ranks
+from recformer.evaluation.significance import Question, correct
+from recformer.metric.lists import Lists
+from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
+from recformer.statistics.bootstrap import bootstrap_levels
+from recformer.statistics.effect_size import paired_effect_size
+from recformer.statistics.power import standard_error
+from recformer.statistics.sign_flips import sign_flip_p
+from recformer.statistics.users import UserSums, side_by_side, user_sums
+
+Result = dict[str, Any]
+Column = tuple[str, Masking]
+"""A quantity of `metric_names`, and the masking of the lists that it is measured on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The ranks of one model under one protocol."""
+
+    run: str
+    """Run id, baseline, or the file's name."""
+    checkpoint: str
+    """best, last, or the file's name."""
+    protocol: Protocol
+    seeds: tuple[Ranks, ...]
+    """One ranking; several where runs that differ in their seed alone are taken together."""
+    facts: Facts | None
+    """None where no metric of lists is asked for."""
+    trained_on: int | None
+    """Cases of the protocol that the model was trained on; None where nobody knows (an imported file)."""
+    commit: str = ""
+    """Commit of the code that trained it."""
+    not_kept: str = ""
+    """Why its ranks could not be stored, "" where they are: the next comparison then computes them again."""
+    data_known: bool = True
+    """Whether anything says which data it was trained on; where not, only its sizes were compared."""
+
+    @property
+    def ranks(self) -> Ranks:
+        return self.seeds[0]
+
+
+def checked_cutoffs(cutoffs: list[int]) -> list[int]:
+    """Sorted, distinct cutoffs. Raises UsageError for one outside of 1 to 20."""
+    wrong = [k for k in cutoffs if not 1 <= k <= MAX_K]
+    if wrong or not cutoffs:
+        raise UsageError(f"k = {wrong[0] if wrong else 'nothing'} is not allowed: use whole numbers from 1 to {MAX_K}")
+    return sorted(set(cutoffs))
+
+
+def metric_names(cutoffs: list[int], time_ties: TimeTies = "file") -> list[str]:
+    """Names of all quantities that are means over cases, such as ndcg@10 and duplication/window@10.
+
+    Where each case has one target, recall is left out: it is the hit rate.
+    """
+    of_ranks = [name for name in METRICS.names() if name != "recall" or time_ties == "as_set"]
+    return [f"{name}@{k}" for name in [*of_ranks, *LIST_METRICS.names()] for k in cutoffs]
+
+
+def catalogue_names(cutoffs: list[int]) -> list[str]:
+    """Names of all quantities of the lists as a whole, such as coverage@10; they have no interval."""
+    return [f"{name}@{k}" for name in CATALOGUE_METRICS.names() for k in cutoffs]
+
+
+def direction(name: str) -> int:
+    """1 where more is better, −1 where less is, 0 where that depends on what one wants. `name` without or with @k."""
+    base = name.split("@")[0]
+    if base in METRICS.names():
+        return 1
+    return -1 if base.startswith("duplication/") else 0
+
+
+def case_values(evaluation: Evaluation, masking: Masking, names: Sequence[str]) -> NDArray[np.float64]:
+    """(N, M) one row a case, one column a name of `metric_names`; the mean over seeds where there are several."""
+    return np.mean(_values_by_seed(evaluation, [(name, masking) for name in names]), axis=0)
+
+
+def _values_by_seed(evaluation: Evaluation, columns: Sequence[Column]) -> list[NDArray[np.float64]]:
+    """For each seed (N, M), one row a case, one column a quantity."""
+    return [_values(ranks, evaluation.facts, columns) for ranks in evaluation.seeds]
+
+
+def _values(ranks: Ranks, facts: Facts | None, columns: Sequence[Column]) -> NDArray[np.float64]:
+    lists: dict[Masking, Lists] = {}
+    values: list[NDArray[np.float64]] = []
+    for name, masking in columns:
+        base, k = _parts(name)
+        if base in METRICS.names():
+            values.append(METRICS.get(base)(ranks.places(masking), k, ranks.num_targets))
+            continue
+        if masking not in lists:
+            lists[masking] = _lists(ranks, facts, masking)
+        values.append(LIST_METRICS.get(base)(lists[masking], k))
+    return np.stack(values, axis=1)
+
+
+def _parts(name: str) -> tuple[str, int]:
+    base, _, k = name.partition("@")
+    return base, int(k)
+
+
+def _lists(ranks: Ranks, facts: Facts | None, masking: Masking) -> Lists:
+    if facts is None:
+        raise ValueError("metrics of lists need the facts of their cases")  # a programmer's mistake
+    top, catalogue = ranks.top(masking), facts.catalogue
+    items = np.where(top < catalogue.num_items, top, -1)  # SOS and EOS are no movies
+    return Lists(items, ranks.repeats("window", masking), ranks.repeats("history", masking), catalogue)
+
+
+def summarise(
+    evaluations: list[Evaluation],
+    cutoffs: list[int],
+    baseline: int | None = None,
+    maskings: tuple[Masking, ...] = MASKINGS,
+    names: Sequence[str] | None = None,
+    question: Question | None = None,
+) -> dict[str, Any]:
+    """`{"protocol", "results"}` as `evaluate --json` and `compare --format json` print it.
+
+    Every mean has its 95% bootstrap interval over users. With `baseline` (a position in `evaluations`) the other
+    models' means also have the paired difference to it: its interval, a randomization p-value, the effect size, and
+    what it counts for under the rule (see `rule.correct`) over all that have the same masking; "primary" then says the
+    `question`, whose metric is always among the results. `names` keeps some quantities of `metric_names` alone. Raises
+    EvaluationError when the protocols differ.
+    """
+    protocol, question = _protocol_of(evaluations), question or Question()
+    wanted = metric_names(cutoffs, protocol.time_ties) if names is None else list(names)
+    if baseline is not None and question.primary not in wanted:
+        wanted.insert(0, question.primary)
+    columns: list[Column] = [(name, masking) for masking in maskings for name in wanted]
+    measured = _measured(evaluations, columns, baseline)
+    results = [
+        _result(evaluation, masking, {name: metrics[name, masking] for name in wanted})
+        for evaluation, metrics in zip(evaluations, measured, strict=True)
+        for masking in maskings
+    ]
+    if names is None:
+        _add_catalogue_metrics(results, evaluations, maskings, cutoffs, baseline)
+    for masking in maskings:
+        correct([result for result in results if result["masking"] == masking], wanted, question, protocol.time_ties)
+    summary: dict[str, Any] = {"protocol": protocol.as_dict(), "results": results}
+    if baseline is not None:
+        summary["primary"] = {"metric": question.primary, "margin": question.margin, "reference": baseline}
+    return summary
+
+
+def summarise_view(
+    evaluations: list[Evaluation],
+    masking: Masking,
+    names: Sequence[str],
+    baseline: int | None = None,
+    question: Question | None = None,
+) -> list[Result]:
+    """What `view` shows of `summarise`, computed for `names` alone: a page's view in a fraction of the time.
+
+    Raises EvaluationError as `summarise` does.
+    """
+    protocol = _protocol_of(evaluations)
+    of_all = [name for name in names if _parts(name)[0] in CATALOGUE_METRICS.names()]
+    columns: list[Column] = [(name, masking_of(name, masking)) for name in names if name not in of_all]
+    measured = _measured(evaluations, columns, baseline) if columns else [{} for _ in evaluations]
+    results = [
+        _result(evaluation, masking, {name: metrics[name, under] for name, under in columns})
+        for evaluation, metrics in zip(evaluations, measured, strict=True)
+    ]
+    if of_all:
+        by_cutoff = sorted({_parts(name)[1] for name in of_all})
+        _add_catalogue_metrics(results, evaluations, (masking,), by_cutoff, baseline)
+    for result in results:
+        result["metrics"] = {name: _metric(result, name) for name in names}
+        result.pop("catalogue", None)
+    correct(results, names, question or Question(), protocol.time_ties)
+    return results
+
+
+def masking_of(name: str, masking: Masking) -> Masking:
+    """The masking under which a quantity is shown: duplication is a question to the raw list, for what is masked
+    cannot repeat."""
+    return "none" if name.startswith("duplication/") else masking
+
+
+def _protocol_of(evaluations: list[Evaluation]) -> Protocol:
+    if not evaluations:
+        raise EvaluationError("there is nothing to summarise: name at least one run or checkpoint")
+    return require_same([evaluation.protocol for evaluation in evaluations])
+
+
+def _measured(
+    evaluations: list[Evaluation], columns: Sequence[Column], baseline: int | None
+) -> list[dict[Column, Result]]:
+    """For each model the quantities with their intervals, and the tested differences to the baseline."""
+    by_seed = [_values_by_seed(evaluation, columns) for evaluation in evaluations]
+    tables = [
+        user_sums(np.mean(values, axis=0), evaluation.ranks.user)
+        for values, evaluation in zip(by_seed, evaluations, strict=True)
+    ]
+    others = [place for place in range(len(tables)) if baseline is not None and place != baseline]
+    pairs = [tables[place].minus(tables[baseline or 0]) for place in others]
+    intervals = iter(_intervals(side_by_side([*tables, *pairs])))
+    tests = iter(_tests(side_by_side(pairs)) if pairs else ())
+    measured = [{column: next(intervals) for column in columns} for _ in tables]
+    for metric in (metric for metrics in measured for metric in metrics.values()):
+        del metric["low_90"], metric["high_90"]
+    for place in others:
+        for column in columns:
+            measured[place][column]["difference"] = next(intervals) | next(tests)
+    for values, metrics in zip(by_seed, measured, strict=True):
+        if len(values) > 1:
+            _add_seeds(metrics, values)
+    return measured
+
+
+def _intervals(table: UserSums) -> list[Result]:
+    """Means with their 95% interval, and their 90% interval, which equivalence asks for."""
+    (low, high), (low_90, high_90) = bootstrap_levels(table, [95, 90])
+    return _rows({"mean": table.mean, "low": low, "high": high, "low_90": low_90, "high_90": high_90})
+
+
+def _tests(table: UserSums) -> list[Result]:
+    error = standard_error(table)
+    tests = {"p": sign_flip_p(table), "effect_size": paired_effect_size(table), "standard_error": error}
+    return [row | ({} if isfinite(row["standard_error"]) else {"standard_error": None}) for row in _rows(tests)]
+
+
+def _rows(columns: dict[str, NDArray[np.float64]]) -> list[Result]:
+    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _result(evaluation: Evaluation, masking: Masking, metrics: dict[str, Any]) -> Result:
+    return {
+        "run": evaluation.run,
+        "checkpoint": evaluation.checkpoint,
+        "masking": masking,
+        "cases": len(evaluation.ranks),
+        "seeds": len(evaluation.seeds),
+        "trained_on": evaluation.trained_on,
+        "commit": evaluation.commit,
+        "data_known": evaluation.data_known,
+        "metrics": metrics,
+    }
+
+
+def _add_seeds(metrics: dict[Column, Result], values: Sequence[NDArray[np.float64]]) -> None:
+    """The least and the greatest seed's mean, and the standard deviation over seeds."""
+    means = np.array([table.mean(axis=0) for table in values])  # (S, M)
+    for metric, column in zip(metrics.values(), means.T, strict=True):
+        spread = float(column.std(ddof=1))
+        metric["seeds"] = {"low": float(column.min()), "high": float(column.max()), "sd": spread}
+
+
+def _add_catalogue_metrics(
+    results: list[Result],
+    evaluations: list[Evaluation],
+    maskings: tuple[Masking, ...],
+    cutoffs: list[int],
+    baseline: int | None,
+) -> None:
+    """Under "catalogue", apart from the means: a value without an interval, and its difference to the baseline's."""
+    tables = [_catalogue_values(entry, masking, cutoffs) for entry in evaluations for masking in maskings]
+    for place, (result, table) in enumerate(zip(results, tables, strict=True)):
+        position, row = divmod(place, len(maskings))
+        result["catalogue"] = {name: {"value": value} for name, value in table.items()}
+        if baseline is not None and position != baseline:
+            for name, value in table.items():
+                result["catalogue"][name]["difference"] = value - tables[baseline * len(maskings) + row][name]
+
+
+def _catalogue_values(evaluation: Evaluation, masking: Masking, cutoffs: list[int]) -> dict[str, float]:
+    lists = [_lists(ranks, evaluation.facts, masking) for ranks in evaluation.seeds]
+    return {
+        f"{name}@{k}": float(np.mean([CATALOGUE_METRICS.get(name)(entry, k) for entry in lists]))
+        for name in CATALOGUE_METRICS.names()
+        for k in cutoffs
+    }
+
+
+def view(summary: dict[str, Any], masking: Masking, names: Sequence[str]) -> list[Result]:
+    """One result a model with `names` alone, as a page or a table shows them: under `masking_of`, with the rule over
+    exactly what is shown.
+
+    Quantities of `catalogue_names` stand among the metrics, with None for the ends of their interval.
+    """
+    under = {m: [result for result in summary["results"] if result["masking"] == m] for m in (masking, "none")}
+    shown: list[Result] = []
+    for masked, raw in zip(under[masking], under["none"], strict=True):
+        metrics = {name: _metric(raw if masking_of(name, masking) == "none" else masked, name) for name in names}
+        shown.append(masked | {"metrics": metrics})
+    correct(shown, names, question_of(summary), summary["protocol"]["time_ties"])
+    return shown
+
+
+def question_of(summary: dict[str, Any]) -> Question:
+    """What a summary was asked."""
+    known = summary.get("primary", {})
+    return Question(known["metric"], known["margin"]) if known else Question()
+
+
+def shown_names(cutoffs: list[int]) -> list[str]:
+    """All that can be shown: what has an interval, then what has none."""
+    return [*metric_names(cutoffs), *catalogue_names(cutoffs)]
+
+
+def _metric(result: Result, name: str) -> Result:
+    """A copy of one quantity of a result in the shape of a mean with its interval."""
+    if name in result["metrics"]:
+        metric = result["metrics"][name]
+        return metric | ({"difference": dict(metric["difference"])} if "difference" in metric else {})
+    entry = result["catalogue"][name]
+    metric = {"mean": entry["value"], "low": None, "high": None}
+    return metric | ({"difference": {"mean": entry["difference"]}} if "difference" in entry else {})

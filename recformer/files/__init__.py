@@ -1,0 +1,1 @@
+"""Files: the one gate that all are read through, atomic writes, names, and whether a file has changed."""

@@ -1,0 +1,1 @@
+"""What models recommend to a user, and why."""

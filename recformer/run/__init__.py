@@ -1,0 +1,1 @@
+"""Runs on disk: paths, records, state, labels, the list of all, search, trash, settings."""

@@ -1,0 +1,187 @@
+"""What a run is doing, derived from its two records and from what the operating system says."""
+
+from dataclasses import dataclass
+from signal import Signals
+from typing import Literal
+
+from recformer.run.job_records import JobRecord, Status
+
+StateName = Literal["queued", "starting", "running", "stopping", "finished", "stopped", "failed", "lost", "imported"]
+
+ACTIVE: frozenset[StateName] = frozenset({"queued", "starting", "running", "stopping"})
+FINAL = frozenset({"finished", "stopped", "failed"})
+
+HEARTBEAT_LIMIT_S = 10.0  # the trainer reports at least every 2 s
+FIRST_HEARTBEAT_LIMIT_S = 60.0  # importing torch on a busy machine comes before the first report
+SPAWN_LIMIT_S = 60.0  # a launcher that died between its record and its process leaves no pid behind
+LITTLE_MEMORY_BYTES = 256 << 20  # a process that vanishes with less than this left was probably killed for it
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run's state: its name, whether its process has gone quiet, and one sentence for people."""
+
+    name: StateName
+    words: str
+    stalled: bool = False
+
+    @property
+    def active(self) -> bool:
+        """Whether the run still waits or works, so that it may change without anybody's doing."""
+        return self.name in ACTIVE
+
+
+def derive_state(job: JobRecord | None, status: Status | None, alive: bool, now: float) -> RunState:
+    """The state of a run, from its records, whether its process is alive, and the time (seconds since 1970).
+
+    A final status stands whatever the process does. A status of another launch is ignored; which one it is of
+    is told by name, not by time: clocks are set back.
+    """
+    if job is None and status is None:
+        return RunState("imported", "Imported: it was not trained here.")
+    if job is not None and status is not None and status.launch != job.launch:
+        if job.ended == "cancelled":
+            return _resume_cancelled(status)
+        status = None
+    if status is not None and status.state in FINAL:
+        return _final(job, status)
+    return _alive(job, status, now) if alive else _gone(job, status, now)
+
+
+def _since(job: JobRecord) -> float:
+    return job.queued_at if job.started_at is None else job.started_at
+
+
+def _resume_cancelled(before: Status) -> RunState:
+    """A run whose resume never had its turn: it is what the launch before made of it."""
+    where = _epochs(before.num_epochs) if before.state == "finished" else f"epoch {before.epoch} of {before.num_epochs}"
+    name: StateName = "finished" if before.state == "finished" else "stopped"
+    return RunState(
+        name, f"The resume was cancelled before its turn came. The run is as it was ({where}); what it saved is kept."
+    )
+
+
+def _final(job: JobRecord | None, status: Status) -> RunState:
+    killed = "" if job is None or job.ended != "killed" else " Its process did not end and was killed."
+    if status.state == "finished":
+        return RunState("finished", f"Finished {_epochs(status.num_epochs)}.{killed}")
+    if status.state == "stopped":
+        words = f"Stopped in epoch {status.epoch} of {status.num_epochs}."
+        return RunState("stopped", f"{_with_message(words, status)}{killed}")
+    return RunState("failed", f"{_with_message('Failed.', status)}{killed}")
+
+
+def _alive(job: JobRecord | None, status: Status | None, now: float) -> RunState:
+    if job is not None and job.stop_requested_at is not None:
+        name, words = "stopping", "Stopping: it ends its step and saves."
+    elif status is None:
+        waits = job is not None and job.started_at is None
+        name, words = ("queued", "Waiting for its turn.") if waits else ("starting", "Starting.")
+    elif status.state == "stopping":
+        name, words = "stopping", "Stopping: it ends its step and saves."
+    elif status.state == "starting":
+        name, words = "starting", f"Starting: {status.phase}." if status.phase else "Starting."
+    else:
+        name, words = "running", _running_words(status)
+    silence = _silence(job, status, now)
+    if name == "queued" or silence is None:
+        return RunState(name, words)
+    return RunState(name, f"{words} It has not reported for {silence:.0f} s.", stalled=True)
+
+
+def _silence(job: JobRecord | None, status: Status | None, now: float) -> float | None:
+    """Seconds since the last sign of life where that is too long ago, else None.
+
+    A sign from the future means that the clock was set back since: one who lives reports again within a second.
+    """
+    if status is not None:
+        quiet, limit = abs(now - status.time), HEARTBEAT_LIMIT_S
+    elif job is not None:
+        quiet, limit = abs(now - _since(job)), FIRST_HEARTBEAT_LIMIT_S
+    else:
+        return None
+    return quiet if quiet > limit else None
+
+
+def _gone(job: JobRecord | None, status: Status | None, now: float) -> RunState:
+    if job is None:
+        return RunState("lost", _lost_words(status))
+    if job.ended == "not started":
+        return RunState("failed", "Failed: its process could not be started.")
+    if job.ended == "cancelled":
+        return RunState("stopped", "Cancelled before its turn came; nothing was trained.")
+    if job.pid is None and status is None:
+        return _without_process(job, now)
+    if job.ended == "killed":
+        return RunState("stopped", f"Killed{_after(job)}: it did not end when asked to stop.")
+    if job.stop_requested_at is not None or job.ended is not None:
+        saved = "before it began to train" if status is None else "when asked to, but it did not say that it saved"
+        return RunState("stopped", f"Stopped {saved}.")
+    if job.out_of_memory:
+        return RunState("failed", _out_of_memory_words(status))
+    if job.exit_code is not None and job.exit_code > 0:
+        return RunState("failed", f"Failed with exit code {job.exit_code}; its log may tell why.")
+    if job.exit_code is not None and job.exit_code < 0:
+        return RunState(
+            "lost", f"Lost: its process was killed by {_signal(-job.exit_code)}, from outside or by a crash."
+        )
+    if job.started_at is None:
+        return RunState("lost", "Lost: its process ended while it waited for its turn.")
+    return RunState("lost", _lost_words(status))
+
+
+def _out_of_memory_words(status: Status | None) -> str:
+    used = "" if status is None or not status.memory_bytes else f" while it used {_gigabytes(status.memory_bytes)}"
+    return (
+        f"Killed for memory: the operating system ran out and killed its process{used}. What it saved is intact; "
+        "resume it when there is more memory, or start from its weights with a smaller batch."
+    )
+
+
+def _lost_words(status: Status | None) -> str:
+    if status is not None and status.free_memory_bytes is not None and status.free_memory_bytes < LITTLE_MEMORY_BYTES:
+        return (
+            "Lost: the process ended without saying why when the machine had only "
+            f"{_gigabytes(status.free_memory_bytes)} of memory left; it was probably killed for memory."
+        )
+    if status is not None and status.state == "stopping":
+        return "Lost: the process ended while stopping, and did not say that it saved."
+    return "Lost: the process ended without saying why; its log may tell."
+
+
+def _signal(number: int) -> str:
+    try:
+        return f"signal {number} ({Signals(number).name})"
+    except ValueError:
+        return f"signal {number}"
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"
+
+
+def _without_process(job: JobRecord, now: float) -> RunState:
+    if abs(now - _since(job)) > SPAWN_LIMIT_S:
+        return RunState("lost", "Lost: its process was never started.")
+    if job.started_at is None:
+        return RunState("queued", "Waiting for its turn.")
+    return RunState("starting", "Starting.")
+
+
+def _after(job: JobRecord) -> str:
+    if job.stop_requested_at is None or job.ended_at is None or job.ended_at < job.stop_requested_at:
+        return ""
+    return f" after {job.ended_at - job.stop_requested_at:.0f} s"
+
+
+def _running_words(status: Status) -> str:
+    doing = status.phase.capitalize() or "Running"
+    return f"{doing}: epoch {status.epoch} of {status.num_epochs}, step {status.step} of {status.steps}."
+
+
+def _with_message(words: str, status: Status) -> str:
+    return f"{words} {status.message}" if status.message else words
+
+
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"

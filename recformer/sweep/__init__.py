@@ -1,0 +1,1 @@
+"""Several runs from lists of values."""

@@ -1,0 +1,158 @@
+"""User by user: where two models place each held-out movie; a click opens the user in Recommend."""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from numpy.typing import NDArray
+
+from recformer.ui.shared.charts import quiet
+from recformer.ui.shared.comparison import BASELINE, Comparison, Model
+from recformer.ui.shared.live_chart import show_live
+from recformer.ui.shared.palette import REFERENCE
+from recformer.ui.shared.selection import pick_one
+from recformer.ui.shared.words import as_text, explain, plain
+
+HEIGHT = 560
+JITTER = 0.04  # of a factor of e: movies at the same two ranks lie beside one another
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Two models' ranks of the same N held-out movies."""
+
+    across: Model
+    upwards: Model
+    k: int
+    x: NDArray[np.int32]
+    """(N,) ranks by the model of the horizontal axis, from 1."""
+    y: NDArray[np.int32]
+    """(N,) ranks by the model of the vertical axis."""
+    users: NDArray[np.int64]
+    """(N,) user ids."""
+    titles: NDArray[np.object_]
+    """(N,) of the held-out movies."""
+
+    @property
+    def groups(self) -> list[tuple[str, str, str, NDArray[np.bool_]]]:
+        """(words, colour, symbol, members) of who finds the movie in the first k, the rest first."""
+        one, other = self.x <= self.k, self.y <= self.k
+        return [
+            ("neither finds it", REFERENCE, "circle-open", ~one & ~other),
+            ("both find it", REFERENCE, "circle", one & other),
+            (f"only {self.across.label}", _coloured(self.across, "#0072B2"), "square", one & ~other),
+            (f"only {self.upwards.label}", _coloured(self.upwards, "#D55E00"), "diamond", ~one & other),
+        ]
+
+
+def _coloured(model: Model, instead: str) -> str:
+    """The model's colour, or a colour where it is grey as both groups of agreement are."""
+    return instead if model.style.colour == REFERENCE else model.style.colour
+
+
+def show_users(comparison: Comparison) -> None:
+    """The scatter of two models, with what it says in words."""
+    if len(comparison.models) < 2:
+        st.info("Pick a second model above to see where the two differ.", icon=":material/arrow_upward:")
+        return
+    pair = _pick(comparison)
+    st.markdown(summary(pair), help=explain("scatter"))
+    show_live(st.container(), scatter_chart(pair), "compare.users", _recommend(comparison, pair))
+    st.caption(
+        f"Each point is a held-out movie; {comparison.choice.masking} masked. Click one to see that user's lists in "
+        "Recommend. Points at the same ranks are drawn a little apart."
+    )
+
+
+def _pick(comparison: Comparison) -> Pair:
+    """The two models, kept in the URL: the reference, and the first other one."""
+    names = {model.members[0]: model for model in comparison.models}
+    firsts = list(names)
+    reference = firsts[comparison.reference]
+    left, right = st.columns(2)
+    x_names = [reference, *(name for name in firsts if name != reference)]
+    label = comparison.choice.label
+    x = pick_one(left, "Across", x_names, "x", key="compare.x", show=label, short=True)
+    y_names = [name for name in firsts if name != x]
+    if st.query_params.get("y") == x:  # a model beside itself shows nothing: another one is taken
+        del st.query_params["y"]
+    y = pick_one(right, "Upwards", y_names, "y", key="compare.y", show=label)
+    return pair_of(comparison, names[x], names[y])
+
+
+def pair_of(comparison: Comparison, across: Model, upwards: Model) -> Pair:
+    """The ranks of two of the comparison's models; of seeds taken together, those of the first."""
+    choice = comparison.choice
+    one, other = across.evaluation.ranks, upwards.evaluation.ranks
+    names = np.append(choice.data.movies["title"].to_numpy(object), ["(begin)", "(end)"])  # of SOS and EOS
+    users, titles = choice.data.user_ids[one.user], names[one.target]
+    if one.num_targets is not None:
+        more = one.num_targets - 1
+        titles = np.array(
+            [f"{title} or {n} more" if n else title for title, n in zip(titles, more, strict=True)], object
+        )
+    x, y = one.rank(choice.masking), other.rank(choice.masking)
+    return Pair(across, upwards, comparison.question.k, x, y, users, titles)
+
+
+def summary(pair: Pair) -> str:
+    """How many held-out movies each of the two finds (Markdown)."""
+    counts = {words: int(members.sum()) for words, _, _, members in pair.groups}
+    neither, both, one, other = counts.values()
+    return (
+        f"Of {len(pair.users):,} held-out movies **{plain(pair.across.label)}** finds {one + both:,} in its first "
+        f"{pair.k}, **{plain(pair.upwards.label)}** {other + both:,}: both {both:,}, only the one {one:,}, only the "
+        f"other {other:,}, neither {neither:,}."
+    )
+
+
+def scatter_chart(pair: Pair) -> go.Figure:
+    """Rank against rank on logarithmic axes, the diagonal, and lines at k; `customdata` is the user's id."""
+    draw = np.random.default_rng(0)
+    shift = np.exp(draw.uniform(-JITTER, JITTER, (2, len(pair.x))))
+    x, y = pair.x * shift[0], pair.y * shift[1]
+    most = float(max(pair.x.max(), pair.y.max(), pair.k)) * 1.2
+    figure = go.Figure()
+    _line(figure, [0.8, most], [0.8, most], "dot")
+    _line(figure, [pair.k + 0.5] * 2, [0.8, most], "solid")
+    _line(figure, [0.8, most], [pair.k + 0.5] * 2, "solid")
+    for words, colour, symbol, members in pair.groups:
+        figure.add_trace(
+            go.Scatter(
+                x=x[members],
+                y=y[members],
+                name=as_text(f"{words}: {int(members.sum()):,}"),
+                mode="markers",
+                marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.7},
+                customdata=pair.users[members],
+                text=_words(pair, members),
+                hovertemplate="user %{customdata}: %{text}<extra></extra>",
+            )
+        )
+    quiet(figure, f"Rank of each held-out movie, k = {pair.k}", as_text(f"rank by {pair.across.label}"), legend=True)
+    figure.update_layout(height=HEIGHT, hovermode="closest")
+    span = {"type": "log", "range": [np.log10(0.8), np.log10(most)], "dtick": 1, "tickformat": ",~r"}
+    figure.update_xaxes(span)
+    figure.update_yaxes(span | {"title": as_text(f"rank by {pair.upwards.label}")})
+    return figure
+
+
+def _words(pair: Pair, members: NDArray[np.bool_]) -> list[str]:
+    """What is read at each point: movie and both ranks."""
+    found = zip(pair.titles[members], pair.x[members], pair.y[members], strict=True)
+    return [f"{as_text(str(title))}<br>rank {x:,} across, {y:,} upwards" for title, x, y in found]
+
+
+def _line(figure: go.Figure, x: list[float], y: list[float], dash: str) -> None:
+    look = {"color": REFERENCE, "width": 1, "dash": dash}
+    figure.add_trace(go.Scatter(x=x, y=y, mode="lines", line=look, hoverinfo="skip", showlegend=False))
+
+
+def _recommend(comparison: Comparison, pair: Pair) -> str:
+    """The address of Recommend with those of the two models that can recommend; a user's id completes it."""
+    both = [name for model in (pair.across, pair.upwards) for name in model.members[:1]]
+    runs = [name for name in both if not name.startswith(BASELINE)]
+    runs = runs or [name for name in comparison.choice.names if not name.startswith(BASELINE)]
+    return f"recommend?{urlencode({'runs': runs, 'masking': comparison.choice.masking}, doseq=True)}&user="

@@ -1,0 +1,238 @@
+"""The views of a comparison: ranking, duplication, the lists, slices, users, curves, configurations."""
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from recformer.evaluation.report import corrections
+from recformer.evaluation.slices import FEW, known_dimensions
+from recformer.evaluation.table import Result
+from recformer.ui.compare.article_view import show_article
+from recformer.ui.compare.charts import accuracy_chart, groups_chart, loss_charts, metric_chart
+from recformer.ui.compare.loss_view import show_losses
+from recformer.ui.compare.tables import config_differences, difference_rows, metric_table, row_head, slice_table
+from recformer.ui.compare.user_scatter import show_users
+from recformer.ui.shared import readers
+from recformer.ui.shared.charts import GLYPHS
+from recformer.ui.shared.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, Comparison
+from recformer.ui.shared.live_chart import show_live
+from recformer.ui.shared.run_views import labels_of
+from recformer.ui.shared.selection import pick_many, pick_one
+from recformer.ui.shared.words import explain, plain
+
+DIFFERENCE_COLUMNS: dict[str, Any] = {
+    "metric": "Metric",
+    "model": "Model",
+    "difference": st.column_config.NumberColumn("Difference", format="%+.4f"),
+    "low": st.column_config.NumberColumn("95% from", format="%+.4f"),
+    "high": st.column_config.NumberColumn("to", format="%+.4f"),
+    "p": st.column_config.NumberColumn("p", format="%.5f"),
+    "p_holm": st.column_config.NumberColumn("p after Holm", format="%.5f"),
+    "family": st.column_config.TextColumn("Family", help=explain("primary")),
+    "detectable": st.column_config.NumberColumn("Detectable", format="%.4f", help=explain("detectable")),
+    "effect_size": st.column_config.NumberColumn("Effect size", format="%+.3f", help=explain("effect_size")),
+}
+
+
+def pick_view() -> str:
+    """The view that the URL names. It must be asked for on every run: Streamlit forgets what is not drawn."""
+    names = list(VIEWS)
+    chosen = st.segmented_control(
+        "View", names, default=names[0], required=True, key="view", bind="query-params", label_visibility="collapsed"
+    )
+    return str(chosen)
+
+
+def pick_metrics(comparison: Comparison) -> list[str]:
+    """The metrics of the ranking, kept in the URL; all where all are taken away. The primary one is always shown."""
+    there = _accuracy(comparison)
+    chosen = pick_many(
+        "Metrics",
+        there,
+        "metrics",
+        key="compare.metrics" if there == ACCURACY else "compare.metrics.sets",  # one more is shown at once
+        suggested=there,
+        show=lambda name: TITLES[name],
+        short=True,
+        label_visibility="collapsed",
+        placeholder="All metrics",
+    )
+    return _with_primary(chosen, comparison)
+
+
+def chosen_metrics(comparison: Comparison) -> list[str]:
+    """The metrics that the address names, wherever the page is; all where it names none."""
+    return _with_primary(st.query_params.get_all("metrics"), comparison)
+
+
+def _accuracy(comparison: Comparison) -> list[str]:
+    """The metrics of the ranking there are; with several targets a case, recall is one of its own."""
+    return [*ACCURACY, "recall"] if comparison.protocol.time_ties == "as_set" else ACCURACY
+
+
+def _with_primary(chosen: list[str], comparison: Comparison) -> list[str]:
+    there = _accuracy(comparison)
+    kept = [metric for metric in there if metric in chosen] or there
+    return [metric for metric in there if metric in kept or metric == comparison.question.metric]
+
+
+def _ranking(comparison: Comparison) -> None:
+    """A table and a chart for each ranking metric."""
+    metrics = pick_metrics(comparison)
+    results = comparison.shown(metrics)
+    _tables(comparison, results, metrics)
+    st.caption(
+        f"value ± half of its 95% interval (difference to the reference). {_corrections(comparison, results)}"
+        + (
+            "Users have several held-out movies: HR asks for any of them, MRR for the first, recall for their share."
+            if comparison.protocol.time_ties == "as_set"
+            else "With one held-out movie a user, MAP is MRR and recall is HR."
+        ),
+        help=explain("holm"),
+    )
+    _differences(comparison, results)
+    _charts(comparison, results, metrics)
+
+
+def _tables(comparison: Comparison, results: list[Result], metrics: list[str]) -> None:
+    """One table a metric, as many beside one another as fit."""
+    heads = row_heads(comparison)
+    with st.container(horizontal=True, gap="medium"):
+        for metric in metrics:
+            with st.container(width="content"):
+                term = metric.split("/")[0] if metric in DUPLICATION else metric
+                st.markdown(f"**{TITLES[metric]}**", help=explain(term))
+                table = metric_table(results, heads, metric, comparison.choice.cutoffs, comparison.question)
+                st.markdown(table, unsafe_allow_html=True)  # for the colours of the marks; names are escaped
+
+
+def _corrections(comparison: Comparison, results: list[Result]) -> str:
+    """How the stars of a view are corrected, as a sentence of a caption."""
+    told = corrections(results, comparison.question.title)
+    return f"{plain(told)}. " if told else ""
+
+
+def _charts(comparison: Comparison, results: list[Result], metrics: list[str]) -> None:
+    for place in range(0, len(metrics), 2):
+        for column, metric in zip(st.columns(2), metrics[place : place + 2], strict=False):
+            show_live(column, metric_chart(comparison, results, metric), f"compare.{metric}")
+
+
+def row_heads(comparison: Comparison) -> list[str]:
+    """What each model's row is called, marked as it is in the charts."""
+    several = len(comparison.models) > 1
+    return [
+        row_head(model.label, model.source, model.style.colour, glyph, several and place == comparison.reference)
+        for place, (model, glyph) in enumerate(zip(comparison.models, GLYPHS, strict=False))
+    ]
+
+
+def _differences(comparison: Comparison, results: list[Result]) -> None:
+    """Every tested difference of a view, for who wants the figures behind the stars."""
+    rows = difference_rows(results, comparison.labels)
+    if rows:
+        with st.expander("All differences: intervals, p-values, effect sizes"):
+            st.dataframe(rows, hide_index=True, key="compare.differences", column_config=DIFFERENCE_COLUMNS)
+
+
+def _duplication(comparison: Comparison) -> None:
+    """How much of the raw top k the user has just seen, or ever; and what less of it costs."""
+    results = comparison.shown(DUPLICATION)
+    _tables(comparison, results, DUPLICATION)
+    st.caption(
+        "Share of the raw top k, nothing masked; less is better. Masking the history makes both zero by definition. "
+        + _corrections(comparison, results),
+        help=explain("holm"),
+    )
+    left, right = st.columns(2)
+    show_live(left, metric_chart(comparison, results, DUPLICATION[0]), "compare.duplication")
+    show_live(right, accuracy_chart(comparison), "compare.trade_off")
+    right.caption("Up and to the left is better. The dotted line joins the Pareto front.", help=explain("trade_off"))
+
+
+def _beyond(comparison: Comparison) -> None:
+    """What the lists are like, apart from whether they hit."""
+    results = comparison.shown(BEYOND)
+    _tables(comparison, results, BEYOND)
+    st.caption(
+        f"{_corrections(comparison, results)}None of these is better or worse by itself. Coverage and Gini are of all "
+        "lists together and have no interval; "
+        "they depend on how many users are evaluated.",
+        help=explain("holm"),
+    )
+
+
+def _slices(comparison: Comparison) -> None:
+    """One metric for groups of users and movies."""
+    left, right = st.columns(2)
+    there = known_dimensions(comparison.choice.data)
+    dimension = left.selectbox("Group by", there, key="slice", bind="query-params", help=explain("slices"))
+    cutoffs, first = comparison.choice.cutoffs, comparison.question.primary
+    names = [f"{metric}@{k}" for metric in ACCURACY[:3] for k in cutoffs]
+    names.append(f"duplication/window@{comparison.question.k}")
+    names = [first, *(name for name in names if name != first)]
+    name = pick_one(right, "Metric", names, "slice_metric", key="compare.slice_metric", help=explain("ndcg"))
+    shown, rows = readers.slices(
+        comparison.keys, comparison.evaluations, comparison.choice.data, dimension, name, comparison.choice.masking
+    )
+    show_live(st.container(), groups_chart(comparison, name, shown, rows), "compare.slices")
+    st.markdown(slice_table(shown, comparison.labels, rows))
+    st.caption(
+        f"Mean and 95% interval over the users of each group; cases in brackets. Groups of fewer than {FEW} cases are "
+        "grey. A movie has several genres, so groups by genre overlap."
+    )
+
+
+def _curves(comparison: Comparison) -> None:
+    """Training and validation loss of all runs, and their validation NDCG; seeds as mean and band."""
+    charts = loss_charts(comparison)
+    for tag, chart in charts.items():
+        show_live(st.container(), chart, f"compare.{tag}")
+    st.caption(
+        "Losses of runs with different loss functions are different quantities. Bands reach from the lowest to the "
+        "highest of several seeds."
+        if charts
+        else "None of these models has a log."
+    )
+
+
+def _configs(comparison: Comparison) -> None:
+    """What differs between the runs' configurations."""
+    everything = st.toggle("Show all settings", key="all_settings", bind="query-params")
+    rows = config_differences(configs_of(comparison), everything)
+    if rows:
+        st.dataframe(rows, hide_index=True, key="compare.configs")
+    else:
+        st.caption("Nothing differs between these configurations.")
+
+
+def configs_of(comparison: Comparison) -> dict[str, dict[str, Any]]:
+    """The configuration of every run that is compared, by its name."""
+    run_ids = {name.split("/")[0] for model in comparison.models for name in model.members}
+    runs = comparison.choice.runs
+    labels = labels_of(runs)
+    return {labels[run.run_id]: run.config for run in runs if run.run_id in run_ids}
+
+
+def _losses(_: Comparison) -> None:
+    """What the losses' gradients do to repeats."""
+    show_losses()
+
+
+def _article(comparison: Comparison) -> None:
+    """The article's figures, its files' and honest ones."""
+    show_article(comparison.choice.runs)
+
+
+VIEWS: dict[str, Callable[[Comparison], None]] = {
+    "Ranking": _ranking,
+    "Duplication": _duplication,
+    "Beyond accuracy": _beyond,
+    "Slices": _slices,
+    "Users": show_users,
+    "Loss curves": _curves,
+    "Penalties": _losses,
+    "Configurations": _configs,
+    "Article": _article,
+}

@@ -1,0 +1,1 @@
+"""What are the models trained on?"""

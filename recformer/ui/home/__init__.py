@@ -1,0 +1,1 @@
+"""What is running, what was trained, how the models compare."""

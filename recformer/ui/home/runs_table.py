@@ -1,0 +1,209 @@
+"""The table of runs: which columns there are, what stands in them, and the row that is ticked."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from recformer.config import flat_config, text_of
+from recformer.logs.best import LOSS, NDCG
+from recformer.logs.bounds import known_stamp
+from recformer.run.overview import RunSummary
+from recformer.run.search import Entry, dataset_name, entry_of, number_of
+from recformer.ui.home.log_figures import Figures
+
+TICKED = "home.ticked"  # id of the run that is ticked; it stays so when the list around it changes
+MANY = 10  # so many rows are shown without scrolling in any case
+TALL = 528  # pixels: fourteen rows and their header
+EXACT = 2**53  # beyond it a whole number is shown as text: browsers would round it
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run as the table knows it."""
+
+    run: RunSummary
+    settings: dict[str, Any]
+    """By dotted key."""
+    figures: Figures
+    entry: Entry
+    """What a search asks."""
+
+
+def rows_of(runs: list[RunSummary], figures: list[Figures]) -> list[Row]:
+    """A row for each run, made anew where the run or its figures have changed."""
+    kept = _kept_rows()
+    for run, of_run in zip(runs, figures, strict=True):
+        before = kept.get(run.run_id)
+        if before is None or before.run is not run or before.figures is not of_run:
+            kept[run.run_id] = row_of(run, of_run)
+    return [kept[run.run_id] for run in runs]
+
+
+@st.cache_resource(show_spinner=False)
+def _kept_rows() -> dict[str, Row]:
+    return {}
+
+
+def row_of(run: RunSummary, figures: Figures) -> Row:
+    settings = {key: value for key, value in flat_config(run.config).items() if key != "name"}
+    return Row(run, settings, figures, entry_of(run, figures.best))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that is always on offer."""
+
+    label: str
+    value: Callable[[Row], Any]
+    config: Callable[..., Any]
+
+
+def _progress(row: Row) -> float | None:
+    status = row.run.status
+    return min(100 * status.step / status.steps, 100) if status is not None and status.steps else None
+
+
+def _epochs(row: Row) -> str | None:
+    status = row.run.status
+    return f"{status.epoch} of {status.num_epochs}" if status is not None else None
+
+
+def _figure(tag: str) -> Callable[[Row], Any]:
+    return lambda row: row.figures.best.get(tag)
+
+
+_small = partial(st.column_config.TextColumn, width="small")
+_number = partial(st.column_config.NumberColumn, width="small")
+FIXED: dict[str, Column] = {
+    "state": Column("State", lambda row: row.run.state.name, _small),
+    NDCG: Column(
+        "NDCG@10",
+        _figure(NDCG),
+        partial(_number, format="%.4f", help="At the run's best epoch; validation part, history masked"),
+    ),
+    LOSS: Column(
+        "Loss", _figure(LOSS), partial(_number, format="%.3f", help="Validation loss at the run's best epoch")
+    ),
+    "fault": Column(
+        "Log",
+        lambda row: row.figures.fault,
+        partial(st.column_config.TextColumn, width="medium", help="What is wrong with a run's log"),
+    ),
+    "curve": Column(
+        "Loss curve",
+        lambda row: row.figures.loss,
+        partial(st.column_config.LineChartColumn, width=110, help="Validation loss, first to last epoch", color="gray"),
+    ),
+    "epochs": Column("Epochs", _epochs, _small),
+    "tags": Column("Tags", lambda row: row.run.labels.tags, partial(st.column_config.ListColumn, width=110)),
+    "begun": Column(
+        "Begun", lambda row: row.run.created, partial(st.column_config.DatetimeColumn, format="distance", width=110)
+    ),
+    "progress": Column(
+        "Progress",
+        _progress,
+        partial(st.column_config.ProgressColumn, format="%d%%", min_value=0, max_value=100, width="small"),
+    ),
+    "dataset": Column("Dataset", lambda row: dataset_name(row.run), _small),
+    "id": Column("Id", lambda row: row.run.run_id, partial(st.column_config.TextColumn, width="medium")),
+    "note": Column(
+        "Note", lambda row: row.run.labels.note or None, partial(st.column_config.TextColumn, width="medium")
+    ),
+}
+USUAL = [name for name in FIXED if name not in ("fault", "note")]
+
+
+def column_names(rows: list[Row]) -> list[str]:
+    """Every column there is for these runs: the fixed ones, each setting, each tag of their logs."""
+    settings = dict.fromkeys(key for row in rows for key in row.settings)
+    tags = sorted({tag for row in rows for tag in row.figures.best})
+    return list(dict.fromkeys([*FIXED, *(name for name in [*settings, *tags] if name != "run")]))
+
+
+def column_label(name: str) -> str:
+    return FIXED[name].label if name in FIXED else name
+
+
+def frame_of(rows: list[Row], columns: list[str]) -> pd.DataFrame:
+    """One row a run, its name first, then `columns`."""
+    named = Counter(row.run.name for row in rows)  # of those with one name the id tells which is which
+    names = [row.run.name if named[row.run.name] == 1 else f"{row.run.name} · {row.run.run_id}" for row in rows]
+    frame = pd.DataFrame({"run": names})
+    for name in columns:
+        frame[name] = _values(rows, name)
+    return frame
+
+
+def _values(rows: list[Row], name: str) -> pd.Series:
+    if name == "begun":
+        return pd.to_datetime(
+            pd.Series([known_stamp(row.run.created) for row in rows], dtype=float), unit="s", utc=True
+        )
+    if name in FIXED:
+        values = [FIXED[name].value(row) for row in rows]
+        return pd.Series(values, dtype=float if name in (NDCG, LOSS, "progress") else object)
+    return column_of([row.settings.get(name, row.figures.best.get(name)) for row in rows])
+
+
+def column_of(values: Iterable[Any]) -> pd.Series:
+    """Numbers where all that is there are numbers, else text: a table's column is of one kind."""
+    values = list(values)
+    there = [value for value in values if value is not None]
+    if all(not isinstance(value, str) and number_of(value) is not None and abs(value) <= EXACT for value in there):
+        return pd.Series(values, dtype=float)
+    return pd.Series([None if value is None else text_of(value) for value in values], dtype=object)
+
+
+def _config(frame: pd.DataFrame) -> dict[str, Any]:
+    config: dict[str, Any] = {"run": st.column_config.TextColumn("Run", width=220)}
+    for name in frame.columns[1:]:
+        if name in FIXED:
+            config[name] = FIXED[name].config(FIXED[name].label)
+        elif frame[name].dtype == float:
+            share = name.startswith(("metric/", "duplication/"))
+            config[name] = st.column_config.NumberColumn(name, format="%.4f" if share else "%.6g")
+        else:
+            config[name] = st.column_config.TextColumn(name)
+    return config
+
+
+def runs_table(rows: list[Row], columns: list[str]) -> list[RunSummary]:
+    """All rows as a table; returns the run whose row is ticked, if any.
+
+    A tick is a row's number. So the table is another one for another list of runs, lest the tick pass to the run that
+    now stands in that place; the run itself stays ticked as long as it is in the list.
+    """
+    frame = frame_of(rows, columns)
+    ids = [row.run.run_id for row in rows]
+    key = f"home.runs.{digest(ids)}"
+    ticked = st.session_state.get(TICKED)
+    selection: Any = st.dataframe(
+        frame,
+        key=key,
+        height=TALL if len(rows) > MANY else "auto",
+        hide_index=True,
+        placeholder="–",
+        on_select="rerun",
+        selection_mode="single-row",
+        selection_default=_selection([ids.index(ticked)]) if ticked in ids and key not in st.session_state else None,
+        column_config=_config(frame),
+    )
+    chosen = [rows[place].run for place in selection["selection"]["rows"] if place < len(rows)]
+    if chosen or ticked in ids:
+        st.session_state[TICKED] = chosen[0].run_id if chosen else None
+    return chosen
+
+
+def _selection(rows: list[int]) -> Any:
+    return {"selection": {"rows": rows, "columns": [], "cells": []}}
+
+
+def digest(words: Iterable[str]) -> str:
+    """A short name for a list, for the key of what shows it."""
+    return hashlib.blake2b("\n".join(words).encode(errors="replace"), digest_size=8).hexdigest()

@@ -1,0 +1,91 @@
+"""Several models' lists side by side, each movie a card, with lines that follow a movie from list to list.
+
+A component of our own: Streamlit has no cards that point at each other. What it shows is made by `lists_of`, which
+knows nothing of Streamlit; the browser writes titles as text, never as markup.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from streamlit.components import v2
+
+from recformer.data.dataset import Dataset
+from recformer.ui.recommend.movie_lists_browser import CSS, HTML, JS
+from recformer.ui.shared.palette import MOST_GENRES, genre_colour
+
+MARKS = {  # what an item says of itself → kind, word, what it means
+    "hit": ("hit", "the held-out movie"),
+    "repeat_window": ("repeat", "in the input window"),
+    "seen": ("seen", "earlier in the history"),
+}
+
+
+def lists_of(
+    advice: Mapping[str, Any],
+    dataset: Dataset,
+    titles: Sequence[tuple[str, str, str]],
+    posters: Mapping[int, str],
+) -> dict[str, Any]:
+    """What the browser draws: a column a model, with a card a movie.
+
+    Args:
+        advice: as `advice.advice_of` gives it.
+        titles: name, checkpoint in small print and colour of each of its models.
+        posters: item id to an address the browser may load, for those that have one.
+    """
+    highest = max((item["score"] for model in advice["models"] for item in model["items"]), default=1.0)
+    places = {int(item): place for place, item in enumerate(dataset.item_ids)}
+    columns: list[dict[str, Any]] = []
+    for model, (name, checkpoint, colour) in zip(advice["models"], titles, strict=True):
+        cards = [
+            _card(item, dataset.movies.iloc[places[item["item_id"]]], highest, posters.get(item["item_id"]))
+            for item in model["items"]
+        ]
+        columns.append(
+            {
+                "name": name,
+                "checkpoint": checkpoint,
+                "colour": colour,
+                "target": _target(model["target_rank"], dataset.num_items),
+                "cards": cards,
+            }
+        )
+    return {"columns": columns, "chosen": advice["why"]["item_id"]}
+
+
+def _card(item: Mapping[str, Any], movie: "pd.Series", highest: float, poster: str | None) -> dict[str, Any]:
+    mark = next((MARKS[name] for name in MARKS if item[name]), None)
+    return {
+        "id": item["item_id"],
+        "rank": item["rank"],
+        "title": str(movie["title"]),
+        "year": "" if movie["year"] is pd.NA else str(movie["year"]),
+        "genres": [{"name": name, "colour": genre_colour(name)} for name in list(movie["genres"])[:MOST_GENRES]],
+        "share": f"{100 * item['score']:.1f}%",
+        "bar": round(100 * item["score"] / highest, 1) if highest else 0.0,
+        "mark": None if mark is None else {"kind": mark[0], "means": mark[1]},
+        "poster": poster,
+    }
+
+
+def _target(rank: int | None, num_items: int) -> str:
+    return "" if rank is None else f"held-out movie at rank {rank:,} of {num_items:,}"
+
+
+def show_lists(lists: dict[str, Any], choose: Callable[[int], None]) -> None:
+    """Draw the lists; `choose` is called with the id of the movie that somebody clicks."""
+
+    def chosen() -> None:
+        clicked = (st.session_state.get("recommend.lists") or {}).get("chosen")
+        if isinstance(clicked, int):
+            choose(clicked)
+
+    component()(key="recommend.lists", data=lists, on_chosen_change=chosen, width="stretch", height="content")
+
+
+@st.cache_resource(show_spinner=False)
+def component() -> Any:
+    """The component, made once for the app."""
+    return v2.component("movie_lists", html=HTML, css=CSS, js=JS)

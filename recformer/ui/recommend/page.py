@@ -1,0 +1,292 @@
+"""The Recommend page's parts: who is asked about, by which models, and what they answer."""
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from recformer.data.dataset import Dataset
+from recformer.errors import RecformerError
+from recformer.evaluation.ranks import Masking
+from recformer.run.overview import RunSummary
+from recformer.ui.recommend import predicting, window_editor
+from recformer.ui.recommend.history_view import show_history
+from recformer.ui.recommend.list_differences import show_masking, show_overlap
+from recformer.ui.recommend.movie_lists import lists_of, show_lists
+from recformer.ui.recommend.user_finder import PARAMETERS as FINDER
+from recformer.ui.recommend.user_finder import Asked, find_users
+from recformer.ui.recommend.why_view import show_why
+from recformer.ui.shared.evaluating import leave_out
+from recformer.ui.shared.palette import genre_chips, run_colours, styles_together
+from recformer.ui.shared.poster_views import posters
+from recformer.ui.shared.run_views import checkpoint_in_link, checkpoint_label, checkpoint_names, labels_of, suggestion
+from recformer.ui.shared.selection import pick_many, pick_masking, pick_text
+from recformer.ui.shared.words import plain, told
+
+MOST = 4  # columns that can be read side by side
+WHY = "why"
+USER = "recommend.user"
+BEFORE = "recommend.before"
+OF_A_PERSON = ("user", window_editor.PARAMETER, WHY)
+PARAMETERS = {"runs", "user", "nobody", "k", "masking", WHY, window_editor.PARAMETER, "history", "find", *FINDER}
+"""What this page knows of an address."""
+
+
+@dataclass(frozen=True, eq=False)
+class RecommendChoice:
+    """Whose movies, by which models."""
+
+    ready: list[predicting.Ready]
+    """Not empty."""
+    data: Dataset
+    user: int | None
+    """None for nobody of the dataset."""
+    k: int
+    masking: Masking
+    runs: list[RunSummary]
+
+    @property
+    def window(self) -> int:
+        return self.ready[0].window
+
+    def label(self, name: str) -> str:
+        return checkpoint_label(labels_of(self.runs), name)
+
+
+def choose(runs: list[RunSummary]) -> RecommendChoice | None:
+    """Models, user, length and masking, kept in the URL. None where there is nothing to ask yet."""
+    names = checkpoint_names(runs)
+    if not names:
+        st.info("There is no model to ask yet.", icon=":material/info:")
+        st.page_link("pages/train.py", label="Start a training run", icon=":material/play_circle:")
+        return None
+    labels = labels_of(runs)
+    chosen = pick_many(
+        "Models",
+        names,
+        "runs",
+        key="recommend.runs",
+        suggested=suggestion(runs)[:3],
+        show=lambda name: checkpoint_label(labels, name),
+        read=checkpoint_in_link,
+        max_selections=MOST,
+    )
+    if not chosen:
+        st.info("Pick one or more models above.", icon=":material/arrow_upward:")
+        return None
+    data, failures = predicting.dataset_of(chosen)
+    ready, unfit = predicting.ready(chosen, data)
+    _leave_out(runs, failures | unfit)
+    if not ready:
+        st.info("None of these models can be asked. Pick another one above.", icon=":material/arrow_upward:")
+        return None
+    unknown = [plain(checkpoint_label(labels, one.name)) for one in ready if not one.data_known]
+    if unknown:
+        st.caption(f"Nothing says which data {', '.join(unknown)} is from; only its sizes fit {plain(data.name)}.")
+    return _whom(runs, ready, data)
+
+
+def _leave_out(runs: list[RunSummary], failures: predicting.Failures) -> None:
+    labels = labels_of(runs)
+    for name, error in failures.items():
+        leave_out(checkpoint_label(labels, name), error)
+
+
+def _whom(runs: list[RunSummary], ready: list[predicting.Ready], data: Dataset) -> RecommendChoice | None:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        nobody = st.session_state.get("nobody", st.query_params.get("nobody") == "true")
+        user = None if nobody else _user(data)
+        if nobody:
+            st.query_params.pop("user", None)
+        k = st.number_input(
+            "Length of the list", min_value=1, max_value=50, value=10, key="k", bind="query-params", width=130
+        )
+        with st.container(width="content"):
+            masking = pick_masking(st.container())
+        st.toggle(
+            "A user from nothing",
+            key="nobody",
+            bind="query-params",
+            on_change=_change_person,
+            help=window_editor.NOBODY_HELP,
+        )
+        finding = not nobody and st.toggle(
+            "Find a user", key="find", bind="query-params", help="By who they are, or by what the models do for them."
+        )
+    if finding:
+        known = labels_of(runs)
+        labels = {one.name: checkpoint_label(known, one.name) for one in ready}
+        find_users(Asked(list(labels), labels, data, masking, int(k)), _open)
+    if user is None and not nobody:
+        _unknown(data)
+        return None
+    return RecommendChoice(ready, data, user, int(k), masking, runs)
+
+
+def _user(data: Dataset) -> int | None:
+    """The user whose id stands in the box; None where there is no such user, which is then said."""
+    users = data.user_ids
+    text = pick_text(
+        st.container(width=130),
+        "User",
+        "user",
+        key=USER,
+        suggested=str(users[0]),
+        on_change=_begin_anew,
+        help=f"A user id of {data.name}, from {users[0]} to {users[-1]}. Find a user lists them all.",
+    )
+    st.button(
+        "Random",
+        icon=":material/casino:",
+        key="random_user",
+        help="Another user, drawn at random.",
+        on_click=lambda: _open(int(random.choice(users))),
+    )
+    return int(text) if text.isdecimal() and int(text) in data.user_ids else None
+
+
+def _unknown(data: Dataset) -> None:
+    """Say that nobody has the id in the box, and offer somebody who is there."""
+    first, last = data.user_ids[0], data.user_ids[-1]
+    asked = plain(st.session_state[USER])
+    st.error(
+        f"There is no user {asked} in {plain(data.name)}; its user ids go from {first} to {last}.",
+        icon=":material/person_off:",
+    )
+    st.button(f"Open user {first}", key="first_user", icon=":material/person:", on_click=_open, args=(int(first),))
+
+
+def _open(user: int) -> None:
+    """Show another user, with a window and an explanation of their own."""
+    st.session_state[USER] = str(user)
+    _begin_anew()
+
+
+def _change_person() -> None:
+    """To nobody and back: who was asked about, and with which window, is there again afterwards."""
+    here = {name: st.query_params[name] for name in OF_A_PERSON if name in st.query_params}
+    there = st.session_state.pop(BEFORE, {})
+    st.session_state[BEFORE] = here
+    _begin_anew()
+    for name, value in there.items():
+        st.query_params[name] = value
+
+
+def _begin_anew() -> None:
+    window_editor.forget()
+    st.query_params.pop(WHY, None)
+
+
+@dataclass(frozen=True, eq=False)
+class ShownUser:
+    """What the models answered, and how they are called and coloured."""
+
+    choice: RecommendChoice
+    advice: dict[str, Any]
+    names: list[str]
+    checkpoints: list[str]
+    colours: list[str]
+    own: tuple[int, ...] | None
+    """The user's own window; None for nobody."""
+
+
+def ask(choice: RecommendChoice) -> ShownUser | None:
+    """Ask every model; those that cannot answer are named, with the reason. None where nobody can be asked about."""
+    from recformer.recommend.side_by_side import Query
+
+    data = choice.data
+    movies = window_editor.made_up(data, choice.window, nobody=choice.user is None)
+    question = Query(choice.user, choice.k, choice.masking, movies, _why(data))
+    try:
+        advice, answering, failures = predicting.advice(choice.ready, data, question)
+    except RecformerError as error:
+        st.error(told(error), icon=":material/error:")
+        st.caption("Open another user, mask less, or pick other models above.")
+        return None
+    _leave_out(choice.runs, failures)
+    names = [one.name for one in answering]
+    own = run_colours(choice.runs)
+    shown = list(dict.fromkeys(name.split("/")[0] for name in names))
+    styles = dict(zip(shown, styles_together([own[run_id] for run_id in shown]), strict=True))
+    return ShownUser(
+        choice,
+        advice,
+        [choice.label(name) for name in names],
+        [name.replace("/", " · ") for name in names],
+        [styles[name.split("/")[0]].colour for name in names],
+        None if choice.user is None else _own_window(data, choice.user, choice.window),
+    )
+
+
+def _why(data: Dataset) -> int | None:
+    """The movie that the URL wants explained, None where it says nothing that is there."""
+    asked = st.query_params.get(WHY)
+    if asked is None:
+        return None
+    if asked.isdecimal() and int(asked) in data.item_ids:
+        return int(asked)
+    st.warning(f"No movie has the id {plain(asked)}, which this link wants explained.", icon=":material/link_off:")
+    return None
+
+
+def _own_window(data: Dataset, user: int, window: int) -> tuple[int, ...]:
+    history = data.history(_user_token(data, user))[:-1][-window:]
+    return tuple(int(item) for item in data.item_ids[history])
+
+
+def show_person(shown: ShownUser) -> None:
+    """Profile, the movie held out, and the input window with what each of its movies does."""
+    choice, data = shown.choice, shown.choice.data
+    if choice.user is None:
+        st.markdown("**Nobody in particular** · :gray[the mean over 64 users]")
+    else:
+        profile = data.users.iloc[_user_token(data, choice.user)]
+        facts = [str(profile[name]) for name in ("gender", "age", "occupation") if str(profile[name])]
+        movies = len(data.history(_user_token(data, choice.user)))
+        st.markdown(f"**User {choice.user}** · {' · '.join([*map(plain, facts), f'{movies} movies'])}")
+    if shown.advice["target"] is not None:
+        held_out = f":green[:material/target:] {_movie(data, shown.advice['target'])}"
+        st.markdown(f"**What they rated next** :gray[held out]  \n{held_out}")
+    window_editor.edit_window(data, shown.advice, shown.names, shown.colours, choice.window, shown.own)
+
+
+def show_answers(shown: ShownUser) -> None:
+    """The lists, what their marks mean, why the chosen movie is there, overlap, and what masking changes."""
+    data = shown.choice.data
+    titles = list(zip(shown.names, shown.checkpoints, shown.colours, strict=True))
+    pictures = posters(data, {item["item_id"] for model in shown.advice["models"] for item in model["items"]})
+    show_lists(lists_of(shown.advice, data, titles, pictures), _explain)
+    st.caption(
+        "hit: the held-out movie · repeat: in the input window · seen: earlier in the history · lines join one movie "
+        "in neighbouring lists · %: the model's probability over all movies · click a card to ask why"
+    )
+    show_why(shown.advice, shown.names, shown.colours)
+    show_overlap(shown.advice, shown.names)
+
+
+def _explain(item: int) -> None:
+    st.query_params[WHY] = str(item)
+
+
+def show_more(shown: ShownUser) -> None:
+    """What masking changes, and the whole history."""
+    data, user = shown.choice.data, shown.choice.user
+    show_masking(shown.advice, shown.names, _titles_of(data), shown.choice.k)
+    if user is not None:
+        show_history(data, _user_token(data, user), shown.advice["window"])
+
+
+def _titles_of(data: Dataset) -> dict[int, str]:
+    return dict(zip(data.item_ids.tolist(), data.movies["title"].tolist(), strict=True))
+
+
+def _movie(data: Dataset, item_id: int) -> str:
+    row = data.movies.iloc[int(data.item_ids.searchsorted(item_id))]
+    year = "" if pd.isna(row["year"]) else f" :gray[{row['year']}]"
+    return f"{plain(str(row['title']))}{year}  \n{genre_chips(row['genres'])}"
+
+
+def _user_token(data: Dataset, user: int) -> int:
+    return int(data.user_ids.searchsorted(user))

@@ -1,0 +1,133 @@
+"""Models asked for recommendations: each kept in memory until its file changes, each user_case asked once."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from recformer.data.dataset import Dataset
+from recformer.errors import RecformerError
+from recformer.run.paths import CheckpointRef
+from recformer.ui.shared import readers
+
+if TYPE_CHECKING:
+    from recformer.recommend.explain import NextScores
+    from recformer.recommend.scores import UserCase
+    from recformer.recommend.side_by_side import Advice, Query
+
+MOST_MODELS = 8  # in memory: twice as many as one page shows
+MOST_SCORES = 32  # a window's six rows of a catalogue of 4,000 movies are 200 KB
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A checkpoint that can be asked."""
+
+    name: str
+    """RUN/best or RUN/last."""
+    checkpoint: CheckpointRef
+    stamp: int
+    """When its file was last written, ns."""
+    model: Any
+    window: int
+    """T, the tokens that it reads."""
+    data_known: bool
+    """Whether anything says which data it was trained on; where not, only its sizes fit."""
+
+
+Failures = dict[str, RecformerError]
+"""Names of models that cannot be asked, and why."""
+
+
+def dataset_of(names: list[str]) -> tuple[Dataset, Failures]:
+    """The dataset of the first model that knows its own and has it, else the only one there is; what keeps others from
+    saying theirs.
+
+    Raises UsageError, or what kept all of them from it.
+    """
+    failures: Failures = {}
+    for name in names:
+        try:
+            data = readers.dataset_of(name.split("/")[0])
+        except RecformerError as error:
+            failures[name] = error
+            continue
+        if data is not None:
+            return data, failures
+    if failures:
+        raise next(iter(failures.values()))
+    return readers.only_dataset(names), failures
+
+
+def ready(names: list[str], data: Dataset) -> tuple[list[Ready], Failures]:
+    """The models that can be asked about this dataset with one window, that of the first; why the others cannot."""
+    from recformer.evaluation.dataset_check import check_fit, knows_its_data
+    from recformer.recommend.side_by_side import require_window
+
+    found: list[Ready] = []
+    failures: Failures = {}
+    for name in names:
+        try:
+            checkpoint = readers.checkpoint(name)
+            stamp = checkpoint.path.stat().st_mtime_ns
+            model, info = _model(str(checkpoint.path), stamp)
+            check_fit(readers.root(), info, data, checkpoint)
+            require_window(checkpoint, info.shape.window, found[0].window if found else None)
+        except RecformerError as error:
+            failures[name] = error
+        else:
+            known = knows_its_data(readers.root(), info, checkpoint)
+            found.append(Ready(name, checkpoint, stamp, model, info.shape.window, known))
+    return found, failures
+
+
+def advice(asked: list[Ready], data: Dataset, question: "Query") -> "tuple[Advice, list[Ready], Failures]":
+    """What `advice.advice_of` gives of the models that answer, those models, and why others do not.
+
+    `asked` is not empty. Raises UsageError and DataError for what is wrong with the question, and what kept all of
+    the models from answering.
+    """
+    from recformer.recommend.side_by_side import Answer, advice_of
+
+    user_case = question.user_case(data, asked[0].window)
+    answers: list[Answer] = []
+    answering: list[Ready] = []
+    failures: Failures = {}
+    for one in asked:
+        try:
+            answers.append(Answer(one.checkpoint, _next_scores_of(one, data, question, user_case)))
+            answering.append(one)
+        except RecformerError as error:
+            failures[one.name] = error
+    if not answers:
+        raise next(iter(failures.values()))
+    return advice_of(answers, data, user_case, question), answering, failures
+
+
+def _next_scores_of(one: Ready, data: Dataset, question: "Query", user_case: "UserCase") -> "NextScores":
+    place = (str(one.checkpoint.path), one.stamp, data.fingerprint)
+    return _next_scores(place, question.user, question.movies, one, data, user_case)
+
+
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner="Loading the model …")
+def _model(path: str, stamp: int) -> Any:
+    """Model and record. Sessions share it: a forward pass in evaluation mode changes nothing in a model."""
+    from pathlib import Path
+
+    from recformer.checkpoint.load import load
+
+    return load(Path(path))
+
+
+@st.cache_resource(max_entries=MOST_SCORES, show_spinner=False)
+def _next_scores(
+    place: tuple[str, int, str],
+    user: int | None,
+    movies: tuple[int, ...] | None,
+    _one: Ready,
+    _data: Dataset,
+    _situation: "UserCase",
+) -> "NextScores":
+    from recformer.recommend.side_by_side import outlook_by
+
+    return outlook_by(_one.checkpoint, _one.model, _data, _situation)

@@ -1,0 +1,75 @@
+"""What every page begins with: page settings, navigation, and a boundary that turns errors into words."""
+
+import logging
+import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import streamlit as st
+
+from recformer.errors import RecformerError
+from recformer.ui.shared.faults import show_fault
+from recformer.ui.shared.garbage import set_imports_aside
+
+PAGES = [
+    ("app.py", "Home", ":material/home:", "What is going on?"),
+    ("pages/train.py", "Train", ":material/play_circle:", "What shall run?"),
+    ("pages/monitor.py", "Monitor", ":material/monitoring:", "Is it going well?"),
+    ("pages/compare.py", "Compare", ":material/bar_chart:", "Which is better, and how sure?"),
+    ("pages/recommend.py", "Recommend", ":material/movie:", "What would it show this person?"),
+    ("pages/data.py", "Data", ":material/database:", "What is it trained on?"),
+]
+# Streamlit lets Markdown tables reach over the edge of a narrow window; they scroll within their own box instead.
+# Figures stay on their line, and rows as low as two lines of text.
+TABLES = """<style>
+[data-testid=stMarkdownContainer]:has(> table) { overflow-x: auto; }
+[data-testid=stMarkdownContainer] > table { font-size: 0.9rem; }
+[data-testid=stMarkdownContainer] > table :is(th, td) { padding: 0.3rem 0.6rem; line-height: 1.35; }
+[data-testid=stMarkdownContainer] > table :is([style*=right], td:first-child) { white-space: nowrap; }
+</style>"""
+ICON = Path(__file__).with_name("icon.png")  # a Material or emoji icon in the tab would be fetched from the network
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def frame(name: str) -> Generator[None]:
+    """A page: its settings, the navigation, its title and question; errors inside become messages."""
+    _, label, _, question = next(page for page in PAGES if page[1] == name)
+    st.set_page_config(page_title=f"{label} · Recformer", page_icon=str(ICON), layout="wide")
+    st.html(TABLES)
+    with st.sidebar:
+        st.markdown("### :material/movie: Recformer")
+        for path, title, page_icon, help_text in PAGES:
+            st.page_link(path, label=title, icon=page_icon, help=help_text, query_params=_views().get(title))
+    st.markdown(f"## {label} :gray[:small[· {question}]]")
+    with guard():
+        yield
+    _views()[label] = {parameter: st.query_params.get_all(parameter) for parameter in st.query_params}
+    set_imports_aside()
+
+
+def _views() -> dict[str, dict[str, list[str]]]:
+    """What each page showed last in this session, as its address said it: going there again shows it again."""
+    return st.session_state.setdefault("views", {})
+
+
+@contextmanager
+def guard() -> Generator[None]:
+    """Errors inside become a message with the way out; what nobody foresaw is folded below it, never a bare trace.
+
+    A fragment that refreshes by itself runs outside of the page's frame and needs one of its own.
+    """
+    try:
+        yield
+    except RecformerError as error:
+        show_fault(error)
+    except Exception as error:
+        log.exception("a page failed")
+        st.error(
+            "Something went wrong that this page did not foresee. Your runs and checkpoints are untouched; reload the "
+            "page, and if it stays, report it with the details below.",
+            icon=":material/error:",
+        )
+        with st.expander("Details"):
+            st.code(f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}", language=None)

@@ -1,0 +1,65 @@
+"""Colours: one for each run on every page and chart, and steady ones for genres."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recformer.registry import BASELINES
+from recformer.run.labels import COLOURS
+from recformer.run.overview import RunSummary
+
+# Okabe and Ito 2008, readable by colour-blind people, without black and yellow, which vanish on one of the themes.
+OKABE_ITO = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
+REFERENCE = "#8C8C8C"
+GREYS = ["#5F6B7A", "#A89F91", "#6E5F4E"]
+"""Of the baselines, beside the reference's."""
+THIN, THICK = 2.0, 4.0  # pixels
+MOST_GENRES = 3  # of a movie
+BADGES = ["blue", "green", "orange", "red", "violet", "gray"]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a line is drawn, besides its dashes, which say what it is a line of."""
+
+    colour: str
+    width: float = THIN
+    """In pixels."""
+
+
+def run_colours(runs: list[RunSummary]) -> dict[str, str]:
+    """Run id to colour, the one the run was given when it was made; one by its id where nobody gave it any."""
+    return {
+        run.run_id: OKABE_ITO[zlib.crc32(run.run_id.encode()) % COLOURS if (own := run.labels.colour) is None else own]
+        for run in runs
+    }
+
+
+def styles_together(own: Sequence[str]) -> list[Style]:
+    """How lines of these colours are drawn in one chart: where two share one, the later gets one that is free.
+
+    Of more than there are colours, every next round is thicker.
+    """
+    found: list[Style] = []
+    for colour in own:
+        uses = {one: sum(style.colour == one for style in found) for one in dict.fromkeys([colour, *OKABE_ITO])}
+        rarest = min(uses, key=lambda one: uses[one])  # its own, where no other is rarer
+        found.append(Style(rarest, THIN + uses[rarest] * (THICK - THIN)))
+    return found
+
+
+def baseline_colours() -> dict[str, str]:
+    """Names of the baselines, as models are named, to greys: they are what others are measured by."""
+    names = BASELINES.names()
+    return {f"baseline:{name}": GREYS[position % len(GREYS)] for position, name in enumerate(names)}
+
+
+def genre_colour(genre: str) -> str:
+    """The name of a genre's colour, which it keeps everywhere."""
+    return BADGES[sum(map(ord, genre)) % len(BADGES)]
+
+
+def genre_chips(genres: Sequence[str]) -> str:
+    """The first genres as small Markdown chips; empty where there are none."""
+    chips = " ".join(f":{genre_colour(genre)}-badge[{genre}]" for genre in genres[:MOST_GENRES])
+    return f":small[{chips}]" if chips else ""

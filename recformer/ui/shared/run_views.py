@@ -1,0 +1,132 @@
+"""Pieces that several pages show of a run: its label, its progress, and how to pick some."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, cast
+
+import streamlit as st
+
+from recformer.run.overview import DamagedRun, RunSummary
+from recformer.ui.shared.run_actions import stop_button
+from recformer.ui.shared.words import STATE_MARKS, duration, number, plain
+
+
+def labels_of(runs: list[RunSummary]) -> dict[str, str]:
+    """Run id to the name people chose, with the id where two runs have the same name."""
+    named = Counter(run.name for run in runs)
+    return {
+        run.run_id: run.name if named[run.name] == 1 or run.name == run.run_id else f"{run.name} · {run.run_id}"
+        for run in runs
+    }
+
+
+def checkpoint_label(labels: Mapping[str, str], name: str) -> str:
+    """Label of RUN/best or RUN/last, with the runs' labels; best goes without saying."""
+    run_id, _, which = name.partition("/")
+    label = labels.get(run_id, run_id)
+    return label if which == "best" else f"{label} ({which})"
+
+
+def checkpoint_in_link(text: str) -> str:
+    """RUN means its best checkpoint, in a link as on the command line."""
+    return text if "/" in text or ":" in text else f"{text}/best"
+
+
+def checkpoint_names(runs: list[RunSummary]) -> list[str]:
+    """RUN/best and RUN/last of every run that has them, best first, archived runs last."""
+    ordered = sorted(runs, key=lambda run: run.labels.archived)
+    return [f"{run.run_id}/{which}" for which in ("best", "last") for run in ordered if which in run.checkpoints]
+
+
+def suggestion(runs: list[RunSummary]) -> list[str]:
+    """The best checkpoints of four runs that can be compared, the oldest (reference) first: of one dataset and window,
+    of which there are most; the newest, and the best by validation among them."""
+    groups: dict[tuple[Any, Any], list[RunSummary]] = {}
+    for run in runs:
+        if "best" in run.checkpoints and not run.labels.archived:
+            groups.setdefault(_kind(run), []).append(run)
+    alike = max(groups.values(), key=len, default=[])
+    best = sorted(alike, key=validated, reverse=True)[:1]
+    others = [run for run in alike if run not in best]
+    chosen = sorted([*best, *others[:3]], key=lambda run: run.created)
+    return [f"{run.run_id}/best" for run in chosen]
+
+
+def _kind(run: RunSummary) -> tuple[Any, Any]:
+    """Dataset and window of a run, as far as its record says."""
+    return recorded_dataset(run), _recorded(run, "sizes", "window", int)
+
+
+def recorded_dataset(run: RunSummary) -> Any:
+    """The fingerprint of the dataset that the best checkpoint was trained on; None where its record does not say it."""
+    return _recorded(run, "dataset", "fingerprint", str)
+
+
+def recorded_dataset_name(run: RunSummary) -> str:
+    """What the dataset that the best checkpoint was trained on is called."""
+    return _recorded(run, "dataset", "name", str) or "data that nobody named"
+
+
+def recorded_split(run: RunSummary) -> dict[str, Any] | None:
+    """The split that the best checkpoint was trained and validated under; None where its record does not say it."""
+    found = (run.best or {}).get("split")
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
+
+
+def comparable_kind(run: RunSummary) -> str:
+    """Equal for runs whose validation figures can be compared: of one dataset, split and window."""
+    return json.dumps([*_kind(run), recorded_split(run)], sort_keys=True)
+
+
+def validated(run: RunSummary) -> float:
+    """NDCG@10 of the best checkpoint on the validation part; 0 where its record does not say it."""
+    value = _recorded(run, "metrics", "metric/ndcg@10", float)
+    return 0.0 if value is None or math.isnan(value) else value
+
+
+def _recorded(run: RunSummary, section: str, name: str, kind: type) -> Any:
+    """An entry of the best checkpoint's record; None where there is none of that kind."""
+    found = (run.best or {}).get(section)
+    value = cast("dict[str, Any]", found).get(name) if isinstance(found, dict) else None
+    return value if isinstance(value, kind) else None
+
+
+def progress_card(run: RunSummary) -> None:
+    """An active run: state, bar, time left, last figures, and the way to its page."""
+    status = run.status
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            mark = STATE_MARKS[run.state.name]
+            st.markdown(f"**{plain(run.name)}** {mark} :gray[:small[{run.run_id}]]", width="stretch")
+            watch = {"run": run.run_id}
+            st.page_link("pages/monitor.py", label="Watch", icon=":material/monitoring:", query_params=watch)
+            stop_button(run)
+        # While it waits or starts, its figures are those of the launch before.
+        if status is not None and status.steps and run.state.name not in ("queued", "starting"):
+            st.progress(
+                min(status.step / status.steps, 1.0),
+                text=f"epoch {status.epoch} of {status.num_epochs} · {duration(status.eta_s)} left · "
+                f"loss {number(status.loss)} · {_last_ndcg(run)}"
+                f"{number(status.samples_per_s)} windows/s on {status.device}",
+            )
+        else:
+            st.caption(run.state.words)
+        if run.state.stalled:
+            st.warning(run.state.words, icon=":material/warning:")
+
+
+def _last_ndcg(run: RunSummary) -> str:
+    value = run.status.metrics.get("metric/ndcg@10") if run.status is not None else None
+    return "" if value is None else f"validation NDCG@10 {number(value)} · "
+
+
+def show_damaged(damaged: list[DamagedRun]) -> None:
+    """Name the runs whose records cannot be read, and why; the others are shown all the same."""
+    if not damaged:
+        return
+    count = "1 run cannot be shown" if len(damaged) == 1 else f"{len(damaged)} runs cannot be shown"
+    with st.expander(f":orange[:material/warning: {count}]"):
+        for run in damaged:
+            st.markdown(f"**{plain(run.run_id)}** {plain(run.reason)}")

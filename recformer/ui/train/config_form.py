@@ -1,0 +1,151 @@
+"""A form made of the configuration's own fields: a widget for each, its help text, its limits, its faults below it."""
+
+from typing import Any, Literal, get_args, get_origin
+
+import streamlit as st
+from pydantic.fields import FieldInfo
+from streamlit.delta_generator import DeltaGenerator
+
+from recformer.config import SECTIONS, Options, TrainConfig, describe_limits, parse
+from recformer.errors import ConfigError
+from recformer.ui.shared.words import plain
+
+ROWS = [["Run", "Data", "Loss"], ["Model"], ["Training"], ["Machine"]]
+SECTION_GROUP = {"model": "Model", "loss": "Loss", "split": "Data"}
+Slots = dict[str, DeltaGenerator]
+
+
+def config_form(start: TrainConfig, key: str, locked: tuple[str, ...] = ()) -> TrainConfig | None:
+    """Widgets for every field, beginning with the values of `start`; the configuration they say, None when faulty.
+
+    `key` separates the widgets' state (one form a preset); `locked` sections and fields are shown, below the others,
+    but cannot be changed. Faults are shown at their fields.
+    """
+    form = _Form(start, key, locked)
+    for row in sorted(ROWS, key=lambda row: all(form.is_locked(group) for group in row)):
+        for place, group in zip(st.columns(len(row)), row, strict=True):
+            with place:
+                form.show(group, columns=1 if len(row) > 1 else 3)
+    try:
+        config = parse(form.values, "form")
+    except ConfigError as error:
+        for fault in error.faults:
+            form.tell(fault)
+        return None
+    return config
+
+
+class _Form:
+    def __init__(self, start: TrainConfig, key: str, locked: tuple[str, ...]) -> None:
+        self.values: dict[str, Any] = {}
+        self._start = start
+        self._key = key
+        self._locked = locked
+        self._slots: Slots = {}
+        self._options: dict[str, Options] = {}
+
+    def show(self, group: str, columns: int) -> None:
+        """The fields of one group, so many side by side, the advanced ones folded."""
+        plain = self._fields(group, advanced=False)
+        advanced = self._fields(group, advanced=True)
+        sections = [section for section, home in SECTION_GROUP.items() if home == group]
+        with st.container(border=True):
+            st.markdown(f"**{group}**")
+            for section in sections:
+                self._choose(section)
+                plain += self._section_fields(section, advanced=False)
+                advanced += self._section_fields(section, advanced=True)
+            self._grid(plain, columns)
+            if advanced:
+                with st.expander("Advanced", type="compact"):
+                    self._grid(advanced, columns)
+                below = st.container()  # a fault must be seen though its field is folded
+                self._slots |= {path: below for path, _, _ in advanced}
+
+    def is_locked(self, group: str) -> bool:
+        """Whether nothing of a group can be changed."""
+        names = [path for path, _, _ in [*self._fields(group, False), *self._fields(group, True)]]
+        names += [section for section, home in SECTION_GROUP.items() if home == group]
+        return all(name in self._locked for name in names)
+
+    def tell(self, fault: str) -> None:
+        """Show a fault at the field it names, or below the whole form."""
+        path = fault.split(" = ")[0].split(":")[0]
+        named = [slot for slot in self._slots if slot == path or path.startswith(f"{slot}.")]
+        named = named or [slot for slot in self._slots if slot.split(".")[-1] in fault and slot.startswith(path)]
+        target = self._slots[named[0]] if named else st.empty()
+        target.error(plain(fault), icon=":material/error:")
+
+    def _fields(self, group: str, advanced: bool) -> list[tuple[str, FieldInfo, Any]]:
+        return [
+            (name, field, getattr(self._start, name))
+            for name, field in TrainConfig.model_fields.items()
+            if name not in SECTIONS and _extra(field, "group") == group and _extra(field, "advanced") == advanced
+        ]
+
+    def _choose(self, section: str) -> None:
+        """Which component: the start's own options where it is the same one, else that component's defaults."""
+        registry, current = SECTIONS[section], getattr(self._start, section)
+        field = TrainConfig.model_fields[section]
+        if section == "model" and len(registry.names()) == 1:
+            chosen = current.name
+        else:
+            chosen = st.selectbox(
+                str(field.title),
+                registry.names(),
+                index=registry.names().index(current.name),
+                help=field.description,
+                key=f"{self._key}.{section}",
+                disabled=section in self._locked,
+            )
+        self._options[section] = current if chosen == current.name else registry.get(chosen).Options()
+        self.values[section] = {"name": chosen}
+
+    def _section_fields(self, section: str, advanced: bool) -> list[tuple[str, FieldInfo, Any]]:
+        options = self._options[section]
+        return [
+            (f"{section}.{name}", field, getattr(options, name))
+            for name, field in type(options).model_fields.items()
+            if name != "name" and _extra(field, "advanced") == advanced
+        ]
+
+    def _grid(self, fields: list[tuple[str, FieldInfo, Any]], columns: int) -> None:
+        for start in range(0, len(fields), columns):
+            for column, (path, field, value) in zip(st.columns(columns), fields[start : start + columns], strict=False):
+                with column:
+                    self._set(
+                        path, _widget(path, field, value, f"{self._key}.{path}", path.split(".")[0] in self._locked)
+                    )
+                    self._slots[path] = st.empty()
+
+    def _set(self, path: str, value: Any) -> None:
+        section, dot, name = path.partition(".")
+        if dot:
+            self.values[section][name] = value
+        else:
+            self.values[path] = value
+
+
+def _widget(path: str, field: FieldInfo, value: Any, key: str, disabled: bool) -> Any:
+    label, limits = str(field.title or path), describe_limits(field)
+    help_text = f"{field.description}" + (f"\n\nAllowed: {limits}." if limits else "")
+    common: dict[str, Any] = {"key": key, "help": help_text, "disabled": disabled}
+    if get_origin(field.annotation) is Literal:
+        choices = list(get_args(field.annotation))
+        return st.selectbox(label, choices, index=choices.index(value), **common)
+    if field.annotation is bool:
+        return st.toggle(label, value=value, **common)
+    if field.annotation is int:
+        return st.number_input(label, value=int(value), step=1, **common)
+    if field.annotation is str:
+        return st.text_input(label, value=value, **common)
+    if get_origin(field.annotation) is tuple:
+        text = st.text_input(label, value=", ".join(str(part) for part in value), **common)
+        return [part.strip() for part in str(text).split(",")] if str(text).strip() else []
+    # Numbers as text: a step of 0.01 would round a learning rate of 5e-4 away.
+    return st.text_input(label, value=f"{value:g}", **common)
+
+
+def _extra(field: FieldInfo, name: str) -> Any:
+    extra = field.json_schema_extra
+    return extra.get(name) if isinstance(extra, dict) else None

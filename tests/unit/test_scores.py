@@ -1,0 +1,173 @@
+"""A model's recommendations: in step with the evaluation, and marked truthfully."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from recformer.checkpoint.load import load
+from recformer.data.assemble import read_dataset
+from recformer.data.dataset import Dataset
+from recformer.errors import DataError, EvaluationError, UsageError
+from recformer.evaluation.evaluate import Task, default_split, evaluate
+from recformer.evaluation.ranks import MASKINGS, Masking
+from recformer.recommend.scores import display_title, recommend, user_case_of
+from recformer.recommend.side_by_side import advise
+from recformer.run.paths import Root
+from tests.builders import SMALL, SMALL_MOVIES, dataset_in, dataset_of, write_ml1m
+from tests.training_helpers import save_untrained, sizes_for, small_model
+
+
+class Fixed(nn.Module):
+    """Gives the same logits whatever it is asked."""
+
+    def __init__(self, logits: list[float]) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.tensor(logits))
+
+    def forward(self, tokens: Tensor, users: Tensor) -> Tensor:  # noqa: ARG002
+        return self.logits.repeat(len(tokens), 1)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return Root(tmp_path / "root")
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return dataset_in(tmp_path / "small")
+
+
+@pytest.mark.parametrize("masking", MASKINGS)
+def test_the_targets_rank_is_the_rank_stores_for_every_user(root: Root, dataset: Dataset, masking: Masking) -> None:
+    checkpoint = save_untrained(root, "run", dataset)
+    stored = evaluate(root, checkpoint, Task(dataset, default_split())).ranks
+    model, info = load(checkpoint.path)
+    for case, token in enumerate(stored.user):
+        user_case = user_case_of(dataset, int(dataset.user_ids[token]), info.shape.window)
+        found = recommend(model, dataset, user_case, 20, masking)
+        assert found.target_rank == stored.rank(masking)[case]
+        assert user_case.target == stored.target[case]
+        hits = [item.rank for item in found.items if item.hit]
+        assert hits == ([found.target_rank] if found.target_rank <= 20 else [])
+        for of, marks in (
+            ("window", [item.repeat_window for item in found.items]),
+            ("history", [item.seen for item in found.items]),
+        ):
+            assert np.cumsum(marks).tolist() == stored.repeats(of, masking)[case, : len(marks)].tolist()
+
+
+def test_a_worked_example() -> None:
+    dataset = dataset_of([[0, 1, 2, 3]], num_items=6)  # window [1 2], target 3
+    model = Fixed([9.0, 1.0, 8.0, 5.0, 6.0, 2.0, 99.0, 99.0])
+    user_case = user_case_of(dataset, 100, 2)
+    assert (user_case.window.tolist(), user_case.history.tolist(), user_case.target) == ([1, 2], [0, 1, 2], 3)
+    expected = {"none": [0, 2, 4, 3, 5, 1], "window": [0, 4, 3, 5], "history": [4, 3, 5]}
+    for masking in MASKINGS:
+        found = recommend(model, dataset, user_case, 10, masking)
+        assert [item.item_token for item in found.items] == expected[masking]
+        assert found.target_rank == expected[masking].index(3) + 1
+        assert [item.rank for item in found.items] == list(range(1, len(expected[masking]) + 1))
+    marks = [
+        (item.hit, item.repeat_window, item.seen) for item in recommend(model, dataset, user_case, 6, "none").items
+    ]
+    assert marks == [
+        (False, False, True),
+        (False, True, True),
+        (False, False, False),
+        (True, False, False),
+        (False, False, False),
+        (False, True, True),
+    ]
+
+
+def test_scores_are_shares_of_the_probability_over_all_movies_before_masking() -> None:
+    dataset = dataset_of([[0, 1, 2]], num_items=4)
+    model = Fixed([np.log(1.0), np.log(2.0), np.log(3.0), np.log(4.0), 50.0, 50.0])
+    user_case = user_case_of(dataset, 100, 2)
+    scores = {item.item_token: item.score for item in recommend(model, dataset, user_case, 4, "none").items}
+    assert scores == pytest.approx({0: 0.1, 1: 0.2, 2: 0.3, 3: 0.4})
+    masked = recommend(model, dataset, user_case, 4, "history").items
+    assert {item.item_token: item.score for item in masked} == pytest.approx({2: 0.3, 3: 0.4})
+
+
+def test_a_tie_counts_against_the_target() -> None:
+    dataset = dataset_of([[0, 1, 2]], num_items=4)
+    assert recommend(Fixed([1.0] * 6), dataset, user_case_of(dataset, 100, 2), 4, "none").target_rank == 4
+    assert recommend(Fixed([1.0] * 6), dataset, user_case_of(dataset, 100, 2), 4, "history").target_rank == 2
+
+
+def test_a_target_the_user_had_before_stays_a_candidate() -> None:
+    dataset = dataset_of([[0, 1, 2, 1]], num_items=4)
+    found = recommend(Fixed([9.0, 8.0, 7.0, 1.0, 0.0, 0.0]), dataset, user_case_of(dataset, 100, 2), 4, "history")
+    assert (found.target_rank, found.items[0].item_token, found.items[0].seen) == (1, 1, True)
+
+
+def test_a_history_as_long_as_the_window_begins_with_sos() -> None:
+    dataset = dataset_of([[0, 1, 2]], num_items=4)
+    user_case = user_case_of(dataset, 100, 3)
+    assert (user_case.window.tolist(), user_case.history.tolist(), user_case.target) == ([4, 0, 1], [0, 1], 2)
+    assert recommend(Fixed([4.0, 3.0, 2.0, 1.0, 0.0, 0.0]), dataset, user_case, 4, "window").target_rank == 1
+
+
+def test_a_history_too_short_for_the_window_is_a_data_error() -> None:
+    with pytest.raises(DataError, match=r"user 100 has 3 movies.*need 4 or more"):
+        user_case_of(dataset_of([[0, 1, 2]], num_items=4), 100, 4)
+
+
+@pytest.mark.parametrize("user", [0, 100, 102, 189, 10**12, -5])
+def test_an_unknown_user_is_told_with_the_ids_there_are(dataset: Dataset, user: int) -> None:
+    with pytest.raises(UsageError, match=rf"user {user} is not in small; its user ids go from 101 to 188"):
+        user_case_of(dataset, user, 5)
+
+
+@pytest.mark.parametrize("k", [0, -1, 101])
+def test_a_list_length_outside_of_1_to_100_is_refused(dataset: Dataset, k: int) -> None:
+    model = small_model(sizes_for(dataset))
+    with pytest.raises(UsageError, match=f"k = {k} is not allowed: use a whole number from 1 to 100"):
+        recommend(model, dataset, user_case_of(dataset, 101, 5), k, "none")
+
+
+def test_a_list_longer_than_the_catalogue_is_the_catalogue(dataset: Dataset) -> None:
+    model = small_model(sizes_for(dataset))
+    found = recommend(model, dataset, user_case_of(dataset, 101, 5), 100, "none")
+    assert sorted(item.item_token for item in found.items) == list(range(40))
+    assert sum(item.score for item in found.items) == pytest.approx(1)
+
+
+def test_scores_that_are_not_numbers_are_an_error() -> None:
+    dataset = dataset_of([[0, 1, 2]], num_items=4)
+    with pytest.raises(EvaluationError, match="not numbers"):
+        recommend(Fixed([1.0, float("nan"), 0, 0, 0, 0]), dataset, user_case_of(dataset, 100, 2), 4, "none")
+
+
+def test_titles_have_their_year_where_it_is_known(tmp_path: Path) -> None:
+    catalogue = SMALL_MOVIES | {30: ("Misérables, Les", None, ["Drama"])}
+    dataset = read_dataset(write_ml1m(tmp_path, SMALL, catalogue))
+    assert [display_title(dataset, item) for item in (0, 2)] == ["Toy Story (1995)", "Misérables, Les"]
+
+
+def test_advice_names_ids_and_leaves_sos_out(root: Root) -> None:
+    dataset = dataset_of([[0, 1, 2, 3, 4], [2, 3, 4, 0, 1, 5]], num_items=6)
+    checkpoint = save_untrained(root, "run", dataset)
+    advice = advise(root, [checkpoint], dataset, 100, 3, "history")
+    assert (advice["user"], advice["window"], advice["target"]) == (100, [10, 11, 12, 13], 14)
+    (model,) = advice["models"]
+    assert (model["run"], model["checkpoint"]) == ("run", "best")
+    assert {item["item_id"] for item in model["items"]} <= {14, 15}
+    assert set(model["items"][0]) == {"rank", "item_id", "title", "score", "hit", "repeat_window", "seen"}
+    assert advise(root, [checkpoint], dataset, 101, 3, "none")["window"] == [12, 13, 14, 10, 11]
+
+
+def test_advice_of_models_with_different_windows_is_refused(root: Root, dataset: Dataset) -> None:
+    checkpoints = [save_untrained(root, f"run-{size}", dataset, window=size) for size in (4, 5)]
+    with pytest.raises(UsageError, match="run-5/best has a window of 5, the others one of 4"):
+        advise(root, checkpoints, dataset, 101, 3, "none")
+
+
+def test_advice_without_a_model_is_refused(root: Root, dataset: Dataset) -> None:
+    with pytest.raises(UsageError, match="at least one"):
+        advise(root, [], dataset, 101, 3, "none")
