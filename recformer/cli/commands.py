@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
+from recformer import __version__
 from recformer.cli import runs
 from recformer.cli.runs import JsonOption
 from recformer.errors import RecformerError, UsageError
 from recformer.evaluation.report import Format, render
 from recformer.files import gate
-from recformer.files.names import PROJECT, checked_run_id, expanded
+from recformer.files.names import IS_INSTALLED, PROJECT, checked_run_id, expanded
 from recformer.run.paths import Root, find_checkpoint
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 # What needs torch or pandas is imported by the command that uses it: `runs` must answer at once.
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 data_app = typer.Typer(no_args_is_help=True, help="Fetch and describe datasets.")
 app.add_typer(data_app, name="data")
 app.add_typer(runs.app, name="runs")
@@ -62,7 +63,7 @@ WindowOption = Annotated[
 MaskOption = Annotated[
     Masking, typer.Option("--mask", help="What is taken out of the ranking; JSON and CSV hold all three.")
 ]
-_root = Root(PROJECT)  # RECFORMER_ROOT is read with the options
+_root = Root(PROJECT)  # what choose_root reads of the options
 
 
 def main() -> None:
@@ -101,6 +102,12 @@ def _root_first(arguments: list[str]) -> list[str]:
     return arguments
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"recformer {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def choose_root(
     context: typer.Context,
@@ -108,19 +115,31 @@ def choose_root(
         Path | None,
         typer.Option(
             "--root",
-            help="Where runs/, models/ and data/ are.",
+            help="Where runs/, models/ and data/ are; else the project's folder, or the current one where Recformer is "
+            "installed as a package.",
             envvar="RECFORMER_ROOT",
             metavar="DIR",
             parser=expanded,
         ),
     ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
 ) -> None:
     global _root
     if root is not None and os.path.exists(root) and not gate.is_folder(root):  # noqa: PTH110  no name is too long for it
         raise UsageError(f"--root {root} is no folder; name the one that holds runs/, models/ and data/")
-    if root is not None:
-        _root = Root(root.resolve())
+    _root = Root.default() if root is None else Root(root.resolve())
     context.obj = _root  # for runs_cli
+
+
+@app.command("app", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def open_app(context: typer.Context) -> None:
+    """Open the app in a browser. Options are Streamlit's, such as --server.port 8600 or --server.headless true."""
+    os.environ["RECFORMER_ROOT"] = str(_root.path)
+    # Installed, app.py lies in the package, its pages and settings beside it (see setup.py).
+    script = PROJECT / "recformer" / "ui" / "app" / "app.py" if IS_INSTALLED else PROJECT / "app.py"
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", str(script), *context.args])
 
 
 @data_app.command("fetch")

@@ -8,6 +8,8 @@ from recformer.errors import UsageError
 
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 PROJECT = Path(__file__).resolve().parent.parent.parent
+"""The folder that the package lies in: the project's, or that of all packages where it is installed."""
+IS_INSTALLED = not (PROJECT / "pyproject.toml").is_file()
 
 
 def checked_run_id(run_id: str) -> str:

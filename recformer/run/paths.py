@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recformer.errors import StoreError, UsageError
-from recformer.files.names import PROJECT, RUN_ID, checked_run_id, expanded, run_id_from
+from recformer.files.names import IS_INSTALLED, PROJECT, RUN_ID, checked_run_id, expanded, run_id_from
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,9 @@ class Root:
 
     @classmethod
     def default(cls) -> "Root":
-        """RECFORMER_ROOT where it is set, else the project's folder."""
-        return cls(expanded(os.environ.get("RECFORMER_ROOT") or PROJECT).resolve())
+        """RECFORMER_ROOT where it is set, else the project's folder; the current one where the package is installed."""
+        usual = Path.cwd() if IS_INSTALLED else PROJECT
+        return cls(expanded(os.environ.get("RECFORMER_ROOT") or usual).resolve())
 
     @property
     def runs(self) -> Path:

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from recformer.files import gate
-from recformer.files.names import PROJECT
+from recformer.files.names import IS_INSTALLED, PROJECT
 from recformer.files.writing import write_json
 from recformer.run.paths import Root
 
@@ -54,6 +54,8 @@ def portable_path(root: Root, folder: Path) -> str:
 
 def code_commit() -> str:
     """The commit of this checkout, "" where git or the history is not there."""
+    if IS_INSTALLED:  # within another project's folder, git would tell that project's commit
+        return ""
     try:
         result = subprocess.run(
             ["git", "-C", str(PROJECT), "rev-parse", "--short=12", "HEAD"],
