@@ -5,6 +5,7 @@ knows nothing of Streamlit; the browser writes titles as text, never as markup.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,9 +13,12 @@ import streamlit as st
 from streamlit.components import v2
 
 from recformer.data.dataset import Dataset
-from recformer.ui.recommend.movie_lists_browser import CSS, HTML, JS
+from recformer.ui.shared.live_chart import asset
 from recformer.ui.shared.palette import MOST_GENRES, genre_colour
 
+FOLDER = Path(__file__).parent
+
+HTML = '<div class="scroller"><div class="lists"></div></div>'
 MARKS = {  # what an item says of itself → kind, word, what it means
     "hit": ("hit", "the held-out movie"),
     "repeat_window": ("repeat", "in the input window"),
@@ -88,4 +92,5 @@ def show_lists(lists: dict[str, Any], choose: Callable[[int], None]) -> None:
 @st.cache_resource(show_spinner=False)
 def component() -> Any:
     """The component, made once for the app."""
-    return v2.component("movie_lists", html=HTML, css=CSS, js=JS)
+    style, script = asset("movie_lists.css", FOLDER), asset("movie_lists.js", FOLDER)
+    return v2.component("movie_lists", html=HTML, css=style, js=script)

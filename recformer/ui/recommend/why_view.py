@@ -14,19 +14,10 @@ HELP = (
     "model is asked again. A bar to the right: with that movie the recommendation is likelier than without it. "
     "Click a card above to ask about another movie."
 )
-STYLE = """
-.why-bar { display: grid; grid-template-columns: 1fr 9.5em; gap: 8px; align-items: center; font-size: 0.75rem;
-    line-height: 1.5; font-variant-numeric: tabular-nums; }
-.why-bar .track { position: relative; height: 7px; }
-.why-bar .track i { position: absolute; top: 0; bottom: 0; border-radius: 2px; }
-.why-bar .track b { position: absolute; left: 50%; top: -3px; bottom: -3px; width: 1px; background: currentColor;
-    opacity: 0.35; }
-.why-bar .says { opacity: 0.75; text-align: right; white-space: nowrap; }
-"""
 
 
 def bars(advice: Mapping[str, Any], place: int, names: list[str], colours: list[str]) -> str:
-    """Markup of one bar a model for the window's movie at `place`, with `STYLE` somewhere on the page."""
+    """Markup of one bar a model for the window's movie at `place`, with window_editor.css somewhere on the page."""
     lifts = [abs(reason["lift"]) for model in advice["models"] for reason in model["why"]["reasons"]]
     longest = max(lifts, default=0.0) or 1.0
     rows = [

@@ -5,6 +5,7 @@ The window that was made up is in the URL (`movies`: item ids, oldest first), an
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,20 +14,12 @@ import streamlit as st
 from recformer.data.dataset import Dataset
 from recformer.recommend.window_edits import Movies, added, moved, read, removed, written
 from recformer.ui.recommend.why_view import HELP as WHY_HELP
-from recformer.ui.recommend.why_view import STYLE as BAR_STYLE
 from recformer.ui.recommend.why_view import bars
 from recformer.ui.shared.palette import genre_chips
 from recformer.ui.shared.words import plain
 
 PARAMETER = "movies"
-# A row's buttons are icons to see, and are called by what they do to which movie by a screen reader.
-STYLE = f"""<style>{BAR_STYLE}
-[class*="st-key-window-later-"] button, [class*="st-key-window-earlier-"] button,
-[class*="st-key-window-remove-"] button {{ position: relative; }}
-[class*="st-key-window-later-"] button p, [class*="st-key-window-earlier-"] button p,
-[class*="st-key-window-remove-"] button p {{ position: absolute; width: 1px; height: 1px; overflow: hidden;
-    clip-path: inset(50%); white-space: nowrap; }}
-</style>"""
+STYLE = Path(__file__).with_name("window_editor.css")
 ADD_HELP = (
     "Puts the movie last, as the one just watched; a full window loses its oldest. The held-out movie is then no "
     "longer what came next, so there are no hits and no ranks of it."

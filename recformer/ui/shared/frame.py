@@ -20,14 +20,7 @@ PAGES = [
     ("pages/recommend.py", "Recommend", ":material/movie:", "What would it show this person?"),
     ("pages/data.py", "Data", ":material/database:", "What is it trained on?"),
 ]
-# Streamlit lets Markdown tables reach over the edge of a narrow window; they scroll within their own box instead.
-# Figures stay on their line, and rows as low as two lines of text.
-TABLES = """<style>
-[data-testid=stMarkdownContainer]:has(> table) { overflow-x: auto; }
-[data-testid=stMarkdownContainer] > table { font-size: 0.9rem; }
-[data-testid=stMarkdownContainer] > table :is(th, td) { padding: 0.3rem 0.6rem; line-height: 1.35; }
-[data-testid=stMarkdownContainer] > table :is([style*=right], td:first-child) { white-space: nowrap; }
-</style>"""
+TABLES = Path(__file__).with_name("tables.css")
 ICON = Path(__file__).with_name("icon.png")  # a Material or emoji icon in the tab would be fetched from the network
 log = logging.getLogger(__name__)
 

@@ -1,57 +1,3 @@
-"""What the browser needs to draw movie lists: markup, style and script of `ui/movie_lists.py`'s component."""
-
-HTML = '<div class="scroller"><div class="lists"></div></div>'
-
-CSS = """
-.scroller { overflow-x: auto; padding: 2px 2px 6px; font-family: var(--st-font); color: var(--st-text-color); }
-/* Rows are shared, so that places of one rank stand side by side however long a title is. */
-.lists { position: relative; display: grid; grid-auto-flow: column; grid-auto-columns: minmax(190px, 1fr);
-    grid-template-rows: auto repeat(var(--places), auto); gap: 6px 36px; min-width: min-content; }
-.lines { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none; overflow: visible; }
-.lines path { fill: none; stroke: var(--st-gray-color, #8c8c8c); stroke-width: 1.5; opacity: 0.45;
-    transition: opacity 0.12s, stroke-width 0.12s; }
-.lines path.same { stroke: var(--st-primary-color); stroke-width: 3; opacity: 1; }
-.touched .lines path:not(.same) { opacity: 0.15; }
-.column { min-width: 0; display: grid; grid-template-rows: subgrid; grid-row: 1 / -1; }
-.head { border-top: 4px solid var(--model); padding: 8px 2px 4px; }
-.head h3 { margin: 0; font-size: 1rem; font-weight: 600; line-height: 1.3; overflow-wrap: anywhere; color: inherit; }
-.head .small, .head .target { font-size: 0.8rem; line-height: 1.35; color: var(--st-gray-text-color, inherit);
-    overflow-wrap: anywhere; }
-.head .target { color: inherit; min-height: 1.35em; }
-.head .target b { font-weight: 600; font-variant-numeric: tabular-nums; }
-ol { list-style: none; margin: 0; padding: 0; display: grid; grid-row: 2 / -1; grid-template-rows: subgrid; }
-li { display: grid; }
-.card { all: unset; box-sizing: border-box; display: grid; grid-template-columns: 1.4em auto 1fr; column-gap: 8px;
-    width: 100%; padding: 7px 10px 7px 8px; cursor: pointer; text-align: left; position: relative;
-    background: var(--st-secondary-background-color); border: 1px solid transparent;
-    border-radius: var(--st-base-radius, 0.4rem); transition: border-color 0.12s, opacity 0.12s; }
-.card:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
-.card.same { border-color: var(--st-primary-color); }
-.touched .card:not(.same) { opacity: 0.6; }
-.card[aria-pressed=true] { border-color: var(--st-text-color); box-shadow: inset 0 0 0 1px var(--st-text-color); }
-.rank { font-variant-numeric: tabular-nums; text-align: right; font-size: 0.85rem; padding-top: 1px;
-    color: var(--st-gray-text-color, inherit); }
-.poster { width: 40px; height: 60px; object-fit: cover; border-radius: 3px;
-    background: var(--st-border-color, transparent); }
-.about { min-width: 0; grid-column: 3; }
-.title { font-size: 0.9rem; font-weight: 600; line-height: 1.25; overflow-wrap: anywhere; }
-.year { font-weight: 400; color: var(--st-gray-text-color, inherit); white-space: nowrap; }
-.chips { display: flex; flex-wrap: wrap; gap: 3px; margin-top: 4px; }
-.chip { font-size: 0.7rem; line-height: 1.45; padding: 0 6px; border-radius: 99px; white-space: nowrap; }
-.foot { display: flex; align-items: center; gap: 8px; margin-top: 4px; font-size: 0.75rem;
-    font-variant-numeric: tabular-nums; color: var(--st-gray-text-color, inherit); }
-.rail { flex: 1; height: 4px; border-radius: 2px; background: var(--st-border-color, rgba(128, 128, 128, 0.3)); }
-.rail span { display: block; height: 100%; min-width: 2px; border-radius: 2px; background: var(--model); }
-.mark { display: inline-flex; align-items: center; gap: 4px; font-weight: 600; }
-.mark svg { width: 12px; height: 12px; }
-.mark.hit { color: var(--st-green-text-color); }
-.mark.repeat { color: var(--st-orange-text-color); }
-.mark.seen { color: var(--st-gray-text-color, inherit); }
-.empty { font-size: 0.85rem; color: var(--st-gray-text-color, inherit); padding: 8px; }
-@media (prefers-reduced-motion: reduce) { * { transition: none !important; animation: none !important; } }
-"""
-
-JS = """
 const SVG = "http://www.w3.org/2000/svg";
 // Shapes, so that a mark is known without its colour: a target, an arrow that comes back, an open ring.
 const SHAPES = {
@@ -232,4 +178,3 @@ export default function ({ data, parentElement, setTriggerValue }) {
     for (const element of lists.querySelectorAll(".column, ol")) lists.sizes.observe(element);
     return () => lists.sizes.disconnect();
 }
-"""
