@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from recformer.config import Options
@@ -40,8 +40,9 @@ class Protocol:
     bootstrap_seed: int = SEED
     time_ties: TimeTies = "file"
     """How ties in time are broken; see data.ties."""
-    time_tied: float | None = None
-    """Share of cases whose target is tied in time with its neighbours; None in records from before it was counted."""
+    time_tied: float | None = field(default=None, compare=False)
+    """Share of cases whose target is tied in time with its neighbours; None in records from before it was counted. It
+    follows from the rest."""
 
     @property
     def key(self) -> str:

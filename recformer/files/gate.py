@@ -64,7 +64,12 @@ class Kind:
 # A note of the longest that is allowed makes 120 KB.
 _RECORD = 256 * _KB
 JOB = Kind(_RECORD, "If no process trains this run any more, remove it", text=True)
-STATUS = Kind(_RECORD, "Remove it; a trainer that is at work writes it anew within seconds", text=True)
+STATUS = Kind(
+    _RECORD,
+    "Put it back from a copy. A trainer that is at work writes it anew within seconds; without it, a run that has ended "
+    "is listed without its state",
+    text=True,
+)
 CONFIG = Kind(_RECORD, "Put it back from a copy, or remove it: the run is then listed without its settings", text=True)
 BEST = Kind(_RECORD, "Put it back from a copy, or remove it: the run is then listed without its best epoch", text=True)
 LABELS = Kind(

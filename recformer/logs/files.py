@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from recformer.logs.bounds import printable
+
 MARK = "tfevents"
 DEEPEST = 12  # folders within folders
 MOST_FOLDERS = 2000  # a link may lead to a whole disk
@@ -116,7 +118,9 @@ class _Walk:
             self.found.left_out.append(f"its folder {path} lies too deep: {DEEPEST} folders within each other are read")
 
     def _take(self, folder: str, name: str, stat: os.stat_result) -> None:
-        if kinds.S_ISREG(stat.st_mode) and _identity(stat) not in self._files:
+        if not kinds.S_ISREG(stat.st_mode):
+            self.found.left_out.append(f"{printable(name)} is no regular file, so it is not read")
+        elif _identity(stat) not in self._files:
             self._files.add(_identity(stat))
             self.found.folders.setdefault(folder, {})[name] = stat
 
@@ -124,6 +128,8 @@ class _Walk:
         try:
             stat = (self._root / path).stat()
         except OSError:  # it leads nowhere, or to itself
+            if is_event_file(path.rpartition("/")[2]):
+                self.found.left_out.append(f"the link {printable(path)} leads to no file")
             return
         folder, _, name = path.rpartition("/")
         if kinds.S_ISDIR(stat.st_mode):

@@ -16,6 +16,8 @@ class Gaps:
     since: int | None
     """From which step on there is no number any more; None where the last value is one."""
     by_time: bool
+    earlier: int
+    """How many of them stand before that step; all of them where the last value is a number."""
     too_large: int
     """How many of them are finite."""
 
@@ -25,11 +27,12 @@ class Gaps:
         what = "not a number" if not self.too_large else f"not a number or beyond {LARGEST:.0e}"
         if self.since is None:
             return f"{self.count:,} {'value is' if self.count == 1 else 'values are'} {what}"
-        return f"{what} since {'point' if self.by_time else 'step'} {self.since:,}"
+        since = f"{what} since {'point' if self.by_time else 'step'} {self.since:,}"
+        return f"{since}, and {self.earlier:,} before" if self.earlier else since
 
 
 def gaps(curve: Curve) -> Gaps | None:
-    """None where every value is a number. Example: 5, NaN, 4, NaN, inf at steps 1 to 5: 3 of them, since step 4."""
+    """None where every value is a number. Example: 5, NaN, 4, NaN, inf at steps 1 to 5: 3 of them, since step 4 and one before."""
     wrong = ~is_number(curve.value)
     count = int(wrong.sum())
     if not count:
@@ -37,4 +40,5 @@ def gaps(curve: Curve) -> Gaps | None:
     right = np.flatnonzero(~wrong)
     first = int(right[-1]) + 1 if len(right) else 0
     since = int(curve.step[first]) if first < len(curve) else None
-    return Gaps(count, since, curve.by_time, int(np.isfinite(curve.value[wrong]).sum()))
+    earlier = int(wrong[:first].sum())
+    return Gaps(count, since, curve.by_time, earlier, int(np.isfinite(curve.value[wrong]).sum()))

@@ -96,15 +96,19 @@ def find_checkpoint(root: Root, text: str) -> CheckpointRef:
     run_id, slash, name = text.partition("/")
     if RUN_ID.fullmatch(run_id) and name in ("", "best", "last") and root.model(run_id).is_dir():
         for candidate in [name] if slash else ["best", "last"]:
-            if (path := root.model(run_id) / CHECKPOINT_FILES[candidate]).is_file():
+            if (
+                path := root.model(run_id) / CHECKPOINT_FILES[candidate]
+            ).exists():  # what is no file is refused when read
                 return CheckpointRef(path, run_id, candidate)
         raise UsageError(f"run {run_id!r} has no {name or 'saved'} checkpoint yet; wait for its first epoch to end")
     path = expanded(text)
     if os.path.isfile(path):  # noqa: PTH113  a name too long to be a file's is no error here, unlike Path.is_file's
         return _ref_of_file(root, path.resolve())
     known = [folder.name for folder in root.models.iterdir() if folder.is_dir()] if root.models.is_dir() else []
-    near = difflib.get_close_matches(run_id, known, n=3, cutoff=0.5) or sorted(known)[:10]
-    there = f"; known runs: {', '.join(near)}" if near else "; there are no trained runs yet"
+    if near := difflib.get_close_matches(run_id, known, n=3, cutoff=0.5):
+        there = f"; runs of nearly that name: {', '.join(near)}"
+    else:
+        there = f"; known runs: {', '.join(sorted(known)[:10])}" if known else "; there are no trained runs yet"
     raise UsageError(f"{text!r} is neither a run with a checkpoint nor a file{there}")
 
 

@@ -104,7 +104,7 @@ def _as_part(names: Sequence[str]) -> str:
 
 
 def _check_events(file: Path) -> None:
-    if not file.is_file():
+    if not file.exists():
         raise UsageError(f"event file {file} does not exist")
     if not is_event_file(file.name):
         raise UsageError(f"{file} is no TensorBoard event file: its name has no 'tfevents'")

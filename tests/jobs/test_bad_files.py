@@ -140,7 +140,7 @@ def test_a_name_that_leads_out_of_the_root_is_refused_everywhere(
     ("arguments", "words"),
     [
         (["runs", "show", "frist"], ["there is no run 'frist'; did you mean 'first'"]),
-        (["evaluate", "frist"], ["'frist' is neither a run", "known runs: first"]),
+        (["evaluate", "frist"], ["'frist' is neither a run", "runs of nearly that name: first"]),
         (["compare", "first", "--baseline", "secnd"], ["'secnd' is neither a run", "second"]),
         (["evaluate", "first/middle"], ["'first/middle'"]),
         (["train", "--resume", "frist"], ["there is no run 'frist'; did you mean 'first'"]),

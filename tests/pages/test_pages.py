@@ -270,6 +270,14 @@ def test_home_chooses_on_validation_and_says_what_the_test_cannot_tell_from_it(
     assert "Not evaluated yet, Compare does it: Item kNN, Markov chain and Popularity" in words(app)
 
 
+def test_home_compares_what_was_stored_before_ties_in_time_were_counted(full: Root) -> None:
+    (record,) = (full.run("second") / "eval").glob("best-*.json")
+    stored = json.loads(record.read_text())
+    assert stored["protocol"].pop("time_tied") is not None
+    record.write_text(json.dumps(stored))
+    assert "Not distinguishable from it on the test" in words(opened("app.py"))
+
+
 def test_home_shows_baselines_once_they_are_evaluated(full: Root) -> None:
     task = Task(dataset_in(full.data / "small"), parse_section("split", "leave_last_out"))
     for name in all_baselines():

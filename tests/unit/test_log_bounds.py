@@ -125,7 +125,7 @@ def test_values_between_gaps_are_drawn_and_the_gaps_are_counted() -> None:
     [line] = chart["data"]
     assert line["mode"] == "lines+markers"
     assert line["marker"]["size"].tolist() == [0, 5, 0, 0, 0, 0]
-    assert said(chart) == "⚠ not a number since step 6"
+    assert said(chart) == "⚠ not a number since step 6, and 2 before"
     assert said(drawn(curve([NAN, 5, math.inf, 4]))) == "⚠ 2 values are not a number"
     assert "line 1: not a number since step 2" in said(drawn(curve([1, 2]), curve([1, NAN])))
     assert said(drawn(curve([5, 4]))) == ""

@@ -63,7 +63,14 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "folder.tfevents.1").mkdir()
     (tmp_path / ".hidden").mkdir()
     log_in(tmp_path / ".hidden")
-    assert read(tmp_path).scalars() == {}
+    (tmp_path / "nowhere.tfevents.1").symlink_to(tmp_path / "nothing")
+    log = read(tmp_path)
+    assert log.scalars() == {}
+    assert sorted(log.left_out) == [
+        "pipe.tfevents.1 is no regular file, so it is not read",
+        "the link nowhere.tfevents.1 leads to no file",
+        "zero.tfevents.1 is no regular file, so it is not read",
+    ]
 
 
 def test_a_whole_disk_behind_a_link_is_not_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,6 +119,7 @@ def test_figures_are_taken_by_time_where_steps_say_nothing(tmp_path: Path) -> No
     [
         ([5, 4, float("nan"), float("nan")], "not a number since step 3 (loss)"),
         ([5, float("inf")], "not a number since step 2 (loss)"),
+        ([5, float("nan"), 4, float("nan")], "not a number since step 4, and 1 before (loss)"),
         ([5, float("nan"), 4], "1 value is not a number (loss)"),
         ([5, 4], None),
         ([], None),

@@ -152,7 +152,7 @@ def test_a_run_without_a_checkpoint_is_told(root: Root, name: str) -> None:
 def test_a_misspelt_run_is_answered_with_what_comes_near(root: Root) -> None:
     for run_id in ("baseline", "penalty"):
         add_files(root, run_id, "best.safetensors")
-    with pytest.raises(UsageError, match=r"'baselin' is neither a run.*known runs: baseline$"):
+    with pytest.raises(UsageError, match=r"'baselin' is neither a run.*runs of nearly that name: baseline$"):
         find_checkpoint(root, "baselin")
     with pytest.raises(UsageError, match=r"known runs: baseline, penalty$"):
         find_checkpoint(root, "zzz")

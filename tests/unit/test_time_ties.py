@@ -238,6 +238,7 @@ def test_what_was_stored_before_there_was_a_choice_has_the_same_key() -> None:
     before = Protocol(**record)
     assert before.key == now.key
     assert before.differing(now) == []
+    assert before == now
     assert before.differing(replace(now, time_ties="hash")) == ["time_ties"]
 
 

@@ -135,13 +135,16 @@ def _figures(run: RunSummary, read: Callable[[], RunLog]) -> Figures:
     """A run's figures. Where its log cannot be read, they are those of the record alone: one bad file takes no list
     away."""
     try:
-        curves = by_epoch(read().scalars())
+        log = read()
+        curves = by_epoch(log.scalars())
     except StoreError as error:
         return replace(_recorded(run), fault=error.on_page)
     except Exception:  # whatever a foreign log holds, the other runs stay in the table
         logging.getLogger(__name__).exception("The log of %s cannot be read", run.run_id)
         return replace(_recorded(run), fault="Its log cannot be read. What the reader met stands on the app's terminal")
-    return Figures(best_values(curves, run.best), loss_points(curves), log_fault(curves))
+    return Figures(
+        best_values(curves, run.best), loss_points(curves), log_fault(curves) or next(iter(log.left_out), None)
+    )
 
 
 def _recorded(run: RunSummary) -> Figures:
