@@ -66,8 +66,8 @@ _RECORD = 256 * _KB
 JOB = Kind(_RECORD, "If no process trains this run any more, remove it", text=True)
 STATUS = Kind(
     _RECORD,
-    "Put it back from a copy. A trainer that is at work writes it anew within seconds; without it, a run that has ended "
-    "is listed without its state",
+    "Put it back from a copy. A trainer that is at work writes it anew within seconds; a run that has ended is listed "
+    "without its state where the file is removed",
     text=True,
 )
 CONFIG = Kind(_RECORD, "Put it back from a copy, or remove it: the run is then listed without its settings", text=True)

@@ -32,7 +32,7 @@ class Gaps:
 
 
 def gaps(curve: Curve) -> Gaps | None:
-    """None where every value is a number. Example: 5, NaN, 4, NaN, inf at steps 1 to 5: 3 of them, since step 4 and one before."""
+    """None where every value is a number. Example: 5, NaN, 4, NaN, inf at steps 1 to 5: 3 of them, since step 4."""
     wrong = ~is_number(curve.value)
     count = int(wrong.sum())
     if not count:
