@@ -1,14 +1,13 @@
 """From the tables of any format to the one Dataset."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from recformer.data.dataset import USER_COLUMNS, Dataset, fingerprint_of
+from recformer.data.layouts.base import Layout, RawTables
 from recformer.data.repeats import Choice, Repeats, read_choice, repeated
 from recformer.data.table import Ratings, fault
 from recformer.errors import DataError
@@ -16,39 +15,7 @@ from recformer.files import gate
 from recformer.registry import READERS
 
 
-@dataclass(frozen=True, eq=False)
-class RawTables:
-    """What a reader found, in the order of the files."""
-
-    ratings: Ratings
-    movies: pd.DataFrame
-    """MOVIE_COLUMNS, each id once."""
-    movies_path: Path
-    users: pd.DataFrame | None
-    """USER_COLUMNS, each id once; None where the format has no file of users."""
-    users_path: Path | None
-
-
-class Reader(Protocol):
-    """One file format. Register a class without arguments in READERS."""
-
-    looks_for: str
-    """The files it needs, for a message."""
-
-    def detect(self, folder: Path) -> bool:
-        """Whether `folder` holds any file of this format."""
-        ...
-
-    def files(self, folder: Path) -> list[Path]:
-        """Every file it reads. Raises DataError when one is missing."""
-        ...
-
-    def read(self, folder: Path) -> RawTables:
-        """The tables. Raises DataError naming file and line of the first fault."""
-        ...
-
-
-def find_reader(folder: Path) -> tuple[str, Reader]:
+def find_reader(folder: Path) -> tuple[str, Layout]:
     """Registered name and reader of the format in `folder`.
 
     Raises DataError when there is no such folder, when no reader knows its files, and when it holds the whole
@@ -69,6 +36,19 @@ def find_reader(folder: Path) -> tuple[str, Reader]:
 def is_dataset(folder: Path) -> bool:
     """Whether some reader knows a file of `folder`, by names alone."""
     return any(reader.detect(folder) for _, reader in _readers())
+
+
+def datasets(data_dir: Path) -> list[Path]:
+    """Folders under `data_dir` that hold a dataset of a known format, sorted.
+
+    Looks at the sub-folders and, where one is no dataset itself, one level deeper (an unpacked archive with a
+    top folder). Hidden folders are left out. A folder that lacks one of its files is listed: loading it
+    says which.
+    """
+    found: list[Path] = []
+    for folder in _folders(data_dir):
+        found += [folder] if is_dataset(folder) else [inner for inner in _folders(folder) if is_dataset(inner)]
+    return found
 
 
 def read_dataset(folder: Path) -> Dataset:
@@ -130,11 +110,19 @@ def order_of(user_tokens: NDArray[np.int64], times: NDArray[np.int64]) -> NDArra
     return np.argsort(user_tokens * span + (times - earliest), kind="stable")
 
 
-def _readers() -> list[tuple[str, Reader]]:
+def _readers() -> list[tuple[str, Layout]]:
     return [(name, READERS.get(name)()) for name in READERS.names()]
 
 
-def _is_whole(reader: Reader, folder: Path) -> bool:
+def _folders(parent: Path) -> list[Path]:
+    try:
+        entries = sorted(parent.iterdir())
+    except OSError:
+        return []  # no data/ yet, or a folder that may not be read
+    return [entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+
+
+def _is_whole(reader: Layout, folder: Path) -> bool:
     try:
         reader.files(folder)
     except DataError:

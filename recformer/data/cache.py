@@ -16,8 +16,9 @@ import pandas as pd
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
-from recformer.data.assemble import Reader, assemble, find_reader
+from recformer.data.assemble import assemble, find_reader
 from recformer.data.dataset import Dataset, fingerprint_of
+from recformer.data.layouts.base import Layout
 from recformer.data.repeats import Choice, Repeats, read_choice
 from recformer.errors import DataError
 from recformer.files import gate
@@ -47,7 +48,7 @@ def load(folder: Path, cache: Path) -> Dataset:
     return dataset
 
 
-def _key(name: str, reader: Reader, folder: Path, repeats: Choice | None) -> str:
+def _key(name: str, reader: Layout, folder: Path, repeats: Choice | None) -> str:
     """32 hex digits over names and bytes of the source files, and what was said of repeated rows."""
     digest = hashlib.sha256(f"{FORMAT}\n{name}\n{repeats}\n".encode())
     for path in reader.files(folder):

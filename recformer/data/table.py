@@ -3,7 +3,7 @@
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,18 @@ from recformer.data.dataset import MOVIE_COLUMNS, USER_COLUMNS
 from recformer.errors import DataError
 from recformer.files import gate
 
-REMEDY = "Mend the line, or fetch the dataset again"
 RATING_FIELDS = ("user_id", "item_id", "rating", "timestamp")
 LATEST_TIME = 253_402_300_799  # the last second of the year 9999; a time in milliseconds is beyond it
-_ALLOWED = {
-    "user_id": "a whole number, 0 or more",
-    "item_id": "a whole number, 0 or more",
-    "rating": "a number",
-    "timestamp": "whole seconds since 1970, at most those of the year 9999",
+_WHOLE = r"[0-9]{1,18}"
+_NUMBER = r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+_WHOLE_ALLOWED = "a whole number, 0 or more"
+_TIME_ALLOWED = "whole seconds since 1970, at most those of the year 9999"
+_PATTERNS = {
+    "user_id": (_WHOLE, _WHOLE_ALLOWED),
+    "item_id": (_WHOLE, _WHOLE_ALLOWED),
+    "rating": (_NUMBER, "a number"),
+    "timestamp": (_NUMBER, _TIME_ALLOWED),
 }
-_WHOLE = re.compile(r"[0-9]{1,18}")
-_NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _NUMBER_BYTES = b"0123456789.+-eE\n"
 _UTF_8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -51,6 +52,62 @@ class Ratings:
     """(N,) seconds since 1970."""
 
 
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A file's lines as columns of text; its methods raise DataError for the first line that is not as it must be."""
+
+    path: Path
+    first_line: int
+    """Line number of row 0."""
+    columns: dict[str, pd.Series]
+    lines: Sequence[str] = ()
+    """The lines themselves, where a message is to show them."""
+
+    def check(self, name: str, good: pd.Series, allowed: str, label: str = "") -> pd.Series:
+        """The column `name`, all of whose values are `good`; `label` is what a message calls it."""
+        values = self.columns[name]
+        if not good.all():
+            row = int(np.argmin(good))
+            found = f"is {shown(values.iloc[row])}" if values.iloc[row].strip() else "is empty"
+            within = f" in {shown(self.lines[row])}" if self.lines else ""
+            raise fault(self.path, self.first_line + row, f"{label or name} {found}{within}", allowed)
+        return values
+
+    def filled(self, name: str) -> pd.Series:
+        """The column, none of whose values is blank."""
+        return self.check(name, self.columns[name].str.strip() != "", "a value")
+
+    def whole(self, name: str) -> NDArray[np.int64]:
+        """(N,) the column's whole numbers from 0 up."""
+        return self.check(name, self.columns[name].str.fullmatch(_WHOLE), _WHOLE_ALLOWED).astype("int64").to_numpy()
+
+    def ids(self, name: str) -> NDArray[np.int64]:
+        """(N,) the column's ids, each given once."""
+        ids = self.whole(name)
+        again = pd.Series(ids).duplicated()
+        if again.any():
+            row = int(np.argmax(again))
+            before = self.first_line + int(np.argmax(ids == ids[row]))
+            found = f"{name} {ids[row]} was given in line {before} already"
+            raise fault(self.path, self.first_line + row, found, "each id once")
+        return ids
+
+    def words(self, name: str, words: Mapping[str, str]) -> pd.Series:
+        """What the codes of a column stand for."""
+        return self.check(name, self.columns[name].isin(list(words)), ", ".join(words)).map(words)
+
+    def movies(self, titles: Sequence[tuple[str, int | None]], genres: Sequence[list[str]]) -> pd.DataFrame:
+        """Frame of MOVIE_COLUMNS, of the ids in `movie id`, and titles with their years."""
+        names = pd.Series([name.strip() for name, _ in titles], dtype="str")
+        years = pd.Series([year for _, year in titles], dtype="Int64")
+        columns = (self.ids("movie id"), names, years, list(genres))
+        return pd.DataFrame(dict(zip(MOVIE_COLUMNS, columns, strict=True)))
+
+    def users(self, gender: pd.Series, age: pd.Series, occupation: pd.Series) -> pd.DataFrame:
+        """Frame of USER_COLUMNS, of the ids in `user id`."""
+        return pd.DataFrame(dict(zip(USER_COLUMNS, (self.ids("user id"), gender, age, occupation), strict=True)))
+
+
 def shown(text: str) -> str:
     """`text` quoted for a message, shortened to 80 characters."""
     return repr(text if len(text) <= 80 else text[:77] + "...")
@@ -58,7 +115,7 @@ def shown(text: str) -> str:
 
 def fault(path: Path, line: int, what: str, allowed: str) -> DataError:
     """The one form of every message about a line: file, line, what was found, what is allowed, what to do."""
-    return DataError(f"{path}, line {line}: {what}; allowed: {allowed}. {REMEDY}")
+    return DataError(f"{path}, line {line}: {what}; allowed: {allowed}. Mend the line, or fetch the dataset again")
 
 
 def require_files(folder: Path, names: Sequence[str]) -> list[Path]:
@@ -97,7 +154,7 @@ def read_lines(path: Path) -> list[str]:
 
     Raises DataError for text in no known encoding, control characters and an empty file.
     """
-    text = decode(path, read_bytes(path))
+    text = _decoded(path, read_bytes(path))
     control = _CONTROL.search(text)
     if control:
         line = text.count("\n", 0, control.start()) + 1
@@ -106,7 +163,7 @@ def read_lines(path: Path) -> list[str]:
     return text.rstrip("\n").split("\n")
 
 
-def decode(path: Path, content: bytes) -> str:
+def _decoded(path: Path, content: bytes) -> str:
     """The text in `content`: UTF-8 where all of it is that, else Latin-1, in which the older sets are.
 
     Latin-1 gives every byte a character, so UTF-8 with one damaged byte would become nonsense in silence: where some
@@ -122,39 +179,24 @@ def decode(path: Path, content: bytes) -> str:
         return content.decode("iso-8859-1")
 
 
-def split_line(path: Path, line: int, text: str, separator: str, fields: int) -> list[str]:
-    """The fields of one line. Raises DataError unless there are exactly `fields`."""
-    values = text.split(separator)
-    if len(values) != fields:
-        raise wrong_width(path, line, text, len(values), fields, separator)
-    return values
+def read_table(
+    path: Path, separator: str, names: Sequence[str], lines: list[str], first_line: int = 1, quoted: bool = False
+) -> Table:
+    """`lines` of `path`, split into the columns `names`, whose fields may be `quoted` as in CSV.
 
-
-def wrong_width(path: Path, line: int, text: str, found: int, expected: int, separator: str) -> DataError:
-    """The error for a line with the wrong number of fields."""
-    count = "1 field" if found == 1 else f"{found} fields"
-    return fault(path, line, f"{count} in {shown(text)}", f"{expected} fields separated by {separator!r}")
-
-
-def required(path: Path, line: int, name: str, value: str) -> str:
-    """`value` itself. Raises DataError when it is blank."""
-    if not value.strip():
-        raise fault(path, line, f"{name} is empty", "a value")
-    return value
-
-
-def whole_number(path: Path, line: int, name: str, value: str) -> int:
-    """The id or code in `value`. Raises DataError when it is not a whole number from 0 up."""
-    if not _WHOLE.fullmatch(required(path, line, name, value)):
-        raise fault(path, line, f"{name} is {shown(value)}", _ALLOWED["item_id"])
-    return int(value)
-
-
-def code_word(path: Path, line: int, name: str, value: str, words: dict[str, str]) -> str:
-    """The word `value` stands for. Raises DataError naming the codes that are allowed."""
-    if value not in words:
-        raise fault(path, line, f"{name} is {shown(value)}", ", ".join(words))
-    return words[value]
+    Raises DataError for a line of another width, and where there is none.
+    """
+    rows: list[list[str]] = []
+    for line, text in enumerate(lines, first_line):
+        rows.append(csv_fields(path, line, text) if quoted else text.split(separator))
+        if len(rows[-1]) != len(names):
+            count = "1 field" if len(rows[-1]) == 1 else f"{len(rows[-1])} fields"
+            raise fault(path, line, f"{count} in {shown(text)}", f"{len(names)} fields separated by {separator!r}")
+    if not rows:
+        what = "user" if "user id" in names else "movie"
+        raise DataError(f"{path}: there is no {what} in it, only a header. Fetch the dataset again")
+    columns = zip(names, zip(*rows, strict=True), strict=True)
+    return Table(path, first_line, {name: pd.Series(values, dtype="str") for name, values in columns})
 
 
 def csv_fields(path: Path, line: int, text: str) -> list[str]:
@@ -172,55 +214,19 @@ def header_columns(path: Path, header: list[str], wanted: Sequence[str]) -> list
     return header
 
 
-def movie_table(path: Path, rows: Iterable[tuple[int, str, str, int | None, list[str]]]) -> pd.DataFrame:
-    """Frame of MOVIE_COLUMNS from (line, id, title, year, genres), in the order of the file.
-
-    Raises DataError for an id that is not a whole number, a blank title, an id given twice and a file without
-    any movie.
-    """
-    lines: dict[int, int] = {}
-    records: list[tuple[int, str, int | None, list[str]]] = []
-    for line, text, title, year, genres in rows:
-        item_id = whole_number(path, line, "movie id", text)
-        _enter_once(path, lines, item_id, line, "movie id")
-        records.append((item_id, required(path, line, "title", title).strip(), year, genres))
-    if not records:
-        raise DataError(f"{path}: there is no movie in it, only a header. Fetch the dataset again")
-    frame = pd.DataFrame(records, columns=MOVIE_COLUMNS)
-    return frame.astype({"item_id": "int64", "title": "str", "year": "Int64"})
-
-
-def user_table(path: Path, rows: Iterable[tuple[int, str, str, str, str]]) -> pd.DataFrame:
-    """Frame of USER_COLUMNS from (line, id, gender, age, occupation), in the order of the file.
-
-    Raises DataError for an id that is not a whole number, an id given twice and a file without any user.
-    """
-    lines: dict[int, int] = {}
-    records: list[tuple[int, str, str, str]] = []
-    for line, text, gender, age, occupation in rows:
-        user_id = whole_number(path, line, "user id", text)
-        _enter_once(path, lines, user_id, line, "user id")
-        records.append((user_id, gender, age, occupation))
-    if not records:
-        raise DataError(f"{path}: there is no user in it, only a header. Fetch the dataset again")
-    frame = pd.DataFrame(records, columns=USER_COLUMNS)
-    return frame.astype({"user_id": "int64", "gender": "str", "age": "str", "occupation": "str"})
-
-
-def _enter_once(path: Path, lines: dict[int, int], entry: int, line: int, name: str) -> None:
-    if entry in lines:
-        raise fault(path, line, f"{name} {entry} was given in line {lines[entry]} already", "each id once")
-    lines[entry] = line
-
-
 def read_ratings(
-    path: Path, body: bytes, separator: str, columns: Sequence[str], first_line: int, highest: float | None
+    path: Path, separator: str, columns_of: Callable[[str], Sequence[str]] | None = None, highest: float | None = None
 ) -> Ratings:
-    """The interactions in `body`, the lines of `path` from `first_line` on.
+    """The interactions in `path`.
 
-    `columns` is the order of RATING_FIELDS in a line; `highest` the best rating the format knows, None where
-    any number is allowed. Raises DataError naming the first line that is not whole or holds a wrong value.
+    `columns_of` gives the order of RATING_FIELDS that a header says; without it there is no header. `highest` is the
+    best rating that the format knows, None where any number is allowed. Raises DataError naming the first line that is
+    not whole or holds a wrong value.
     """
+    body, columns, first_line = read_bytes(path), RATING_FIELDS, 1
+    if columns_of is not None:
+        header, _, body = body.partition(b"\n")
+        columns, first_line = tuple(columns_of(header.decode("utf-8", "replace"))), 2
     if not body.strip(b"\n"):
         raise DataError(f"{path}: there is no interaction in it, only a header. Fetch the dataset again")
     _check_ending(path, body, first_line)
@@ -229,15 +235,11 @@ def read_ratings(
     table = _parse(body, separator, columns)
     if table is None:
         raise _first_fault(path, body, separator, columns, first_line)
+    times = table["timestamp"]
     ratings = Ratings(
-        path=path,
-        first_line=first_line,
-        user_ids=table["user_id"],
-        item_ids=table["item_id"],
-        ratings=table["rating"].astype(np.float32),
-        timestamps=table["timestamp"].astype(np.int64),
+        path, first_line, table["user_id"], table["item_id"], table["rating"].astype(np.float32), times.astype(np.int64)
     )
-    _check_ranges(ratings, table["timestamp"], highest)
+    _check_ranges(ratings, times, highest)
     return ratings
 
 
@@ -254,25 +256,17 @@ def _check_ending(path: Path, body: bytes, first_line: int) -> None:
 
 
 def _parse(body: bytes, separator: str, columns: Sequence[str]) -> dict[str, NDArray[Any]] | None:
-    """(N,) arrays by column at the speed of Arrow, or None where any line is not plainly right.
-
-    Arrow takes one character as separator: "::" is read as ":" with a column between that must be empty.
-    """
+    """(N,) arrays by column at the speed of Arrow, or None where any line is not plainly right."""
     if body.translate(None, _NUMBER_BYTES + separator.encode()):
         return None  # quotes, blanks, "nan", stray bytes: left to the search for the faulty line
-    names: list[str] = []
-    types: dict[str, pa.DataType] = {}
-    for place, column in enumerate(columns):
-        if place and len(separator) == 2:
-            names.append(f"gap {place}")
-            types[names[-1]] = pa.null()
-        names.append(column)
-        types[column] = pa.int64() if column in ("user_id", "item_id") else pa.float64()
+    if len(separator) > 1:  # Arrow takes one character
+        body, separator = body.replace(separator.encode(), b"\t"), "\t"
+    types = {column: pa.int64() if column in ("user_id", "item_id") else pa.float64() for column in columns}
     try:
         table = arrow_csv.read_csv(
             pa.BufferReader(body),
-            read_options=arrow_csv.ReadOptions(column_names=names),
-            parse_options=arrow_csv.ParseOptions(delimiter=separator[0], quote_char=False, ignore_empty_lines=False),
+            read_options=arrow_csv.ReadOptions(column_names=list(columns)),
+            parse_options=arrow_csv.ParseOptions(delimiter=separator, quote_char=False, ignore_empty_lines=False),
             convert_options=arrow_csv.ConvertOptions(column_types=types, null_values=[""]),
         )
     except pa.ArrowInvalid:
@@ -283,17 +277,16 @@ def _parse(body: bytes, separator: str, columns: Sequence[str]) -> dict[str, NDA
 
 
 def _first_fault(path: Path, body: bytes, separator: str, columns: Sequence[str], first_line: int) -> DataError:
-    """The error for the first line that is not right; the slow way, taken only when there is one."""
-    for line, raw in enumerate(body.removesuffix(b"\n").split(b"\n"), first_line):
-        text = raw.decode("utf-8", "backslashreplace")
-        values = text.split(separator)
-        if len(values) != len(columns):
-            return wrong_width(path, line, text, len(values), len(columns), separator)
-        for column, value in zip(columns, values, strict=True):
-            pattern = _WHOLE if column in ("user_id", "item_id") else _NUMBER
-            if not pattern.fullmatch(value):
-                found = f"{column} is {shown(value)}" if value else f"{column} is empty"
-                return fault(path, line, f"{found} in {shown(text)}", _ALLOWED[column])
+    """The error for what is not right in lines that Arrow did not read; the slow way, taken only then."""
+    lines = body.removesuffix(b"\n").decode("utf-8", "backslashreplace").split("\n")
+    try:
+        split = read_table(path, separator, columns, lines, first_line)
+        for column in columns:
+            pattern, allowed = _PATTERNS[column]
+            table = Table(path, first_line, split.columns, lines)
+            table.check(column, table.columns[column].str.fullmatch(pattern), allowed)
+    except DataError as error:
+        return error
     return DataError(
         f"{path}: the lines cannot be read as {separator.join(columns)} although each looks right; "
         "fetch the dataset again"
@@ -302,19 +295,19 @@ def _first_fault(path: Path, body: bytes, separator: str, columns: Sequence[str]
 
 def _check_ranges(table: Ratings, times: NDArray[np.float64], highest: float | None) -> None:
     """Raise DataError for the first value that is a number but cannot be what the column says."""
-    whole_time = (times >= 0) & (times <= LATEST_TIME) & (np.floor(times) == times)
-    rating, allowed = np.isfinite(table.ratings), "a number"
+    rating, rating_allowed = np.isfinite(table.ratings), "a number"
     if highest is not None:
         rating = (table.ratings >= 0) & (table.ratings <= highest)
-        allowed = f"a number from 0 to {highest:g} (for another scale use the recbole format)"
+        rating_allowed = f"a number from 0 to {highest:g} (for another scale use the recbole format)"
+    whole_time = (times >= 0) & (times <= LATEST_TIME) & (np.floor(times) == times)
     checks = (
-        ("user_id", table.user_ids >= 0, table.user_ids, _ALLOWED["user_id"]),
-        ("item_id", table.item_ids >= 0, table.item_ids, _ALLOWED["item_id"]),
-        ("rating", rating, table.ratings, allowed),
-        ("timestamp", whole_time, times, _ALLOWED["timestamp"]),
+        ("user_id", table.user_ids >= 0, table.user_ids, _WHOLE_ALLOWED),
+        ("item_id", table.item_ids >= 0, table.item_ids, _WHOLE_ALLOWED),
+        ("rating", rating, table.ratings, rating_allowed),
+        ("timestamp", whole_time, times, _TIME_ALLOWED),
     )
     faults = [
-        (int(np.argmin(good)), f"{name} is {values[np.argmin(good)]}", allowed)
+        (row := int(np.argmin(good)), f"{name} is {values[row]}", allowed)
         for name, good, values, allowed in checks
         if not good.all()
     ]

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from recformer.data.assemble import datasets
 from recformer.data.cache import load as load_dataset
-from recformer.data.catalog import datasets
 from recformer.data.dataset import Dataset
 from recformer.data.sources.download import MD5
 from recformer.errors import DataError, UsageError

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from recformer.data.assemble import read_dataset
-from recformer.data.catalog import datasets
+from recformer.data.assemble import datasets, read_dataset
 from recformer.data.sources import archives, download, transfer
 from recformer.data.sources.download import Progress, fetch, import_zip, provenance
 from recformer.errors import DataError, DownloadError, UsageError

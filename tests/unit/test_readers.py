@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recformer.data.assemble import order_of, read_dataset
-from recformer.data.catalog import datasets
+from recformer.data.assemble import datasets, order_of, read_dataset
 from recformer.data.dataset import MOVIE_COLUMNS, USER_COLUMNS
-from recformer.data.titles import split_title
+from recformer.data.layouts.base import split_title
 from recformer.errors import DataError
 from tests.builders import (
     FORMATS,
@@ -387,7 +386,7 @@ def test_the_catalog_lists_datasets_and_those_one_level_deeper(tmp_path: Path) -
 
 
 def test_the_data_layer_does_not_load_torch() -> None:
-    modules = "recformer.data.cache, recformer.data.catalog, recformer.data.sources.download, recformer.data.describe"
+    modules = "recformer.data.cache, recformer.data.assemble, recformer.data.sources.download, recformer.data.describe"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -1,98 +1,40 @@
 """MovieLens-1M's own format: `::` between fields, no header. Codes are those of its README."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-from recformer.data.assemble import RawTables
-from recformer.data.table import (
-    RATING_FIELDS,
-    code_word,
-    movie_table,
-    read_bytes,
-    read_lines,
-    read_ratings,
-    require_files,
-    required,
-    split_line,
-    user_table,
-)
-from recformer.data.titles import split_title
+import pandas as pd
+
+from recformer.data.layouts.base import Layout, split_title
+from recformer.data.table import Ratings, read_lines, read_ratings, read_table
 from recformer.registry import READERS
 
-FILES = ("ratings.dat", "movies.dat", "users.dat")
 GENDERS = {"F": "F", "M": "M"}
-AGES = {
-    "1": "Under 18",
-    "18": "18-24",
-    "25": "25-34",
-    "35": "35-44",
-    "45": "45-49",
-    "50": "50-55",
-    "56": "56+",
-}
-OCCUPATIONS = {
-    "0": "other",
-    "1": "academic/educator",
-    "2": "artist",
-    "3": "clerical/admin",
-    "4": "college/grad student",
-    "5": "customer service",
-    "6": "doctor/health care",
-    "7": "executive/managerial",
-    "8": "farmer",
-    "9": "homemaker",
-    "10": "K-12 student",
-    "11": "lawyer",
-    "12": "programmer",
-    "13": "retired",
-    "14": "sales/marketing",
-    "15": "scientist",
-    "16": "self-employed",
-    "17": "technician/engineer",
-    "18": "tradesman/craftsman",
-    "19": "unemployed",
-    "20": "writer",
-}
+AGES = {"1": "Under 18", "18": "18-24", "25": "25-34", "35": "35-44", "45": "45-49", "50": "50-55", "56": "56+"}
+_OCCUPATIONS = (
+    "other, academic/educator, artist, clerical/admin, college/grad student, customer service, doctor/health care, "
+    "executive/managerial, farmer, homemaker, K-12 student, lawyer, programmer, retired, sales/marketing, scientist, "
+    "self-employed, technician/engineer, tradesman/craftsman, unemployed, writer"
+)
+OCCUPATIONS = {str(code): word for code, word in enumerate(_OCCUPATIONS.split(", "))}
 
 
 @READERS.register("movielens_dat")
-class MovieLensDat:
+class MovieLensDat(Layout):
     """ratings.dat, movies.dat and users.dat."""
 
-    looks_for = ", ".join(FILES)
+    FILES = ("ratings.dat", "movies.dat", "users.dat")
 
-    def detect(self, folder: Path) -> bool:
-        return any((folder / name).is_file() for name in FILES)
+    def ratings(self, path: Path) -> Ratings:
+        return read_ratings(path, "::", highest=5)
 
-    def files(self, folder: Path) -> list[Path]:
-        return require_files(folder, FILES)
+    def movies(self, path: Path) -> pd.DataFrame:
+        table = read_table(path, "::", ("movie id", "title", "genres"), read_lines(path))
+        genres = [text.split("|") for text in table.filled("genres")]
+        return table.movies(list(map(split_title, table.filled("title"))), genres)
 
-    def read(self, folder: Path) -> RawTables:
-        ratings, movies, users = self.files(folder)
-        return RawTables(
-            ratings=read_ratings(ratings, read_bytes(ratings), "::", RATING_FIELDS, 1, highest=5),
-            movies=movie_table(movies, _movie_rows(movies)),
-            movies_path=movies,
-            users=user_table(users, _user_rows(users)),
-            users_path=users,
-        )
-
-
-def _movie_rows(path: Path) -> Iterator[tuple[int, str, str, int | None, list[str]]]:
-    for line, text in enumerate(read_lines(path), 1):
-        item_id, title, genres = split_line(path, line, text, "::", 3)
-        name, year = split_title(title)
-        yield line, item_id, name, year, required(path, line, "genres", genres).split("|")
-
-
-def _user_rows(path: Path) -> Iterator[tuple[int, str, str, str, str]]:
-    for line, text in enumerate(read_lines(path), 1):
-        user_id, gender, age, occupation, zip_code = split_line(path, line, text, "::", 5)
-        required(path, line, "zip code", zip_code)
-        yield (
-            line,
-            user_id,
-            code_word(path, line, "gender", gender, GENDERS),
-            code_word(path, line, "age", age, AGES),
-            code_word(path, line, "occupation", occupation, OCCUPATIONS),
+    def users(self, path: Path) -> pd.DataFrame:
+        table = read_table(path, "::", ("user id", "gender", "age", "occupation", "zip code"), read_lines(path))
+        table.filled("zip code")
+        return table.users(
+            table.words("gender", GENDERS), table.words("age", AGES), table.words("occupation", OCCUPATIONS)
         )

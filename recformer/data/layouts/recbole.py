@@ -1,23 +1,23 @@
 """RecBole's atomic files: NAME.inter, NAME.item and NAME.user, with tabs and a typed header."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
-from recformer.data.assemble import RawTables
+import pandas as pd
+
+from recformer.data.layouts.base import Layout, split_title, year_of
 from recformer.data.table import (
     RATING_FIELDS,
+    Ratings,
+    Table,
     fault,
     header_columns,
-    movie_table,
-    read_bytes,
     read_lines,
     read_ratings,
+    read_table,
     require_files,
     shown,
-    split_line,
-    user_table,
 )
-from recformer.data.titles import split_title, year_of
 from recformer.errors import DataError
 from recformer.registry import READERS
 
@@ -29,10 +29,10 @@ MISPRINTS = {"unkonwn": "unknown"}
 
 
 @READERS.register("recbole")
-class RecBole:
+class RecBole(Layout):
     """One .inter and one .item file, and a .user file where there is one."""
 
-    looks_for = "NAME.inter, NAME.item (NAME.user)"
+    FILES = ("NAME.inter", "NAME.item (NAME.user)")
 
     def detect(self, folder: Path) -> bool:
         return any(folder.glob("*.inter")) or any(folder.glob("*.item"))
@@ -47,17 +47,18 @@ class RecBole:
         users = folder / f"{name}.user"
         return [*paths, users] if users.is_file() else paths
 
-    def read(self, folder: Path) -> RawTables:
-        ratings, movies, *users = self.files(folder)
-        header, _, body = read_bytes(ratings).partition(b"\n")
-        columns = header_columns(ratings, _names(ratings, header.decode("utf-8", "replace")), RATING_FIELDS)
-        return RawTables(
-            ratings=read_ratings(ratings, body, "\t", columns, 2, highest=None),
-            movies=movie_table(movies, _movie_rows(movies)),
-            movies_path=movies,
-            users=user_table(users[0], _user_rows(users[0])) if users else None,
-            users_path=users[0] if users else None,
-        )
+    def ratings(self, path: Path) -> Ratings:
+        return read_ratings(path, "\t", lambda header: header_columns(path, _names(path, header), RATING_FIELDS))
+
+    def movies(self, path: Path) -> pd.DataFrame:
+        table = _table(path, "item_id", "movie id")
+        _column(table, "title", TITLE_COLUMNS)
+        titles = map(_title, table.filled("title"), _column(table, "release_year", ("release_year",)))
+        return table.movies(list(titles), [text.split() for text in _column(table, "genres", GENRE_COLUMNS)])
+
+    def users(self, path: Path) -> pd.DataFrame:
+        table = _table(path, "user_id", "user id")
+        return table.users(*(_column(table, name, (name,)) for name in ("gender", "age", "occupation")))
 
 
 def _names(path: Path, header: str) -> list[str]:
@@ -67,37 +68,31 @@ def _names(path: Path, header: str) -> list[str]:
         name, _, kind = field.partition(":")
         if not name or kind not in TYPES:
             raise fault(path, 1, f"the column {shown(field)}", f"NAME:TYPE with type {', '.join(TYPES)}")
+        if name in names:
+            raise fault(path, 1, f"the column {name} is there twice", "each column once")
         names.append(name)
     return names
 
 
-def _rows(path: Path, needed: str) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """(line, values by column name) of an .item or .user file, whose header must hold the column `needed`."""
+def _table(path: Path, needed: str, label: str) -> Table:
+    """An .item or .user file, whose header must hold the column `needed`, here called `label`."""
     header, *lines = read_lines(path)
     names = _names(path, header)
     if needed not in names:
         raise fault(path, 1, f"there is no column {needed} in {shown(header)}", f"a column {needed}")
-    for line, text in enumerate(lines, 2):
-        yield line, dict(zip(names, split_line(path, line, text, "\t", len(names)), strict=True))
+    return read_table(path, "\t", [label if name == needed else name for name in names], lines, 2)
 
 
-def _movie_rows(path: Path) -> Iterator[tuple[int, str, str, int | None, list[str]]]:
-    for line, row in _rows(path, "item_id"):
-        title, year = _title(_first(row, TITLE_COLUMNS), row.get("release_year", ""))
-        yield line, row["item_id"], title, year, _first(row, GENRE_COLUMNS).split()
+def _column(table: Table, name: str, columns: Iterable[str]) -> pd.Series:
+    """The first of `columns` that is there, from now on called `name`; blank where none is."""
+    found = next((column for column in columns if column in table.columns), None)
+    rows = len(table.columns[next(iter(table.columns))])
+    table.columns[name] = pd.Series([""] * rows, dtype="str") if found is None else table.columns[found]
+    return table.columns[name]
 
 
 def _title(title: str, release_year: str) -> tuple[str, int | None]:
     """Title and year. Where the year's column holds none ("V" for movie 1412) the title has kept it."""
     name, year_in_title = split_title(MISPRINTS.get(title, title))
     year = year_of(release_year) or year_in_title
-    return (name if year == year_in_title else title), year
-
-
-def _first(row: Mapping[str, str], columns: tuple[str, ...]) -> str:
-    return next((row[column] for column in columns if column in row), "")
-
-
-def _user_rows(path: Path) -> Iterator[tuple[int, str, str, str, str]]:
-    for line, row in _rows(path, "user_id"):
-        yield line, row["user_id"], row.get("gender", ""), row.get("age", ""), row.get("occupation", "")
+    return (name if year == year_in_title else title.strip()), year

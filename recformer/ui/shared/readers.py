@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from recformer.data.assemble import datasets
 from recformer.data.cache import load as load_dataset
-from recformer.data.catalog import datasets
 from recformer.data.dataset import Dataset
 from recformer.data.ties import TimeTies
 from recformer.errors import RecformerError, UsageError
