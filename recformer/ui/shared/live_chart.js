@@ -1,7 +1,7 @@
 // Streamlit does not say how long a file may be kept, and compresses it anew each time it is asked for. So the browser
 // is told to take the one of this version that it has: else every page with a chart would wait for 5 MB.
 const fetched = async () => {
-    const path = "component/recformer.ui.live_chart.plotly/plotly.min.js?version=PLOTLY_VERSION";
+    const path = "PLOTLY_ADDRESS";
     const answer = await fetch(new URL(path, document.baseURI), { cache: "force-cache" });
     if (!answer.ok) throw new Error(answer.statusText);
     const script = document.createElement("script");

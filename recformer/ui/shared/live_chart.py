@@ -48,7 +48,8 @@ def show_live(place: DeltaGenerator, chart: Chart, key: str, link: str = "") -> 
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
     # Nothing is ever shown with this one: it only makes Streamlit serve the folder with the library.
-    declare_component("plotly", path=Path(plotly.__file__).parent / "package_data")
-    script = asset("live_chart.js").replace("PLOTLY_VERSION", plotly.__version__)
+    library = declare_component("plotly", path=Path(plotly.__file__).parent / "package_data")
+    address = f"component/{library.name}/plotly.min.js?version={plotly.__version__}"
+    script = asset("live_chart.js").replace("PLOTLY_ADDRESS", address)
     html = '<div class="live-chart"></div>'
     return v2.component("live_chart", html=html, css=asset("live_chart.css"), js=script, isolate_styles=False)
