@@ -4,7 +4,7 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -35,29 +35,28 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
-def unpack(archive: Path | IO[bytes], target: Path, progress: Report, label: str) -> None:
+def unpack(archive: Path | IO[bytes], target: Path, progress: Report, label: str, only: Sequence[str] = ()) -> None:
     """Unpack a zip archive into the folder `target`, a single top folder taken away.
 
-    Raises DownloadError when the archive is broken or encrypted, holds a name that leads outside, a link, too
-    many files or too many bytes. `target` then holds a part: the caller throws it away.
+    Of the files `only`, where they are given, none but those are unpacked, without their folders. Raises DownloadError
+    when the archive is broken or encrypted, holds a name that leads outside, a link, too many files or too many bytes,
+    or lacks one of `only`. `target` then holds a part: the caller throws it away.
     """
     with _clear_errors(label, target), _opened(archive, label) as opened:
-        members = _checked_members(opened.infolist(), label)
-        _extract_all(opened, members, _places(members), target, progress, label)
-
-
-def unpack_files(archive: Path, names: list[str], target: Path, progress: Report, label: str) -> None:
-    """Unpack only the files `names` of a zip archive into the folder `target`, without their folders.
-
-    Raises DownloadError as `unpack` does, and when one of them is not in the archive.
-    """
-    with _clear_errors(label, target), _opened(archive, label) as opened:
-        members = [info for info in opened.infolist() if info.filename in names]
-        if len(members) != len(names):
-            raise _refused(label, f"it holds {len(members)} of {', '.join(names)}", "an archive with all of them")
-        members = _checked_members(members, label)
-        places = [PurePosixPath(member.filename).parts[-1:] for member in members]
-        _extract_all(opened, members, places, target, progress, label)
+        infos = [info for info in opened.infolist() if not only or info.filename in only]
+        if only and len(infos) != len(only):
+            raise _refused(label, f"it holds {len(infos)} of {', '.join(only)}", "an archive with all of them")
+        members = _checked_members(infos, label)
+        places = [PurePosixPath(member.filename).parts for member in members]
+        if only:
+            places = [parts[-1:] for parts in places]
+        elif len({parts[0] for parts in places if parts}) == 1 and all(len(parts) > 1 for parts in places):
+            places = [parts[1:] for parts in places]
+        total = sum(member.file_size for member in members)
+        done = 0
+        for member, parts in zip(members, places, strict=True):
+            done = _extract(opened, member, target.joinpath(*parts), done, label)
+            progress(Progress(f"Unpacking {label}", done, total))
 
 
 @contextmanager
@@ -118,28 +117,6 @@ def _check_name(info: zipfile.ZipInfo, label: str) -> None:
 
 def _is_extra(name: str) -> bool:
     return name.startswith("__MACOSX/") or name.rpartition("/")[2] == ".DS_Store"
-
-
-def _places(members: list[zipfile.ZipInfo]) -> list[tuple[str, ...]]:
-    """Where each file belongs under the target: its name's parts, less a single folder at the top."""
-    places = [PurePosixPath(member.filename).parts for member in members]
-    single_top = len({parts[0] for parts in places if parts}) == 1 and all(len(parts) > 1 for parts in places)
-    return [parts[1:] for parts in places] if single_top else places
-
-
-def _extract_all(
-    opened: zipfile.ZipFile,
-    members: list[zipfile.ZipInfo],
-    places: list[tuple[str, ...]],
-    target: Path,
-    progress: Report,
-    label: str,
-) -> None:
-    total = sum(member.file_size for member in members)
-    done = 0
-    for member, parts in zip(members, places, strict=True):
-        done = _extract(opened, member, target.joinpath(*parts), done, label)
-        progress(Progress(f"Unpacking {label}", done, total))
 
 
 def _extract(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, done: int, label: str) -> int:

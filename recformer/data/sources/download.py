@@ -6,18 +6,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
-from filelock import BaseFileLock, FileLock, Timeout
+from filelock import FileLock, Timeout
 
 from recformer.data.assemble import find_reader, read_dataset
-from recformer.data.sources.archives import Progress, Report, unpack, unpack_files
-from recformer.data.sources.transfer import HostError, fetch_file
+from recformer.data.sources.archives import Progress, Report, unpack
+from recformer.data.sources.transfer import HostError, fetch_archive, fetch_checked
 from recformer.errors import DataError, DownloadError, StoreError
 from recformer.files import gate
 from recformer.files.names import checked_run_id, run_id_from
@@ -43,7 +44,6 @@ LICENCE = (
 SOURCE_FILE = "SOURCE.json"
 _WHEEL_TIMEOUT = 300.0
 _LOCK_POLL = 1.0
-_CHUNK = 1024 * 1024
 
 __all__ = ["Progress", "fetch", "import_zip", "provenance"]
 
@@ -130,51 +130,47 @@ def run_pip(arguments: list[str]) -> None:
 
 
 def _fetch_grouplens(name: str, folder: Path, url: str, progress: Report) -> Path:
-    part = folder.parent / ".downloads" / f"{name}.part"
-
     def advance(done: int, total: int | None) -> None:
         progress(Progress(f"Downloading {name}", done, total))
 
-    resumed = fetch_file(url, part, advance)
-    if resumed and _digest(part, "md5") != MD5[name]:
-        # The first part may be of another file: once more from the start before anything is said.
-        part.unlink()
-        fetch_file(url, part, advance)
-    _check_digest(part, "md5", MD5[name], url)
-    with _landing(folder) as unpacked:
-        try:
-            unpack(part, unpacked, progress, f"{name}.zip")
-        finally:
-            part.unlink(missing_ok=True)
-        find_reader(unpacked)[1].files(unpacked)
-        _write_source(unpacked, DownloadSource(url, f"md5 {MD5[name]}"))
-    return folder
+    archive = fetch_archive(url, f"md5:{MD5[name]}", folder.parent / ".downloads" / f"{name}.zip", advance)
+    try:
+        return _land(archive, folder, progress, f"{name}.zip", DownloadSource(url, f"md5 {MD5[name]}"))
+    finally:
+        archive.unlink(missing_ok=True)
 
 
 def _fetch_wheel(folder: Path, progress: Report, reason: str) -> Path:
     """ML-100K out of RecBole's wheel; `reason` says why GroupLens was not used."""
     progress(Progress(f"Downloading ml-100k from {WHEEL}, as {reason}", 0, None))
+
+    def download(output: Path) -> None:
+        options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--quiet"]
+        try:
+            run_pip(["download", *options, "-d", temporary, WHEEL])
+        except DownloadError as error:
+            both = f"{reason}; and {WHEEL}, which carries a copy, was not to be had: {error}"
+            raise _by_hand("ml-100k", folder.parent, both) from error
+        wheels = list(Path(temporary).glob("*.whl"))
+        if len(wheels) != 1:
+            raise DownloadError(f"pip left {len(wheels)} wheels for {WHEEL}, not 1; try again")
+        wheels[0].replace(output)
+
     with tempfile.TemporaryDirectory(prefix="recformer-") as temporary:
-        wheel = _download_wheel(Path(temporary), folder.parent, reason)
-        _check_digest(wheel, "sha256", WHEEL_SHA256, WHEEL)
-        with _landing(folder) as unpacked:
-            unpack_files(wheel, [WHEEL_FOLDER + name for name in WHEEL_FILES], unpacked, progress, WHEEL)
-            find_reader(unpacked)[1].files(unpacked)
-            _write_source(unpacked, DownloadSource(f"wheel {WHEEL.replace('==', ' ')}", f"sha256 {WHEEL_SHA256}"))
+        wheel = fetch_checked(WHEEL, f"sha256:{WHEEL_SHA256}", Path(temporary) / "wheel.zip", download)
+        source = DownloadSource(f"wheel {WHEEL.replace('==', ' ')}", f"sha256 {WHEEL_SHA256}")
+        return _land(wheel, folder, progress, WHEEL, source, [WHEEL_FOLDER + name for name in WHEEL_FILES])
+
+
+def _land(
+    archive: Path, folder: Path, progress: Report, label: str, origin: DownloadSource, only: Sequence[str] = ()
+) -> Path:
+    """Unpack a downloaded archive into `folder`, with the record of where it came from."""
+    with _landing(folder) as unpacked:
+        unpack(archive, unpacked, progress, label, only)
+        find_reader(unpacked)[1].files(unpacked)
+        _write_source(unpacked, origin)
     return folder
-
-
-def _download_wheel(target: Path, data_dir: Path, reason: str) -> Path:
-    options = ["--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check", "--quiet"]
-    try:
-        run_pip(["download", *options, "-d", str(target), WHEEL])
-    except DownloadError as error:
-        both = f"{reason}; and {WHEEL}, which carries a copy, was not to be had: {error}"
-        raise _by_hand("ml-100k", data_dir, both) from error
-    wheels = list(target.glob("*.whl"))
-    if len(wheels) != 1:
-        raise DownloadError(f"pip left {len(wheels)} wheels for {WHEEL}, not 1; try again")
-    return wheels[0]
 
 
 def _by_hand(name: str, data_dir: Path, reason: str) -> DownloadError:
@@ -207,51 +203,25 @@ def _check_parses(unpacked: Path, label: str) -> None:
         raise DataError(f"{message}. Nothing of it was kept") from error
 
 
-def _check_digest(path: Path, algorithm: str, expected: str, label: str) -> None:
-    """Remove `path` and raise DownloadError unless its checksum is `expected`."""
-    found = _digest(path, algorithm)
-    if found != expected:
-        path.unlink()
-        raise DownloadError(
-            f"{label}: its {algorithm} is {found}, it must be {expected}; nothing of it was kept. The file was "
-            "damaged or changed on its way: try again, and if it stays so download the archive by hand"
-        )
-
-
-def _digest(file: Path | IO[bytes], algorithm: str) -> str:
-    """Hex digest of a whole file; an open file is left at its start."""
-    if isinstance(file, Path):
-        with gate.open_file(file, gate.ARCHIVE) as opened:
-            return _digest(opened, algorithm)
-    digest = hashlib.new(algorithm, usedforsecurity=False)
-    file.seek(0)
-    while chunk := file.read(_CHUNK):
-        digest.update(chunk)
-    file.seek(0)
-    return digest.hexdigest()
-
-
 def _origin_of_upload(file: Path | IO[bytes], label: str) -> DownloadSource:
     try:
-        md5, sha256 = _digest(file, "md5"), _digest(file, "sha256")
+        with gate.open_file(file, gate.ARCHIVE) if isinstance(file, Path) else nullcontext(file) as opened:
+            digests: dict[str, str] = {}
+            for algorithm in ("md5", "sha256"):
+                opened.seek(0)
+                digests[algorithm] = hashlib.file_digest(cast("BufferedReader", opened), algorithm).hexdigest()
     except OSError as error:
         raise DownloadError(f"{label} cannot be read: {error.strerror or error}. Choose the file again") from error
     for name, published in MD5.items():
-        if md5 == published:
-            return DownloadSource(f"{label}, imported by hand: GroupLens' original {name}.zip", f"md5 {md5}")
-    return DownloadSource(f"{label}, imported by hand", f"sha256 {sha256}", "The terms of its source apply.")
+        if digests["md5"] == published:
+            return DownloadSource(f"{label}, imported by hand: GroupLens' original {name}.zip", f"md5 {published}")
+    return DownloadSource(f"{label}, imported by hand", f"sha256 {digests['sha256']}", "The terms of its source apply.")
 
 
 def _write_source(folder: Path, origin: DownloadSource) -> None:
-    write_json(
-        folder / SOURCE_FILE,
-        {
-            "source": origin.source,
-            "checksum": origin.checksum,
-            "fetched_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "licence": origin.licence,
-        },
-    )
+    fetched_at = datetime.now(UTC).isoformat(timespec="seconds")
+    record = {"source": origin.source, "checksum": origin.checksum, "fetched_at": fetched_at, "licence": origin.licence}
+    write_json(folder / SOURCE_FILE, record)
 
 
 @contextmanager
@@ -284,8 +254,11 @@ def _exclusive(name: str, data_dir: Path, progress: Report) -> Generator[None]:
     try:
         downloads.mkdir(parents=True, exist_ok=True)
         lock = FileLock(downloads / f"{name}.lock")
-        while not _acquired(lock):
-            progress(Progress(f"Waiting for another process that fetches {name}", 0, None))
+        while not lock.is_locked:
+            try:
+                lock.acquire(timeout=_LOCK_POLL)
+            except Timeout:
+                progress(Progress(f"Waiting for another process that fetches {name}", 0, None))
     except OSError as error:
         raise DownloadError(
             f"{downloads} cannot be written: {error.strerror or error}. Check its permissions and free space"
@@ -294,11 +267,3 @@ def _exclusive(name: str, data_dir: Path, progress: Report) -> Generator[None]:
         yield
     finally:
         lock.release()
-
-
-def _acquired(lock: BaseFileLock) -> bool:
-    try:
-        lock.acquire(timeout=_LOCK_POLL)
-    except Timeout:
-        return False
-    return True

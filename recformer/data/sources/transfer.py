@@ -1,8 +1,11 @@
-"""One file over HTTP into a part file that a later call can go on with."""
+"""Files from elsewhere, kept only with the checksum they must have; one over HTTP goes on where it broke off."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import pooch
 import requests
 import urllib3
 
@@ -18,28 +21,68 @@ class HostError(DownloadError):
     """The host could not be reached, refused, or broke off; another source may be tried."""
 
 
-def fetch_file(url: str, part: Path, advance: Callable[[int, int | None], None]) -> bool:
-    """Download `url` into `part`, going on from the bytes that are there already.
+class ChecksumError(DownloadError):
+    """What came is not the file that was asked for."""
 
-    A connection that breaks off is taken up again as long as bytes arrive. `advance` is told the bytes so far
-    and in all. Returns whether an earlier call's bytes were there: they may be of another file, so the caller
-    checks the checksum. Raises HostError when the host gives nothing more (what came stays in `part`), and
-    DownloadError when the disk refuses.
+
+def fetch_checked(source: str, checksum: str, target: Path, fetch: Callable[[Path], None]) -> Path:
+    """`target` itself, fetched where it is not there with `checksum` ("md5:…", "sha256:…") already.
+
+    `fetch` writes what `source` names to the path it is given. Raises ChecksumError, keeping nothing, where that has
+    another checksum, and DownloadError when the disk refuses.
     """
+    pooch.get_logger().setLevel("WARNING")  # what goes on is told by progress
+
+    downloader: Any = partial(_called_by_pooch, fetch)
+    try:
+        pooch.retrieve(source, checksum, target.name, target.parent, downloader=downloader)
+    except ValueError as error:
+        raise ChecksumError(
+            f"{source}: {str(error).partition('. ')[0]}; nothing of it was kept. The file was damaged or changed on "
+            "its way: try again, and if it stays so download the archive by hand"
+        ) from error
+    except OSError as error:
+        raise DownloadError(
+            f"{target} could not be written: {error.strerror or error}. Free some space, then try again"
+        ) from error
+    return target
+
+
+def _called_by_pooch(fetch: Callable[[Path], None], _source: str, output: str, _pooch: object) -> None:
+    fetch(Path(output))
+
+
+def fetch_archive(url: str, checksum: str, target: Path, advance: Callable[[int, int | None], None]) -> Path:
+    """`target`, downloaded from `url`; a file `target`.part that an earlier call left is gone on with.
+
+    `advance` is told the bytes so far and in all. Raises HostError when the host gives nothing more (what came stays in
+    the part), and what `fetch_checked` raises.
+    """
+    part = target.with_suffix(".part")
+
+    def fetch(output: Path) -> None:
+        _download(url, part, advance)
+        part.replace(output)
+
     resumed = _size(part) > 0
+    try:
+        return fetch_checked(url, checksum, target, fetch)
+    except ChecksumError:
+        if not resumed:
+            raise
+    return fetch_checked(url, checksum, target, fetch)  # the first part may have been of another file
+
+
+def _download(url: str, part: Path, advance: Callable[[int, int | None], None]) -> None:
+    """Complete `part`. A connection that breaks off is taken up again as long as bytes arrive."""
     for attempt in range(1, _ATTEMPTS + 1):
         before = _size(part)
         try:
             _transfer(url, part, advance)
-            return resumed
+            return
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             if attempt == _ATTEMPTS or _size(part) <= before:
                 raise HostError(f"{url} {_in_words(error)}") from error
-        except OSError as error:
-            raise DownloadError(
-                f"{part} could not be written: {error.strerror or error}. Free some space, then try again"
-            ) from error
-    raise AssertionError("the last attempt returns or raises")
 
 
 def _transfer(url: str, part: Path, advance: Callable[[int, int | None], None]) -> None:
