@@ -222,7 +222,7 @@ def no_host(here: Here) -> Command:
     def refuse(*_: object) -> None:
         raise download.DownloadError("no network")
 
-    here.monkeypatch.setattr(download, "fetch_file", lambda *_: refuse_host())
+    here.monkeypatch.setattr(download, "fetch_archive", lambda *_: refuse_host())
     here.monkeypatch.setattr(download, "run_pip", refuse)
     return ["data", "fetch", "ml-100k"]
 
