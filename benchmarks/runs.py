@@ -11,11 +11,10 @@ from recformer.checkpoint.weights import write_best
 from recformer.config import parse
 from recformer.data.dataset import Dataset
 from recformer.files.names import PROJECT
-from recformer.files.writing import write_text
 from recformer.model.sizes import Sizes
 from recformer.registry import MODELS
 from recformer.run.paths import Root
-from recformer.run.provenance import Provenance, write_provenance
+from recformer.run.record import RunDataset, RunRecord, write_record
 
 TAGS = [
     "loss/train",
@@ -56,6 +55,6 @@ def write_untrained(root: Root, run_id: str, dataset: Dataset, folder: str, wind
     known = {"name": dataset.name, "fingerprint": dataset.fingerprint}
     info = CheckpointInfo(run_id, config.model.model_dump(mode="json"), vars(sizes), dataset=known)
     root.run(run_id).mkdir(parents=True)
-    write_text(root.run(run_id) / "config.yaml", f"name: {run_id}\n")
-    write_provenance(root, run_id, Provenance(dataset.name, dataset.fingerprint, folder))
+    known_dataset = RunDataset(name=dataset.name, fingerprint=dataset.fingerprint, path=folder)
+    write_record(root, run_id, RunRecord(config={"name": run_id}, dataset=known_dataset, commit=""))
     write_best(root.model(run_id), model, info)

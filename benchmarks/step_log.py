@@ -24,11 +24,11 @@ from benchmarks.figure import Figure, report
 from benchmarks.ml1m import folder_asked_for, parsed
 from recformer.config import TrainConfig, parse, preset
 from recformer.data.dataset import Dataset
-from recformer.data.prepared import prepare
 from recformer.run.paths import Root
-from recformer.run.provenance import Provenance
+from recformer.run.record import asked, write_record
 from recformer.training.loop import Training
-from recformer.training.run import fit
+from recformer.training.request import Request
+from recformer.training.run import train
 from recformer.training.step_log import StepLog
 
 BATCH_SIZES, REPEATS = (512, 4096), 3
@@ -57,15 +57,10 @@ def share_of(dataset: Dataset, config: TrainConfig) -> float:
         patch("recformer.training.run._evaluate_best"),
         redirect_stdout(StringIO()),
     ):
-        fit(
-            Root(Path(name)),
-            "run",
-            config,
-            lambda: prepare(dataset, config.window, config.split),
-            Provenance(dataset.name, dataset.fingerprint, str(dataset.source)),
-            torch.device("cpu"),
-            arguments=["train"],
-        )
+        root = Root(Path(name))
+        record = asked(root, config.model_dump(mode="json"), dataset, "cpu")
+        write_record(root, "run", record)
+        train(root, Request("run", record, config, dataset, torch.device("cpu")))
     return 100 * logging.seconds / training.seconds
 
 

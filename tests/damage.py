@@ -38,7 +38,7 @@ from recformer.recommend.posters import found_in, place_of, thumbnail
 from recformer.run.overview import find_run, list_runs
 from recformer.run.paths import Root, find_checkpoint
 from recformer.run.printed import tail
-from recformer.run.provenance import read_provenance
+from recformer.run.record import trained_on
 from recformer.run.settings import read_settings
 from recformer.training.resume_state import TrainState, newest_saved
 from tests.builders import dataset_in
@@ -125,7 +125,7 @@ def kinds(root: Root, folder: Path) -> Iterator[tuple[str, Path, Read]]:
     for name in ("job.json", "status.json", "config.yaml", "labels.json"):
         yield name, run / name, one_run
     yield "best.json", model / "best.json", one_run
-    yield "origin.json", run / "origin.json", lambda: read_provenance(root, "run")
+    yield "origin.json", run / "origin.json", lambda: trained_on(root, "run")
     yield "settings", root.runs / ".settings.json", lambda: read_settings(root)
     yield "list of posters", root.runs / ".posters.json", lambda: place_of(root, dataset)
 

@@ -21,8 +21,8 @@ from recformer.checkpoint.weights import read_archive, read_state, write_best
 from recformer.cli import commands
 from recformer.config import Options, TrainConfig, parse
 from recformer.data.dataset import Dataset
-from recformer.data.prepared import prepare
 from recformer.files.names import PROJECT
+from recformer.jobs.launch import claim
 from recformer.logs.by_step import by_epoch, by_step
 from recformer.logs.reader import RunLog
 from recformer.logs.series import Curve
@@ -30,8 +30,9 @@ from recformer.model.sizes import Sizes
 from recformer.registry import MODELS
 from recformer.run.job_records import read_status
 from recformer.run.paths import CheckpointRef, Root, find_checkpoint
-from recformer.run.provenance import Provenance
-from recformer.training.run import fit
+from recformer.run.record import Resumption, asked, read_record, write_record
+from recformer.training.request import Request
+from recformer.training.run import train
 from tests.waiting import DEADLINE_S, wait_until
 
 # Sizes that the native engine knows, so that what is trained in tests is trained as what users train.
@@ -104,16 +105,16 @@ def spoil(root: Root, run_id: str) -> None:
 
 def train_here(root: Root, run_id: str, dataset: Dataset, config: TrainConfig, *, resume: bool = False) -> str:
     """Train in this process, which pytest's timeout guards."""
-    return fit(
-        root,
-        run_id,
-        config,
-        lambda: prepare(dataset, config.window, config.split),
-        Provenance(dataset.name, dataset.fingerprint, str(dataset.source)),
-        torch.device("cpu"),
-        arguments=["train"],
-        resume=resume,
-    )
+    before = read_record(root.run(run_id)) if resume else None
+    settings = config.model_dump(mode="json")
+    record = asked(root, settings, dataset, "cpu")
+    if before is not None:
+        added = Resumption(changes=settings, device="cpu", commit="")
+        record = before.model_copy(update={"resumed": [*before.resumed, added]})
+    else:
+        write_record(root, run_id, record)
+    with claim(root, run_id, ["train"], "cpu") as held:
+        return train(root, Request(run_id, record, config, dataset, torch.device("cpu")), held.record.launch)
 
 
 def environment(root: Path, **more: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,12 +19,10 @@ from recformer.files.names import IS_INSTALLED, PROJECT, checked_run_id, expande
 from recformer.run.paths import Root, find_checkpoint
 
 if TYPE_CHECKING:
-    from recformer.config import Options, TrainConfig
+    from recformer.config import Options
     from recformer.evaluation.article_comparison import ArticleModel
     from recformer.evaluation.compare import Models, Request
     from recformer.evaluation.evaluate import Task
-    from recformer.sweep.grid import Variant
-    from recformer.training.request import TrainingPlan
 
 # What needs torch or pandas is imported by the command that uses it: `runs` must answer at once.
 
@@ -217,6 +215,7 @@ def train(
 ) -> None:
     """Train a run in the foreground. Ctrl-C ends the step that is going on, saves, and stops."""
     from recformer.config import parse
+    from recformer.jobs import foreground
     from recformer.sweep import grid
     from recformer.training import request
 
@@ -227,30 +226,29 @@ def train(
                 raise UsageError(
                     "--resume goes alone with --set, --data and --device: a resumed run keeps its configuration"
                 )
-            plan = request.resumed(_root, checked_run_id(resume), changes, data, device)
+            asked = request.resumed(_root, checked_run_id(resume), changes, data, device)
+            outcome = foreground.carry_out(_root, asked, changes, data)
         else:
             mapping, source = request.chosen_mapping(_root, preset, config, init_from, changes)
             new_id = checked_run_id(run_id) if run_id is not None else None
-            if grid.is_sweep(mapping):
-                _train_each(grid.variants(mapping, source), new_id, _required(data), device, init_from)
-            plan = request.fresh(_root, parse(mapping, source), new_id, _required(data), device, init_from)
-        outcome = request.carry_out(_root, plan, sys.argv[1:])
+            variants = grid.variants(mapping, source) if grid.is_sweep(mapping) else None
+            single = parse(mapping, source) if variants is None else None
+            dataset = request.dataset_in(_root, _required(data))
+            if variants is not None:
+                plans = grid.planned(
+                    _root,
+                    variants,
+                    new_id,
+                    lambda config, new_id: request.fresh(_root, config, new_id, dataset, device, init_from),
+                )
+                raise typer.Exit(grid.carry_out(_root, plans))
+            assert single is not None
+            asked = request.fresh(_root, single, new_id, dataset, device, init_from)
+            outcome = foreground.carry_out(_root, asked)
     except RecformerError as error:
-        request.tell_failure(_root, run_id if resume is None else resume, device, error)
+        foreground.tell_failure(_root, run_id if resume is None else resume, device, error)
         raise
-    print(f"{plan.run_id}: {outcome}")
-
-
-def _train_each(found: "list[Variant]", run_id: str | None, data: Path, device: str, init_from: str | None) -> NoReturn:
-    """Train one run a value, and end with the exit code that says how it went."""
-    from recformer.sweep import grid
-    from recformer.training import request
-
-    def plan(config: "TrainConfig", new_id: str | None) -> "TrainingPlan":
-        return request.fresh(_root, config, new_id, data, device, init_from)
-
-    plans = grid.planned(_root, found, run_id, data, plan)
-    raise typer.Exit(grid.carry_out(_root, plans, found, sys.argv[1:]))
+    print(f"{asked.run_id}: {outcome}")
 
 
 @app.command()
@@ -520,15 +518,15 @@ def _dataset(folder: Path) -> Any:
 def _dataset_for(names: list[str], data: Path | None) -> Any:
     """The dataset in `data`, or the one that the first run which says so was trained on."""
     from recformer.run.find_dataset import UnknownDatasetError, find_dataset
-    from recformer.run.provenance import read_provenance
+    from recformer.run.record import trained_on
 
     if data is not None:
         return _dataset(data)
     for name in names:
         run_id = None if name.startswith("baseline:") else find_checkpoint(_root, name).run_id
-        origin = read_provenance(_root, run_id) if run_id else None
-        if origin is not None:
-            return find_dataset(_root, origin)
+        known = trained_on(_root, run_id) if run_id else None
+        if known is not None:
+            return find_dataset(_root, known)
     raise UnknownDatasetError(names)
 
 

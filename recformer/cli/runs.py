@@ -11,12 +11,11 @@ import typer
 from recformer.errors import StoreError, UsageError
 from recformer.files.names import checked_run_id
 from recformer.jobs import control, queue
-from recformer.jobs.launch import LOG_FILE
 from recformer.run import labels, search, settings, trash
 from recformer.run.names import known_run
 from recformer.run.overview import RunSummary, find_run, list_runs
 from recformer.run.paths import Root
-from recformer.run.printed import tail
+from recformer.run.printed import LOG_FILE, tail
 
 app = typer.Typer(invoke_without_command=True, help="List runs; show, label, stop or delete one.")
 

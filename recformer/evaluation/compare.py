@@ -6,15 +6,14 @@ from typing import Any
 
 import torch
 
-from recformer.config import read_mapping
 from recformer.errors import RecformerError, UsageError
 from recformer.evaluation.evaluate import Task, pending_all
 from recformer.evaluation.ranks import Masking, Progress
 from recformer.evaluation.seeds import join_seeds, seed_groups
 from recformer.evaluation.slices import FEW, slice_intervals, slices_of
 from recformer.evaluation.table import Evaluation, Result
-from recformer.run.overview import CONFIG_FILE
 from recformer.run.paths import Root
+from recformer.run.record import read_settings
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,6 @@ def _groups(root: Root, request: Request, evaluations: list[Evaluation]) -> list
 def _config(root: Root, run: str) -> dict[str, Any] | None:
     """The configuration of a run; None for baselines, files and imported runs, which have none."""
     try:
-        path = root.run(run) / CONFIG_FILE
+        return read_settings(root.run(run)) or None
     except UsageError:
         return None
-    return read_mapping(path) if path.is_file() else None

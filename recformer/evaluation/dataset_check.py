@@ -6,14 +6,14 @@ from recformer.checkpoint.info import CheckpointInfo
 from recformer.data.dataset import Dataset
 from recformer.errors import DataError
 from recformer.run.paths import CheckpointRef, Root
-from recformer.run.provenance import Provenance, read_provenance
+from recformer.run.record import RunDataset, trained_on
 
 
 def check_fit(root: Root, info: CheckpointInfo, dataset: Dataset, checkpoint: CheckpointRef) -> None:
     """Raises DataError when a model was trained on other data than `dataset`, or its sizes are of other data.
 
     Datasets of equal sizes may give the ids other meanings, so sizes alone say little: the checkpoint's own record, and
-    for an imported one its run's origin.json, say which data it is from.
+    for an imported one its run's record, say which data it is from.
     """
     origin = _origin(root, checkpoint)
     sizes = info.shape
@@ -24,7 +24,7 @@ def check_fit(root: Root, info: CheckpointInfo, dataset: Dataset, checkpoint: Ch
         )
     known = _fingerprint(info, origin)
     if known not in (None, dataset.fingerprint):
-        name = info.dataset["name"] if info.dataset else origin.dataset if origin else ""
+        name = info.dataset["name"] if info.dataset else origin.name if origin else ""
         raise DataError(
             f"{checkpoint} was trained on {name} with fingerprint {known}, {dataset.source} has {dataset.fingerprint}: "
             f"the interactions differ, so its figures would mean nothing. {_remedy(root, origin, dataset)}"
@@ -36,15 +36,15 @@ def knows_its_data(root: Root, info: CheckpointInfo, checkpoint: CheckpointRef) 
     return _fingerprint(info, _origin(root, checkpoint)) is not None
 
 
-def _origin(root: Root, checkpoint: CheckpointRef) -> Provenance | None:
-    return None if checkpoint.run_id is None else read_provenance(root, checkpoint.run_id)
+def _origin(root: Root, checkpoint: CheckpointRef) -> RunDataset | None:
+    return None if checkpoint.run_id is None else trained_on(root, checkpoint.run_id)
 
 
-def _fingerprint(info: CheckpointInfo, origin: Provenance | None) -> str | None:
+def _fingerprint(info: CheckpointInfo, origin: RunDataset | None) -> str | None:
     return info.dataset["fingerprint"] if info.dataset else origin.fingerprint if origin else None
 
 
-def _remedy(root: Root, origin: Provenance | None, dataset: Dataset) -> str:
+def _remedy(root: Root, origin: RunDataset | None, dataset: Dataset) -> str:
     if origin is None:
         return "Use it with the dataset it was trained on, and without models of other datasets"
     folder = Path(root.path / origin.path)

@@ -26,11 +26,12 @@ from recformer.jobs.queue import next_place
 from recformer.run.job_records import JOB_FILE, STATUS_FILE, JobRecord, read_job, read_status, write_job
 from recformer.run.locks import record_lock, train_lock
 from recformer.run.paths import Root
+from recformer.run.printed import LOG_FILE
 from recformer.run.process import birth
+from recformer.run.record import FILE as RECORD_FILE
 from recformer.run.state import derive_state
 
-LOG_FILE = "train.log"
-TRAINERS_FILES = (JOB_FILE, STATUS_FILE, "config.yaml", "origin.json")
+TRAINERS_FILES = (JOB_FILE, STATUS_FILE, RECORD_FILE)
 """What only the holder of a run's two locks writes; others may be writing labels and ranks beside them."""
 
 

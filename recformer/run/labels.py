@@ -1,6 +1,6 @@
 """What people know a run by: name, tags, note, whether it is archived, its colour (`labels.json` in its folder).
 
-The trainer rewrites config.yaml when it resumes, so what people chose lives in a file of its own.
+People change these at any time, what was asked for never changes: so they have a file of their own beside run.yaml.
 """
 
 import re

@@ -11,7 +11,6 @@ from typing import Any
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from recformer.config import SECTIONS
 from recformer.errors import StoreError
 from recformer.files import gate
 from recformer.files.names import run_id_from
@@ -23,20 +22,13 @@ from recformer.run.labels import FILE as LABELS_FILE
 from recformer.run.labels import Labels, read_labels
 from recformer.run.names import entries_of, known_run, run_folders
 from recformer.run.paths import CHECKPOINT_FILES, RESUME_FILES, Root
+from recformer.run.record import FILE as RECORD_FILE
+from recformer.run.record import read_settings
 from recformer.run.state import RunState, derive_state
+from recformer.run.upgrade import CONFIG_FILE
 
-CONFIG_FILE = "config.yaml"
 BEST_FILE = "best.json"
 EVALUATIONS = "eval"  # a folder of ours, without logs
-
-
-class _Settings(TypedDict, total=False):
-    """What a configuration must be to be shown: one of an older or a newer version may have other settings."""
-
-    name: str | int | float
-    model: str | dict[str, Any]
-    loss: str | dict[str, Any]
-    split: str | dict[str, Any]
 
 
 class _Best(TypedDict, total=False):
@@ -49,7 +41,7 @@ class _Best(TypedDict, total=False):
     imported: bool
 
 
-_SETTINGS, _BEST = TypeAdapter(_Settings), TypeAdapter(_Best)
+_BEST = TypeAdapter(_Best)
 
 
 @dataclass(frozen=True)
@@ -175,7 +167,7 @@ class _Overview:
 def _stamps(root: Root, run_id: str) -> _Stamps:
     # Thousands of runs are asked for at once: text, since a Path would take longer than the look.
     folder, model = f"{root.path}/runs/{run_id}", f"{root.path}/models/{run_id}"
-    records = [f"{folder}/{name}" for name in (JOB_FILE, STATUS_FILE, CONFIG_FILE, LABELS_FILE)]
+    records = [f"{folder}/{name}" for name in (JOB_FILE, STATUS_FILE, RECORD_FILE, CONFIG_FILE, LABELS_FILE)]
     return tuple(map(stamp, (folder, model, *records, f"{model}/{BEST_FILE}")))
 
 
@@ -220,7 +212,7 @@ def shown_name(folder: Path, run_id: str) -> str:
 
     Raises StoreError when one of those records is damaged.
     """
-    return _name(read_labels(folder), _config(folder), run_id)
+    return _name(read_labels(folder), read_settings(folder), run_id)
 
 
 def _summary(root: Root, run_id: str, now: float) -> RunSummary:
@@ -229,7 +221,7 @@ def _summary(root: Root, run_id: str, now: float) -> RunSummary:
     job = read_job(folder)
     alive = job is not None and job.alive
     status = read_status(folder)
-    config = _config(folder)
+    config = read_settings(folder)
     labels = read_labels(folder)
     saved = {entry.name for entry in entries_of(model)}
     best = _best(model / BEST_FILE) if saved else None
@@ -251,18 +243,6 @@ def _summary(root: Root, run_id: str, now: float) -> RunSummary:
 
 def _name(labels: Labels, config: dict[str, Any], run_id: str) -> str:
     return labels.name or str(config.get("name") or run_id)
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG_FILE
-    try:
-        content = gate.read_bytes(path, gate.CONFIG)
-    except FileNotFoundError:
-        return {}
-    config = gate.as_mapping(gate.parse_yaml(content, path, gate.CONFIG), path, gate.CONFIG)
-    gate.validated(config, _SETTINGS, path, gate.CONFIG)
-    # A section may be written by its name alone.
-    return config | {key: {"name": config[key]} for key in SECTIONS if isinstance(config.get(key), str)}
 
 
 def _best(path: Path) -> dict[str, Any] | None:

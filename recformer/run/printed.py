@@ -6,6 +6,8 @@ from pathlib import Path
 from recformer.errors import StoreError
 from recformer.files import gate
 
+LOG_FILE = "train.log"
+"""What a run's processes printed, in the run's folder."""
 BLOCK_BYTES = 1 << 16
 LIMIT_BYTES = 1 << 23  # a progress bar may write megabytes without ending a line
 

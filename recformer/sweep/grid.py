@@ -8,16 +8,17 @@ import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from recformer.config import TrainConfig, override, parse
-from recformer.data.cache import load as load_dataset
-from recformer.errors import ConfigError, JobError, UsageError
+from recformer.errors import ConfigError, JobError, StoreError, UsageError
 from recformer.files.names import checked_run_id
 from recformer.jobs.launch import recformer_command
+from recformer.jobs.submit import train_arguments
+from recformer.run.labels import give_colour
 from recformer.run.paths import Root
-from recformer.training.request import TrainingPlan
+from recformer.run.record import write_record
+from recformer.training.request import Request
 
 SWEPT = ("loss.penalty", "seed")
 """The fields that take a list."""
@@ -30,8 +31,6 @@ class Variant:
     suffix: str
     """What its run id ends with: "0.1"."""
     config: TrainConfig
-    changes: list[str]
-    """What makes it of the sweep's command line: loss.penalty=0.1 and its name."""
 
 
 def is_sweep(mapping: dict[str, Any]) -> bool:
@@ -50,7 +49,7 @@ def variants(mapping: dict[str, Any], source: str) -> list[Variant]:
     for values in itertools.product(*lists.values()):
         changes = [f"{key}={json.dumps(value, default=str)}" for key, value in zip(lists, values, strict=True)]
         try:
-            found.append(_variant(parse(override(mapping, changes), source), list(lists), changes))
+            found.append(_variant(parse(override(mapping, changes), source), list(lists)))
         except ConfigError as error:
             faults += [fault for fault in error.faults if fault not in faults]
     suffixes = [variant.suffix for variant in found]
@@ -62,18 +61,13 @@ def variants(mapping: dict[str, Any], source: str) -> list[Variant]:
 
 
 def planned(
-    root: Root,
-    found: list[Variant],
-    run_id: str | None,
-    data: Path,
-    plan: Callable[[TrainConfig, str | None], TrainingPlan],
-) -> list[TrainingPlan]:
-    """A plan for each run, `run_id` and its value as its id, after all was looked at that could be wrong.
+    root: Root, found: list[Variant], run_id: str | None, plan: Callable[[TrainConfig, str | None], Request]
+) -> list[Request]:
+    """A request for each run, `run_id` and its value as its id, after all was looked at that could be wrong.
 
-    Raises what `plan` raises, UsageError with every id that is taken or not allowed, DataError.
+    Raises what `plan` raises, and UsageError with every id that is taken or not allowed.
     """
-    load_dataset(data, root.data / ".cache")
-    plans: list[TrainingPlan] = []
+    plans: list[Request] = []
     faults: list[str] = []
     for variant in found:
         try:
@@ -87,20 +81,25 @@ def planned(
     return plans
 
 
-def carry_out(root: Root, plans: list[TrainingPlan], found: list[Variant], arguments: list[str]) -> int:
-    """Train one run after the other, each by the command line `arguments` in a process of its own.
+def carry_out(root: Root, plans: list[Request]) -> int:
+    """Train one run after the other, each in a process of its own.
 
     A process of its own, since one that waits in the queue becomes another program and would forget the others.
     SIGTERM and Ctrl-C are passed on to the run that trains and end the sweep. Returns the exit code of a run that was
     stopped so, else 0. Raises JobError when a run failed; the ones after it are not begun.
     """
-    waiting = list(zip(plans, found, strict=True))
+    waiting = list(plans)
     try:
         with _Foreground() as foreground:
             while waiting and not foreground.asked:
-                plan, variant = waiting.pop(0)
-                own = [*arguments, f"--run-id={plan.run_id}", *variant.changes]
-                code = foreground.run([*recformer_command(), *own])
+                plan = waiting.pop(0)
+                write_record(root, plan.run_id, plan.record)
+                with suppress(StoreError):  # a colour is no reason not to train
+                    give_colour(root, plan.run_id)
+                root_first = ["--root", str(root.path)]
+                code = foreground.run(
+                    [*recformer_command(), *root_first, *train_arguments(plan.run_id, str(plan.device))]
+                )
                 rest = _rest(waiting)
                 if foreground.asked:
                     print(f"the sweep was stopped{rest}", flush=True)
@@ -108,7 +107,7 @@ def carry_out(root: Root, plans: list[TrainingPlan], found: list[Variant], argum
                 if code:
                     raise JobError(f"the sweep ends with run {plan.run_id!r}, which failed as told above{rest}")
     finally:
-        _release(root, [plan for plan, _ in waiting])
+        _release(root, waiting)
     return 0
 
 
@@ -120,7 +119,7 @@ def _value(mapping: dict[str, Any], key: str) -> Any:
     return options.get(field) if isinstance(options, dict) else None
 
 
-def _variant(config: TrainConfig, keys: list[str], changes: list[str]) -> Variant:
+def _variant(config: TrainConfig, keys: list[str]) -> Variant:
     values: list[str] = []
     name = config.name
     if "loss.penalty" in keys:
@@ -130,16 +129,15 @@ def _variant(config: TrainConfig, keys: list[str], changes: list[str]) -> Varian
     if "seed" in keys:
         values.append(str(config.seed))
         name = f"{name} seed {config.seed}"
-    named = f"name={json.dumps(name, ensure_ascii=False)}"
-    return Variant("-".join(values), parse(config.model_dump() | {"name": name}), [*changes, named])
+    return Variant("-".join(values), parse(config.model_dump() | {"name": name}))
 
 
-def _rest(waiting: list[tuple[TrainingPlan, Variant]]) -> str:
-    names = ", ".join(plan.run_id for plan, _ in waiting)
+def _rest(waiting: list[Request]) -> str:
+    names = ", ".join(plan.run_id for plan in waiting)
     return f"; not begun: {names}" if names else ""
 
 
-def _release(root: Root, plans: list[TrainingPlan]) -> None:
+def _release(root: Root, plans: list[Request]) -> None:
     """Remove the folders reserved for runs that were never begun; one that holds anything stays."""
     for plan in plans:
         with suppress(OSError):

@@ -9,8 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from recformer.checkpoint.info import CheckpointInfo, TrainedOn
 from recformer.checkpoint.load import read_info
 from recformer.checkpoint.weights import build, infer_info, read_state, write_best
@@ -18,12 +16,11 @@ from recformer.config import parse_section
 from recformer.data.dataset import Dataset
 from recformer.errors import CheckpointError, DataError, UsageError
 from recformer.evaluation.dataset_check import check_fit
-from recformer.files.writing import write_text
 from recformer.logs.files import is_event_file
 from recformer.logs.folder import has_scalars
 from recformer.run.labels import give_colour
 from recformer.run.paths import CheckpointRef, Root
-from recformer.run.provenance import Provenance, portable_path, write_provenance
+from recformer.run.record import RunRecord, run_dataset, write_record
 
 
 def adopt(
@@ -60,10 +57,8 @@ def adopt(
             (root.run(run_id) / part).mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, root.run(run_id) / part / file.name)
         config = {"name": run_id, "model": info.model, "window": info.shape.window}
-        write_text(root.run(run_id) / "config.yaml", yaml.safe_dump(config, sort_keys=False))
-        if dataset is not None:
-            path = portable_path(root, dataset.source)
-            write_provenance(root, run_id, Provenance(dataset.name, dataset.fingerprint, path))
+        known = None if dataset is None else run_dataset(root, dataset)
+        write_record(root, run_id, RunRecord(config=config, dataset=known, commit=""))
         give_colour(root, run_id)
         write_best(root.model(run_id), model, info)
     except BaseException:

@@ -25,6 +25,7 @@ from recformer.loss.seen import Seen, Sequences
 from recformer.metric.duplication import duplication
 from recformer.registry import LOSSES, METRICS
 from recformer.run.paths import CHECKPOINT_FILES
+from recformer.run.record import record_file
 from recformer.training.batches import EpochBatches
 from recformer.training.cadence import is_logged, validation_steps
 from recformer.training.engine import Step
@@ -274,7 +275,7 @@ class Training:
             cli=(
                 f"For that: train --init-from {run_id}"
                 if saved
-                else f"For that: train --config {in_shell(self.heartbeat.folder / 'config.yaml')}"
+                else f"For that: train --config {in_shell(record_file(self.heartbeat.folder))}"
             )
             + f" --data DIR --set batch_size={max(size // 2, 1)}",
             page=f"For that: Train, {'Start from weights' if saved else 'New run'}",

@@ -1,10 +1,6 @@
-"""From the words of a command to a training: which configuration, data, device and weights."""
+"""From the words of a command to a training: what is asked for, checked before anything is written or queued."""
 
-import os
-import sys
-import time
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,47 +8,48 @@ from typing import Any
 import torch
 
 from recformer.checkpoint.info import info_from
+from recformer.checkpoint.load import read_info
 from recformer.checkpoint.weights import infer_info, read_state
-from recformer.config import TrainConfig, dump, override, parse, preset, preset_names, read_mapping
+from recformer.config import TrainConfig, override, parse, parse_section, preset, preset_names, read_mapping
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
-from recformer.data.prepared import Prepared, prepare
-from recformer.data.repeats import unanswered
-from recformer.errors import CheckpointError, DataError, RecformerError, StoreError, UsageError
+from recformer.errors import CheckpointError, DataError, UsageError
 from recformer.files import gate
-from recformer.files.names import RUN_ID, in_shell
-from recformer.files.writing import write_text
-from recformer.jobs.launch import enter_queue
-from recformer.jobs.wait_for_turn import await_turn
 from recformer.model.device import resolve
 from recformer.registry import MODELS
 from recformer.run.find_dataset import find_dataset
-from recformer.run.job_records import Status, read_job, read_status, write_status
-from recformer.run.labels import give_colour
-from recformer.run.locks import record_lock
+from recformer.run.job_records import read_status
 from recformer.run.names import known_run
 from recformer.run.paths import CheckpointRef, Root, can_resume, find_checkpoint, has_checkpoint, reserve_run_id
-from recformer.run.provenance import Provenance, code_commit, portable_path, read_provenance, write_provenance
-from recformer.training.changes import check_resume
-from recformer.training.loop import Outcome
+from recformer.run.record import (
+    FILE,
+    Resumption,
+    RunRecord,
+    asked,
+    code_commit,
+    read_record,
+    read_settings,
+    record_file,
+    run_dataset,
+    settings_in,
+)
+from recformer.training.changes import check_resume, effective
 from recformer.training.resume_state import newest_saved
-from recformer.training.run import config_from_weights, fit
 
 
 @dataclass(frozen=True)
-class TrainingPlan:
+class Request:
     """One training, checked and ready to be carried out."""
 
     run_id: str
+    record: RunRecord
+    """As it is to be when training begins: what the run's folder has, with what a resume adds."""
     config: TrainConfig
-    data: Path
+    """The record's settings, checked."""
+    dataset: Dataset
     device: torch.device
-    resume: bool = False
-    init_from: Path | None = None
-    init_name: str | None = None
-    """How the weights it begins with are named."""
-    fingerprint: str | None = None
-    """What the data must be, when a run is resumed."""
+    new: bool = False
+    """Whether the record is not on disk yet."""
 
 
 def chosen_mapping(
@@ -72,21 +69,32 @@ def chosen_mapping(
             "--init-from CHECKPOINT",
         )
     source = f"preset {name}" if name else str(file or init_from)
-    mapping = preset(name) if name else read_mapping(file) if file else config_beginning_with(root, str(init_from))
+    mapping = preset(name) if name else _given(file) if file else config_beginning_with(root, str(init_from))
     return override(mapping, changes), source
 
 
-def fresh(
-    root: Root, config: TrainConfig, run_id: str | None, data: Path, device: str, init_from: str | None
-) -> TrainingPlan:
-    """A new run. Raises UsageError when `run_id` has checkpoints already, DeviceError, DataError."""
-    target = resolve(device)
-    if not gate.is_folder(data):
+def _given(file: Path) -> dict[str, Any]:
+    """The configuration in a file, which may be the record of a run."""
+    mapping = read_mapping(file)
+    return settings_in(mapping, file) if "config" in mapping else mapping
+
+
+def dataset_in(root: Root, folder: Path) -> Dataset:
+    """The dataset in `folder`. Raises DataError."""
+    if not gate.is_folder(folder):
         raise DataError(
-            f"{data}: there is no such folder",
+            f"{folder}: there is no such folder",
             cli="Name the folder of a dataset with --data",
             page="Choose another dataset, or add it on the Data page",
         )
+    return load_dataset(folder, root.data / ".cache")
+
+
+def fresh(
+    root: Root, config: TrainConfig, run_id: str | None, dataset: Dataset, device: str, init_from: str | None
+) -> Request:
+    """A new run. Raises UsageError when `run_id` has checkpoints already, DeviceError, CheckpointError."""
+    target = resolve(device)
     weights = find_checkpoint(root, init_from) if init_from else None
     if weights is not None:
         _check_shapes(config, weights)
@@ -94,9 +102,8 @@ def fresh(
         run_id = reserve_run_id(root, config.name)
     elif has_checkpoint(root, run_id):
         raise _exists_already(root, run_id)
-    return TrainingPlan(
-        run_id, config, data, target, False, weights.path if weights else None, str(weights) if weights else None
-    )
+    record = asked(root, config.model_dump(mode="json"), dataset, device, str(weights) if weights else None)
+    return Request(run_id, record, config, dataset, target, new=True)
 
 
 def _exists_already(root: Root, run_id: str) -> UsageError:
@@ -118,34 +125,61 @@ def _exists_already(root: Root, run_id: str) -> UsageError:
     )
 
 
-def resumed(root: Root, run_id: str, changes: Iterable[str], data: Path | None, device: str) -> TrainingPlan:
-    """A run that goes on from what it saved last, with `changes` where they are allowed.
+def resumed(root: Root, run_id: str, changes: Iterable[str], data: Path | None, device: str) -> Request:
+    """A run that goes on from what it saved last, or begins where it saved nothing, with allowed `changes`.
 
-    Raises UsageError for a run that cannot be resumed or a change that would make it another run, CheckpointError
-    when all that it saved is damaged.
+    Raises UsageError for a run that cannot go on or a change that would make it another run, CheckpointError when all
+    that it saved is damaged, DataError when its data are not there.
     """
-    file = root.run(run_id) / "config.yaml"
-    known_run(root, run_id)
-    if not can_resume(root, run_id) or not file.is_file():
+    record, saved = read_record(root.run(known_run(root, run_id))), can_resume(root, run_id)
+    if record is None or not record.config or (has_checkpoint(root, run_id) and not saved):
         raise _nothing_to_resume(root, run_id)
-    before = parse(read_mapping(file), str(file))
+    file = record_file(root.run(run_id))
+    before = parse(record.settings, str(file))
     after = parse(override(before.model_dump(), changes), f"run {run_id}")
     check_resume(run_id, file, before, after)
-    _check_epochs_left(root, run_id, after)
-    origin = read_provenance(root, run_id)
-    if data is None and origin is None:
+    if saved:
+        _check_epochs_left(root, run_id, after)
+    dataset = _dataset_of(root, run_id, record, data)
+    now = run_dataset(root, dataset)
+    added = Resumption(
+        changes={name: new for name, (_, new) in effective(before, after).items()},
+        dataset=None if now == record.trained_on else now,
+        device=device,
+        commit=code_commit(),
+    )
+    if saved or added.changes or added.dataset:
+        record = record.model_copy(update={"resumed": [*record.resumed, added]})
+    return Request(run_id, record, after, dataset, resolve(device))
+
+
+def _dataset_of(root: Root, run_id: str, record: RunRecord, data: Path | None) -> Dataset:
+    """What a run goes on with, in `data` or where its record says. Raises UsageError, DataError for other data."""
+    known = record.trained_on
+    if data is not None:
+        dataset = dataset_in(root, data)
+    elif known is not None:
+        dataset = find_dataset(root, known)
+    else:
         raise UsageError(
             f"run {run_id!r} does not say what it was trained on",
             cli="Name its dataset with --data",
             page="Say it on Train, Resume",
         )
-    folder = data or (find_dataset(root, origin).source if origin else Path())
-    fingerprint = origin.fingerprint if origin else _saved_fingerprint(root, run_id)
-    return TrainingPlan(run_id, after, folder, resolve(device), resume=True, fingerprint=fingerprint)
+    fingerprint = known.fingerprint if known else _saved_fingerprint(root, run_id)
+    if fingerprint and fingerprint != dataset.fingerprint:
+        raise DataError(
+            f"run {run_id!r} was trained on data with fingerprint {fingerprint}, {dataset.source} has "
+            f"{dataset.fingerprint}: going on with it would be another run. Put back the files it began with",
+            cli="Or say where they are: --data DIR",
+        )
+    return dataset
 
 
 def _saved_fingerprint(root: Root, run_id: str) -> str | None:
-    """The fingerprint of the data in what the run saved last; None where that does not say it."""
+    """The fingerprint of the data in what the run saved last; None where nothing says it."""
+    if not can_resume(root, run_id):
+        return None
     saved = newest_saved(root.model(run_id))
     info = saved.content.info
     dataset = None if info is None else info_from(info, saved.path).dataset
@@ -153,24 +187,17 @@ def _saved_fingerprint(root: Root, run_id: str) -> str | None:
 
 
 def _nothing_to_resume(root: Root, run_id: str) -> UsageError:
-    """What to say of a run that has no last.pt, or no configuration."""
+    """What to say of a run that has no last.pt beside its best checkpoint, or no record."""
     if has_checkpoint(root, run_id):
         return UsageError(
-            f"run {run_id!r} cannot be resumed: it has no {'config.yaml' if can_resume(root, run_id) else 'last.pt'}",
+            f"run {run_id!r} cannot be resumed: it has no {FILE if can_resume(root, run_id) else 'last.pt'}",
             cli=f"Start a new run from its weights: train --init-from {run_id} --data DIR",
             page="Start a new run from its weights: Train, Start from weights",
         )
-    file = root.run(run_id) / "config.yaml"
-    if not file.is_file():
-        return UsageError(
-            f"run {run_id!r} cannot be resumed: it never saved anything, nor what it was to be trained with",
-            cli="Start a new run: train --preset NAME --data DIR",
-            page="Start a new run: Train, New run",
-        )
     return UsageError(
-        f"run {run_id!r} cannot be resumed: it never saved anything",
-        cli=f"Start it again: train --config {in_shell(file)} --data DIR --run-id {run_id}",
-        page="Start it again: Train, Resume",
+        f"run {run_id!r} cannot be resumed: it never saved anything, nor what it was to be trained with",
+        cli="Start a new run: train --preset NAME --data DIR",
+        page="Start a new run: Train, New run",
     )
 
 
@@ -193,78 +220,6 @@ def _epochs(count: int) -> str:
     return "1 epoch" if count == 1 else f"{count} epochs"
 
 
-def carry_out(root: Root, plan: TrainingPlan, arguments: list[str]) -> Outcome:
-    """Train as planned, once the device is free. Raises RecformerError; the status says why, once it is claimed."""
-    try:
-        dataset = load_dataset(plan.data, root.data / ".cache")
-    except RecformerError:
-        with suppress(OSError):
-            root.run(plan.run_id).rmdir()  # the folder reserved for it; one that holds anything stays
-        raise
-    if (question := unanswered(dataset.repeats, dataset.num_interactions, plan.data)) is not None:
-        print(f"warning: {question}", file=sys.stderr, flush=True)
-    if plan.fingerprint not in (None, dataset.fingerprint):
-        raise DataError(
-            f"run {plan.run_id!r} was trained on data with fingerprint {plan.fingerprint}, {plan.data} has "
-            f"{dataset.fingerprint}: going on with it would be another run. Put back the files it began "
-            "with",
-            cli="Or say where they are: --data DIR",
-        )
-    if not plan.resume and not any(argument.startswith("--run-id") for argument in arguments):
-        arguments = [*arguments, "--run-id", plan.run_id]
-    enter_queue(root, plan.run_id, arguments, str(plan.device))
-    if not plan.resume:
-        # While it waits its name is shown; should it never begin, these say what to start again with.
-        write_text(root.run(plan.run_id) / "config.yaml", dump(plan.config))
-        write_provenance(root, plan.run_id, _origin(root, plan, dataset))
-        with suppress(StoreError):  # a colour is no reason not to train
-            give_colour(root, plan.run_id)
-    await_turn(root, plan.run_id, arguments)
-    return fit(
-        root,
-        plan.run_id,
-        plan.config,
-        lambda: _prepare(dataset, plan.config),
-        _origin(root, plan, dataset),
-        plan.device,
-        arguments=arguments,
-        resume=plan.resume,
-        init_from=plan.init_from,
-    )
-
-
-def tell_failure(root: Root, run_id: str | None, device: str, error: RecformerError) -> None:
-    """Say in the status of a run why it never began, where this process was launched to train it.
-
-    Whoever launched it sees no standard error. A run that was claimed has said so itself.
-    """
-    if run_id is None or not RUN_ID.fullmatch(run_id) or not root.run(run_id).is_dir():
-        return
-    with suppress(RecformerError):  # a disk that refuses this too must not hide `error`
-        _write_failure(root.run(run_id), device, error)
-
-
-def _write_failure(folder: Path, device: str, error: RecformerError) -> None:
-    with record_lock(folder):
-        job, status = read_job(folder), read_status(folder)
-    if job is None or job.pid != os.getpid() or (status is not None and status.launch == job.launch):
-        return
-    now = time.time()
-    if status is None:
-        status = Status(
-            state="failed", epoch=0, num_epochs=0, step=0, steps=0, device=device, time=now, progress_time=now
-        )
-    changes = {
-        "launch": job.launch,
-        "state": "failed",
-        "phase": "",
-        "eta_s": None,
-        "time": now,
-        "message": error.on_page,
-    }
-    write_status(folder, status.model_copy(update=changes))
-
-
 def _check_shapes(config: TrainConfig, weights: CheckpointRef) -> None:
     """Raises UsageError naming each model option that the shapes of the weights contradict."""
     state = read_state(weights.path)
@@ -277,27 +232,17 @@ def _check_shapes(config: TrainConfig, weights: CheckpointRef) -> None:
         raise UsageError(f"{weights}: {faults}. Leave it as the weights have it")
 
 
-def _prepare(dataset: Dataset, config: TrainConfig) -> Prepared:
-    return prepare(dataset, config.window, config.split)
-
-
-def _origin(root: Root, plan: TrainingPlan, dataset: Dataset) -> Provenance:
-    before = read_provenance(root, plan.run_id) if plan.resume else None
-    began_with = before.init_from if before else plan.init_name
-    path = portable_path(root, dataset.source)
-    return Provenance(dataset.name, dataset.fingerprint, path, began_with, code_commit())
-
-
 def config_beginning_with(root: Root, checkpoint: str) -> dict[str, Any]:
     """The mapping of a run that begins with a checkpoint: its run's (else the baseline's), with its architecture.
 
     Raises UsageError when there is no such checkpoint, CheckpointError when it is damaged.
     """
     ref = find_checkpoint(root, checkpoint)
-    mapping = preset("baseline")
-    if ref.run_id is not None and (file := root.run(ref.run_id) / "config.yaml").is_file():
-        mapping |= read_mapping(file)
+    mapping = preset("baseline") | (read_settings(root.run(ref.run_id)) if ref.run_id else {})
     try:
-        return config_from_weights(mapping, ref.path) | {"name": f"{mapping['name']} continued"}
+        info = read_info(ref.path)
+        model = parse_section("model", info.model).model_dump()
     except ValueError as error:
         raise CheckpointError(f"{ref}: its record is damaged: {error}") from None
+    own = {"model": model, "window": info.shape.window, "initialisation": "random"}
+    return mapping | own | {"name": f"{mapping['name']} continued"}

@@ -8,62 +8,50 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from recformer.checkpoint.info import CheckpointInfo
-from recformer.checkpoint.load import read_info
 from recformer.checkpoint.weights import check_constants, mend_best_record, read_state
-from recformer.config import TrainConfig, dump, parse_section
-from recformer.data.dataset import Dataset
-from recformer.data.prepared import Prepared
+from recformer.config import dump
+from recformer.data.prepared import Prepared, prepare
 from recformer.data.windows import Windows
 from recformer.errors import CheckpointError, EvaluationError, RecformerError, StoreError
 from recformer.evaluation.evaluate import Task, evaluate
-from recformer.files.writing import remove_leftovers, write_text
-from recformer.jobs.launch import LOG_FILE, claim
+from recformer.files.writing import remove_leftovers
 from recformer.logs import by_step
-from recformer.run.paths import Root, find_checkpoint
-from recformer.run.provenance import Provenance, write_provenance
+from recformer.run.paths import Root, can_resume, find_checkpoint
+from recformer.run.printed import LOG_FILE
+from recformer.run.record import read_record, write_record
 from recformer.training.batches import EpochBatches
 from recformer.training.heartbeat import Heartbeat
 from recformer.training.initialisation import new_model, sizes_of
 from recformer.training.loop import Outcome, Training
+from recformer.training.request import Request
 from recformer.training.resume_state import TrainState
 from recformer.training.step_log import StepLog
 from recformer.training.tensorboard import TensorBoardWriter
 from recformer.training.tensorboard_hparams import log_end, log_start
 
 
-def fit(
-    root: Root,
-    run_id: str,
-    config: TrainConfig,
-    load: Callable[[], Prepared],
-    origin: Provenance,
-    device: torch.device,
-    *,
-    arguments: list[str],
-    resume: bool = False,
-    init_from: Path | None = None,
-) -> Outcome:
-    """Train run `run_id`; its records, log and checkpoints are written under `root`.
+def train(root: Root, request: Request, launch: str = "") -> Outcome:
+    """Train a run as asked; its records, log and checkpoints are written under `root`.
 
-    `load` reads the data once the run is claimed; `arguments` are those of the command line, for the record.
+    Who calls holds the run, so that no other process trains it; `launch` names that hold in status.json.
     SIGTERM and Ctrl-C end the step that is going on, save, and give "stopped".
     Raises RecformerError, after saying in status.json why it failed.
     """
-    folder = root.run(run_id)
-    with claim(root, run_id, arguments, str(device)) as held, _stop_signals() as asked:
+    run_id, config, device = request.run_id, request.config, request.device
+    folder, resume = root.run(run_id), can_resume(root, run_id)
+    with _stop_signals() as asked:
         should_stop = partial(_should_stop, folder, asked)
-        write_text(folder / "config.yaml", dump(config))
-        write_provenance(root, run_id, origin)
-        with Heartbeat(folder, device, config.num_epochs, 0, held.record.launch) as heartbeat:
+        if read_record(folder) != request.record:  # what a resume adds
+            write_record(root, run_id, request.record)
+        with Heartbeat(folder, device, config.num_epochs, 0, launch) as heartbeat:
             try:
                 heartbeat.update(phase="loading data")
-                prepared = load()
-                state = _start(config, prepared, device, root.model(run_id), resume, init_from)
+                prepared = prepare(request.dataset, config.window, config.split)
+                state = _start(root, request, prepared, resume)
                 batches = EpochBatches(prepared, config, device)
                 done, steps = batches.done(state.position), config.num_epochs * batches.steps
                 heartbeat.update(steps=steps, epoch=state.position.epoch, best=state.position.best or None)
@@ -74,7 +62,7 @@ def fit(
                 ):
                     if not resume:
                         writer.note("config", dump(config))
-                    info = _info(run_id, config, prepared.windows, origin)
+                    info = _info(request, prepared.windows)
                     say = partial(_say, folder / LOG_FILE)
                     training = Training(
                         config,
@@ -91,7 +79,7 @@ def fit(
                     outcome = training.run()
                 if outcome == "finished":
                     heartbeat.update(phase="evaluating")
-                    _evaluate_best(root, run_id, config, prepared.dataset, device, should_stop, training.tell)
+                    _evaluate_best(root, request, should_stop, training.tell)
             except RecformerError as error:
                 log_end(folder, succeeded=False)
                 heartbeat.end("failed", error.on_page)
@@ -111,15 +99,7 @@ def fit(
     return outcome
 
 
-def _evaluate_best(
-    root: Root,
-    run_id: str,
-    config: TrainConfig,
-    dataset: Dataset,
-    device: torch.device,
-    should_stop: Callable[[], bool],
-    tell: Callable[[str], None],
-) -> None:
+def _evaluate_best(root: Root, request: Request, should_stop: Callable[[], bool], tell: Callable[[str], None]) -> None:
     """Test ranks of the best checkpoint, so that Home and Compare have them at once. Nothing is chosen by them.
 
     `tell` says in the run's status what its people should know.
@@ -130,7 +110,8 @@ def _evaluate_best(
             raise EvaluationError("stopped before its end")
 
     try:
-        found = evaluate(root, find_checkpoint(root, run_id), Task(dataset, config.split), device, go_on)
+        task = Task(request.dataset, request.config.split)
+        found = evaluate(root, find_checkpoint(root, request.run_id), task, request.device, go_on)
         if found.not_kept:
             tell(f"Its figures on the test are not kept: {found.not_kept}.")
     except RecformerError as error:
@@ -146,14 +127,14 @@ def _step_writer(folder: Path, done: int) -> TensorBoardWriter:
     return TensorBoardWriter(steps, done)
 
 
-def _start(
-    config: TrainConfig, prepared: Prepared, device: torch.device, models: Path, resume: bool, init_from: Path | None
-) -> TrainState:
+def _start(root: Root, request: Request, prepared: Prepared, resume: bool) -> TrainState:
+    config, device, models = request.config, request.device, root.model(request.run_id)
     remove_leftovers(models)
+    init_from = None if resume else request.record.init_from
     given = resume or init_from is not None  # weights that are read next
     model = new_model(config.model_copy(update={"initialisation": "random"}) if given else config, prepared)
     if init_from is not None:
-        _load_weights(model, init_from)
+        _load_weights(model, find_checkpoint(root, init_from).path)
     model.to(device)
     # fused: one kernel for all parameters instead of a dozen for each.
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
@@ -175,21 +156,15 @@ def _load_weights(model: torch.nn.Module, path: Path) -> None:
         raise CheckpointError(f"the weights in {path} do not fit this configuration and dataset: {faults}") from None
 
 
-def config_from_weights(config: dict[str, Any], path: Path) -> dict[str, Any]:
-    """`config` with the model section and window of the checkpoint `path`, whose weights a new run begins with."""
-    info = read_info(path)
-    model = parse_section("model", info.model).model_dump()
-    return config | {"model": model, "window": info.shape.window, "initialisation": "random"}
-
-
-def _info(run_id: str, config: TrainConfig, windows: Windows, origin: Provenance) -> CheckpointInfo:
+def _info(request: Request, windows: Windows) -> CheckpointInfo:
+    record, dataset = request.record, request.dataset
     return CheckpointInfo(
-        run_id=run_id,
-        model=config.model.model_dump(mode="json"),
+        run_id=request.run_id,
+        model=request.config.model.model_dump(mode="json"),
         sizes=asdict(sizes_of(windows)),
-        dataset={"name": origin.dataset, "fingerprint": origin.fingerprint},
-        split=config.split.model_dump(mode="json"),
-        commit=origin.commit,
+        dataset={"name": dataset.name, "fingerprint": dataset.fingerprint},
+        split=request.config.split.model_dump(mode="json"),
+        commit=record.resumed[-1].commit if record.resumed else record.commit,
     )
 
 

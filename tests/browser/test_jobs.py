@@ -96,7 +96,7 @@ def test_launch_stop_resume_and_the_curve_goes_on_where_it_was(root: Path, page:
     after = logged(root, run_id)
     assert after == list(range(1, len(after) + 1))
     assert after[: len(before)] == before
-    assert "learning_rate: 0.0001" in (root / "runs" / run_id / "config.yaml").read_text()
+    assert "learning_rate: 0.0001" in (root / "runs" / run_id / "run.yaml").read_text()
 
 
 def test_a_killed_app_and_a_closed_browser_leave_the_run_training(root: Path, page: Page) -> None:

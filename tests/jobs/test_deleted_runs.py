@@ -16,7 +16,7 @@ from recformer.jobs.submit import submit
 from recformer.run.job_records import JobRecord, read_job
 from recformer.run.paths import Root, can_resume
 from recformer.run.process import lives
-from tests.builders import sequences, write_ml1m
+from tests.builders import dataset_in, sequences
 from tests.training_helpers import SMALL_SET
 from tests.waiting import wait_until
 
@@ -51,7 +51,7 @@ def ended(job: JobRecord) -> bool:
 def test_a_launched_run_that_is_deleted_while_it_trains_ends_and_neither_folder_comes_back(
     root: Root, tmp_path: Path, launched: list[JobRecord]
 ) -> None:
-    data = write_ml1m(tmp_path / "long", sequences(num_users=60, num_items=80, shortest=50, longest=70))
+    data = dataset_in(tmp_path / "long", sequences(num_users=60, num_items=80, shortest=50, longest=70))
     changes = ["name=run", *SMALL_SET, "batch_size=8", "num_epochs=500", "save_steps=20", "engine=eager"]
     submit(root, parse(override(preset("baseline"), changes)), data, "cpu")
     launched.append(job_of(root, "run"))

@@ -130,11 +130,11 @@ def test_a_launch_on_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path: P
         root.runs.mkdir()
         filler = fill(disk)
         with pytest.raises(RecformerError, match="No space left"):
-            submit(root, small_config(), dataset.source, "cpu")
+            submit(root, small_config(), dataset, "cpu")
         assert list(root.runs.glob("*/")) == []
         assert lines(root) == {}
         filler.unlink()
-        run_id = submit(root, small_config(), dataset.source, "cpu")
+        run_id = submit(root, small_config(), dataset, "cpu")
         wait_until(lambda: find_run(root, run_id).state.name == "finished", "the run, now that there is space")
         wait_until(lambda: not _lives(root, run_id), "its processes' end")
 

@@ -72,7 +72,7 @@ def test_data_of_a_question_and_of_a_training(home: Path, data: Dataset) -> None
 def test_configuration_and_data_of_a_training(home: Path, data: Dataset) -> None:
     root = Root(home / "root")
     train_here(root, "first", data, small_config())
-    shutil.copy(root.run("first") / "config.yaml", home / "mine.yaml")
+    shutil.copy(root.run("first") / "run.yaml", home / "mine.yaml")
     arguments = ["--config", "~/mine.yaml", "--data", "~/small", "--run-id", "second", "--device", "cpu"]
     result = run_here(root.path, "train", *arguments)
     assert result.returncode == 0, result.stderr

@@ -14,7 +14,7 @@ from recformer.data.sources import download
 from recformer.errors import RecformerError
 from recformer.loss.cross_entropy import CrossEntropy
 from recformer.run.paths import Root
-from recformer.run.provenance import Provenance, write_provenance
+from recformer.run.record import RunDataset, read_record, write_record
 from tests.builders import SMALL, dataset_in, sequences, write_ml1m, write_ml100k
 from tests.training_helpers import (
     SMALL_MODEL,
@@ -44,7 +44,7 @@ class Here:
 
     @property
     def config(self) -> Path:
-        return self.root.run("one") / "config.yaml"
+        return self.root.run("one") / "run.yaml"
 
     def dataset(self) -> Dataset:
         return dataset_in(self.data)
@@ -58,7 +58,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Root:
     root = Root(tmp_path_factory.mktemp("trained"))
     dataset = dataset_in(root.data / "small")
     train_here(root, "one", dataset, small_config())
-    write_provenance(root, "one", Provenance(dataset.name, dataset.fingerprint, "data/small"))
     return root
 
 
@@ -148,11 +147,6 @@ def no_configuration(here: Here) -> Command:
     return ["train", "--resume", "one"]
 
 
-def never_saved(here: Here) -> Command:
-    shutil.rmtree(here.root.model("one"))
-    return ["train", "--resume", "one"]
-
-
 def only_a_log(here: Here) -> Command:
     shutil.rmtree(here.root.model("one"))
     here.config.unlink()
@@ -164,8 +158,14 @@ def best_alone(here: Here) -> Command:
     return ["train", "--preset", "baseline", *PRESET, "--data", here.data, "--run-id", "one"]
 
 
+def say_dataset(here: Here, dataset: RunDataset | None) -> None:
+    record = read_record(here.root.run("one"))
+    assert record is not None
+    write_record(here.root, "one", record.model_copy(update={"dataset": dataset}))
+
+
 def no_origin(here: Here) -> Command:
-    (here.root.run("one") / "origin.json").unlink()
+    say_dataset(here, None)
     return resume("num_epochs=2")(here)
 
 
@@ -244,8 +244,7 @@ RECOMMEND: Command = ["recommend", "one", "spoiled", "--user", 101]
 OF_TRAINING = {
     "the last saves are damaged": Case(damaged_saves, "train --init-from one/best --data DIR"),
     "no last.pt": Case(no_saves, "train --init-from one --data DIR"),
-    "no config.yaml": Case(no_configuration, "train --init-from one --data DIR"),
-    "nothing was ever saved": Case(never_saved, "train --config '{root}/runs/one/config.yaml' --data DIR --run-id one"),
+    "no run.yaml": Case(no_configuration, "train --init-from one --data DIR"),
     "nothing but a log": Case(
         only_a_log,
         "train --preset NAME --data DIR",
@@ -257,7 +256,7 @@ OF_TRAINING = {
     ),
     "another model": Case(
         resume("engine=eager", "model.dropout=0.5"),
-        "train --config '{root}/runs/one/config.yaml' --data DIR, with the same --set",
+        "train --config '{root}/runs/one/run.yaml' --data DIR, with the same --set",
     ),
     "the run is there": Case(
         another("--preset", "baseline", *PRESET, "--run-id", "one"), "train --resume one --set num_epochs=2"
@@ -394,8 +393,7 @@ def test_a_download_that_fails_is_done_by_hand(here: Here) -> None:
 
 
 def test_data_that_are_to_be_fetched_are_found_where_they_come_to_lie(here: Here) -> None:
-    origin = Provenance("ml-100k", here.dataset().fingerprint, "data/ml-1m/../small")
-    write_provenance(here.root, "one", origin)
+    say_dataset(here, RunDataset(name="ml-100k", fingerprint=here.dataset().fingerprint, path="data/ml-1m/../small"))
     here.move_data()
     result = run_here(here.root.path, "evaluate", "one")
     assert "Fetch it: data fetch ml-100k, or say where it is: --data DIR" in result.stderr
@@ -425,7 +423,7 @@ def test_memory_that_ran_out_before_anything_was_saved_is_enough_for_smaller_bat
         patched.setattr(CrossEntropy, "__call__", fail)
         with pytest.raises(RecformerError) as caught:
             train_here(here.root, "new", here.dataset(), small_config())
-    config = shlex.quote(str(here.root.run("new") / "config.yaml"))
+    config = shlex.quote(str(here.root.run("new") / "run.yaml"))
     remedy = f"train --config {config} --data DIR --set batch_size=32"
     assert str(caught.value).endswith(remedy)
     assert_works(here, shlex.split(remedy.replace("DIR", shlex.quote(str(here.data)))))

@@ -485,7 +485,7 @@ def test_a_run_that_never_saved_may_be_trained_anew_under_its_id(root: Root, dat
     assert read_status(root.run("run")) is not None
     resumed = run_here(root.path, "train", "--resume", "run", "--data", dataset.source)
     assert_clear_failure(resumed, 2, "'run' cannot be resumed: it never saved anything")
-    config = root.run("run") / "config.yaml"
+    config = root.run("run") / "run.yaml"
     arguments = ["train", "--config", config, "--data", dataset.source, "--run-id", "run", "--device", "cpu"]
     result = run_here(root.path, *arguments)
     assert result.returncode == 0, result.stderr
@@ -499,6 +499,6 @@ def test_a_run_with_a_best_checkpoint_alone_is_not_trained_over(root: Root, data
     with interrupted_at(20, "kill"), pytest.raises(KilledError):
         train_here(root, "run", dataset, small_config(**EXACT))
     assert {path.name for path in root.model("run").iterdir()} == {"best.safetensors", "best.json"}
-    config = root.run("run") / "config.yaml"
+    config = root.run("run") / "run.yaml"
     result = run_here(root.path, "train", "--config", config, "--data", dataset.source, "--run-id", "run")
     assert_clear_failure(result, 2, "'run' exists already", "train --data DIR --init-from run;")

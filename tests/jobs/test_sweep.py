@@ -42,8 +42,8 @@ def run_folders(root: Root) -> list[str]:
 
 
 def penalty_and_name(root: Root, run_id: str) -> tuple[float, str]:
-    text = (root.run(run_id) / "config.yaml").read_text(encoding="utf-8")
-    penalty, name = re.search(r"penalty: (\S+)", text), re.search(r"^name: (.+)$", text, re.MULTILINE)
+    text = (root.run(run_id) / "run.yaml").read_text(encoding="utf-8")
+    penalty, name = re.search(r"penalty: (\S+)", text), re.search(r"^  name: (.+)$", text, re.MULTILINE)
     assert penalty
     assert name
     return float(penalty[1]), name[1]

@@ -101,7 +101,7 @@ def test_a_run_of_two_epochs_leaves_its_files_log_and_records(root: Root, data: 
     assert re.fullmatch(r"(native|eager) engine \(.+\) on cpu: [\d,]+ windows/s, [\d.,]+ s an epoch", said[0])
     assert [line.split("  ")[0] for line in said[1:]] == ["epoch 1/2", "epoch 2/2", "run: finished"]
     present = {path.name for path in root.run("run").iterdir()}
-    assert {"config.yaml", "job.json", "status.json", "train.log", "origin.json"} <= present
+    assert {"run.yaml", "job.json", "status.json", "train.log"} <= present
     assert len([name for name in present if name.startswith("events.out.tfevents.")]) == 1
     assert {path.name for path in root.model("run").iterdir()} == {"best.safetensors", "best.json", "last.pt"}
     found = curves(root.run("run"))
@@ -224,17 +224,17 @@ def test_a_change_that_would_make_it_another_run_is_refused_on_resume(change: st
     before = small_config()
     name = change.partition("=")[0].partition(".")[0]
     with pytest.raises(UsageError, match=rf"^{name} cannot be changed on resume"):
-        check_resume("run", Path("config.yaml"), before, parse(override(before.model_dump(), [change])))
+        check_resume("run", Path("run.yaml"), before, parse(override(before.model_dump(), [change])))
     after = parse(override(before.model_dump(), ["num_epochs=9", "learning_rate=1e-4", "name=other"]))
-    check_resume("run", Path("config.yaml"), before, after)
+    check_resume("run", Path("run.yaml"), before, after)
 
 
 def test_a_refused_resume_leaves_the_run_as_it_was(root: Root, data: Path, tmp_path: Path) -> None:
     train_here(root, "run", dataset_in(tmp_path / "small"), small_config())
-    before = [files_of(root.model("run")), (root.run("run") / "config.yaml").read_bytes()]
+    before = [files_of(root.model("run")), (root.run("run") / "run.yaml").read_bytes()]
     result = run_here(root.path, "train", "--resume", "run", "--set", "batch_size=32", "seed=1", "--data", data)
     assert_clear_failure(result, 2, "batch_size, seed cannot be changed on resume", "--init-from")
-    assert [files_of(root.model("run")), (root.run("run") / "config.yaml").read_bytes()] == before
+    assert [files_of(root.model("run")), (root.run("run") / "run.yaml").read_bytes()] == before
 
 
 def test_other_data_is_refused_on_resume(root: Root, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_init_from_begins_at_epoch_zero_with_those_weights(root: Root, data: Pat
     assert_same_state(read_state(root.model("second") / "best.safetensors"), first)
     assert all(steps == [1] for steps, _ in curves(root.run("second")).values())
     assert position_of(root, "second")["epoch"] == 1
-    assert '"init_from": "first/best"' in (root.run("second") / "origin.json").read_text()
+    assert "init_from: first/best" in (root.run("second") / "run.yaml").read_text()
     assert find_run(root, "second").config["batch_size"] == 64  # the first run's configuration
 
 
@@ -374,7 +374,7 @@ def ended(root: Root, run_id: str) -> RunState | None:
 
 def test_a_submitted_run_trains_by_itself_and_a_resumed_one_goes_on(root: Root, tmp_path: Path) -> None:
     dataset = dataset_in(tmp_path / "small")
-    run_id = submit(root, small_config(name="Submitted run"), dataset.source, "cpu")
+    run_id = submit(root, small_config(name="Submitted run"), dataset, "cpu")
     assert run_id == "submitted-run"
     assert wait_until(lambda: ended(root, run_id), "the end of the run").name == "finished"
     with pytest.raises(JobError, match="not running"):
@@ -389,11 +389,11 @@ def test_a_submitted_run_trains_by_itself_and_a_resumed_one_goes_on(root: Root, 
 def test_a_launched_run_that_cannot_begin_says_why(root: Root, tmp_path: Path, again: bool) -> None:
     dataset = dataset_in(tmp_path / "small")
     if again:
-        run_id = submit(root, small_config(), dataset.source, "cpu")
+        run_id = submit(root, small_config(), dataset, "cpu")
         wait_until(lambda: ended(root, run_id), "the end of the run")
         resume(root, run_id, "cuda:63", ["num_epochs=2"])
     else:
-        run_id = submit(root, small_config(), dataset.source, "cuda:63")
+        run_id = submit(root, small_config(), dataset, "cuda:63")
     state = wait_until(lambda: ended(root, run_id), "the end of the run")
     assert state.name == "failed"
     assert "'cuda:63' is not there" in state.words

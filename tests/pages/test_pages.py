@@ -365,7 +365,7 @@ def test_a_run_that_never_saved_can_be_started_again_from_the_page(full: Root, m
     monkeypatch.setattr(
         "recformer.jobs.submit.launch", lambda root, run_id, arguments, device: launched.append(arguments)
     )
-    run_id = submit(full, small_config(name="cancelled"), full.data / "small", "cpu")
+    run_id = submit(full, small_config(name="cancelled"), dataset_in(full.data / "small"), "cpu")
     now = time.time()
     job = JobRecord(command=["x"], device="cpu", queued_at=now, ended="cancelled", ended_at=now)
     write_job(full.run(run_id), job)

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from recformer.files.names import PROJECT
 from recformer.run.paths import Root
-from recformer.run.provenance import read_provenance
+from recformer.run.record import trained_on
 from tests.builders import dataset_in, sequences, write_ml1m
 from tests.training_helpers import SMALL_MODEL, save_untrained, small_config, spoil, train_here
 
@@ -73,7 +73,7 @@ def test_an_imported_model_is_told_its_data_on_the_page_and_remembers_it(root: R
     next(box for box in app.selectbox if box.label == "Dataset of these models").set_value("small").run()
     next(button for button in app.button if button.label == "Use this dataset").click().run()
     assert not app.error and not app.exception
-    origin = read_provenance(root, "imported")
+    origin = trained_on(root, "imported")
     assert origin is not None and origin.path == "data/small"
 
 

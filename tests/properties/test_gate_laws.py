@@ -26,7 +26,7 @@ from recformer.recommend.posters import found_in, place_of, thumbnail
 from recformer.run.find_dataset import find_dataset
 from recformer.run.overview import find_run
 from recformer.run.paths import Root
-from recformer.run.provenance import read_provenance
+from recformer.run.record import trained_on
 from recformer.run.settings import read_settings
 from recformer.training.resume_state import newest_saved
 from tests.builders import SMALL, SMALL_MOVIES, dataset_in, dataset_of, write_csv
@@ -107,7 +107,7 @@ def folder() -> Iterator[Path]:
 
 def readers_of(root: Root, name: str) -> list[Callable[[], object]]:
     return {
-        "origin.json": [lambda: (origin := read_provenance(root, "run")) and find_dataset(root, origin)],
+        "origin.json": [lambda: (known := trained_on(root, "run")) and find_dataset(root, known)],
         ".settings.json": [lambda: read_settings(root)],
         ".posters.json": [lambda: (place := place_of(root, DATASET)) and found_in(place)],
     }.get(name, [lambda: shown(root)])

@@ -14,7 +14,7 @@ from recformer.evaluation.evaluate import Task, evaluate
 from recformer.evaluation.table import summarise
 from recformer.recommend.side_by_side import advise
 from recformer.run.paths import CheckpointRef, Root, find_checkpoint
-from recformer.run.provenance import read_provenance
+from recformer.run.record import trained_on
 from recformer.training.import_run import adopt
 from tests.builders import Interaction, dataset_in, sequences
 from tests.training_helpers import small_config, train_here
@@ -64,7 +64,7 @@ def test_an_imported_run_is_refused_data_of_equal_sizes_and_other_ids(root: Root
     assert evaluate(root, checkpoint, Task(dataset, LEAVE_LAST_OUT)).data_known
 
 
-def test_what_origin_json_says_counts_where_the_checkpoint_says_nothing(root: Root, dataset: Dataset) -> None:
+def test_what_the_runs_record_says_counts_where_the_checkpoint_says_nothing(root: Root, dataset: Dataset) -> None:
     """As runs that were imported before checkpoints of imported runs had a fingerprint."""
     path = bare_weights(root, dataset)
     adopt(root, path, "imported", [], dataset, {"num_heads": 2})
@@ -102,7 +102,7 @@ def test_an_import_keeps_the_fingerprint_in_the_file_and_holds_the_dataset_named
 
 def test_an_import_records_the_fingerprint_of_its_dataset_in_both_records(root: Root, dataset: Dataset) -> None:
     adopt(root, bare_weights(root, dataset), "imported", [], dataset, {"num_heads": 2})
-    origin, info = read_provenance(root, "imported"), read_info(root.model("imported") / "best.safetensors")
+    origin, info = trained_on(root, "imported"), read_info(root.model("imported") / "best.safetensors")
     assert origin is not None and info.dataset is not None
     assert origin.fingerprint == info.dataset["fingerprint"] == dataset.fingerprint
 

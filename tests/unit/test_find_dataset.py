@@ -9,7 +9,7 @@ from recformer.data.sources.linking import link_folder
 from recformer.errors import DataError
 from recformer.run.find_dataset import MissingDatasetError, find_dataset
 from recformer.run.paths import Root
-from recformer.run.provenance import Provenance, portable_path
+from recformer.run.record import RunDataset, run_dataset
 from tests.builders import dataset_in, sequences, write_ml1m
 
 OTHER = sequences(seed=1)
@@ -20,9 +20,8 @@ def root(tmp_path: Path) -> Root:
     return Root(tmp_path / "root")
 
 
-def origin_in(root: Root, folder: Path) -> Provenance:
-    dataset = dataset_in(folder)
-    return Provenance(dataset.name, dataset.fingerprint, portable_path(root, folder))
+def origin_in(root: Root, folder: Path) -> RunDataset:
+    return run_dataset(root, dataset_in(folder))
 
 
 def test_data_are_found_where_they_were(root: Root, tmp_path: Path) -> None:
@@ -68,7 +67,7 @@ def test_data_that_became_unreadable_are_found_elsewhere_or_say_why(root: Root, 
 
 def test_a_run_that_never_began_is_known_by_the_name_of_its_data(root: Root, tmp_path: Path) -> None:
     write_ml1m(root.data / "other", OTHER)
-    origin = Provenance("small", "", str(tmp_path / "gone" / "small"))
+    origin = RunDataset(name="small", fingerprint="", path=str(tmp_path / "gone" / "small"))
     with pytest.raises(MissingDatasetError):
         find_dataset(root, origin)
     write_ml1m(root.data / "small", sequences())
@@ -77,7 +76,7 @@ def test_a_run_that_never_began_is_known_by_the_name_of_its_data(root: Root, tmp
 
 def test_missing_data_are_named_with_what_to_do_in_each_place(root: Root) -> None:
     with pytest.raises(MissingDatasetError) as caught:
-        find_dataset(root, Provenance("ml-100k", "0" * 16, "/nowhere/ml-100k"))
+        find_dataset(root, RunDataset(name="ml-100k", fingerprint="0" * 16, path="/nowhere/ml-100k"))
     assert str(caught.value) == (
         f"the dataset ml-100k is not in /nowhere/ml-100k, and nothing in {root.data} is it. Fetch it: data fetch "
         "ml-100k, or say where it is: --data DIR"

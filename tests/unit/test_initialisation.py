@@ -146,4 +146,4 @@ def test_a_faulty_model_is_told_alone() -> None:
 
 def test_it_cannot_be_changed_on_resume() -> None:
     with pytest.raises(UsageError, match="initialisation cannot be changed on resume"):
-        check_resume("run", Path("config.yaml"), config_of(), config_of(initialisation="random"))
+        check_resume("run", Path("run.yaml"), config_of(), config_of(initialisation="random"))

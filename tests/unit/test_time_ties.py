@@ -280,7 +280,7 @@ def test_a_model_trains_under_it_and_says_so(root: Root, way: str) -> None:
     dataset = dataset_in(root.data / "small", in_threes(sequences()))
     config = small_config(split={"name": "leave_last_out", "time_ties": way})
     train_here(root, "run", dataset, config)
-    assert f"time_ties: {way}" in (root.run("run") / "config.yaml").read_text()
+    assert f"time_ties: {way}" in (root.run("run") / "run.yaml").read_text()
     found = evaluate(root, find_checkpoint(root, "run"), Task(dataset, split_of("leave_last_out", way)))
     assert (found.trained_on, found.protocol.time_ties) == (0, way)
     records = list((root.run("run") / "eval").glob("best-*.json"))

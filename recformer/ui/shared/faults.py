@@ -10,7 +10,7 @@ from recformer.data.sources.linking import link_folder
 from recformer.errors import RecformerError
 from recformer.files.names import expanded
 from recformer.run.find_dataset import MissingDatasetError, UnknownDatasetError
-from recformer.run.provenance import Provenance, portable_path, write_provenance
+from recformer.run.record import RunDataset, remember_dataset
 from recformer.ui.shared import readers
 from recformer.ui.shared.words import plain, told
 
@@ -21,27 +21,27 @@ def show_fault(error: RecformerError, before: str = "") -> None:
     try:
         with suppress(StreamlitDuplicateElementKey):  # several models lack the same data: asked for once
             if isinstance(error, MissingDatasetError):
-                _ask_where(error.origin)
+                _ask_where(error.wanted)
             elif isinstance(error, UnknownDatasetError):
                 _ask_which(error.names)
     except RecformerError as another:
         st.error(told(another), icon=":material/error:")
 
 
-def _ask_where(origin: Provenance) -> None:
+def _ask_where(wanted: RunDataset) -> None:
     """The field that says where a run's data are now; data/ then has a link to them."""
-    key = f"missing.{origin.fingerprint or origin.dataset}"
+    key = f"missing.{wanted.fingerprint or wanted.name}"
     with st.container(horizontal=True, vertical_alignment="bottom"):
         folder = st.text_input(
-            f"Folder of {plain(origin.dataset)} on this machine",
+            f"Folder of {plain(wanted.name)} on this machine",
             key=key,
-            placeholder=f"/path/to/{origin.dataset}",
+            placeholder=f"/path/to/{wanted.name}",
             help="It is linked in data/, not copied.",
             width=420,
         )
         use = st.button("Use this folder", key=f"{key}.use", icon=":material/folder_open:")
     if use and folder.strip():
-        link_folder(expanded(folder.strip()), readers.root().data, origin.fingerprint)
+        link_folder(expanded(folder.strip()), readers.root().data, wanted.fingerprint)
         st.rerun()
 
 
@@ -65,5 +65,4 @@ def _remember(name: str, folder: Path) -> None:
     checkpoint, data = readers.checkpoint(name), readers.dataset(folder)
     check_fit(readers.root(), read_info(checkpoint.path), data, checkpoint)
     if checkpoint.run_id is not None:
-        path = portable_path(readers.root(), data.source)
-        write_provenance(readers.root(), checkpoint.run_id, Provenance(data.name, data.fingerprint, path))
+        remember_dataset(readers.root(), checkpoint.run_id, data)

@@ -23,7 +23,7 @@ from recformer.run import overview
 from recformer.run.find_dataset import UnknownDatasetError, find_dataset
 from recformer.run.overview import DamagedRun, RunSummary, list_runs
 from recformer.run.paths import CheckpointRef, Root, find_checkpoint
-from recformer.run.provenance import Provenance, read_provenance
+from recformer.run.record import trained_on
 
 if TYPE_CHECKING:
     from recformer.evaluation.article_comparison import ArticleModel
@@ -94,14 +94,9 @@ def _dataset(folder: str, stamps: tuple[Any, ...]) -> Dataset:
     return load_dataset(Path(folder), root().data / ".cache")
 
 
-def origin(run_id: str) -> Provenance | None:
-    """What a run was trained on; None for an imported run that nobody said it of."""
-    return read_provenance(root(), run_id)
-
-
 def dataset_of(run_id: str) -> Dataset | None:
     """The dataset a run was trained on, None where that is not known. Raises DataError when it is not there."""
-    known = origin(run_id)
+    known = trained_on(root(), run_id)
     return None if known is None else find_dataset(root(), known, dataset)
 
 

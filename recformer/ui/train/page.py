@@ -12,7 +12,7 @@ from recformer.config import TrainConfig, parse, preset, preset_names
 from recformer.errors import RecformerError
 from recformer.jobs.devices import queue_of
 from recformer.jobs.queue import QueueEntry, lines
-from recformer.jobs.submit import resume, start_again, submit
+from recformer.jobs.submit import resume, submit
 from recformer.run.find_dataset import UnknownDatasetError
 from recformer.run.overview import RunSummary
 from recformer.run.settings import read_settings
@@ -121,12 +121,12 @@ def _again(run: RunSummary, device: str) -> None:
         f"from its first step, with the settings it was given.{_queue_words(device)}"
     )
     if st.button("Start again", type="primary", icon=":material/play_arrow:", key="again.go"):
-        start_again(readers.root(), run.run_id, device)
+        resume(readers.root(), run.run_id, device)
         st.switch_page("pages/monitor.py", query_params={"run": run.run_id})
 
 
 def _resume_form(run: RunSummary, device: str) -> None:
-    before = parse(run.config, f"{run.run_id}/config.yaml")
+    before = parse(run.config, f"run {run.run_id}")
     finished = run.state.name == "finished"
     start = before.model_copy(update={"num_epochs": before.num_epochs + SUGGESTED_EPOCHS}) if finished else before
     summary = st.container(border=True)
@@ -253,5 +253,5 @@ def _launch_box(config: TrainConfig | None, folder: Path, device: str, init_from
             will_happen = what_will_happen(config, config.num_epochs, readers.dataset(folder), device)
         words.markdown(will_happen + _queue_words(device))
         if button.button("Launch", type="primary", icon=":material/play_arrow:", key="launch", width="stretch"):
-            run_id = submit(readers.root(), config, folder, device, init_from)
+            run_id = submit(readers.root(), config, readers.dataset(folder), device, init_from)
             st.switch_page("pages/monitor.py", query_params={"run": run_id})
