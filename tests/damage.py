@@ -38,7 +38,7 @@ from recformer.recommend.posters import found_in, place_of, thumbnail
 from recformer.run.overview import find_run, list_runs
 from recformer.run.paths import Root, find_checkpoint
 from recformer.run.printed import tail
-from recformer.run.record import trained_on
+from recformer.run.record import RunDataset, RunRecord, trained_on, write_record
 from recformer.run.settings import read_settings
 from recformer.training.resume_state import TrainState, newest_saved
 from tests.builders import dataset_in
@@ -126,6 +126,9 @@ def kinds(root: Root, folder: Path) -> Iterator[tuple[str, Path, Read]]:
         yield name, run / name, one_run
     yield "best.json", model / "best.json", one_run
     yield "origin.json", run / "origin.json", lambda: trained_on(root, "run")
+    known = RunDataset(name="small", fingerprint="f", path="data/small")
+    write_record(root, "run", RunRecord(config={"name": "a run"}, dataset=known, commit="abc"))
+    yield "run.yaml", run / "run.yaml", one_run
     yield "settings", root.runs / ".settings.json", lambda: read_settings(root)
     yield "list of posters", root.runs / ".posters.json", lambda: place_of(root, dataset)
 

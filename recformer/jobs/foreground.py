@@ -8,16 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from recformer.data.repeats import unanswered
-from recformer.errors import RecformerError, StoreError
+from recformer.errors import RecformerError
 from recformer.files.names import RUN_ID
 from recformer.jobs.launch import claim, enter_queue
-from recformer.jobs.submit import train_arguments
+from recformer.jobs.submit import train_arguments, write_down
 from recformer.jobs.wait_for_turn import await_turn
 from recformer.run.job_records import Status, read_job, read_status, write_status
-from recformer.run.labels import give_colour
 from recformer.run.locks import record_lock
 from recformer.run.paths import Root
-from recformer.run.record import write_record
 from recformer.training.loop import Outcome
 from recformer.training.request import Request
 from recformer.training.run import train
@@ -34,9 +32,7 @@ def carry_out(root: Root, request: Request, changes: Sequence[str] = (), data: P
     arguments = train_arguments(run_id, device, changes, data)
     enter_queue(root, run_id, arguments, device)
     if request.new:
-        write_record(root, run_id, request.record)
-        with suppress(StoreError):  # a colour is no reason not to train
-            give_colour(root, run_id)
+        write_down(root, run_id, request.record)
     await_turn(root, run_id, arguments)
     with claim(root, run_id, arguments, device) as held:
         return train(root, request, held.record.launch)

@@ -2,16 +2,18 @@
 
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recformer.config import TrainConfig
+from recformer.errors import StoreError
 from recformer.jobs.devices import queue_of
 from recformer.jobs.launch import launch
 from recformer.run.labels import give_colour
 from recformer.run.names import known_run
 from recformer.run.paths import Root, reserve_run_id
-from recformer.run.record import asked, write_record
+from recformer.run.record import RunRecord, asked, write_record
 
 if TYPE_CHECKING:
     from recformer.data.dataset import Dataset
@@ -24,13 +26,19 @@ def submit(root: Root, config: TrainConfig, dataset: "Dataset", device: str, ini
     """
     run_id = reserve_run_id(root, config.name)
     try:
-        write_record(root, run_id, asked(root, config.model_dump(mode="json"), dataset, device, init_from))
-        give_colour(root, run_id)
+        write_down(root, run_id, asked(root, config.model_dump(mode="json"), dataset, device, init_from))
         resume(root, run_id, device)
     except BaseException:
         shutil.rmtree(root.run(run_id), ignore_errors=True)
         raise
     return run_id
+
+
+def write_down(root: Root, run_id: str, record: RunRecord) -> None:
+    """Write what a new run is asked with, and give it a colour. Raises StoreError when the disk refuses."""
+    write_record(root, run_id, record)
+    with suppress(StoreError):  # a colour is no reason not to train
+        give_colour(root, run_id)
 
 
 def resume(root: Root, run_id: str, device: str, overrides: Iterable[str] = ()) -> None:

@@ -14,10 +14,8 @@ from recformer.config import TrainConfig, override, parse
 from recformer.errors import ConfigError, JobError, StoreError, UsageError
 from recformer.files.names import checked_run_id
 from recformer.jobs.launch import recformer_command
-from recformer.jobs.submit import train_arguments
-from recformer.run.labels import give_colour
+from recformer.jobs.submit import train_arguments, write_down
 from recformer.run.paths import Root
-from recformer.run.record import write_record
 from recformer.training.request import Request
 
 SWEPT = ("loss.penalty", "seed")
@@ -93,14 +91,13 @@ def carry_out(root: Root, plans: list[Request]) -> int:
         with _Foreground() as foreground:
             while waiting and not foreground.asked:
                 plan = waiting.pop(0)
-                write_record(root, plan.run_id, plan.record)
-                with suppress(StoreError):  # a colour is no reason not to train
-                    give_colour(root, plan.run_id)
-                root_first = ["--root", str(root.path)]
-                code = foreground.run(
-                    [*recformer_command(), *root_first, *train_arguments(plan.run_id, str(plan.device))]
-                )
                 rest = _rest(waiting)
+                try:
+                    write_down(root, plan.run_id, plan.record)
+                except StoreError as error:
+                    raise JobError(f"the sweep ends with run {plan.run_id!r}: {error}{rest}") from error
+                arguments = ["--root", str(root.path), *train_arguments(plan.run_id, str(plan.device))]
+                code = foreground.run([*recformer_command(), *arguments])
                 if foreground.asked:
                     print(f"the sweep was stopped{rest}", flush=True)
                     return code if code >= 0 else 128 - code

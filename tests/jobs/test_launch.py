@@ -394,7 +394,7 @@ def test_a_stop_is_seen_through_after_whoever_asked_for_it_has_gone(root: Root, 
 
 def test_a_claim_removes_what_killed_trainers_left_and_nothing_else(root: Root) -> None:
     root.run("run").mkdir(parents=True)
-    left = {name: root.run("run") / f".{name}.abc.tmp" for name in ("status.json", "config.yaml", "labels.json")}
+    left = {name: root.run("run") / f".{name}.abc.tmp" for name in ("status.json", "run.yaml", "labels.json")}
     for path in left.values():
         path.touch()
     with claim(root, "run", ["train"], "cpu"):
@@ -404,7 +404,7 @@ def test_a_claim_removes_what_killed_trainers_left_and_nothing_else(root: Root) 
 def test_jobs_never_import_torch() -> None:
     script = (
         "import sys\n"
-        "from recformer.jobs import control, devices, supervisor, launch, locks, overview, queue, records, state, stopper, tail, turn\n"
+        "from recformer.jobs import control, devices, kill_after_grace, launch, queue, submit, supervisor, wait_for_turn\n"
         "assert not {'torch', 'tensorflow', 'streamlit'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True)

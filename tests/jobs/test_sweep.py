@@ -118,8 +118,8 @@ def test_a_run_that_fails_is_told_and_ends_the_sweep(root: Root, data: Path) -> 
     result = run_cli(root.path, *SMALL, "loss.penalty=[1,2,3]", "--run-id", "sweep", "--data", data)
     assert result.returncode == 1
     assert "sweep-1: finished" in result.stdout
-    assert "could not make" in result.stderr
-    assert "error: the sweep ends with run 'sweep-2', which failed as told above; not begun: sweep-3" in result.stderr
+    assert "error: the sweep ends with run 'sweep-2': could not write" in result.stderr
+    assert "; not begun: sweep-3" in result.stderr
     assert "Traceback" not in result.stderr
     assert run_folders(root) == ["sweep-1", "sweep-2"]
 

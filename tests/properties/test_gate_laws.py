@@ -62,6 +62,12 @@ RECORDS: dict[str, dict[str, Any]] = {
     "labels.json": {"name": "a", "tags": ["b"], "note": "c", "archived": False, "colour": 1},
     "best.json": {"epoch": 1, "metrics": {"metric/ndcg@10": 0.1}, "dataset": {"name": "a", "fingerprint": "b"}},
     "origin.json": {"dataset": "a", "fingerprint": "b", "path": "data/a", "init_from": None, "commit": ""},
+    "run.yaml": {
+        "config": {"name": "a", "loss": "cross_entropy"},
+        "resumed": [{"changes": {"num_epochs": 2}, "device": "cpu", "commit": "b"}],
+        "dataset": {"name": "a", "fingerprint": "b", "path": "data/a"},
+        "commit": "c",
+    },
     ".settings.json": {"jobs_per_device": 2, "grace_s": 3.0},
     ".posters.json": {DATASET.fingerprint: "posters", "other": "b"},
 }
@@ -110,6 +116,7 @@ def readers_of(root: Root, name: str) -> list[Callable[[], object]]:
         "origin.json": [lambda: (known := trained_on(root, "run")) and find_dataset(root, known)],
         ".settings.json": [lambda: read_settings(root)],
         ".posters.json": [lambda: (place := place_of(root, DATASET)) and found_in(place)],
+        "run.yaml": [lambda: shown(root), lambda: trained_on(root, "run")],
     }.get(name, [lambda: shown(root)])
 
 

@@ -32,6 +32,11 @@ JOB = JobRecord(command=["python"], device="cpu", queued_at=100.0, started_at=10
 STATUS = {"epoch": 1, "num_epochs": 9, "step": 1, "steps": 9, "device": "cpu", "time": 1.0, "progress_time": 1.0}
 # Pairs of one size: a stamp without a time tells nothing of their change.
 TEXTS = {
+    "run.yaml": [
+        "{config: {name: x1}, commit: a}",
+        "{config: {name: x2}, commit: a}",
+        "{config: {name: [}, commit: a}",
+    ],
     "config.yaml": ["name: x1\n", "name: x2\n", "name: [\n"],
     "labels.json": ['{"note": "1"}', '{"note": "2"}', '{"note": 12 }'],
     "best.json": ['{"epoch": 1}', '{"epoch": 2}', '{"epoch": }'],

@@ -104,7 +104,7 @@ def test_a_label_names_a_run_before_its_configuration_does_and_archived_runs_are
     assert (run.labels.tags, run.labels.archived) == (["paper", "λ"], True)
 
 
-RECORDS = ["job.json", "status.json", "config.yaml", "best.json", "labels.json"]
+RECORDS = ["job.json", "status.json", "run.yaml", "config.yaml", "best.json", "labels.json"]
 DAMAGES: dict[str, tuple[bytes | None, str]] = {
     "cut": (b'{"a": [1, ', "it is cut off or no "),
     "empty": (b"", "it is empty"),
@@ -160,6 +160,9 @@ WRONG_VALUES = [
     ("config.yaml", "name: 2024-99-01", "no setting has"),
     ("config.yaml", "name: !!bool x", "no setting has"),
     ("config.yaml", "name: !!int ''", "no setting has"),
+    ("run.yaml", "config: {}", "commit: field required"),
+    ("run.yaml", "{config: {name: [1]}, commit: a}", "name"),
+    ("run.yaml", "config: [", "it is cut off or no YAML (line "),
     ("config.yaml", "a: [", "it is cut off or no YAML (line "),
 ]
 
