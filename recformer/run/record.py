@@ -100,10 +100,10 @@ def read_record(folder: Path) -> RunRecord | None:
 
     Raises StoreError when it is damaged.
     """
-    fields = mapping_in(folder / FILE)
-    if fields is None:
-        fields = old_record(folder)
-    return None if fields is None else gate.validated(fields, _RECORD, record_file(folder), gate.CONFIG)
+    if (record := _written(folder)) is not None:
+        return record
+    fields = old_record(folder)
+    return None if fields is None else _RECORD.validate_python(fields)
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
@@ -111,15 +111,16 @@ def read_settings(folder: Path) -> dict[str, Any]:
 
     Only what all versions share is checked; `config.parse` checks all. Raises StoreError when they are damaged.
     """
-    file = record_file(folder)
-    if file.name == FILE:
-        record = read_record(folder)
-        settings = {} if record is None else record.settings
-    else:  # whatever became of origin.json
-        settings = old_config(folder) or {}
-    gate.validated(settings, _SHOWN, file, gate.CONFIG)
+    record = _written(folder)
+    settings = (old_config(folder) or {}) if record is None else record.settings  # whatever became of origin.json
+    gate.validated(settings, _SHOWN, folder / (CONFIG_FILE if record is None else FILE), gate.CONFIG)
     # A section may be written by its name alone.
     return settings | {key: {"name": settings[key]} for key in SECTIONS if isinstance(settings.get(key), str)}
+
+
+def _written(folder: Path) -> RunRecord | None:
+    fields = mapping_in(folder / FILE)
+    return None if fields is None else gate.validated(fields, _RECORD, folder / FILE, gate.CONFIG)
 
 
 def settings_in(fields: dict[str, Any], path: Path) -> dict[str, Any]:
