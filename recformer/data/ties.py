@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recformer.data.dataset import Dataset
-from recformer.data.mix import STEP, mixed
 
 TimeTies = Literal["file", "hash", "as_set"]
 SEED = 0
+STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
 def in_order(dataset: Dataset, time_ties: TimeTies, seed: int = SEED) -> Dataset:
@@ -29,6 +29,16 @@ def in_order(dataset: Dataset, time_ties: TimeTies, seed: int = SEED) -> Dataset
     items = dataset.item_ids[dataset.items]
     order = np.lexsort((items, hash_of(users, items, seed), np.cumsum(group_starts(dataset))))
     return replace(dataset, items=dataset.items[order], ratings=dataset.ratings[order])
+
+
+def mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """(N,) SplitMix64 (Steele, Lea and Flood 2014): one bit of `state` changed changes half of the bits.
+
+    The numbers look drawn and are a pure function of `state` in every version, unlike a library's generator's.
+    """
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
 
 
 def hash_of(users: NDArray[np.int64], items: NDArray[np.int64], seed: int = SEED) -> NDArray[np.uint64]:

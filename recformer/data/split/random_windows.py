@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from recformer.config import option
 from recformer.data.dataset import Dataset
-from recformer.data.mix import STEP, mixed
 from recformer.data.split.base import Fractions, Split, require_parts, time_ties_option
+from recformer.data.ties import STEP, mixed
 from recformer.data.windows import Windows
 from recformer.registry import SPLITS
 
