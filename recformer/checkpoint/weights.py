@@ -20,13 +20,14 @@ import torch
 from torch import Tensor, nn
 
 from recformer.checkpoint.file_kind import kind_of
-from recformer.checkpoint.info import SIZES, CheckpointInfo, check_safetensors, damaged, record_in
+from recformer.checkpoint.info import SIZES, CheckpointInfo
 from recformer.checkpoint.weight_sets import State, chosen_set, largest_mapping, weight_sets
 from recformer.config import Options, parse_section
-from recformer.errors import CheckpointError, StoreError, UsageError
+from recformer.errors import CheckpointError, UsageError
 from recformer.files import gate
 from recformer.files.names import in_shell
-from recformer.files.writing import write_atomically, write_json
+from recformer.files.safetensors_header import check_safetensors, damaged
+from recformer.files.writing import write_atomically
 from recformer.model.sizes import Sizes
 from recformer.registry import MODELS
 
@@ -46,7 +47,7 @@ _CLASSES_LOCK = threading.Lock()  # PyTorch's list of what it may read holds for
 
 
 def write_best(folder: Path, model: nn.Module, info: CheckpointInfo, make_folder: bool = True) -> None:
-    """Write best.safetensors, its record in it, then best.json, each atomically.
+    """Write best.safetensors, its record in it, atomically.
 
     Raises StoreError when the disk refuses, and, without `make_folder`, when the folder is gone.
     """
@@ -58,20 +59,8 @@ def write_best(folder: Path, model: nn.Module, info: CheckpointInfo, make_folder
         temporary.write_bytes(content)
 
     write_atomically(folder / "best.safetensors", write, make_folder=make_folder)
-    write_json(folder / "best.json", asdict(info), make_folder)
-
-
-def mend_best_record(folder: Path) -> None:
-    """Let best.json say again what best.safetensors says, after a process that died between writing the two.
-
-    Raises CheckpointError when best.safetensors is damaged, StoreError when the disk refuses.
-    """
-    path = folder / "best.json"
-    record = record_in(folder / "best.safetensors")
-    with suppress(StoreError):  # a damaged record is written anew
-        if record is None or gate.read_object(path, gate.BEST) == record:
-            return
-    write_json(path, record)
+    with suppress(OSError):  # the record of an earlier version, which stood beside the weights
+        (folder / "best.json").unlink(missing_ok=True)
 
 
 def write_archive(path: Path, value: dict[str, Any], keep: Path | None = None, make_folder: bool = True) -> None:

@@ -17,7 +17,7 @@ LOSS = "loss/validation"
 def best_values(curves: Mapping[str, Curve], best: Mapping[str, Any] | None) -> dict[str, float]:
     """Each tag's value at the best epoch; a tag without one there is left out.
 
-    `best` is the record beside the best checkpoint (`best.json`): its metrics hold, and its epoch for what it does not
+    `best` is the record of the best checkpoint: its metrics hold, and its epoch for what it does not
     name. Without metrics in it, the best epoch is where NDCG@10 is greatest, else where the loss is least. A log with
     neither has no best epoch: of it the last values are taken.
     Example: NDCG@10 0.1, 0.3, 0.2 and loss 5, 4, 3 at epochs 1, 2, 3 give NDCG@10 0.3 and loss 4.

@@ -97,8 +97,6 @@ class Status(_Record):
     """Why it failed, or what there is to know."""
     metrics: dict[str, float] = Field(default_factory=dict)
     """The last validation's metrics, by tag."""
-    best: dict[str, float] | None = None
-    """Figures of the best epoch, with the epoch itself."""
 
 
 _JOB, _STATUS = TypeAdapter(JobRecord), TypeAdapter(Status)

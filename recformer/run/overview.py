@@ -11,9 +11,10 @@ from typing import Any
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
-from recformer.errors import StoreError
+from recformer.errors import CheckpointError, StoreError
 from recformer.files import gate
 from recformer.files.names import run_id_from
+from recformer.files.safetensors_header import record_in
 from recformer.files.stamps import Stamp, settled, stamp
 from recformer.logs.bounds import known_stamp, stamp_in_name
 from recformer.logs.files import find_event_files
@@ -27,12 +28,13 @@ from recformer.run.record import read_settings
 from recformer.run.state import RunState, derive_state
 from recformer.run.upgrade import CONFIG_FILE
 
-BEST_FILE = "best.json"
+BEST_FILE = CHECKPOINT_FILES["best"]
+OLD_BEST_FILE = "best.json"  # beside the weights, until they held their record themselves
 EVALUATIONS = "eval"  # a folder of ours, without logs
 
 
 class _Best(TypedDict, total=False):
-    """What is shown of the record beside the best checkpoint."""
+    """What is shown of the record of the best checkpoint."""
 
     epoch: int
     step: int
@@ -62,7 +64,7 @@ class RunSummary:
     resumable: bool
     """Whether anything was saved that it can go on from."""
     best: dict[str, Any] | None
-    """The record beside the best checkpoint (`best.json`)."""
+    """The record in the best checkpoint (`best.safetensors`)."""
     imported: bool = False
 
 
@@ -168,7 +170,7 @@ def _stamps(root: Root, run_id: str) -> _Stamps:
     # Thousands of runs are asked for at once: text, since a Path would take longer than the look.
     folder, model = f"{root.path}/runs/{run_id}", f"{root.path}/models/{run_id}"
     records = [f"{folder}/{name}" for name in (JOB_FILE, STATUS_FILE, RECORD_FILE, CONFIG_FILE, LABELS_FILE)]
-    return tuple(map(stamp, (folder, model, *records, f"{model}/{BEST_FILE}")))
+    return tuple(map(stamp, (folder, model, *records, f"{model}/{BEST_FILE}", f"{model}/{OLD_BEST_FILE}")))
 
 
 def _read(root: Root, run_id: str) -> RunSummary | DamagedRun | None:
@@ -224,7 +226,7 @@ def _summary(root: Root, run_id: str, now: float) -> RunSummary:
     config = read_settings(folder)
     labels = read_labels(folder)
     saved = {entry.name for entry in entries_of(model)}
-    best = _best(model / BEST_FILE) if saved else None
+    best = _best(model) if saved else None
     return RunSummary(
         run_id=run_id,
         name=_name(labels, config, run_id),
@@ -245,8 +247,13 @@ def _name(labels: Labels, config: dict[str, Any], run_id: str) -> str:
     return labels.name or str(config.get("name") or run_id)
 
 
-def _best(path: Path) -> dict[str, Any] | None:
-    best = gate.read_object(path, gate.BEST)
+def _best(model: Path) -> dict[str, Any] | None:
+    best, path = None, model / BEST_FILE
+    with suppress(CheckpointError):  # whoever reads the weights is told
+        best = record_in(path)
+    if best is None:
+        path = model / OLD_BEST_FILE
+        best = gate.read_object(path, gate.BEST)
     if best is not None:
         gate.validated(best, _BEST, path, gate.BEST)
     return best

@@ -254,7 +254,6 @@ class Training:
         position = self.state.position
         if _is_better(figures, position.best, self.config.best_by):
             position.best = {**figures, "epoch": float(epochs)}
-            self.heartbeat.update(best=position.best)
             write_best(self.models, self.state.model, self._info(position.best), self._makes_folder())
 
     def _save_last(self) -> None:

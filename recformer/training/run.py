@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from recformer.checkpoint.info import CheckpointInfo
-from recformer.checkpoint.weights import check_constants, mend_best_record, read_state
+from recformer.checkpoint.weights import check_constants, read_state
 from recformer.config import dump
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.windows import Windows
@@ -54,7 +54,7 @@ def train(root: Root, request: Request, launch: str = "") -> Outcome:
                 state = _start(root, request, prepared, resume)
                 batches = EpochBatches(prepared, config, device)
                 done, steps = batches.done(state.position), config.num_epochs * batches.steps
-                heartbeat.update(steps=steps, epoch=state.position.epoch, best=state.position.best or None)
+                heartbeat.update(steps=steps, epoch=state.position.epoch)
                 log_start(folder, config)
                 with (
                     TensorBoardWriter(folder, state.position.epoch) as writer,
@@ -141,8 +141,6 @@ def _start(root: Root, request: Request, prepared: Prepared, resume: bool) -> Tr
     state = TrainState(model, optimizer, device)
     if resume:
         state.restore(models)
-        with suppress(CheckpointError):  # a damaged best checkpoint does not stop training; reading it says so
-            mend_best_record(models)
     return state
 
 

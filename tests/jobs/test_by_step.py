@@ -1,6 +1,5 @@
 """What is logged within epochs, and validation there."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,13 @@ from recformer.checkpoint.weights import read_archive
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
 from recformer.run.job_records import read_status
+from recformer.run.overview import find_run
 from recformer.run.paths import Root
 from recformer.training import loop
 from recformer.training.cadence import is_logged
 from recformer.training.loop import DivergedError
 from recformer.training.schedule import learning_rate
+from recformer.ui.monitor.run_events import best_epoch
 from tests.builders import dataset_in
 from tests.training_helpers import assert_same_state, curves, small_config, step_curves, train_here
 
@@ -102,19 +103,17 @@ def test_the_best_checkpoint_may_come_from_within_an_epoch(
     monkeypatch.setattr(loop, "validate", pretended)
     config = small_config(num_epochs=2, validate_every=0.5, best_by="loss")
     assert train_here(root, "run", dataset, config) == "finished"
-    record, status = json.loads((root.model("run") / "best.json").read_text()), read_status(root.run("run"))
-    assert status is not None
-    assert status.best is not None
+    record, status = find_run(root, "run").best, read_status(root.run("run"))
+    assert record is not None and status is not None
     steps = status.steps // 2
     assert (record["epoch"], record["step"]) == (1, 0), "the second validation is that at the end of the first epoch"
-    assert status.best["epoch"] == 1
+    assert best_epoch(find_run(root, "run")) == 1
     losses = iter([3.0, 2.5, 1.0, 4.0])
     assert train_here(root, "other", dataset, config) == "finished"
-    record, status = json.loads((root.model("other") / "best.json").read_text()), read_status(root.run("other"))
-    assert status is not None
-    assert status.best is not None
+    record, status = find_run(root, "other").best, read_status(root.run("other"))
+    assert record is not None and status is not None
     assert (record["epoch"], record["step"]) == (1, round(steps / 2))
-    assert status.best["epoch"] == pytest.approx(1 + round(steps / 2) / steps)
+    assert best_epoch(find_run(root, "other")) == pytest.approx(1 + round(steps / 2) / steps)
     assert record["metrics"]["loss/validation"] == 1.0
 
 

@@ -21,9 +21,7 @@ from recformer.config import TrainConfig
 from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError
 from recformer.evaluation import ranker
-from recformer.files import gate
 from recformer.files.names import PROJECT
-from recformer.files.writing import write_json
 from recformer.loss.cross_entropy import CrossEntropy
 from recformer.registry import LOSSES
 from recformer.run.job_records import read_status
@@ -407,17 +405,8 @@ def test_a_run_resumed_with_another_number_of_threads_says_that_its_bits_may_dif
 def test_what_a_killed_process_left_half_written_is_removed_when_the_run_goes_on(root: Root, dataset: Dataset) -> None:
     train_here(root, "run", dataset, small_config())
     (root.model("run") / ".last.pt.abc123.tmp").write_bytes(b"half")
-    write_json(root.model("run") / "best.json", {"epoch": 99})
     train_here(root, "run", dataset, small_config(num_epochs=2, learning_rate=1e-30), resume=True)
-    assert {path.name for path in root.model("run").iterdir()} == {
-        "best.safetensors",
-        "best.json",
-        "last.pt",
-        "previous.pt",
-    }
-    record = gate.read_object(root.model("run") / "best.json", gate.BEST)
-    assert record is not None
-    assert record["epoch"] == 1, "the record says again what the weights say"
+    assert {path.name for path in root.model("run").iterdir()} == {"best.safetensors", "last.pt", "previous.pt"}
 
 
 @pytest.mark.parametrize(
@@ -496,7 +485,7 @@ def test_a_run_that_never_saved_may_be_trained_anew_under_its_id(root: Root, dat
 def test_a_run_with_a_best_checkpoint_alone_is_not_trained_over(root: Root, dataset: Dataset) -> None:
     with interrupted_at(20, "kill"), pytest.raises(KilledError):
         train_here(root, "run", dataset, small_config(**EXACT))
-    assert {path.name for path in root.model("run").iterdir()} == {"best.safetensors", "best.json"}
+    assert {path.name for path in root.model("run").iterdir()} == {"best.safetensors"}
     config = root.run("run") / "run.yaml"
     result = run_here(root.path, "train", "--config", config, "--data", dataset.source, "--run-id", "run")
     assert_clear_failure(result, 2, "'run' exists already", "train --data DIR --init-from run;")

@@ -49,7 +49,7 @@ ALLOWED = {
     ("recommend.posters", "Image.open"): "a file that the gate opened",
     ("checkpoint.weights", "torch.load"): "a file that the gate opened",
     # checked by the gate, then opened by a library that takes nothing but a path
-    ("checkpoint.info", "safetensors.safe_open"): "after check_safetensors",
+    ("files.safetensors_header", "safetensors.safe_open"): "after check_safetensors",
     ("checkpoint.weights", "safetensors.torch.load_file"): "after check_safetensors",
     ("checkpoint.weights", "zipfile.is_zipfile"): "of a file that torch.load refused",
     ("logs.details", "SummaryReader"): "after _refuse_what_cannot_be_read",

@@ -21,12 +21,11 @@ from torch import nn
 
 from recformer.checkpoint.info import CheckpointInfo
 from recformer.checkpoint.load import load, read_info
-from recformer.checkpoint.weights import infer_info, mend_best_record, read_archive, read_state, write_best
+from recformer.checkpoint.weights import infer_info, read_archive, read_state, write_best
 from recformer.config import Options
 from recformer.data.dataset import Dataset
 from recformer.errors import CheckpointError, RecformerError, StoreError
 from recformer.evaluation.store import digest_of
-from recformer.files import gate
 from recformer.files.writing import write_json
 from recformer.run.paths import Root
 from recformer.training.resume_state import TrainState, newest_saved
@@ -81,7 +80,7 @@ def test_best_comes_back_bit_for_bit_with_its_record(tmp_path: Path) -> None:
     loaded, info = load(tmp_path / "best.safetensors")
     assert_same_state(loaded.state_dict(), model.state_dict())
     assert info == info_of()
-    assert json.loads((tmp_path / "best.json").read_text())["run_id"] == "run"
+    assert [path.name for path in tmp_path.iterdir()] == ["best.safetensors"]
 
 
 def test_last_comes_back_bit_for_bit_with_everything(root: Root, dataset: Dataset) -> None:
@@ -108,38 +107,14 @@ def write_old_best(folder: Path, model: nn.Module, info: CheckpointInfo) -> None
 def test_a_best_checkpoint_without_a_record_in_it_is_read_with_the_one_beside_it(tmp_path: Path) -> None:
     write_old_best(tmp_path, small_model(sizes_for(SMALL)), info_of())
     assert load(tmp_path / "best.safetensors")[1] == info_of()
-    mend_best_record(tmp_path)
-    assert gate.read_object(tmp_path / "best.json", gate.BEST) == asdict(info_of())
 
 
-@pytest.mark.parametrize("beside", ["older", "damaged", "missing"])
-def test_a_crash_between_weights_and_record_of_the_best_is_mended(
-    beside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_best(tmp_path, small_model(sizes_for(SMALL)), info_of())
+def test_a_new_best_takes_the_place_of_the_old_record_beside_it(tmp_path: Path) -> None:
+    write_old_best(tmp_path, small_model(sizes_for(SMALL)), info_of())
     newer = replace(info_of(), epoch=7, metrics={"metric/ndcg@10": 1 / 3})
-    monkeypatch.setattr("recformer.checkpoint.weights.write_json", no_space)
-    with pytest.raises(OSError, match="No space left"):
-        write_best(tmp_path, small_model(sizes_for(SMALL), seed=1), newer)
-    monkeypatch.undo()
-    if beside == "damaged":
-        (tmp_path / "best.json").write_text("{")
-    if beside == "missing":
-        (tmp_path / "best.json").unlink()
+    write_best(tmp_path, small_model(sizes_for(SMALL), seed=1), newer)
     assert read_info(tmp_path / "best.safetensors") == newer
-    mend_best_record(tmp_path)
-    assert gate.read_object(tmp_path / "best.json", gate.BEST) == asdict(newer)
-
-
-def test_mending_a_record_that_is_right_or_of_no_weights_writes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("recformer.checkpoint.weights.write_json", no_space)
-    mend_best_record(tmp_path)
-    monkeypatch.undo()
-    write_best(tmp_path, small_model(sizes_for(SMALL)), info_of())
-    monkeypatch.setattr("recformer.checkpoint.weights.write_json", no_space)
-    mend_best_record(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["best.safetensors"]
 
 
 def test_the_same_best_checkpoint_is_the_same_bytes(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def _overview(shown: list[ShownRun]) -> None:
         status, state = entry.run.status, entry.run.state
         figures = ["–"] * 5
         if status is not None:
-            best = number((status.best or {}).get("metric/ndcg@10"))
+            best = _best_ndcg(entry.run)
             left = duration(status.eta_s) if state.active else "–"
             epochs = f"{status.epoch} of {status.num_epochs}"
             figures = [epochs, number(status.loss), best, number(status.samples_per_s), left]
@@ -170,19 +170,23 @@ def _status(run: RunSummary) -> None:
     if status.steps:
         st.progress(min(status.step / status.steps, 1.0), text=f"step {status.step:,} of {status.steps:,}")
     with st.container(horizontal=True):
-        tiles = [(label, value, None) for label, value in _figures(status, run.state.active)]
+        tiles = [(label, value, None) for label, value in _figures(run, status, run.state.active)]
         for label, value, help_text in [*tiles, _device(status, run.state.active)]:
             st.metric(label, value, width=TILE_PX, help=help_text)
 
 
-def _figures(status: Status, active: bool) -> list[tuple[str, str]]:
+def _best_ndcg(run: RunSummary) -> str:
+    return number(((run.best or {}).get("metrics") or {}).get("metric/ndcg@10"))
+
+
+def _figures(run: RunSummary, status: Status, active: bool) -> list[tuple[str, str]]:
     return [
         ("Epoch", f"{status.epoch} of {status.num_epochs}"),
         ("Time left", duration(status.eta_s) if active else "–"),
         ("Windows/s", number(status.samples_per_s)),
         ("Training loss", number(status.loss)),
         ("Learning rate", number(status.metrics.get("lr"))),
-        ("Best NDCG@10", number((status.best or {}).get("metric/ndcg@10"))),
+        ("Best NDCG@10", _best_ndcg(run)),
         ("Memory", memory(status.memory_bytes)),
     ]
 

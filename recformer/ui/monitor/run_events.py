@@ -30,9 +30,11 @@ def marks_of(run: RunSummary, log: RunLog, curves: dict[str, Curve]) -> list[Mar
 
 def best_epoch(run: RunSummary) -> float | None:
     """How many epochs were trained until the best checkpoint, where the run's records tell."""
-    best = (run.status.best if run.status is not None else None) or run.best or {}
-    epoch = finite(best.get("epoch"))
-    return epoch if epoch is not None and not run.imported else None
+    best, status = run.best or {}, run.status
+    epoch, step = finite(best.get("epoch")), finite(best.get("step")) or 0.0
+    if epoch is None or run.imported:
+        return None
+    return epoch + (step / status.steps * status.num_epochs if step and status is not None and status.steps else 0.0)
 
 
 def _begin(curve: Curve) -> tuple[float, int]:
