@@ -28,7 +28,8 @@ from recformer.data.dataset import Dataset
 from recformer.files.names import PROJECT
 from recformer.recommend.explain import next_scores_of
 from recformer.recommend.side_by_side import Answer, Query, advice_of
-from recformer.run.paths import Root, find_checkpoint
+from recformer.run.model_ref import find_model
+from recformer.run.paths import Root
 
 RUNS, WINDOW, REPEATS, PATIENCE_S, BELOW_MS = ("one", "two", "three"), 5, 30, 120, 200
 USERS, ITEMS, RATINGS = 6_040, 3_883, 40  # of a made-up set, and how many of each user
@@ -83,7 +84,7 @@ def windows_of(dataset: Dataset) -> Iterator[tuple[int, ...]]:
 
 def asking(what: str, root: Root, dataset: Dataset, windows: Iterator[tuple[int, ...]], user: int | None) -> Figure:
     """Milliseconds from a window to three models' lists, explanations, masking and overlap."""
-    checkpoints = [find_checkpoint(root, run_id) for run_id in RUNS]
+    checkpoints = [find_model(root, run_id) for run_id in RUNS]
     models = [load(checkpoint.path)[0] for checkpoint in checkpoints]
 
     def ask(movies: tuple[int, ...]) -> None:

@@ -30,13 +30,14 @@ from recformer.data.cache import load as load_dataset
 from recformer.data.sources.download import import_zip, provenance
 from recformer.errors import RecformerError
 from recformer.evaluation.evaluate import Task, evaluate
-from recformer.evaluation.store import all_stored, store_key_of
+from recformer.evaluation.store import store_key_of, stored_protocols
 from recformer.files.writing import write_json
 from recformer.logs.details import read_whole
 from recformer.logs.reader import RunLog
 from recformer.recommend.posters import found_in, place_of, thumbnail
+from recformer.run.model_ref import find_model
 from recformer.run.overview import find_run, list_runs
-from recformer.run.paths import Root, find_checkpoint
+from recformer.run.paths import Root
 from recformer.run.printed import tail
 from recformer.run.record import RunDataset, RunRecord, trained_on, write_record
 from recformer.run.settings import read_settings
@@ -135,7 +136,7 @@ def kinds(root: Root, folder: Path) -> Iterator[tuple[str, Path, Read]]:
     task = Task(dataset, small_config().split)
     evaluate(root, checkpoint, task, torch.device("cpu"))
     (ranks,) = (run / "eval").glob("*.parquet")
-    yield "evaluation", ranks.with_suffix(".json"), lambda: list(all_stored(store_key_of(root, checkpoint)))  # pyright: ignore[reportArgumentType]
+    yield "evaluation", ranks.with_suffix(".json"), lambda: list(stored_protocols(store_key_of(root, checkpoint)))  # pyright: ignore[reportArgumentType]
     yield "ranks", ranks, lambda: evaluate(root, checkpoint, task, torch.device("cpu"))
 
     log_of(run, 3000)
@@ -147,7 +148,7 @@ def kinds(root: Root, folder: Path) -> Iterator[tuple[str, Path, Read]]:
     (run / "train.log").write_text("words\n" * 300)
     yield "train.log", run / "train.log", lambda: tail(run / "train.log")
 
-    yield "best.safetensors", checkpoint.path, lambda: (load(checkpoint.path), find_checkpoint(root, "run/best"))
+    yield "best.safetensors", checkpoint.path, lambda: (load(checkpoint.path), find_model(root, "run/best"))
     untrained = small_model(sizes_for(dataset))
     info = CheckpointInfo("run", small_config().model.model_dump(mode="json"), asdict(sizes_for(dataset)))
     TrainState(untrained, torch.optim.Adam(untrained.parameters()), torch.device("cpu")).save(model, info)

@@ -1,5 +1,7 @@
 """Made-up evaluations: ranks and lists drawn at random for given users and targets, without any model."""
 
+from pathlib import Path
+
 import numpy as np
 
 from recformer.evaluation.facts import Facts
@@ -7,6 +9,7 @@ from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import MAX_K, Ranks
 from recformer.evaluation.table import Evaluation
 from recformer.metric.lists import Catalogue, genre_bits
+from recformer.run.model_ref import ModelRef
 
 NUM_ITEMS = 40
 USERS = np.repeat(np.arange(30), 2)
@@ -35,4 +38,10 @@ def made_up_facts(count: int = len(USERS)) -> Facts:
 def evaluation_of(ranks: Ranks, run: str = "run", facts: Facts | None = None, trained_on: int | None = 0) -> Evaluation:
     """What a model called `run` would have had to give these ranks."""
     protocol = Protocol("made up", "0" * 16, {"name": "leave_last_out"}, "test", len(ranks), "0" * 16, 0, 3, "items")
-    return Evaluation(run, "best", protocol, (ranks,), facts or made_up_facts(len(ranks)), trained_on)
+    return Evaluation(
+        ModelRef("best", run, Path("best.safetensors")),
+        protocol,
+        (ranks,),
+        facts or made_up_facts(len(ranks)),
+        trained_on,
+    )

@@ -29,7 +29,8 @@ from recformer.logs.series import Curve
 from recformer.model.sizes import Sizes
 from recformer.registry import MODELS
 from recformer.run.job_records import read_status
-from recformer.run.paths import CheckpointRef, Root, find_checkpoint
+from recformer.run.model_ref import ModelRef, find_model
+from recformer.run.paths import Root
 from recformer.run.record import Resumption, asked, read_record, write_record
 from recformer.training.request import Request
 from recformer.training.run import train
@@ -77,7 +78,7 @@ def small_model(sizes: Sizes, options: Options | None = None, seed: int = 0) -> 
 
 def save_untrained(
     root: Root, run_id: str, dataset: Dataset, *, seed: int = 0, split: str | None = "leave_last_out", window: int = 5
-) -> CheckpointRef:
+) -> ModelRef:
     """An untrained model as the best checkpoint of a run, with a record that says what it was trained on."""
     model = small_model(sizes_for(dataset, window), seed=seed)
     config = small_config(split=split or "leave_last_out")
@@ -90,12 +91,12 @@ def save_untrained(
         imported=split is None,
     )
     write_best(root.model(run_id), model, info)
-    return find_checkpoint(root, run_id)
+    return find_model(root, run_id)
 
 
 def spoil(root: Root, run_id: str) -> None:
     """Give a run weights that are not numbers, which nobody sees before they are used."""
-    checkpoint = find_checkpoint(root, run_id)
+    checkpoint = find_model(root, run_id)
     model, info = load(checkpoint.path)
     with torch.no_grad():
         for weights in model.parameters():

@@ -16,13 +16,14 @@ from recformer.errors import RecformerError, UsageError
 from recformer.evaluation.report import Format, render
 from recformer.files import gate
 from recformer.files.names import IS_INSTALLED, PROJECT, checked_run_id, expanded
-from recformer.run.paths import Root, find_checkpoint
+from recformer.run.model_ref import ModelRef, all_baselines, find_model
+from recformer.run.paths import Root
 
 if TYPE_CHECKING:
-    from recformer.config import Options
     from recformer.evaluation.article_comparison import ArticleModel
-    from recformer.evaluation.compare import Models, Request
+    from recformer.evaluation.compare import Comparison
     from recformer.evaluation.evaluate import Task
+    from recformer.evaluation.significance import Question
 
 # What needs torch or pandas is imported by the command that uses it: `runs` must answer at once.
 
@@ -264,13 +265,12 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Ranking metrics and duplication of checkpoints on the test part of a split."""
-    from recformer.evaluation.compare import Request
-    from recformer.evaluation.evaluate import split_of
-    from recformer.evaluation.table import checked_cutoffs, summarise
+    from recformer.evaluation.table import checked_cutoffs
 
     cutoffs = checked_cutoffs(_whole_numbers(k))
-    models = _evaluated(Request(runs, _task(runs, data, split_of(split, time_ties), window)), device)
-    _print_summary(summarise(models.evaluations, cutoffs), "json" if as_json else "table", mask)
+    models = [find_model(_root, name) for name in runs]
+    comparison = _compared(models, _task(models, data, split, time_ties, window), device=device)
+    print(render(comparison, cutoffs, "json" if as_json else "table", mask))
 
 
 @app.command()
@@ -319,12 +319,8 @@ def compare(
     kind: Annotated[Format, typer.Option("--format", help="How to print.")] = "table",
 ) -> None:
     """Metrics side by side, with paired differences to a baseline (the first run where none is named)."""
-    from recformer.evaluation.baselines import all_baselines, is_baseline
-    from recformer.evaluation.compare import Request
-    from recformer.evaluation.compare import slices as slices_of
-    from recformer.evaluation.evaluate import split_of
     from recformer.evaluation.significance import PRIMARY, asked
-    from recformer.evaluation.table import checked_cutoffs, summarise
+    from recformer.evaluation.table import checked_cutoffs
 
     if article:
         _refuse_beside_article(context)
@@ -337,15 +333,15 @@ def compare(
             f"--slices cannot be told in {kind}, which holds one table: use --format table, markdown or json"
         )
     question, cutoffs = asked(PRIMARY if primary is None else primary, margin), checked_cutoffs(_whole_numbers(k))
-    names = runs if baseline is None or baseline in runs else [baseline, *runs]
-    task = _task(names, data, split_of(split, time_ties), window)
-    if baselines and not any(map(is_baseline, names)):
-        names = [*names, *all_baselines()]
-    models = _evaluated(Request(names, task, baseline or names[0], join_seeds), device)
-    summary = summarise(models.evaluations, cutoffs, models.reference, question=question)
-    if slices:
-        summary["slices"] = slices_of(models.evaluations, task, f"ndcg@{cutoffs[-1]}", mask)
-    _print_summary(summary, kind, mask)
+    models = [find_model(_root, name) for name in runs]
+    reference = models[0] if baseline is None else find_model(_root, baseline)
+    models = models if reference in models else [reference, *models]
+    task = _task(models, data, split, time_ties, window)
+    if baselines and not any(model.is_baseline for model in models):
+        models += all_baselines()
+    comparison = _compared(models, task, reference, question, join_seeds, device)
+    sliced = comparison.slices(task.dataset, f"ndcg@{cutoffs[-1]}", mask) if slices else None
+    print(render(comparison, cutoffs, kind, mask, sliced))
 
 
 def _refuse_beside_article(context: typer.Context) -> None:
@@ -372,29 +368,21 @@ def _compare_article(runs: list[str] | None, data: Path | None, device: str, kin
     models = article_models(_root, list_runs(_root)[0])
     evaluations = [
         evaluate_model(
-            _root,
-            find_checkpoint(_root, model.name),
-            model.task(_article_dataset(model, data)),
-            resolve(device),
-            _progress(model.name),
+            _root, one.model, one.task(_article_dataset(one, data)), resolve(device), _progress(str(one.model))
         )
-        for model in models
+        for one in models
     ]
-    rows = article_rows(models, evaluations)
-    if kind == "json":
-        print(json.dumps({"article": rows, "explanations": EXPLANATIONS}, indent=2))
-    else:
-        print(render_article(rows, EXPLANATIONS, kind))
+    print(render_article(article_rows(models, evaluations), EXPLANATIONS, kind))
 
 
-def _article_dataset(model: "ArticleModel", data: Path | None) -> Any:
+def _article_dataset(one: "ArticleModel", data: Path | None) -> Any:
     """The data in `data` for a file of the article's; a run has its own, and those in `data` where its own are gone."""
     from recformer.run.find_dataset import MissingDatasetError
 
-    if data is None or model.way == "its file":
-        return _dataset_for([model.name], data)
+    if data is None or one.way == "its file":
+        return _dataset_for([one.model], data)
     try:
-        return _dataset_for([model.name], None)
+        return _dataset_for([one.model], None)
     except MissingDatasetError:
         return _dataset(data)
 
@@ -433,8 +421,8 @@ def recommend(
             "missing: name a user of the dataset, or a window (--movies ID,ID,…)", context, None, "--user"
         )
     window = None if movies is None else tuple(_whole_numbers(movies, "--movies", "50,260,1196") if movies else [])
-    checkpoints = [find_checkpoint(_root, name) for name in runs]
-    advice = advise(_root, checkpoints, _dataset_for(runs, data), user, k, mask, window, why)
+    checkpoints = [find_model(_root, name) for name in runs]
+    advice = advise(_root, checkpoints, _dataset_for(checkpoints, data), user, k, mask, window, why)
     for checkpoint in checkpoints:
         if not knows_its_data(_root, read_info(checkpoint.path), checkpoint):
             _warn(f"nothing says which data {checkpoint} is from; only its sizes fit")
@@ -515,36 +503,36 @@ def _dataset(folder: Path) -> Any:
     return dataset
 
 
-def _dataset_for(names: list[str], data: Path | None) -> Any:
+def _dataset_for(models: list[ModelRef], data: Path | None) -> Any:
     """The dataset in `data`, or the one that the first run which says so was trained on."""
-    from recformer.run.find_dataset import UnknownDatasetError, find_dataset
-    from recformer.run.record import trained_on
+    from recformer.run.find_dataset import dataset_of_models
 
-    if data is not None:
-        return _dataset(data)
-    for name in names:
-        run_id = None if name.startswith("baseline:") else find_checkpoint(_root, name).run_id
-        known = trained_on(_root, run_id) if run_id else None
-        if known is not None:
-            return find_dataset(_root, known)
-    raise UnknownDatasetError(names)
+    return _dataset(data) if data is not None else dataset_of_models(_root, models)
 
 
-def _task(names: list[str], data: Path | None, split: "Options", window: int | None) -> "Task":
-    from recformer.evaluation.evaluate import Task
+def _task(models: list[ModelRef], data: Path | None, split: str, time_ties: TimeTies, window: int | None) -> "Task":
+    from recformer.evaluation.evaluate import Task, split_of
 
-    return Task(_dataset_for(names, data), split, window=window)
+    options = split_of(split, time_ties)
+    return Task(_dataset_for(models, data), options, window=window)
 
 
-def _evaluated(request: "Request", device: str) -> "Models":
-    from recformer.evaluation.compare import models_of
+def _compared(
+    models: list[ModelRef],
+    task: "Task",
+    reference: ModelRef | None = None,
+    question: "Question | None" = None,
+    join_seeds: bool = False,
+    device: str = "auto",
+) -> "Comparison":
+    from recformer.evaluation.compare import compare
     from recformer.model.device import resolve
 
-    models = models_of(_root, request, resolve(device), _progress)
-    for evaluation in models.evaluations:
+    comparison = compare(_root, models, task, reference, question, join_seeds, resolve(device), _progress)
+    for evaluation in comparison.evaluations:
         if evaluation.not_kept:
-            _warn(f"the figures of {evaluation.run} are not kept: {evaluation.not_kept}")
-    return models
+            _warn(f"the figures of {evaluation.model.run} are not kept: {evaluation.not_kept}")
+    return comparison
 
 
 def _progress(what: str) -> Any:
@@ -556,10 +544,6 @@ def _progress(what: str) -> Any:
         print(f"\r{what}: {done} of {total} cases", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
     return show
-
-
-def _print_summary(summary: dict[str, Any], kind: Format, masking: Masking) -> None:
-    print(json.dumps(summary, indent=2) if kind == "json" else render(summary, kind, masking))
 
 
 def _whole_numbers(text: str, option: str = "--k", example: str = "3,5,10") -> list[int]:

@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 from recformer.config import parse_section
 from recformer.data.dataset import Dataset
-from recformer.errors import UsageError
 from recformer.evaluation.article_figures import (
     CUTOFFS,
     DATASET,
@@ -16,9 +15,10 @@ from recformer.evaluation.article_figures import (
 )
 from recformer.evaluation.evaluate import Task
 from recformer.evaluation.ranks import Masking
-from recformer.evaluation.table import Evaluation, Result, summarise, view
+from recformer.evaluation.table import Evaluation, Result, summarise_view
+from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary
-from recformer.run.paths import Root, find_checkpoint
+from recformer.run.paths import Root
 
 Way = Literal["published", "its file", "honest"]
 NAMES = ("hr", "mrr", "ndcg", "duplication/window")
@@ -34,13 +34,9 @@ class ArticleModel:
 
     recipe: str
     way: Way
-    run_id: str
+    model: ModelRef
     epochs: int | None = None
     """How many it was trained for; None where nobody knows."""
-
-    @property
-    def name(self) -> str:
-        return f"{self.run_id}/best"
 
     @property
     def masking(self) -> Masking:
@@ -66,7 +62,7 @@ def article_models(root: Root, runs: list[RunSummary]) -> list[ArticleModel]:
     for recipe in RECIPES:
         found += [files[recipe]] if recipe in files else []
         run = honest.get(recipe)
-        found += [ArticleModel(recipe, "honest", run.run_id, _epochs(run))] if run else []
+        found += [ArticleModel(recipe, "honest", ModelRef.of_run(root, run.run_id), _epochs(run))] if run else []
     return found
 
 
@@ -125,11 +121,9 @@ def _validated(run: RunSummary) -> float:
 
 
 def _file_of(root: Root, run: RunSummary) -> ArticleModel | None:
-    try:
-        recipe = recipe_of_weights(find_checkpoint(root, f"{run.run_id}/best").path)
-    except UsageError:  # deleted meanwhile
-        return None
-    return ArticleModel(recipe, "its file", run.run_id) if recipe else None
+    model = ModelRef.of_run(root, run.run_id)
+    recipe = recipe_of_weights(model.path)
+    return ArticleModel(recipe, "its file", model) if recipe else None
 
 
 def _honest_recipe(run: RunSummary) -> str | None:
@@ -166,16 +160,16 @@ def _published(recipe: str) -> Result:
 
 def _measured(model: ArticleModel, evaluation: Evaluation) -> Result:
     names = [f"{name}@{k}" for name in NAMES for k in CUTOFFS]
-    summary = summarise([evaluation], list(CUTOFFS), maskings=_maskings(model.masking), names=names)
-    (result,) = view(summary, model.masking, names)
+    (result,) = summarise_view([evaluation], model.masking, names)
     leak = "unknown: probably leaks" if evaluation.trained_on is None else f"{evaluation.trained_on} trained on"
     trained = f", {model.epochs} epochs" if model.epochs else ""
     protocol = f"{SPLITS[model.way]}, {model.masking} masked, {len(evaluation.ranks):,} cases, {leak}{trained}"
-    return {"recipe": model.recipe, "way": model.way, "run": model.run_id, "dataset": evaluation.protocol.dataset} | {
+    return {
+        "recipe": model.recipe,
+        "way": model.way,
+        "run": model.model.run_id,
+        "dataset": evaluation.protocol.dataset,
+    } | {
         "protocol": protocol,
         "metrics": result["metrics"],
     }
-
-
-def _maskings(masking: Masking) -> tuple[Masking, ...]:
-    return (masking, "none")

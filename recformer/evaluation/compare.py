@@ -1,98 +1,149 @@
-"""One comparison from names to figures, as the command line asks for it."""
+"""The one way to compare: models and a protocol in, one comparison out, for pages, exports, report and command line."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-import torch
-
+from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError, UsageError
 from recformer.evaluation.evaluate import Task, pending_all
+from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import Masking, Progress
-from recformer.evaluation.seeds import join_seeds, seed_groups
+from recformer.evaluation.significance import Question
 from recformer.evaluation.slices import FEW, slice_intervals, slices_of
-from recformer.evaluation.table import Evaluation, Result
+from recformer.evaluation.table import Evaluation, Result, protocol_of_all, summarise, summarise_view
+from recformer.run.model_ref import ModelRef
+from recformer.run.overview import RunSummary, list_runs
 from recformer.run.paths import Root
-from recformer.run.record import read_settings
+
+if TYPE_CHECKING:
+    import torch
+
+NOT_THE_RECIPE = {"seed", "name", "save_minutes", "save_steps", "engine", "compile"}
+Configs = Mapping[str, dict[str, Any]]
+"""Run id to configuration, of runs that may be seeds of one recipe."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """What is compared, and how."""
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Models side by side under one protocol."""
 
-    names: list[str]
-    task: Task
-    reference: str | None = None
-    """One of `names`, to which differences are taken; None for none."""
-    seeds_joined: bool = False
-    """Whether runs that differ in their seed alone are one model."""
-
-
-@dataclass(frozen=True)
-class Models:
-    """What stands in a comparison: one evaluation a model, and which of them the others are compared to."""
-
+    members: list[list[ModelRef]]
+    """Of each model what it stands for: one, or the seeds of one recipe that are taken together."""
     evaluations: list[Evaluation]
-    reference: int | None
+    reference: int | None = None
+    """Which of the models the others are compared to."""
+    question: Question = field(default_factory=Question)
+
+    @property
+    def protocol(self) -> Protocol:
+        """Raises MixedProtocolsError where the models' protocols differ."""
+        return protocol_of_all(self.evaluations)
+
+    def results(self, masking: Masking, names: Sequence[str]) -> list[Result]:
+        """One result a model with `names` alone; see `table.summarise_view`."""
+        return summarise_view(self.evaluations, masking, names, self.reference, self.question)
+
+    def summary(self, cutoffs: list[int]) -> dict[str, Any]:
+        """Everything there is to say at these cutoffs, as JSON; see `table.summarise`."""
+        return summarise(self.evaluations, cutoffs, self.reference, self.question)
+
+    def slices(self, dataset: Dataset, name: str, masking: Masking) -> list[Result]:
+        """The metric `name` by history length, popularity, genre, age, gender and occupation, with counts."""
+        first = self.evaluations[0]
+        found = [] if first.facts is None else slices_of(dataset, first.facts, first.ranks)
+        return [
+            {
+                "dimension": entry.dimension,
+                "label": entry.label,
+                "metric": name,
+                "masking": masking,
+                "cases": entry.cases,
+                "few": entry.cases < FEW,
+                "models": [
+                    {"run": evaluation.model.run, "checkpoint": evaluation.model.checkpoint} | interval
+                    for evaluation, interval in zip(self.evaluations, row, strict=True)
+                ],
+            }
+            for entry, row in zip(found, slice_intervals(found, self.evaluations, name, masking), strict=True)
+        ]
 
 
-def models_of(root: Root, request: Request, device: torch.device, progress: Callable[[str], Progress | None]) -> Models:
-    """Every model's evaluation, from the rank store or computed.
+def compare(
+    root: Root,
+    models: Sequence[ModelRef],
+    task: Task,
+    reference: ModelRef | None = None,
+    question: Question | None = None,
+    seeds_joined: bool = False,
+    device: "torch.device | None" = None,
+    progress: Callable[[str], Progress | None] = lambda _: None,
+) -> Comparison:
+    """The comparison of models, each evaluated or read from the rank store.
 
-    Raises RecformerError for the first that fails, UsageError for an unknown reference.
+    `reference`: one of `models`, to which differences are taken; None for none. `seeds_joined`: whether runs that
+    differ in their seed alone are one model. `progress`: given a model's name, what is told of its evaluation.
+    Raises UsageError for an unknown reference and a model named twice, and RecformerError for the first that fails.
     """
-    if request.reference is not None and request.reference not in request.names:
-        raise UsageError(f"the baseline {request.reference!r} is none of the models: {', '.join(request.names)}")
-    twice = [name for name in dict.fromkeys(request.names) if request.names.count(name) > 1]
+    if reference is not None and reference not in models:
+        raise UsageError(f"the baseline '{reference}' is none of the models: {', '.join(map(str, models))}")
+    twice = [str(model) for model in dict.fromkeys(models) if models.count(model) > 1]
     if twice:
         raise UsageError(f"{', '.join(twice)} is named twice: name each model once")
-    found: list[Evaluation] = []
-    for name, entry in zip(request.names, pending_all(root, request.names, request.task), strict=True):
+    found: dict[ModelRef, Evaluation] = {}
+    for model, entry in pending_all(root, models, task).items():
         if isinstance(entry, RecformerError):
             raise entry
-        found.append(entry.stored() or entry.computed(device, progress(name)))
-    groups = _groups(root, request, found)
-    reference = None
-    if request.reference is not None:
-        place = request.names.index(request.reference)
-        reference = next(number for number, group in enumerate(groups) if place in group)
-    return Models([join_seeds([found[position] for position in group]) for group in groups], reference)
+        found[model] = entry.stored() or entry.computed(device, progress(str(model)))
+    return comparison_of(found, reference, question, configs_of(list_runs(root)[0]) if seeds_joined else {})
 
 
-def slices(evaluations: list[Evaluation], task: Task, name: str, masking: Masking) -> list[Result]:
-    """The metric `name` by history length, popularity, genre, age, gender and occupation, with counts."""
-    facts = evaluations[0].facts
-    if facts is None:
-        return []
-    found = slices_of(task.dataset, facts, evaluations[0].ranks)
-    rows = slice_intervals(found, evaluations, name, masking)
-    return [
-        {
-            "dimension": entry.dimension,
-            "label": entry.label,
-            "metric": name,
-            "masking": masking,
-            "cases": entry.cases,
-            "few": entry.cases < FEW,
-            "models": [
-                {"run": evaluation.run, "checkpoint": evaluation.checkpoint} | interval
-                for evaluation, interval in zip(evaluations, row, strict=True)
-            ],
-        }
-        for entry, row in zip(found, rows, strict=True)
-    ]
+def comparison_of(
+    found: Mapping[ModelRef, Evaluation],
+    reference: ModelRef | None,
+    question: Question | None = None,
+    configs: Configs | None = None,
+) -> Comparison:
+    """The comparison of what is evaluated; seeds of one recipe are taken together where `configs` are given."""
+    members = seed_groups(list(found), configs or {})
+    place = next((place for place, group in enumerate(members) if reference in group), None)
+    evaluations = [join_seeds([found[model] for model in group]) for group in members]
+    return Comparison(members, evaluations, place, question or Question())
 
 
-def _groups(root: Root, request: Request, evaluations: list[Evaluation]) -> list[list[int]]:
-    if not request.seeds_joined:
-        return [[position] for position in range(len(evaluations))]
-    configs = [_config(root, evaluation.run) for evaluation in evaluations]
-    return seed_groups(configs, [evaluation.checkpoint for evaluation in evaluations])
+def configs_of(runs: Sequence[RunSummary]) -> Configs:
+    """The configurations of runs that were trained here; of imported ones nobody knows the whole recipe."""
+    return {run.run_id: run.config for run in runs if not run.imported}
 
 
-def _config(root: Root, run: str) -> dict[str, Any] | None:
-    """The configuration of a run; None for baselines, files and imported runs, which have none."""
-    try:
-        return read_settings(root.run(run)) or None
-    except UsageError:
-        return None
+def recipe_of(config: dict[str, Any]) -> str:
+    """A key that is equal for runs that differ in seed, name, saves and engine alone."""
+    return json.dumps({key: value for key, value in config.items() if key not in NOT_THE_RECIPE}, sort_keys=True)
+
+
+def seed_groups(models: Sequence[ModelRef], configs: Configs) -> list[list[ModelRef]]:
+    """The models that belong together: one recipe, several seeds, the same kind of checkpoint. Order of first mention.
+
+    What has no configuration stands alone, and so does a seed that is there twice, the second time.
+    """
+    groups: dict[Any, list[ModelRef]] = {}
+    for model in models:
+        config = configs.get(model.run_id or "")
+        key = model if config is None else (recipe_of(config), model.name)
+        there = {configs[other.run_id or ""].get("seed") for other in groups.get(key, [])}
+        groups.setdefault(model if config is None or config.get("seed") in there else key, []).append(model)
+    return list(groups.values())
+
+
+def join_seeds(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """Several seeds of one recipe as one model, named after the first, whose values are the mean over seeds."""
+    if len(evaluations) == 1:
+        return evaluations[0]
+    known = [evaluation.trained_on for evaluation in evaluations if evaluation.trained_on is not None]
+    return replace(
+        evaluations[0],
+        seeds=tuple(ranks for evaluation in evaluations for ranks in evaluation.seeds),
+        trained_on=max(known) if len(known) == len(evaluations) else None,
+        data_known=all(evaluation.data_known for evaluation in evaluations),
+    )

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recformer.evaluation.baselines import is_baseline
 from recformer.evaluation.significance import Question, Result
+from recformer.run.model_ref import PREFIX
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def _certainty(labels: Sequence[str], figures: Sequence[Result], best: int) -> s
 
 def _below(labels: Sequence[str], runs: Sequence[str], figures: Sequence[Result]) -> str:
     """Which trained models have a lower mean than a baseline; "clearly" where that was tested, and is so."""
-    baselines = [place for place, run in enumerate(runs) if is_baseline(run)]
+    baselines = [place for place, run in enumerate(runs) if run.startswith(PREFIX)]
     found: dict[str, list[str]] = {}
     for place in (place for place in range(len(runs)) if place not in baselines):
         above = [other for other in baselines if figures[other]["mean"] > figures[place]["mean"]]

@@ -5,11 +5,12 @@ from pathlib import Path
 from recformer.checkpoint.info import CheckpointInfo
 from recformer.data.dataset import Dataset
 from recformer.errors import DataError
-from recformer.run.paths import CheckpointRef, Root
+from recformer.run.model_ref import ModelRef
+from recformer.run.paths import Root
 from recformer.run.record import RunDataset, trained_on
 
 
-def check_fit(root: Root, info: CheckpointInfo, dataset: Dataset, checkpoint: CheckpointRef) -> None:
+def check_fit(root: Root, info: CheckpointInfo, dataset: Dataset, checkpoint: ModelRef) -> None:
     """Raises DataError when a model was trained on other data than `dataset`, or its sizes are of other data.
 
     Datasets of equal sizes may give the ids other meanings, so sizes alone say little: the checkpoint's own record, and
@@ -31,12 +32,12 @@ def check_fit(root: Root, info: CheckpointInfo, dataset: Dataset, checkpoint: Ch
         )
 
 
-def knows_its_data(root: Root, info: CheckpointInfo, checkpoint: CheckpointRef) -> bool:
+def knows_its_data(root: Root, info: CheckpointInfo, checkpoint: ModelRef) -> bool:
     """Whether anything says which data a model was trained on; where not, `check_fit` can compare sizes alone."""
     return _fingerprint(info, _origin(root, checkpoint)) is not None
 
 
-def _origin(root: Root, checkpoint: CheckpointRef) -> RunDataset | None:
+def _origin(root: Root, checkpoint: ModelRef) -> RunDataset | None:
     return None if checkpoint.run_id is None else trained_on(root, checkpoint.run_id)
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from recformer.checkpoint.info import CheckpointInfo
@@ -15,21 +17,23 @@ from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.split.base import Part
 from recformer.errors import CheckpointError, EvaluationError, NotNumbersError, RecformerError, StoreError, UsageError
-from recformer.evaluation.baselines import BaselineRef, baseline_store_key, find_model, is_baseline, rank_baseline
 from recformer.evaluation.dataset_check import check_fit, knows_its_data
 from recformer.evaluation.facts import Facts, facts_of
 from recformer.evaluation.protocol import protocol_of
-from recformer.evaluation.ranks import Progress, Ranks
+from recformer.evaluation.ranks import Progress, Ranks, batches, concatenate
 from recformer.evaluation.store import StoreKey, store_key_of, store_ranks, stored_ranks
 from recformer.evaluation.table import Evaluation
 from recformer.evaluation.trained_on import cases_trained_on
-from recformer.registry import SPLITS
-from recformer.run.paths import CheckpointRef, Root
+from recformer.model.baseline.counts import Baseline
+from recformer.registry import BASELINES, SPLITS
+from recformer.run.model_ref import ModelRef
+from recformer.run.paths import Root
 
 if TYPE_CHECKING:
     import torch
 
 DEFAULT_WINDOW = 5  # the article's; where only baselines are evaluated
+BASELINE_BATCH = 1024  # scores of 1024 × 60,000 float32 are 246 MB
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Pending:
     def key(self) -> str:
         """Equal for the same state of the same model under the same protocol."""
         key = self.store_key
-        place = f"{key.folder}/{key.name} {key.digest}" if key else self.empty.run
+        place = f"{key.folder}/{key.name} {key.digest}" if key else str(self.empty.model)
         return f"{place} {self.empty.protocol.key}"
 
     def stored(self) -> Evaluation | None:
@@ -94,7 +98,7 @@ class Pending:
 
 def evaluate(
     root: Root,
-    model: CheckpointRef | BaselineRef,
+    model: ModelRef,
     task: Task,
     device: "torch.device | None" = None,
     progress: Progress | None = None,
@@ -108,73 +112,94 @@ def evaluate(
     return wanted.stored() or wanted.computed(device, progress)
 
 
-def pending(root: Root, model: CheckpointRef | BaselineRef, task: Task) -> Pending:
+def pending(root: Root, model: ModelRef, task: Task) -> Pending:
     """What evaluating a model means, without computing anything. Raises as `evaluate` does."""
-    return _of_baseline(root, model, task) if isinstance(model, BaselineRef) else _of_checkpoint(root, model, task)
-
-
-def _of_checkpoint(root: Root, checkpoint: CheckpointRef, task: Task) -> Pending:
-    store_key = store_key_of(root, checkpoint)
-    info = read_info(checkpoint.path)
-    check_fit(root, info, task.dataset, checkpoint)
-    prepared = prepared_for(task, checked_window(task, info, str(checkpoint)))
+    store_key = store_key_of(root, model)
+    info = None if model.is_baseline else read_info(model.path)
+    if info is not None:
+        check_fit(root, info, task.dataset, model)
+    prepared = prepared_for(task, _checked_window(task, info, model))
+    cases = prepared.split.rows(task.part)
 
     def rank(device: "torch.device | None", progress: Progress | None) -> Ranks:
-        from recformer.checkpoint.load import load
-        from recformer.evaluation.ranker import rank_cases  # loads torch: what is stored is read without
-        from recformer.model.device import resolve
+        if info is None:
+            return rank_baseline(model.name, prepared, cases, progress)
+        return _rank_checkpoint(model, info, prepared, cases, device, progress)
 
-        model, _ = load(checkpoint.path, info)
-        place = device or resolve("auto")
-        cases = prepared.split.rows(task.part)
-        try:
-            return rank_cases(model.to(place), prepared, cases, place, progress, info.shape.window)
-        except NotNumbersError:
-            raise NotNumbersError(str(checkpoint)) from None
-
-    run = checkpoint.run_id or checkpoint.path.stem
-    trained_on = _trained_on(info, task, prepared)
-    empty = _without_ranks(run, checkpoint.name, task, prepared, trained_on, info.commit)
-    return Pending(replace(empty, data_known=knows_its_data(root, info, checkpoint)), store_key, rank)
+    empty = Evaluation(
+        model=model,
+        protocol=protocol_of(prepared, task.split, task.part),
+        seeds=(),
+        facts=_cached_facts(prepared, task.part),
+        trained_on=0 if info is None else _trained_on(info, task, prepared),
+        commit="" if info is None else info.commit,
+        data_known=info is None or knows_its_data(root, info, model),
+    )
+    return Pending(empty, store_key, rank)
 
 
-def pending_all(root: Root, names: Sequence[str], task: Task) -> list[Pending | RecformerError]:
-    """What evaluating each of the models called `names` means, or why it cannot be done.
+def pending_all(root: Root, models: Sequence[ModelRef], task: Task) -> dict[ModelRef, Pending | RecformerError]:
+    """What evaluating each of the models means, or why it cannot be done.
 
     A baseline has no window of its own and takes the largest of the others'.
     """
-    found = {name: _try(root, name, task) for name in names if not is_baseline(name)}
+    found = {model: _try(root, model, task) for model in models if not model.is_baseline}
     windows = [entry.empty.protocol.window for entry in found.values() if isinstance(entry, Pending)]
     for_baselines = replace(task, window=task.window or max(windows, default=None))
-    return [found[name] if name in found else _try(root, name, for_baselines) for name in names]
+    return {model: found[model] if model in found else _try(root, model, for_baselines) for model in models}
 
 
-def _try(root: Root, name: str, task: Task) -> Pending | RecformerError:
+def _try(root: Root, model: ModelRef, task: Task) -> Pending | RecformerError:
     try:
-        return pending(root, find_model(root, name), task)
+        return pending(root, model, task)
     except RecformerError as error:
         return error
 
 
-def _of_baseline(root: Root, baseline: BaselineRef, task: Task) -> Pending:
-    prepared = prepared_for(task, task.window or DEFAULT_WINDOW)
+def _rank_checkpoint(
+    model: ModelRef,
+    info: CheckpointInfo,
+    prepared: Prepared,
+    cases: NDArray[np.int64],
+    device: "torch.device | None",
+    progress: Progress | None,
+) -> Ranks:
+    from recformer.checkpoint.load import load
+    from recformer.evaluation.ranker import rank_cases  # loads torch: what is stored is read without
+    from recformer.model.device import resolve
 
-    def rank(_: "torch.device | None", progress: Progress | None) -> Ranks:
-        return rank_baseline(baseline.name, prepared, prepared.split.rows(task.part), progress)
-
-    empty = _without_ranks(str(baseline), "baseline", task, prepared, 0, "")
-    return Pending(empty, baseline_store_key(root, baseline), rank)
-
-
-def _without_ranks(
-    run: str, checkpoint: str, task: Task, prepared: Prepared, trained_on: int | None, commit: str
-) -> Evaluation:
-    protocol = protocol_of(prepared, task.split, task.part)
-    return Evaluation(run, checkpoint, protocol, (), facts_for(task, prepared.windows.size), trained_on, commit)
+    network, _ = load(model.path, info)
+    place = device or resolve("auto")
+    try:
+        return rank_cases(network.to(place), prepared, cases, place, progress, info.shape.window)
+    except NotNumbersError:
+        raise NotNumbersError(str(model)) from None
 
 
-def checked_window(task: Task, info: CheckpointInfo, what: str) -> int:
+def rank_baseline(name: str, prepared: Prepared, rows: NDArray[np.int64], progress: Progress | None = None) -> Ranks:
+    """Ranks of the cases `rows` (B,) by the baseline `name`, counted from the training part of the same split.
+
+    Raises UsageError when there is no such baseline.
+    """
+    import torch
+
+    from recformer.evaluation.ranker import rank_batch
+
+    scorer: Baseline = BASELINES.get(name)(prepared)
+    items_only = prepared.split.item_set == "items"
+    parts: list[Ranks] = []
+    for batch in batches(rows, BASELINE_BATCH):
+        scores, targets = torch.from_numpy(scorer.scores(batch)), prepared.split.targets_of(batch)
+        parts.append(rank_batch(scores, prepared.windows, batch, items_only, targets))
+        if progress is not None:
+            progress(sum(len(part) for part in parts), len(rows))
+    return concatenate(parts)
+
+
+def _checked_window(task: Task, info: CheckpointInfo | None, what: ModelRef) -> int:
     """The window to evaluate under. Raises EvaluationError when the model needs a longer one."""
+    if info is None:
+        return task.window or DEFAULT_WINDOW
     own = info.shape.window
     if task.window is not None and task.window < own:
         raise EvaluationError(
@@ -209,11 +234,6 @@ def _prepared(dataset: Dataset, window: int, split: Options) -> Prepared:
 @lru_cache(maxsize=4)
 def _cached_prepared(dataset: Dataset, window: int, split: str) -> Prepared:
     return prepare(dataset, window, parse_section("split", json.loads(split)))
-
-
-def facts_for(task: Task, window: int) -> Facts:
-    """Facts of the task's cases, kept for the next call."""
-    return _cached_facts(prepared_for(task, window), task.part)
 
 
 @lru_cache(maxsize=4)

@@ -1,18 +1,22 @@
 """Comparison results as text: aligned table, Markdown, CSV or LaTeX."""
 
-import csv
-import io
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from recformer.evaluation.compare import Comparison
+    from recformer.evaluation.protocol import Protocol
     from recformer.evaluation.ranks import Masking
 
 Format = Literal["table", "markdown", "csv", "latex", "json"]
-Rows = list[list[str]]
+Rows = Sequence[dict[str, Any]]
 UNKNOWN_DATA = "unknown: only its sizes fit"
 TESTS = ["low", "high", "p", "p_holm", "effect_size", "family", "comparisons", "detectable", "verdict", "equivalent"]
 """What is told of a difference beside its mean, in files."""
+BOOKTABS = (r"\resizebox{\linewidth}{!}{%", "}", r"\toprule", r"\midrule", r"\bottomrule")
 _LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "|": r"\textbar{}",
@@ -36,39 +40,55 @@ def stars(p: float) -> str:
     return "*" * sum(p < level for level in (0.05, 0.01, 0.001))
 
 
-def render(summary: dict[str, Any], kind: Format, masking: "Masking") -> str:
-    """The results of `evaluation.summary.summarise` as text.
+def render(
+    comparison: "Comparison", cutoffs: list[int], kind: Format, masking: "Masking", slices: Rows | None = None
+) -> str:
+    """A comparison as text.
 
-    A table shows everything under `masking` but duplication, which is read with nothing masked; CSV holds every result.
-    Where `summary` has slices, a table and Markdown show them below; CSV and LaTeX hold one table and leave them out.
+    A table shows everything under `masking` but duplication, which is read with nothing masked; JSON and CSV hold every
+    result. `slices` (see `Comparison.slices`) stand below a table and in JSON; CSV and LaTeX hold one table.
     """
-    from recformer.evaluation.table import view  # loads pandas: `runs`, which knows the formats too, must be quick
+    from recformer.evaluation.conclusion import answer
+    from recformer.evaluation.table import catalogue_names, metric_names  # `runs`, which knows the formats, is quick
 
+    if kind == "json":
+        return json.dumps(comparison.summary(cutoffs) | ({} if slices is None else {"slices": slices}), indent=2)
     if kind == "csv":
-        return _csv(summary)
-    first = summary["results"][0]
-    primary = summary.get("primary", {}).get("metric")
-    names = sorted([*first["metrics"], *first["catalogue"]], key=lambda name: name != primary)  # the answer first
-    results = view(summary, masking, names)
-    rows = _rows(results, primary)
-    sentences, caption = _answer(summary, results), caption_of(summary, results, masking)
+        return as_csv(_figures(comparison.summary(cutoffs))).rstrip("\n")
+    names = [*metric_names(cutoffs, comparison.protocol.time_ties), *catalogue_names(cutoffs)]
+    primary = None if comparison.reference is None else comparison.question.primary
+    if primary is not None:  # the answer first
+        names = list(dict.fromkeys([primary, *names]))
+    results = comparison.results(masking, names)
+    titles = [_title(result) for result in results]
+    several = primary is not None and len(results) > 1
+    sentences = answer(titles, results, comparison.question).sentences if several else []
+    table, caption = _table(results, titles, primary), _caption(comparison, results, masking)
     if kind == "latex":
-        return _latex(rows, " ".join([*sentences, caption]))
-    table = _markdown if kind == "markdown" else _aligned
-    groups = _slice_rows(summary["slices"], rows[0][1:]) if summary.get("slices") else []
-    said = [*sentences, ""] if sentences else []
-    return "\n".join([*table(rows), "", *said, caption, *(["", *table(groups)] if groups else [])])
+        return _ruled(table, " ".join([*sentences, caption]))
+    write = as_markdown if kind == "markdown" else _aligned
+    said = ["\n".join([*sentences, "", caption] if sentences else [caption])]
+    return "\n\n".join([write(table), *said, *([write(_slice_table(slices, titles))] if slices else [])])
 
 
-def render_article(rows: list[dict[str, Any]], explanations: dict[str, str], kind: Format) -> str:
-    """The rows of `evaluation.article.article_rows`, each difference explained below."""
-    names = list(rows[0]["metrics"])
-    header = ["recipe", "figures", *names, "how"]
-    lines = [
-        [row["recipe"], row["way"], *(_article_cell(row["metrics"][name]) for name in names), _how(row)] for row in rows
-    ]
+def render_article(rows: Rows, explanations: dict[str, str], kind: Format) -> str:
+    """The rows of `evaluation.article_comparison.article_rows`, each difference explained below."""
+    import pandas as pd
+
+    table = pd.DataFrame(
+        {"recipe": row["recipe"], "figures": row["way"]}
+        | {name: _article_cell(metric) for name, metric in row["metrics"].items()}
+        | {"how": f"{row['dataset']}, {row['protocol']}" + (f" ({row['run']})" if row["run"] else "")}
+        for row in rows
+    )
     words = "\n".join(f"{what}: {why}" for what, why in explanations.items())
-    return _csv_of([header, *lines]) if kind == "csv" else _laid_out([header, *lines], words, kind)
+    if kind == "json":
+        return json.dumps({"article": rows, "explanations": explanations}, indent=2)
+    if kind == "csv":
+        return as_csv(table).rstrip("\n")
+    if kind == "latex":
+        return _ruled(table, words)
+    return f"{as_markdown(table) if kind == 'markdown' else _aligned(table)}\n\n{words}"
 
 
 def _article_cell(metric: dict[str, Any]) -> str:
@@ -77,32 +97,11 @@ def _article_cell(metric: dict[str, Any]) -> str:
     return f"{metric['mean']:.4f} ±{(metric['high'] - metric['low']) / 2:.4f}"
 
 
-def _how(row: dict[str, Any]) -> str:
-    return f"{row['dataset']}, {row['protocol']}" + (f" ({row['run']})" if row["run"] else "")
-
-
-def _laid_out(rows: Rows, caption: str, kind: Format) -> str:
-    if kind == "latex":
-        return _latex(rows, caption)
-    table = _markdown if kind == "markdown" else _aligned
-    return "\n".join([*table(rows), "", caption])
-
-
 def _interval(metric: dict[str, Any]) -> str:
     return f"{metric['mean']:.4f} [{metric['low']:.4f}, {metric['high']:.4f}]"
 
 
-def _answer(summary: dict[str, Any], results: list[dict[str, Any]]) -> list[str]:
-    """The verdict of a comparison in sentences; none where nothing is compared."""
-    from recformer.evaluation.conclusion import answer
-    from recformer.evaluation.table import question_of
-
-    if len(results) == 1 or "primary" not in summary:
-        return []
-    return answer([_title(result) for result in results], results, question_of(summary)).sentences
-
-
-def corrections(results: list[dict[str, Any]], title: str) -> str:
+def corrections(results: Rows, title: str) -> str:
     """How the stars of these results are corrected, in words; `title` is the primary metric's. "" without any."""
     counts = {
         metric["difference"]["family"]: metric["difference"]["comparisons"]
@@ -118,64 +117,90 @@ def corrections(results: list[dict[str, Any]], title: str) -> str:
     return f"{'; '.join(told)} (* p < .05, ** p < .01, *** p < .001)" if told else ""
 
 
-def caption_of(summary: dict[str, Any], results: list[dict[str, Any]], masking: "Masking") -> str:
+def _caption(comparison: "Comparison", results: Rows, masking: "Masking") -> str:
     """The protocol in one line, as it stands below every table."""
-    from recformer.evaluation.table import question_of
-
-    protocol = summary["protocol"]
-    skipped = f" · {protocol['skipped_users']} users with too short a history" if protocol["skipped_users"] else ""
-    corrected = corrections(results, question_of(summary).title)
+    protocol = comparison.protocol
+    skipped = f" · {protocol.skipped_users} users with too short a history" if protocol.skipped_users else ""
+    corrected = corrections(results, comparison.question.title)
     tests = f" · Δ paired difference to the column that has none; {corrected}" if corrected else ""
     return (
-        f"{protocol['dataset']} ({protocol['fingerprint']}) · {protocol['split']['name']} · {protocol['part']} · "
-        f"{protocol['cases']} cases{skipped} · ranked among all {protocol['item_set']} · masking: {masking} "
+        f"{protocol.dataset} ({protocol.fingerprint}) · {protocol.split['name']} · {protocol.part} · "
+        f"{protocol.cases} cases{skipped} · ranked among all {protocol.item_set} · masking: {masking} "
         f"(duplication: none) · ties in score count against the model · {ties_in_time(protocol)} · "
-        f"window of {protocol['window']} · 95% bootstrap intervals over users, seed {protocol['bootstrap_seed']}{tests}"
+        f"window of {protocol.window} · 95% bootstrap intervals over users, seed {protocol.bootstrap_seed}{tests}"
     )
 
 
-def ties_in_time(protocol: dict[str, Any]) -> str:
+def ties_in_time(protocol: "Protocol") -> str:
     """How ties in time are broken, and how many targets are tied, in words."""
     words = {
         "file": "ties in time go by the order of lines",
         "hash": "ties in time go by a hash",
         "as_set": "all that is tied in time with the target is looked for together",
-    }[protocol["time_ties"]]
-    share = protocol["time_tied"]
+    }[protocol.time_ties]
+    share = protocol.time_tied
     return words if share is None else f"{words} ({100 * share:.0f}% of targets are tied)"
 
 
-def _rows(results: list[dict[str, Any]], primary: str | None) -> Rows:
+def _table(results: Rows, titles: list[str], primary: str | None) -> "pd.DataFrame":
     """One column a model, one row a metric: runs are few, metrics many."""
-    header = ["", *(_title(result) for result in results)]
+    import pandas as pd
+
     rows = [
         [f"{name} (primary)" if name == primary else name, *(_cell(result["metrics"][name]) for result in results)]
         for name in results[0]["metrics"]
     ]
-    trained = ["cases trained on", *(_trained(result["trained_on"], result["cases"]) for result in results)]
-    data = ["trained on this data", *("yes" if result["data_known"] else UNKNOWN_DATA for result in results)]
-    known = all(result["data_known"] for result in results)
-    return [header, *rows, trained] if known else [header, *rows, trained, data]
+    rows.append(["cases trained on", *(_trained(result["trained_on"], result["cases"]) for result in results)])
+    if not all(result["data_known"] for result in results):
+        rows.append(["trained on this data", *("yes" if row["data_known"] else UNKNOWN_DATA for row in results)])
+    return pd.DataFrame(rows, columns=["", *titles])
 
 
-def _slice_rows(slices: list[dict[str, Any]], titles: list[str]) -> Rows:
+def _slice_table(slices: Rows, titles: list[str]) -> "pd.DataFrame":
     """One row a slice, one column a model; what is said of few cases is marked."""
-    rows = [[slices[0]["metric"], "cases", *titles]]
-    for entry in slices:
-        cells = [_interval(cell) for cell in entry["models"]]
-        count = f"{entry['cases']}{' (few)' if entry['few'] else ''}"
-        rows.append([f"{entry['dimension']}: {entry['label']}", count, *cells])
-    return rows
+    import pandas as pd
+
+    rows = [
+        [
+            f"{entry['dimension']}: {entry['label']}",
+            f"{entry['cases']}{' (few)' if entry['few'] else ''}",
+            *map(_interval, entry["models"]),
+        ]
+        for entry in slices
+    ]
+    return pd.DataFrame(rows, columns=[slices[0]["metric"], "cases", *titles])
 
 
-def _markdown(rows: Rows) -> list[str]:
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return [lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]]
+def as_markdown(table: "pd.DataFrame", first: str = "---", others: str = "---") -> str:
+    """A table of text as Markdown; `first` and `others` are the rules below the headers of columns."""
+    rules = [first, *[others] * (len(table.columns) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [list(table.columns), rules, *table.to_numpy().tolist()])
 
 
-def _aligned(rows: Rows) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+def as_latex(table: "pd.DataFrame", caption: str, frame: tuple[str, ...]) -> str:
+    """A table of LaTeX's own text within `frame`: before and after the tabular, and the three rules."""
+    head, *lines = [" & ".join(row) + r" \\" for row in [list(table.columns), *table.to_numpy().tolist()]]
+    before, after, top, middle, bottom = frame
+    columns = "l" + "r" * (len(table.columns) - 1)
+    begin = [r"\begin{table}", r"\centering", *before.split(), rf"\begin{{tabular}}{{{columns}}}", top, head, middle]
+    return "\n".join([*begin, *lines, bottom, rf"\end{{tabular}}{after}", rf"\caption{{{caption}}}", r"\end{table}"])
+
+
+def _ruled(table: "pd.DataFrame", caption: str) -> str:
+    escaped = table.map(escape_latex).rename(columns=escape_latex)
+    return as_latex(escaped, escape_latex(caption), ("", "", r"\hline", r"\hline", r"\hline"))
+
+
+def as_csv(table: "pd.DataFrame") -> str:
+    """A table of any values, each as Python writes it; None is empty."""
+    return table.to_csv(index=False, lineterminator="\n")
+
+
+def _aligned(table: "pd.DataFrame") -> str:
+    rows = [list(table.columns), *table.to_numpy().tolist()]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines)
 
 
 def _title(result: dict[str, Any]) -> str:
@@ -205,39 +230,32 @@ def _cell(metric: dict[str, Any]) -> str:
     return text
 
 
-def _csv(summary: dict[str, Any]) -> str:
+def _figures(summary: dict[str, Any]) -> "pd.DataFrame":
     """Every result, one row a quantity; each row says under which protocol, so that files can be put together."""
+    import pandas as pd
+
     protocol = summary["protocol"]
     setting = {name: protocol[name] for name in ("dataset", "fingerprint", "part", "window", "item_set")}
     setting |= {"split": protocol["split"]["name"], "time_ties": protocol["time_ties"]}
-    about = ["run", "checkpoint", "masking", "cases", "trained_on", "seeds"]
-    interval, tests = ["mean", "low", "high"], ["mean", *TESTS]
-    rows: list[list[Any]] = [
-        [*about, "metric", *interval, "seed_sd", "difference", *(f"difference_{name}" for name in tests[1:]), *setting]
-    ]
+    about = ("run", "checkpoint", "masking", "cases", "trained_on", "seeds")
+    rows: list[dict[str, Any]] = []
     for result in summary["results"]:
-        head = ["unknown" if result[key] is None else result[key] for key in about]
-        for name, metric in result["metrics"].items():
-            row = [*head, name, *(metric[key] for key in interval), metric.get("seeds", {}).get("sd")]
-            rows.append([*row, *(metric.get("difference", {}).get(key) for key in tests), *setting.values()])
-        for name, entry in result["catalogue"].items():
-            row = [*head, name, entry["value"], None, None, None, entry.get("difference")]
-            rows.append([*row, *[None] * (len(tests) - 1), *setting.values()])
-    return _csv_of(rows)
+        head = {key: "unknown" if result[key] is None else result[key] for key in about}
+        of_lists = {
+            name: {"mean": entry["value"], "difference": {"mean": entry.get("difference")}}
+            for name, entry in result["catalogue"].items()
+        }
+        for name, metric in (result["metrics"] | of_lists).items():
+            rows.append(head | {"metric": name} | figures_of(metric) | setting)
+    return pd.DataFrame(rows, dtype=object)
 
 
-def _csv_of(rows: Sequence[Sequence[Any]]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue().rstrip("\n")
-
-
-def _latex(rows: Rows, caption: str) -> str:
-    lines = [" & ".join(escape_latex(cell) for cell in row) + r" \\" for row in rows]
-    columns = "l" + "r" * (len(rows[0]) - 1)
-    head = [r"\begin{table}", r"\centering", rf"\begin{{tabular}}{{{columns}}}", r"\hline", lines[0], r"\hline"]
-    end = [r"\hline", r"\end{tabular}", rf"\caption{{{escape_latex(caption)}}}", r"\end{table}"]
-    return "\n".join([*head, *lines[1:], *end])
+def figures_of(metric: dict[str, Any]) -> dict[str, Any]:
+    """One quantity of a result, flat, as files tell it: its mean, its interval, and all of its difference."""
+    difference = metric.get("difference", {})
+    figures = {key: metric.get(key) for key in ("mean", "low", "high")}
+    figures |= {"seed_sd": metric.get("seeds", {}).get("sd"), "difference": difference.get("mean")}
+    return figures | {f"difference_{name}": difference.get(name) for name in TESTS}
 
 
 def escape_latex(text: str) -> str:

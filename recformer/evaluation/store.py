@@ -1,9 +1,10 @@
 """The rank store: Parquet files of ranks, their protocol beside them; computed once, read by app and command line."""
 
 import hashlib
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from recformer.errors import StoreError
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import MAX_K, Ranks, SetRanks
 from recformer.files import gate
+from recformer.files.stamps import Stamp, settled, stamp
 from recformer.files.writing import write_atomically, write_json
-from recformer.run.paths import CheckpointRef, Root
+from recformer.model import baseline
+from recformer.run.model_ref import ModelRef
+from recformer.run.paths import Root
 
 _PROTOCOL = TypeAdapter(Protocol)
 FORMAT = 3  # of equal scores the lower token is listed first
@@ -37,23 +41,45 @@ class StoreKey:
         return self.folder / f"{self.name}-{protocol.key}.parquet"
 
 
-def store_key_of(root: Root, checkpoint: CheckpointRef) -> StoreKey | None:
-    """The key of a run's checkpoint as it is now; None for a file outside of models/, which has no place.
+def store_key_of(root: Root, model: ModelRef) -> StoreKey | None:
+    """The key of a model as it is now; None for a file outside of models/, which has no place.
 
-    Raises StoreError when the checkpoint cannot be read.
+    A baseline's ranks are of the present source, so that a changed one is computed anew. Raises StoreError when the
+    checkpoint cannot be read.
     """
-    if checkpoint.run_id is None:
+    if model.is_baseline:
+        return StoreKey(root.runs / ".baselines", model.name, _source_digest())
+    if model.run_id is None:
         return None
-    return StoreKey(root.run(checkpoint.run_id) / "eval", checkpoint.name, digest_of(checkpoint.path))
+    return StoreKey(root.run(model.run_id) / "eval", model.name, digest_of(model.path))
+
+
+_digests: dict[Path, tuple[Stamp, str]] = {}
 
 
 def digest_of(path: Path) -> str:
-    """16 hex digits of a file's content. Raises StoreError when it cannot be read."""
+    """16 hex digits of a file's content, read again only when its stamp changes. Raises StoreError."""
+    now = stamp(path)
+    known = _digests.get(path)
+    if known is not None and known[0] == now:
+        return known[1]
     try:
         with gate.open_file(path, gate.CHECKPOINT) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+            digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError as error:
         raise StoreError(f"{path} could not be read: {error.strerror}") from error
+    if now is not None and settled([now]):
+        _digests[path] = now, digest
+    return digest
+
+
+@cache
+def _source_digest() -> str:
+    """16 hex digits over the source of all baselines and of what they share."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(str(baseline.__file__)).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def stored_ranks(store_key: StoreKey, protocol: Protocol) -> Ranks | None:
@@ -76,17 +102,16 @@ def stored_ranks(store_key: StoreKey, protocol: Protocol) -> Ranks | None:
         return None  # computed again and written over
 
 
-def all_stored(store_key: StoreKey) -> Iterator[tuple[Protocol, Ranks]]:
-    """Everything stored of a model as it is now, whatever the protocol; damaged results are left out."""
+def stored_protocols(store_key: StoreKey) -> list[Protocol]:
+    """The protocols under which a model as it is now is evaluated already; damaged records are left out."""
+    found: list[Protocol] = []
     for path in sorted(store_key.folder.glob(f"{store_key.name}-*.json")):
-        try:
+        with suppress(StoreError):
             record = gate.read_object(path, gate.EVALUATION) or {}
             protocol = gate.validated(record.get("protocol"), _PROTOCOL, path, gate.EVALUATION)
-        except StoreError:
-            continue
-        ranks = stored_ranks(store_key, protocol)
-        if ranks is not None:
-            yield protocol, ranks
+            if record.get("format") == FORMAT and record.get("checkpoint") == store_key.digest:
+                found.append(protocol)
+    return found
 
 
 def store_ranks(store_key: StoreKey, protocol: Protocol, ranks: Ranks) -> None:

@@ -16,6 +16,7 @@ from recformer.evaluation.ranks import MASKINGS, MAX_K, Masking, Ranks
 from recformer.evaluation.significance import Question, correct
 from recformer.metric.lists import Lists
 from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
+from recformer.run.model_ref import ModelRef
 from recformer.statistics.bootstrap import bootstrap_levels
 from recformer.statistics.effect_size import paired_effect_size
 from recformer.statistics.power import standard_error
@@ -31,10 +32,8 @@ Column = tuple[str, Masking]
 class Evaluation:
     """The ranks of one model under one protocol."""
 
-    run: str
-    """Run id, baseline, or the file's name."""
-    checkpoint: str
-    """best, last, or the file's name."""
+    model: ModelRef
+    """Of seeds taken together, the first."""
     protocol: Protocol
     seeds: tuple[Ranks, ...]
     """One ranking; several where runs that differ in their seed alone are taken together."""
@@ -122,36 +121,33 @@ def _lists(ranks: Ranks, facts: Facts | None, masking: Masking) -> Lists:
 
 
 def summarise(
-    evaluations: list[Evaluation],
+    evaluations: Sequence[Evaluation],
     cutoffs: list[int],
     baseline: int | None = None,
-    maskings: tuple[Masking, ...] = MASKINGS,
-    names: Sequence[str] | None = None,
     question: Question | None = None,
 ) -> dict[str, Any]:
     """`{"protocol", "results"}` as `evaluate --json` and `compare --format json` print it.
 
     Every mean has its 95% bootstrap interval over users. With `baseline` (a position in `evaluations`) the other
     models' means also have the paired difference to it: its interval, a randomization p-value, the effect size, and
-    what it counts for under the rule (see `rule.correct`) over all that have the same masking; "primary" then says the
-    `question`, whose metric is always among the results. `names` keeps some quantities of `metric_names` alone. Raises
-    EvaluationError when the protocols differ.
+    what it counts for under the rule (see `significance.correct`) over all that have the same masking; "primary" then
+    says the `question`, whose metric is always among the results. Quantities of `catalogue_names` stand under
+    "catalogue". Raises EvaluationError when the protocols differ.
     """
-    protocol, question = _protocol_of(evaluations), question or Question()
-    wanted = metric_names(cutoffs, protocol.time_ties) if names is None else list(names)
-    if baseline is not None and question.primary not in wanted:
-        wanted.insert(0, question.primary)
-    columns: list[Column] = [(name, masking) for masking in maskings for name in wanted]
-    measured = _measured(evaluations, columns, baseline)
+    protocol, question = protocol_of_all(evaluations), question or Question()
+    names = metric_names(cutoffs, protocol.time_ties)
+    if baseline is not None and question.primary not in names:
+        names.insert(0, question.primary)
+    measured = _measured(evaluations, [(name, masking) for masking in MASKINGS for name in names], baseline)
+    catalogues = {masking: _catalogue(evaluations, masking, catalogue_names(cutoffs), baseline) for masking in MASKINGS}
     results = [
-        _result(evaluation, masking, {name: metrics[name, masking] for name in wanted})
-        for evaluation, metrics in zip(evaluations, measured, strict=True)
-        for masking in maskings
+        _result(evaluation, masking, {name: measured[place][name, masking] for name in names})
+        | {"catalogue": catalogues[masking][place]}
+        for place, evaluation in enumerate(evaluations)
+        for masking in MASKINGS
     ]
-    if names is None:
-        _add_catalogue_metrics(results, evaluations, maskings, cutoffs, baseline)
-    for masking in maskings:
-        correct([result for result in results if result["masking"] == masking], wanted, question, protocol.time_ties)
+    for masking in MASKINGS:
+        correct([result for result in results if result["masking"] == masking], names, question, protocol.time_ties)
     summary: dict[str, Any] = {"protocol": protocol.as_dict(), "results": results}
     if baseline is not None:
         summary["primary"] = {"metric": question.primary, "margin": question.margin, "reference": baseline}
@@ -159,30 +155,31 @@ def summarise(
 
 
 def summarise_view(
-    evaluations: list[Evaluation],
+    evaluations: Sequence[Evaluation],
     masking: Masking,
     names: Sequence[str],
     baseline: int | None = None,
     question: Question | None = None,
 ) -> list[Result]:
-    """What `view` shows of `summarise`, computed for `names` alone: a page's view in a fraction of the time.
+    """One result a model with `names` alone, as a page or a table shows them: under `masking_of`, with the rule over
+    exactly what is shown.
 
-    Raises EvaluationError as `summarise` does.
+    Quantities of `catalogue_names` stand among the metrics, with None for the ends of their interval. Raises
+    EvaluationError as `summarise` does.
     """
-    protocol = _protocol_of(evaluations)
+    protocol = protocol_of_all(evaluations)
     of_all = [name for name in names if _parts(name)[0] in CATALOGUE_METRICS.names()]
-    columns: list[Column] = [(name, masking_of(name, masking)) for name in names if name not in of_all]
-    measured = _measured(evaluations, columns, baseline) if columns else [{} for _ in evaluations]
-    results = [
-        _result(evaluation, masking, {name: metrics[name, under] for name, under in columns})
-        for evaluation, metrics in zip(evaluations, measured, strict=True)
-    ]
-    if of_all:
-        by_cutoff = sorted({_parts(name)[1] for name in of_all})
-        _add_catalogue_metrics(results, evaluations, (masking,), by_cutoff, baseline)
-    for result in results:
-        result["metrics"] = {name: _metric(result, name) for name in names}
-        result.pop("catalogue", None)
+    columns: dict[str, Masking] = {name: masking_of(name, masking) for name in names if name not in of_all}
+    measured = _measured(evaluations, list(columns.items()), baseline)
+    results: list[Result] = []
+    for evaluation, means, values in zip(
+        evaluations, measured, _catalogue(evaluations, masking, of_all, baseline), strict=True
+    ):
+        metrics = {name: means[name, under] for name, under in columns.items()}
+        for name, entry in values.items():
+            difference = {"difference": {"mean": entry["difference"]}} if "difference" in entry else {}
+            metrics[name] = {"mean": entry["value"], "low": None, "high": None} | difference
+        results.append(_result(evaluation, masking, {name: metrics[name] for name in names}))
     correct(results, names, question or Question(), protocol.time_ties)
     return results
 
@@ -193,16 +190,19 @@ def masking_of(name: str, masking: Masking) -> Masking:
     return "none" if name.startswith("duplication/") else masking
 
 
-def _protocol_of(evaluations: list[Evaluation]) -> Protocol:
+def protocol_of_all(evaluations: Sequence[Evaluation]) -> Protocol:
+    """The one protocol of all. Raises EvaluationError where there is none, or several."""
     if not evaluations:
         raise EvaluationError("there is nothing to summarise: name at least one run or checkpoint")
     return require_same([evaluation.protocol for evaluation in evaluations])
 
 
 def _measured(
-    evaluations: list[Evaluation], columns: Sequence[Column], baseline: int | None
+    evaluations: Sequence[Evaluation], columns: Sequence[Column], baseline: int | None
 ) -> list[dict[Column, Result]]:
     """For each model the quantities with their intervals, and the tested differences to the baseline."""
+    if not columns:
+        return [{} for _ in evaluations]
     by_seed = [_values_by_seed(evaluation, columns) for evaluation in evaluations]
     tables = [
         user_sums(np.mean(values, axis=0), evaluation.ranks.user)
@@ -243,8 +243,8 @@ def _rows(columns: dict[str, NDArray[np.float64]]) -> list[Result]:
 
 def _result(evaluation: Evaluation, masking: Masking, metrics: dict[str, Any]) -> Result:
     return {
-        "run": evaluation.run,
-        "checkpoint": evaluation.checkpoint,
+        "run": evaluation.model.run,
+        "checkpoint": evaluation.model.checkpoint,
         "masking": masking,
         "cases": len(evaluation.ranks),
         "seeds": len(evaluation.seeds),
@@ -263,63 +263,20 @@ def _add_seeds(metrics: dict[Column, Result], values: Sequence[NDArray[np.float6
         metric["seeds"] = {"low": float(column.min()), "high": float(column.max()), "sd": spread}
 
 
-def _add_catalogue_metrics(
-    results: list[Result],
-    evaluations: list[Evaluation],
-    maskings: tuple[Masking, ...],
-    cutoffs: list[int],
-    baseline: int | None,
-) -> None:
-    """Under "catalogue", apart from the means: a value without an interval, and its difference to the baseline's."""
-    tables = [_catalogue_values(entry, masking, cutoffs) for entry in evaluations for masking in maskings]
-    for place, (result, table) in enumerate(zip(results, tables, strict=True)):
-        position, row = divmod(place, len(maskings))
-        result["catalogue"] = {name: {"value": value} for name, value in table.items()}
-        if baseline is not None and position != baseline:
-            for name, value in table.items():
-                result["catalogue"][name]["difference"] = value - tables[baseline * len(maskings) + row][name]
-
-
-def _catalogue_values(evaluation: Evaluation, masking: Masking, cutoffs: list[int]) -> dict[str, float]:
-    lists = [_lists(ranks, evaluation.facts, masking) for ranks in evaluation.seeds]
-    return {
-        f"{name}@{k}": float(np.mean([CATALOGUE_METRICS.get(name)(entry, k) for entry in lists]))
-        for name in CATALOGUE_METRICS.names()
-        for k in cutoffs
-    }
-
-
-def view(summary: dict[str, Any], masking: Masking, names: Sequence[str]) -> list[Result]:
-    """One result a model with `names` alone, as a page or a table shows them: under `masking_of`, with the rule over
-    exactly what is shown.
-
-    Quantities of `catalogue_names` stand among the metrics, with None for the ends of their interval.
-    """
-    under = {m: [result for result in summary["results"] if result["masking"] == m] for m in (masking, "none")}
-    shown: list[Result] = []
-    for masked, raw in zip(under[masking], under["none"], strict=True):
-        metrics = {name: _metric(raw if masking_of(name, masking) == "none" else masked, name) for name in names}
-        shown.append(masked | {"metrics": metrics})
-    correct(shown, names, question_of(summary), summary["protocol"]["time_ties"])
-    return shown
-
-
-def question_of(summary: dict[str, Any]) -> Question:
-    """What a summary was asked."""
-    known = summary.get("primary", {})
-    return Question(known["metric"], known["margin"]) if known else Question()
-
-
-def shown_names(cutoffs: list[int]) -> list[str]:
-    """All that can be shown: what has an interval, then what has none."""
-    return [*metric_names(cutoffs), *catalogue_names(cutoffs)]
-
-
-def _metric(result: Result, name: str) -> Result:
-    """A copy of one quantity of a result in the shape of a mean with its interval."""
-    if name in result["metrics"]:
-        metric = result["metrics"][name]
-        return metric | ({"difference": dict(metric["difference"])} if "difference" in metric else {})
-    entry = result["catalogue"][name]
-    metric = {"mean": entry["value"], "low": None, "high": None}
-    return metric | ({"difference": {"mean": entry["difference"]}} if "difference" in entry else {})
+def _catalogue(
+    evaluations: Sequence[Evaluation], masking: Masking, names: Sequence[str], baseline: int | None
+) -> list[dict[str, Any]]:
+    """For each model {"value"} of each quantity of its lists as a whole, with the "difference" to the baseline's."""
+    found: list[dict[str, Any]] = [{name: {} for name in names} for _ in evaluations]
+    if not names:
+        return found
+    for evaluation, entries in zip(evaluations, found, strict=True):
+        lists = [_lists(ranks, evaluation.facts, masking) for ranks in evaluation.seeds]
+        for name, entry in entries.items():
+            base, k = _parts(name)
+            entry["value"] = float(np.mean([CATALOGUE_METRICS.get(base)(one, k) for one in lists]))
+    for place, entries in enumerate(found):
+        if baseline is not None and place != baseline:
+            for name, entry in entries.items():
+                entry["difference"] = entry["value"] - found[baseline][name]["value"]
+    return found

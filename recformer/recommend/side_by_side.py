@@ -15,7 +15,8 @@ from recformer.evaluation.ranks import Masking
 from recformer.recommend.explain import NextScores, explain, imagined, next_scores_of
 from recformer.recommend.overlap import jaccard, rank_biased_overlap
 from recformer.recommend.scores import UserCase, display_title, item_tokens_of, listed, masking_effect, user_case_of
-from recformer.run.paths import CheckpointRef, Root
+from recformer.run.model_ref import ModelRef
+from recformer.run.paths import Root
 
 Advice = dict[str, Any]
 
@@ -48,13 +49,13 @@ class Query:
 class Answer:
     """What one checkpoint expects in the user_case that was asked about."""
 
-    checkpoint: CheckpointRef
+    checkpoint: ModelRef
     next_scores: NextScores
 
 
 def advise(
     root: Root,
-    checkpoints: list[CheckpointRef],
+    checkpoints: list[ModelRef],
     dataset: Dataset,
     user: int | None,
     k: int,
@@ -81,7 +82,7 @@ def advise(
     return advice_of(answers, dataset, user_case, question)
 
 
-def outlook_by(checkpoint: CheckpointRef, model: nn.Module, dataset: Dataset, user_case: UserCase) -> NextScores:
+def outlook_by(checkpoint: ModelRef, model: nn.Module, dataset: Dataset, user_case: UserCase) -> NextScores:
     """What the model of a checkpoint expects; see `next_scores_of`. Raises NotNumbersError naming the checkpoint."""
     try:
         return next_scores_of(model, dataset, user_case)
@@ -89,7 +90,7 @@ def outlook_by(checkpoint: CheckpointRef, model: nn.Module, dataset: Dataset, us
         raise NotNumbersError(str(checkpoint)) from None
 
 
-def require_window(checkpoint: CheckpointRef, window: int, others: int | None) -> None:
+def require_window(checkpoint: ModelRef, window: int, others: int | None) -> None:
     """Raises UsageError where a model reads more or fewer movies than the `others` before it (None: it is the first).
 
     Then no one window would be the input of all.

@@ -1,16 +1,17 @@
 """Where the dataset of a run is now: where its record says, or where else in data/ the same data lie."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recformer.data.assemble import datasets
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
 from recformer.data.sources.download import MD5
-from recformer.errors import DataError, UsageError
+from recformer.errors import DataError, RecformerError, UsageError
 from recformer.files import gate
+from recformer.run.model_ref import ModelRef
 from recformer.run.paths import Root
-from recformer.run.record import RunDataset
+from recformer.run.record import RunDataset, trained_on
 
 Load = Callable[[Path], Dataset]
 
@@ -29,15 +30,40 @@ class MissingDatasetError(DataError):
 
 
 class UnknownDatasetError(UsageError):
-    """Nothing says which data the models called `names` were trained on."""
+    """Nothing says which data the models were trained on."""
 
-    def __init__(self, names: list[str]) -> None:
-        self.names = names
+    def __init__(self, models: Sequence[ModelRef]) -> None:
+        self.models = models
         super().__init__(
-            f"nothing says which dataset {names[0]} belongs to",
+            f"nothing says which dataset {models[0]} belongs to",
             cli="Name its folder: --data DIR",
             page="Choose it below",
         )
+
+
+def dataset_of_models(
+    root: Root,
+    models: Sequence[ModelRef],
+    load: Load | None = None,
+    failures: dict[ModelRef, RecformerError] | None = None,
+) -> Dataset:
+    """The data that the first of the models which knows its own was trained on; baselines and files know none.
+
+    Where that model's data cannot be had, that is raised; with `failures` it is noted there, and the next model asked.
+    Raises UnknownDatasetError where no model knows its data; else as `find_dataset`.
+    """
+    problem: RecformerError | None = None
+    for model in models:
+        try:
+            known = None if model.run_id is None else trained_on(root, model.run_id)
+            if known is not None:
+                return find_dataset(root, known, load)
+        except RecformerError as error:
+            if failures is None:
+                raise
+            problem = problem or error
+            failures[model] = error
+    raise problem or UnknownDatasetError([model for model in models if not model.is_baseline] or models)
 
 
 def find_dataset(root: Root, wanted: RunDataset, load: Load | None = None) -> Dataset:

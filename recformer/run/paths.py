@@ -1,12 +1,11 @@
-"""Where runs and their checkpoints are on disk, and which checkpoint a text names."""
+"""Where runs and their checkpoints are on disk."""
 
-import difflib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from recformer.errors import StoreError, UsageError
-from recformer.files.names import IS_INSTALLED, PROJECT, RUN_ID, checked_run_id, expanded, run_id_from
+from recformer.errors import StoreError
+from recformer.files.names import IS_INSTALLED, PROJECT, checked_run_id, expanded, run_id_from
 
 
 @dataclass(frozen=True)
@@ -59,20 +58,6 @@ def reserve_run_id(root: Root, name: str) -> str:
     raise StoreError(f"there are too many runs called {base}; choose another name")
 
 
-@dataclass(frozen=True)
-class CheckpointRef:
-    """One checkpoint file: a run's best or last, or a file by its path."""
-
-    path: Path
-    run_id: str | None
-    """The run it belongs to; None for a file outside of models/."""
-    name: str
-    """best, last, or the file's name."""
-
-    def __str__(self) -> str:
-        return f"{self.run_id}/{self.name}" if self.run_id else str(self.path)
-
-
 CHECKPOINT_FILES = {"best": "best.safetensors", "last": "last.pt"}
 RESUME_FILES = ("last.pt", "previous.pt")
 """What a run can go on from, the newest first; previous.pt is the last.pt before."""
@@ -86,34 +71,3 @@ def can_resume(root: Root, run_id: str) -> bool:
 def has_checkpoint(root: Root, run_id: str) -> bool:
     """Whether training the run has left anything in models/ that training it anew would destroy."""
     return can_resume(root, run_id) or (root.model(run_id) / CHECKPOINT_FILES["best"]).is_file()
-
-
-def find_checkpoint(root: Root, text: str) -> CheckpointRef:
-    """The checkpoint that `text` names: RUN (its best), RUN/best, RUN/last, or the path of a file.
-
-    Raises UsageError naming the runs that come near, when there is none.
-    """
-    run_id, slash, name = text.partition("/")
-    if RUN_ID.fullmatch(run_id) and name in ("", "best", "last") and root.model(run_id).is_dir():
-        for candidate in [name] if slash else ["best", "last"]:
-            if (
-                path := root.model(run_id) / CHECKPOINT_FILES[candidate]
-            ).exists():  # what is no file is refused when read
-                return CheckpointRef(path, run_id, candidate)
-        raise UsageError(f"run {run_id!r} has no {name or 'saved'} checkpoint yet; wait for its first epoch to end")
-    path = expanded(text)
-    if os.path.isfile(path):  # noqa: PTH113  a name too long to be a file's is no error here, unlike Path.is_file's
-        return _ref_of_file(root, path.resolve())
-    known = [folder.name for folder in root.models.iterdir() if folder.is_dir()] if root.models.is_dir() else []
-    if near := difflib.get_close_matches(run_id, known, n=3, cutoff=0.5):
-        there = f"; runs of nearly that name: {', '.join(near)}"
-    else:
-        there = f"; known runs: {', '.join(sorted(known)[:10])}" if known else "; there are no trained runs yet"
-    raise UsageError(f"{text!r} is neither a run with a checkpoint nor a file{there}")
-
-
-def _ref_of_file(root: Root, path: Path) -> CheckpointRef:
-    for name, file in CHECKPOINT_FILES.items():
-        if path.name == file and path.parent.parent == root.models.resolve():
-            return CheckpointRef(path, path.parent.name, name)
-    return CheckpointRef(path, None, path.name)

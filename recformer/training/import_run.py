@@ -19,7 +19,8 @@ from recformer.evaluation.dataset_check import check_fit
 from recformer.logs.files import is_event_file
 from recformer.logs.folder import has_scalars
 from recformer.run.labels import give_colour
-from recformer.run.paths import CheckpointRef, Root
+from recformer.run.model_ref import ModelRef
+from recformer.run.paths import Root
 from recformer.run.record import RunRecord, run_dataset, write_record
 
 
@@ -47,7 +48,7 @@ def adopt(
     info = replace(info, dataset=_recorded_dataset(checkpoint))
     model = build(parse_section("model", info.model), info.shape, state, str(checkpoint))
     if dataset is not None:
-        check_fit(root, info, dataset, CheckpointRef(checkpoint, None, checkpoint.name))
+        check_fit(root, info, dataset, ModelRef(checkpoint.name, None, checkpoint))
         info = replace(info, dataset={"name": dataset.name, "fingerprint": dataset.fingerprint})
     parts = parts_of(events)
     for file in parts:

@@ -19,8 +19,9 @@ from recformer.model.device import resolve
 from recformer.registry import MODELS
 from recformer.run.find_dataset import find_dataset
 from recformer.run.job_records import read_status
+from recformer.run.model_ref import ModelRef, find_model
 from recformer.run.names import known_run
-from recformer.run.paths import CheckpointRef, Root, can_resume, find_checkpoint, has_checkpoint, reserve_run_id
+from recformer.run.paths import Root, can_resume, has_checkpoint, reserve_run_id
 from recformer.run.record import (
     FILE,
     Resumption,
@@ -95,7 +96,7 @@ def fresh(
 ) -> Request:
     """A new run. Raises UsageError when `run_id` has checkpoints already, DeviceError, CheckpointError."""
     target = resolve(device)
-    weights = find_checkpoint(root, init_from) if init_from else None
+    weights = find_model(root, init_from) if init_from else None
     if weights is not None:
         _check_shapes(config, weights)
     if run_id is None:
@@ -220,7 +221,7 @@ def _epochs(count: int) -> str:
     return "1 epoch" if count == 1 else f"{count} epochs"
 
 
-def _check_shapes(config: TrainConfig, weights: CheckpointRef) -> None:
+def _check_shapes(config: TrainConfig, weights: ModelRef) -> None:
     """Raises UsageError naming each model option that the shapes of the weights contradict."""
     state = read_state(weights.path)
     infer_info(weights.path, state, {})  # says so where the weights are of no known model
@@ -237,7 +238,7 @@ def config_beginning_with(root: Root, checkpoint: str) -> dict[str, Any]:
 
     Raises UsageError when there is no such checkpoint, CheckpointError when it is damaged.
     """
-    ref = find_checkpoint(root, checkpoint)
+    ref = find_model(root, checkpoint)
     mapping = preset("baseline") | (read_settings(root.run(ref.run_id)) if ref.run_id else {})
     try:
         info = read_info(ref.path)

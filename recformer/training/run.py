@@ -20,7 +20,8 @@ from recformer.errors import CheckpointError, EvaluationError, RecformerError, S
 from recformer.evaluation.evaluate import Task, evaluate
 from recformer.files.writing import remove_leftovers
 from recformer.logs import by_step
-from recformer.run.paths import Root, can_resume, find_checkpoint
+from recformer.run.model_ref import find_model
+from recformer.run.paths import Root, can_resume
 from recformer.run.printed import LOG_FILE
 from recformer.run.record import read_record, write_record
 from recformer.training.batches import EpochBatches
@@ -111,7 +112,7 @@ def _evaluate_best(root: Root, request: Request, should_stop: Callable[[], bool]
 
     try:
         task = Task(request.dataset, request.config.split)
-        found = evaluate(root, find_checkpoint(root, request.run_id), task, request.device, go_on)
+        found = evaluate(root, find_model(root, request.run_id), task, request.device, go_on)
         if found.not_kept:
             tell(f"Its figures on the test are not kept: {found.not_kept}.")
     except RecformerError as error:
@@ -134,7 +135,7 @@ def _start(root: Root, request: Request, prepared: Prepared, resume: bool) -> Tr
     given = resume or init_from is not None  # weights that are read next
     model = new_model(config.model_copy(update={"initialisation": "random"}) if given else config, prepared)
     if init_from is not None:
-        _load_weights(model, find_checkpoint(root, init_from).path)
+        _load_weights(model, find_model(root, init_from).path)
     model.to(device)
     # fused: one kernel for all parameters instead of a dozen for each.
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)

@@ -16,7 +16,8 @@ from recformer.data.assemble import read_dataset
 from recformer.evaluation.evaluate import Task, default_split, evaluate
 from recformer.recommend.find_users import in_order, standing
 from recformer.recommend.posters import change_place
-from recformer.run.paths import Root, find_checkpoint
+from recformer.run.model_ref import find_model
+from recformer.run.paths import Root
 from tests.browser.app import PATIENCE_MS, command
 from tests.browser.test_compare import sideways
 
@@ -81,7 +82,7 @@ def most_disagreed(root: Path) -> list[int]:
     """User ids by how little the demo runs' lists overlap, history masked."""
     place = Root(root)
     dataset = read_dataset(place.data / "ml-100k")
-    ranks = [evaluate(place, find_checkpoint(place, run), Task(dataset, default_split())).ranks for run in RUNS]
+    ranks = [evaluate(place, find_model(place, run), Task(dataset, default_split())).ranks for run in RUNS]
     known = standing(ranks, dataset.num_users, "history", 10)
     return dataset.user_ids[in_order(np.arange(dataset.num_users), "disagree", known)].tolist()
 

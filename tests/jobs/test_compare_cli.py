@@ -222,7 +222,7 @@ def test_what_the_article_view_does_not_take_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_named_twice_is_refused(root: Root) -> None:
-    assert_clear_failure(run_here(root.path, "compare", "one", "zero", "one"), 2, "one is named twice")
+    assert_clear_failure(run_here(root.path, "compare", "one", "zero", "one"), 2, "one/best is named twice")
 
 
 def test_every_row_of_a_csv_names_its_protocol_and_what_was_trained_on(root: Root, place: tuple[Root, Dataset]) -> None:

@@ -10,7 +10,8 @@ from torch.utils.tensorboard import SummaryWriter
 from recformer.data.dataset import Dataset
 from recformer.errors import UsageError
 from recformer.files.names import PROJECT, expanded
-from recformer.run.paths import Root, find_checkpoint
+from recformer.run.model_ref import find_model
+from recformer.run.paths import Root
 from tests.builders import dataset_in
 from tests.training_helpers import (
     assert_clear_failure,
@@ -89,7 +90,7 @@ def test_a_checkpoint_and_event_files(home: Path, data: Dataset) -> None:
     result = run_here(root.path, "import", *arguments, "--data", "~/small")
     assert result.returncode == 0, result.stderr
     assert (root.run("new") / file.name).is_file()
-    assert find_checkpoint(root, "~/model.pth").path == home / "model.pth"
+    assert find_model(root, "~/model.pth").path == home / "model.pth"
     file_given = run_here(root.path, "evaluate", "~/model.pth", "--data", "~/small", "--k", 3)
     assert file_given.returncode == 0, file_given.stderr
     assert_no_tilde(home)

@@ -21,18 +21,18 @@ from streamlit.testing.v1 import AppTest
 from recformer.checkpoint.load import read_info
 from recformer.data.cache import load as load_dataset
 from recformer.errors import EvaluationError
-from recformer.evaluation.baselines import find_model
 from recformer.evaluation.evaluate import Task, default_split, pending
 from recformer.evaluation.ranks import Ranks
 from recformer.files.names import PROJECT
 from recformer.registry import BASELINES
 from recformer.run.labels import rename
-from recformer.run.overview import list_runs
+from recformer.run.model_ref import find_model
+from recformer.run.overview import RunSummary, list_runs
 from recformer.run.paths import Root
 from recformer.training.import_run import adopt
 from recformer.ui.compare.views import VIEWS
+from recformer.ui.shared import run_views
 from recformer.ui.shared.palette import REFERENCE, run_colours
-from recformer.ui.shared.run_views import suggestion
 from tests.builders import Interaction, dataset_in
 from tests.training_helpers import json_of, run_here, small_config, spoil, train_here
 from tests.waiting import DEADLINE_S, wait_until
@@ -271,7 +271,7 @@ def test_another_reference_changes_the_differences_and_leaves_the_means(root: Ro
 def test_the_slices_are_those_of_the_command_line(root: Root) -> None:
     app = compared("one", "baseline:markov", view="Slices")
     summary = json_of(compared_there(root, "one", "baseline:markov", "--slices"))
-    (table,) = (str(element.value) for element in app.markdown if str(element.value).startswith("| | cases |"))
+    (table,) = (str(element.value) for element in app.markdown if str(element.value).startswith("|  | cases |"))
     wanted = [entry for entry in summary["slices"] if entry["dimension"] == "history length"]
     assert len(wanted) > 1
     shown = rows_of(table.replace(":gray[", ""))
@@ -302,7 +302,7 @@ def test_a_view_named_in_the_url_is_shown_and_fails_in_no_state(root: Root, view
         "Ranking": "**NDCG**",
         "Duplication": "**Duplication in the input window**",
         "Beyond accuracy": "**Novelty (bits)**",
-        "Slices": "| | cases |",
+        "Slices": "|  | cases |",
         "Loss curves": "Losses of runs with different loss functions",
         "Penalties": "Eight movies",
         "Users": "held-out movies" if len(STATES[state]) > 1 else "Pick a second model",
@@ -531,7 +531,7 @@ def test_each_row_names_checkpoint_and_commit(root: Root) -> None:
     table = next(
         str(element.value)
         for element in app.markdown
-        if str(element.value).startswith(("| | @", "| :gray[:small[exploratory]] | @"))
+        if str(element.value).startswith(("|  | @", "| :gray[:small[exploratory]] | @"))
     )
     one, markov = table.splitlines()[2:]
     assert f"reference · best · {commit[:7] or 'commit unknown'}]]" in one
@@ -544,7 +544,7 @@ def test_names_that_look_like_markup_stay_text(root: Root) -> None:
     table = next(
         str(element.value)
         for element in app.markdown
-        if str(element.value).startswith(("| | @", "| :gray[:small[exploratory]] | @"))
+        if str(element.value).startswith(("|  | @", "| :gray[:small[exploratory]] | @"))
     )
     assert r"\<script\>alert(1)\</script\> \*\*bold\*\* \| cell" in table
 
@@ -633,6 +633,9 @@ def test_what_is_stored_is_compared_without_torch(root: Root) -> None:
 
 
 def test_what_is_suggested_can_be_compared_though_the_newest_run_has_another_window(root: Root) -> None:
+    def suggestion(runs: list[RunSummary]) -> list[str]:
+        return list(map(str, run_views.suggestion(runs)))
+
     ordered = list_runs(root)[0]
     assert "wide/best" not in suggestion(ordered)
     newest_wide = sorted(ordered, key=lambda run: run.run_id != "wide")

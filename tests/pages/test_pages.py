@@ -11,13 +11,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from recformer.config import override, parse, parse_section
-from recformer.evaluation.baselines import all_baselines, find_model
 from recformer.evaluation.evaluate import Task, evaluate
 from recformer.files.names import PROJECT
 from recformer.jobs.submit import submit
 from recformer.run.job_records import JobRecord, write_job
+from recformer.run.model_ref import all_baselines, find_model
 from recformer.run.paths import Root
-from recformer.ui.shared import readers
 from tests.builders import dataset_in, sequences, write_ml1m
 from tests.training_helpers import small_config, train_here
 
@@ -115,7 +114,7 @@ def test_compare_shows_the_numbers_of_the_evaluation(full: Root) -> None:
     task = Task(dataset, parse_section("split", "leave_last_out"))
     text = words(opened("pages/compare.py"))
     for run_id in ("first", "second"):
-        ranks = evaluate(full, readers.checkpoint(f"{run_id}/best"), task).ranks.rank_history
+        ranks = evaluate(full, find_model(full, run_id), task).ranks.rank_history
         assert f"{(ranks <= 10).mean():.4f}" in text  # HR@10
         assert f"{(1 / ranks * (ranks <= 10)).mean():.4f}" in text  # MRR@10
 
@@ -280,8 +279,8 @@ def test_home_compares_what_was_stored_before_ties_in_time_were_counted(full: Ro
 
 def test_home_shows_baselines_once_they_are_evaluated(full: Root) -> None:
     task = Task(dataset_in(full.data / "small"), parse_section("split", "leave_last_out"))
-    for name in all_baselines():
-        evaluate(full, find_model(full, name), task)
+    for model in all_baselines():
+        evaluate(full, model, task)
     app = opened("app.py")
     assert "Not evaluated yet" not in words(app)
     assert "corrected for 4 comparisons" in words(app)
@@ -298,7 +297,7 @@ def test_home_names_the_best_by_validation_though_its_test_was_never_looked_at(f
 
 def test_the_first_comparison_has_all_baselines_and_a_link_has_what_it_names(full: Root) -> None:
     first = opened("pages/compare.py").multiselect(key="compare.runs").value
-    assert first[:-3] == ["first/best", "second/best"] and first[-3:] == all_baselines()
+    assert first[:-3] == ["first/best", "second/best"] and first[-3:] == list(map(str, all_baselines()))
     assert opened("pages/compare.py", {"runs": "first"}).multiselect(key="compare.runs").value == ["first/best"]
 
 

@@ -19,7 +19,8 @@ from recformer.evaluation.evaluate import Task, default_split, evaluate
 from recformer.evaluation.ranks import Ranks
 from recformer.files.names import PROJECT
 from recformer.recommend.find_users import in_order, standing
-from recformer.run.paths import Root, find_checkpoint
+from recformer.run.model_ref import find_model
+from recformer.run.paths import Root
 from tests.builders import Movie, dataset_in, sequences, write_ml1m
 from tests.training_helpers import json_of, run_here, small_config, train_here
 from tests.waiting import DEADLINE_S, wait_until
@@ -55,7 +56,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Root:
     train_here(root, "other", dataset, small_config(name="other model", seed=2, learning_rate=0.01))
     train_here(root, "wide", dataset, small_config(name="wide model", window=8))
     for run_id in ("one", "other"):
-        evaluate(root, find_checkpoint(root, run_id), Task(dataset, default_split()))
+        evaluate(root, find_model(root, run_id), Task(dataset, default_split()))
     return root
 
 
@@ -351,7 +352,7 @@ def test_without_a_user_in_the_link_the_first_is_shown_and_spelt_out(root: Root)
 
 def expected_order(root: Root, dataset: Dataset, order: Any, *models: int, masking: str = "history") -> list[int]:
     task = Task(dataset, default_split())
-    ranks = [evaluate(root, find_checkpoint(root, name), task).ranks for name in MODELS]
+    ranks = [evaluate(root, find_model(root, name), task).ranks for name in MODELS]
     known = standing(ranks, dataset.num_users, masking, 10)  # pyright: ignore
     tokens = in_order(torch.arange(dataset.num_users).numpy(), order, known, *models)
     return dataset.user_ids[tokens].tolist()

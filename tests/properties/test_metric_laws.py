@@ -1,6 +1,7 @@
 """Laws of every registered metric, on any ranks and any lists."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from recformer.evaluation.ranks import MASKINGS, MAX_K, Ranks
 from recformer.evaluation.table import Evaluation, case_values, catalogue_names, metric_names, summarise
 from recformer.metric.lists import Catalogue, Lists, genre_bits
 from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
+from recformer.run.model_ref import ModelRef
 from tests.both_rankings import rank_batch
 from tests.builders import dataset_of
 
@@ -62,7 +64,9 @@ def scored(draw: st.DrawFn, distinct: bool = True) -> tuple[Windows, np.ndarray,
 
 def evaluation_of(ranks: Ranks, run: str = "run", seed: int = 0) -> Evaluation:
     facts = Facts(catalogue_from(np.random.default_rng(seed)), np.ones(len(ranks), dtype=np.int64))
-    return Evaluation(run, "best", replace(PROTOCOL, cases=len(ranks)), (ranks,), facts, 0)
+    return Evaluation(
+        ModelRef("best", run, Path("best.safetensors")), replace(PROTOCOL, cases=len(ranks)), (ranks,), facts, 0
+    )
 
 
 @pytest.mark.parametrize("name", METRICS.names())

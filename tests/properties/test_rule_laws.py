@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from recformer.errors import UsageError
 from recformer.evaluation.conclusion import answer
 from recformer.evaluation.significance import METRICS, PRIMARY, Question, asked, correct
-from recformer.evaluation.table import metric_names, summarise, summarise_view, view
+from recformer.evaluation.table import metric_names, summarise, summarise_view
 from recformer.statistics.holm import holm
 from tests.evaluation_builders import evaluation_of, made_up_ranks
 
@@ -112,7 +112,8 @@ def test_real_ranks_give_one_primary_verdict_whatever_is_computed_beside_it(name
     models = [evaluation_of(made_up_ranks(seed, shift=2 * seed), f"run-{seed}") for seed in range(4)]
     alone = summarise_view(models, "history", ["ndcg@10"], 0)
     beside = summarise_view(models, "history", names, 0)
-    printed = view(summarise(models, sorted({int(name.split("@")[1]) for name in names}), 0), "history", names)
+    summary = summarise(models, sorted({int(name.split("@")[1]) for name in names}), 0)
+    printed = [result for result in summary["results"] if result["masking"] == "history"]
     for one, other, third in zip(alone, beside, printed, strict=True):
         wanted = one["metrics"]["ndcg@10"].get("difference", {})
         for found in (other["metrics"]["ndcg@10"], third["metrics"]["ndcg@10"]):

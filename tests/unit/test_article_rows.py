@@ -21,8 +21,9 @@ from recformer.evaluation.article_figures import (
 )
 from recformer.evaluation.evaluate import evaluate
 from recformer.evaluation.report import render_article
+from recformer.run.model_ref import find_model
 from recformer.run.overview import list_runs
-from recformer.run.paths import Root, find_checkpoint
+from recformer.run.paths import Root
 from tests.builders import dataset_in
 from tests.training_helpers import run_here, save_untrained, small_config, train_here
 
@@ -111,8 +112,8 @@ def test_the_run_with_most_epochs_of_a_recipe_is_its_honest_row_and_the_row_says
     train_here(root, "leaking", dataset, small_config(split="random_windows"))
     with patch("recformer.evaluation.article_comparison.recipe_of_config", return_value="penalty"):
         models = article_models(root, list_runs(root)[0])
-    assert [(model.recipe, model.way, model.run_id) for model in models] == [("penalty", "honest", "longer")]
-    evaluations = [evaluate(root, find_checkpoint(root, model.name), model.task(dataset)) for model in models]
+    assert [(model.recipe, model.way, model.model.run_id) for model in models] == [("penalty", "honest", "longer")]
+    evaluations = [evaluate(root, model.model, model.task(dataset)) for model in models]
     rows = article_rows(models, evaluations)
     assert [(row["recipe"], row["way"]) for row in rows] == [
         ("baseline", "published"),
@@ -141,5 +142,5 @@ def test_the_article_finds_its_models_itself(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert "--article finds its models itself" in result.stderr
     with pytest.raises(UsageError):
-        find_checkpoint(Root(tmp_path), "some-run")
+        find_model(Root(tmp_path), "some-run")
     assert run_here(tmp_path, "compare").returncode == 2

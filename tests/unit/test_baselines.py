@@ -17,7 +17,7 @@ from recformer.data.prepared import Prepared, prepare
 from recformer.data.split.base import Split
 from recformer.data.windows import windows_of
 from recformer.errors import DataError, UsageError
-from recformer.evaluation.baselines import rank_baseline
+from recformer.evaluation.evaluate import rank_baseline
 from recformer.evaluation.ranks import Ranks
 from recformer.files.names import PROJECT
 from recformer.model.baseline.counts import ranges, training_positions, training_steps
@@ -257,7 +257,7 @@ def test_ranks_are_those_of_the_scores_however_many_batches(
     scores = scores[:, : data.windows.num_items] if data.split.item_set == "items" else scores
     own = np.take_along_axis(scores, data.windows.targets(rows)[:, None].astype(np.int64), axis=1)
     assert once.rank_none.tolist() == (scores >= own).sum(axis=1).tolist()
-    monkeypatch.setattr("recformer.evaluation.baselines.BATCH", 2)
+    monkeypatch.setattr("recformer.evaluation.evaluate.BASELINE_BATCH", 2)
     told: list[tuple[int, int]] = []
     pieces = rank_baseline(name, data, rows, lambda done, total: told.append((done, total)))
     for field in fields(Ranks):

@@ -13,7 +13,8 @@ from recformer.errors import DataError
 from recformer.evaluation.evaluate import Task, evaluate
 from recformer.evaluation.table import summarise
 from recformer.recommend.side_by_side import advise
-from recformer.run.paths import CheckpointRef, Root, find_checkpoint
+from recformer.run.model_ref import ModelRef, find_model
+from recformer.run.paths import Root
 from recformer.run.record import trained_on
 from recformer.training.import_run import adopt
 from tests.builders import Interaction, dataset_in, sequences
@@ -56,7 +57,7 @@ def test_an_imported_run_is_refused_data_of_equal_sizes_and_other_ids(root: Root
     adopt(root, bare_weights(root, dataset), "imported", [], dataset, {"num_heads": 2})
     other = dataset_in(root.path / "other", permuted())
     assert (other.num_users, other.num_items) == (dataset.num_users, dataset.num_items)
-    checkpoint = find_checkpoint(root, "imported")
+    checkpoint = find_model(root, "imported")
     with pytest.raises(DataError, match=r"imported/best was trained on small.*Use it with the data in .*small"):
         evaluate(root, checkpoint, Task(other, LEAVE_LAST_OUT))
     with pytest.raises(DataError, match="imported/best was trained on small"):
@@ -74,14 +75,12 @@ def test_what_the_runs_record_says_counts_where_the_checkpoint_says_nothing(root
     shutil.copy(root.model("elsewhere") / "best.safetensors", folder / "best.safetensors")
     assert read_info(folder / "best.safetensors").dataset is None
     with pytest.raises(DataError, match="imported/best was trained on small"):
-        evaluate(
-            root, find_checkpoint(root, "imported"), Task(dataset_in(root.path / "other", permuted()), LEAVE_LAST_OUT)
-        )
+        evaluate(root, find_model(root, "imported"), Task(dataset_in(root.path / "other", permuted()), LEAVE_LAST_OUT))
 
 
 def test_of_a_model_that_nobody_says_the_data_of_it_is_said(root: Root, dataset: Dataset) -> None:
     adopt(root, bare_weights(root, dataset), "imported", [], None, {"num_heads": 2})
-    found = evaluate(root, find_checkpoint(root, "imported"), Task(dataset, LEAVE_LAST_OUT))
+    found = evaluate(root, find_model(root, "imported"), Task(dataset, LEAVE_LAST_OUT))
     assert not found.data_known
     assert summarise([found], [10])["results"][0]["data_known"] is False
 
@@ -111,7 +110,7 @@ def test_files_that_changed_in_their_place_are_said_to_have_changed(root: Root, 
     train_here(root, "trained", dataset, small_config())
     changed = dataset_in(root.data / "small", permuted())
     with pytest.raises(DataError, match="have changed since: put back those it was trained on"):
-        evaluate(root, find_checkpoint(root, "trained"), Task(changed, LEAVE_LAST_OUT))
+        evaluate(root, find_model(root, "trained"), Task(changed, LEAVE_LAST_OUT))
 
 
 def test_a_file_outside_of_the_root_is_held_to_its_own_record(root: Root, dataset: Dataset, tmp_path: Path) -> None:
@@ -120,6 +119,6 @@ def test_a_file_outside_of_the_root_is_held_to_its_own_record(root: Root, datase
     with pytest.raises(DataError, match="was trained on small"):
         evaluate(
             root,
-            CheckpointRef(path, None, path.name),
+            ModelRef(path.name, None, path),
             Task(dataset_in(root.path / "other", permuted()), LEAVE_LAST_OUT),
         )

@@ -28,7 +28,8 @@ from recformer.evaluation.table import (
     metric_names,
     summarise,
 )
-from recformer.run.paths import CheckpointRef, Root, find_checkpoint
+from recformer.run.model_ref import ModelRef, find_model
+from recformer.run.paths import Root
 from tests.builders import dataset_in, sequences
 from tests.training_helpers import save_untrained
 
@@ -78,7 +79,7 @@ def test_every_user_is_one_case_of_the_default_split(root: Root, dataset: Datase
     assert found.ranks.user.tolist() == list(range(30))
     assert found.ranks.target.tolist() == [dataset.history(user)[-1] for user in range(30)]
     assert (found.protocol.cases, found.protocol.item_set, found.protocol.part) == (30, "items", "test")
-    assert (found.run, found.checkpoint) == ("run", "best")
+    assert (found.model.run, found.model.checkpoint) == ("run", "best")
 
 
 def test_a_second_evaluation_does_not_ask_the_model(root: Root, dataset: Dataset, rankings: list[int]) -> None:
@@ -186,11 +187,11 @@ def test_a_file_outside_of_models_is_evaluated_but_not_kept(
     source = save_untrained(root, "run", dataset).path
     for suffix in (".safetensors", ".json"):
         (tmp_path / f"copy{suffix}").write_bytes(source.with_suffix(suffix).read_bytes())
-    checkpoint = find_checkpoint(root, str(tmp_path / "copy.safetensors"))
+    checkpoint = find_model(root, str(tmp_path / "copy.safetensors"))
     found = evaluate(root, checkpoint, Task(dataset, default_split()))
     evaluate(root, checkpoint, Task(dataset, default_split()))
     assert rankings == [30, 30]
-    assert found.run == "copy"
+    assert found.model.run == "copy"
     assert not root.runs.exists()
 
 
@@ -380,6 +381,6 @@ def test_cutoffs_are_sorted_and_distinct() -> None:
 
 def test_a_checkpoint_that_is_gone_is_a_checkpoint_error(root: Root, dataset: Dataset, tmp_path: Path) -> None:
     for suffix in (".pt", ".safetensors", ".pth"):
-        gone = CheckpointRef(tmp_path / f"gone{suffix}", None, "gone")
+        gone = ModelRef("gone", None, tmp_path / f"gone{suffix}")
         with pytest.raises(CheckpointError, match="does not exist"):
             evaluate(root, gone, Task(dataset, default_split()), torch.device("cpu"))

@@ -13,11 +13,12 @@ import pytest
 from recformer.evaluation.ranks import Masking
 from recformer.evaluation.significance import Question
 from recformer.evaluation.table import masking_of
+from recformer.run.model_ref import ModelRef
 from recformer.ui.compare.conclusion_view import answer_of
 from recformer.ui.compare.exports import to_csv, to_latex, to_markdown
 from recformer.ui.compare.html_report import to_html
 from recformer.ui.compare.tables import metric_table
-from recformer.ui.shared.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, Comparison, ComparisonChoice, Model
+from recformer.ui.shared.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, ComparisonChoice, ShownComparison
 from recformer.ui.shared.palette import Style
 from tests.builders import dataset_in
 from tests.evaluation_builders import NUM_ITEMS, evaluation_of, made_up_ranks
@@ -32,25 +33,30 @@ CELL = re.compile(r"\**(\d+\.\d{4})\**(?: :gray\[:small\[(±\d+\.\d{3})\]\])?(?:
 
 
 @pytest.fixture(params=["history", "none"])
-def comparison(tmp_path: Path, request: pytest.FixtureRequest) -> Comparison:
+def comparison(tmp_path: Path, request: pytest.FixtureRequest) -> ShownComparison:
     """Three models, the second of which is far better than the first, the reference."""
     rows = [(1 + user, 1 + (7 * user + place) % NUM_ITEMS, 4, 100 * place) for user in range(40) for place in range(9)]
     data = dataset_in(tmp_path / "data", rows)
-    names = ["one/best", "two/last", "three/best"]
-    choice = ComparisonChoice(
-        names, names[0], request.param, "leave_last_out", "file", None, QUESTION, CUTOFFS, data, []
-    )
+    refs = [ModelRef(name, run, Path(name)) for run, name in (("one", "best"), ("two", "last"), ("three", "best"))]
+    choice = ComparisonChoice(refs, refs[0], request.param, "leave_last_out", "file", None, QUESTION, CUTOFFS, data, [])
     ranks = [made_up_ranks(0), made_up_ranks(1, shift=14), made_up_ranks(2)]
-    models = [
-        Model(label, [name], evaluation_of(rank, name.split("/")[0], trained_on=trained), Style(colour))
-        for label, name, rank, trained, colour in zip(
-            LABELS, names, ranks, [0, 0, None], ["#8C8C8C", "#E69F00", "#009E73"], strict=True
-        )
+    evaluations = [
+        evaluation_of(rank, ref.run, trained_on=trained)
+        for ref, rank, trained in zip(refs, ranks, [0, 0, None], strict=True)
     ]
-    return Comparison(choice, models, tuple(f"{tmp_path}{name}" for name in names), 0)
+    return ShownComparison(
+        [[ref] for ref in refs],
+        evaluations,
+        0,
+        QUESTION,
+        choice=choice,
+        labels=LABELS,
+        styles=[Style(colour) for colour in ("#8C8C8C", "#E69F00", "#009E73")],
+        keys=tuple(f"{tmp_path}{ref}" for ref in refs),
+    )
 
 
-def page_cells(comparison: Comparison, group: list[str]) -> list[list[tuple[str, str, str]]]:
+def page_cells(comparison: ShownComparison, group: list[str]) -> list[list[tuple[str, str, str]]]:
     """A view of the page: for each model (mean, spread, difference with stars) of every metric at every cutoff."""
     results = comparison.shown(group)
     rows: list[list[tuple[str, str, str]]] = [[] for _ in LABELS]
@@ -66,7 +72,7 @@ def page_cells(comparison: Comparison, group: list[str]) -> list[list[tuple[str,
 GROUPS = {"Ranking": RANKING, "Duplication": DUPLICATION, "Beyond accuracy": BEYOND}
 
 
-def test_csv_has_every_figure_of_the_page_with_its_model_and_protocol(comparison: Comparison) -> None:
+def test_csv_has_every_figure_of_the_page_with_its_model_and_protocol(comparison: ShownComparison) -> None:
     rows = list(csv.DictReader(io.StringIO(to_csv(comparison, RANKING))))
     assert len(rows) == len(LABELS) * len(CUTOFFS) * sum(map(len, GROUPS.values()))
     for view, metrics in GROUPS.items():
@@ -86,7 +92,7 @@ def test_csv_has_every_figure_of_the_page_with_its_model_and_protocol(comparison
     assert {row["trained_on"] for row in rows if row["model"] == "imported"} == {"unknown"}
 
 
-def test_markdown_has_the_cells_of_the_page(comparison: Comparison) -> None:
+def test_markdown_has_the_cells_of_the_page(comparison: ShownComparison) -> None:
     text = to_markdown(comparison, RANKING)
     for view, metrics in GROUPS.items():
         section = text.split(f"## {view}\n\n")[1].split("\n\n")[0].splitlines()
@@ -100,7 +106,7 @@ def test_markdown_has_the_cells_of_the_page(comparison: Comparison) -> None:
     assert comparison.protocol.fingerprint in text
 
 
-def test_latex_has_the_means_of_the_page_and_only_our_own_commands(comparison: Comparison) -> None:
+def test_latex_has_the_means_of_the_page_and_only_our_own_commands(comparison: ShownComparison) -> None:
     text = to_latex(comparison, RANKING)
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 3
     for metrics in GROUPS.values():
@@ -141,7 +147,7 @@ class Reader(HTMLParser):
             self.cells[-1] += data
 
 
-def test_the_html_report_stands_alone_and_carries_the_pages_figures(comparison: Comparison) -> None:
+def test_the_html_report_stands_alone_and_carries_the_pages_figures(comparison: ShownComparison) -> None:
     page = Reader(to_html(comparison, RANKING, CONFIGS, "/compare?runs=one"))
     assert page.links == [], "it needs nothing from outside"
     cells = [" ".join(cell.split()) for cell in page.cells]
@@ -158,7 +164,7 @@ def test_the_html_report_stands_alone_and_carries_the_pages_figures(comparison: 
     assert "learning_rate" in cells and "0.2" in cells
 
 
-def test_every_export_gives_the_pages_answer_and_says_what_is_primary(comparison: Comparison) -> None:
+def test_every_export_gives_the_pages_answer_and_says_what_is_primary(comparison: ShownComparison) -> None:
     found = answer_of(comparison)
     texts = [to_markdown(comparison, RANKING), to_html(comparison, RANKING, CONFIGS, "")]
     for text in texts:
@@ -176,7 +182,7 @@ def test_every_export_gives_the_pages_answer_and_says_what_is_primary(comparison
 
 
 @pytest.mark.parametrize("metrics", [ACCURACY, ["mrr"]])
-def test_the_ranking_of_an_export_is_what_was_chosen(comparison: Comparison, metrics: list[str]) -> None:
+def test_the_ranking_of_an_export_is_what_was_chosen(comparison: ShownComparison, metrics: list[str]) -> None:
     rows = csv.DictReader(io.StringIO(to_csv(comparison, metrics)))
     assert {row["metric"] for row in rows if row["view"] == "Ranking"} == set(metrics)
     masking: Masking = comparison.choice.masking

@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from recformer.data.dataset import Dataset
-from recformer.errors import EvaluationError, UsageError
-from recformer.evaluation import baselines
+from recformer.errors import EvaluationError, StoreError, UsageError
 from recformer.evaluation import evaluate as module
-from recformer.evaluation.baselines import BaselineRef, baseline_store_key, find_model, is_baseline
-from recformer.evaluation.compare import Request, models_of
+from recformer.evaluation import store
+from recformer.evaluation.compare import compare
 from recformer.evaluation.evaluate import DEFAULT_WINDOW, Pending, Task, default_split, evaluate, pending_all
 from recformer.evaluation.protocol import MixedProtocolsError
 from recformer.evaluation.table import Evaluation, summarise
 from recformer.registry import BASELINES
+from recformer.run.model_ref import ModelRef, find_model
 from recformer.run.paths import Root
 from tests.builders import dataset_in
 from tests.training_helpers import save_untrained
@@ -54,7 +54,7 @@ def of_windows(root: Root, dataset: Dataset, task: Task, *sizes: int) -> list[Ev
 
 
 def compared(root: Root, task: Task, *names: str) -> list[Evaluation]:
-    return models_of(root, Request(list(names), task), CPU, lambda _: None).evaluations
+    return compare(root, [find_model(root, name) for name in names], task, device=CPU).evaluations
 
 
 def assert_same_ranks(one: Evaluation, other: Evaluation) -> None:
@@ -120,17 +120,20 @@ def test_of_several_models_the_one_that_cannot_be_evaluated_does_not_take_the_ot
 ) -> None:
     for size in (3, 5):
         save_untrained(root, f"run-{size}", dataset, window=size)
-    names = ["run-5", "run-3", "baseline:oracle", "baseline:markov"]
-    found = pending_all(root, names, Task(dataset, default_split(), window=3))
-    assert [type(entry) for entry in found] == [EvaluationError, Pending, UsageError, Pending]
+    gone = ModelRef.of_run(root, "gone")
+    models = [find_model(root, "run-5"), find_model(root, "run-3"), gone, ModelRef("markov")]
+    found = pending_all(root, models, Task(dataset, default_split(), window=3))
+    assert list(found) == models
+    assert [type(entry) for entry in found.values()] == [EvaluationError, Pending, StoreError, Pending]
 
 
 def test_baselines_take_the_largest_window_of_the_models_beside_them(root: Root, dataset: Dataset) -> None:
     for size in (3, 6):
         save_untrained(root, f"run-{size}", dataset, window=size)
-    entries = pending_all(root, ["baseline:popularity", "run-3", "run-6"], Task(dataset, default_split()))
-    assert [entry.empty.protocol.window for entry in entries if isinstance(entry, Pending)] == [6, 3, 6]
-    (alone,) = pending_all(root, ["baseline:popularity"], Task(dataset, default_split()))
+    counted, task = ModelRef("popularity"), Task(dataset, default_split())
+    entries = pending_all(root, [counted, find_model(root, "run-3"), find_model(root, "run-6")], task)
+    assert [entry.empty.protocol.window for entry in entries.values() if isinstance(entry, Pending)] == [6, 3, 6]
+    alone = pending_all(root, [counted], task)[counted]
     assert isinstance(alone, Pending)
     assert alone.empty.protocol.window == DEFAULT_WINDOW
 
@@ -138,8 +141,8 @@ def test_baselines_take_the_largest_window_of_the_models_beside_them(root: Root,
 @pytest.mark.parametrize("name", BASELINES.names())
 def test_a_baseline_is_found_by_its_name(root: Root, name: str) -> None:
     found = find_model(root, f"baseline:{name}")
-    assert found == BaselineRef(name)
-    assert is_baseline(str(found))
+    assert found == ModelRef(name)
+    assert found.is_baseline and str(found) == f"baseline:{name}"
 
 
 @pytest.mark.parametrize("text", ["baseline:oracle", "baseline:", "baseline:Popularity", "baseline:../popularity"])
@@ -159,18 +162,18 @@ def test_a_baselines_ranks_are_computed_once_and_then_taken_from_its_shelf(
     root: Root, dataset: Dataset, computed: list[str], name: str
 ) -> None:
     task = Task(dataset, default_split())
-    first, again = (evaluate(root, BaselineRef(name), task) for _ in range(2))
+    first, again = (evaluate(root, ModelRef(name), task) for _ in range(2))
     assert computed == [name]
     assert_same_ranks(first, again)
     assert first.protocol == again.protocol
-    assert (first.run, first.checkpoint, first.trained_on) == (f"baseline:{name}", "baseline", 0)
+    assert (first.model.run, first.model.checkpoint, first.trained_on) == (f"baseline:{name}", "baseline", 0)
     (kept,) = (root.runs / ".baselines").glob("*.parquet")
     assert kept.name.startswith(f"{name}-")
 
 
 def test_a_baseline_has_an_entry_of_its_own_for_every_window(root: Root, dataset: Dataset, computed: list[str]) -> None:
     for size in (3, 5, 3, 5):
-        evaluate(root, BaselineRef("markov"), Task(dataset, default_split(), window=size))
+        evaluate(root, ModelRef("markov"), Task(dataset, default_split(), window=size))
     assert computed == ["markov"] * 2
     assert len(list((root.runs / ".baselines").glob("*.parquet"))) == 2
 
@@ -178,39 +181,39 @@ def test_a_baseline_has_an_entry_of_its_own_for_every_window(root: Root, dataset
 def test_a_baseline_whose_source_changed_is_computed_again(
     root: Root, dataset: Dataset, computed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task, ref = Task(dataset, default_split()), BaselineRef("popularity")
+    task, ref = Task(dataset, default_split()), ModelRef("popularity")
     evaluate(root, ref, task)
-    monkeypatch.setattr(baselines, "_source_digest", lambda: "f" * 16)
-    assert baseline_store_key(root, ref).digest == "f" * 16
+    monkeypatch.setattr(store, "_source_digest", lambda: "f" * 16)
+    assert store.store_key_of(root, ref).digest == "f" * 16
     evaluate(root, ref, task)
     evaluate(root, ref, task)
     assert computed == ["popularity"] * 2
 
 
 def test_the_digest_is_of_the_source_of_all_baselines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = Path(str(baselines.baseline.__file__)).parent
-    digest = baselines._source_digest.__wrapped__
-    assert digest() == baselines._source_digest()
+    source = Path(str(store.baseline.__file__)).parent
+    digest = store._source_digest.__wrapped__
+    assert digest() == store._source_digest()
     for path in source.glob("*.py"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setattr(baselines.baseline, "__file__", str(tmp_path / "__init__.py"))
-    assert digest() == baselines._source_digest()
+    monkeypatch.setattr(store.baseline, "__file__", str(tmp_path / "__init__.py"))
+    assert digest() == store._source_digest()
     with (tmp_path / "training.py").open("a") as file:
         file.write("# counts otherwise\n")
-    assert digest() != baselines._source_digest()
+    assert digest() != store._source_digest()
 
 
 def test_a_comparison_mixes_runs_and_baselines(root: Root, dataset: Dataset, computed: list[str]) -> None:
     save_untrained(root, "run", dataset, window=4)
     for _ in range(2):
         found = compared(root, Task(dataset, default_split()), "baseline:popularity", "run", "baseline:markov")
-        assert [entry.run for entry in found] == ["baseline:popularity", "run", "baseline:markov"]
+        assert [entry.model.run for entry in found] == ["baseline:popularity", "run", "baseline:markov"]
         assert len({entry.protocol.key for entry in found}) == 1
         assert all(entry.ranks.target.tolist() == found[0].ranks.target.tolist() for entry in found)
     assert computed == ["popularity", "markov"]
 
 
 def test_a_reference_that_is_not_compared_is_refused(root: Root, dataset: Dataset) -> None:
-    request = Request(["baseline:popularity"], Task(dataset, default_split()), reference="baseline:markov")
+    task = Task(dataset, default_split())
     with pytest.raises(UsageError, match="'baseline:markov' is none of the models: baseline:popularity"):
-        models_of(root, request, CPU, lambda _: None)
+        compare(root, [ModelRef("popularity")], task, reference=ModelRef("markov"))

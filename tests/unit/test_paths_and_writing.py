@@ -16,7 +16,8 @@ from recformer.errors import StoreError, UsageError
 from recformer.files.gate import BEST, read_object
 from recformer.files.names import RUN_ID, checked_run_id, run_id_from
 from recformer.files.writing import remove_leftovers, write_atomically, write_json, write_text
-from recformer.run.paths import CheckpointRef, Root, can_resume, find_checkpoint, has_checkpoint, reserve_run_id
+from recformer.run.model_ref import ModelRef, find_model
+from recformer.run.paths import Root, can_resume, has_checkpoint, reserve_run_id
 
 BAD_IDS = [
     "",
@@ -121,24 +122,24 @@ def test_a_folder_that_cannot_be_made_is_a_store_error(tmp_path: Path) -> None:
 def test_a_run_names_its_best_checkpoint_and_its_last_where_there_is_no_best(root: Root) -> None:
     add_files(root, "both", "best.safetensors", "last.pt")
     add_files(root, "early", "last.pt")
-    assert find_checkpoint(root, "both") == CheckpointRef(root.model("both") / "best.safetensors", "both", "best")
-    assert find_checkpoint(root, "both/best").name == "best"
-    assert find_checkpoint(root, "both/last") == CheckpointRef(root.model("both") / "last.pt", "both", "last")
-    assert find_checkpoint(root, "early").name == "last"
-    assert str(find_checkpoint(root, "both/last")) == "both/last"
+    assert find_model(root, "both") == ModelRef("best", "both", root.model("both") / "best.safetensors")
+    assert find_model(root, "both/best").name == "best"
+    assert find_model(root, "both/last") == ModelRef("last", "both", root.model("both") / "last.pt")
+    assert find_model(root, "early").name == "last"
+    assert str(find_model(root, "both/last")) == "both/last"
 
 
 def test_a_file_of_a_run_named_by_its_path_is_that_runs(root: Root) -> None:
     add_files(root, "run", "best.safetensors", "other.pth")
-    found = find_checkpoint(root, str(root.model("run") / "best.safetensors"))
+    found = find_model(root, str(root.model("run") / "best.safetensors"))
     assert (found.run_id, found.name) == ("run", "best")
-    other = find_checkpoint(root, str(root.model("run") / "other.pth"))
+    other = find_model(root, str(root.model("run") / "other.pth"))
     assert (other.run_id, other.name) == (None, "other.pth")
 
 
 def test_a_file_anywhere_is_a_checkpoint_of_no_run(root: Root, tmp_path: Path) -> None:
     (tmp_path / "best.safetensors").write_bytes(b"weights")
-    found = find_checkpoint(root, str(tmp_path / "best.safetensors"))
+    found = find_model(root, str(tmp_path / "best.safetensors"))
     assert (found.run_id, found.name) == (None, "best.safetensors")
 
 
@@ -146,16 +147,16 @@ def test_a_file_anywhere_is_a_checkpoint_of_no_run(root: Root, tmp_path: Path) -
 def test_a_run_without_a_checkpoint_is_told(root: Root, name: str) -> None:
     root.model("run").mkdir(parents=True)
     with pytest.raises(UsageError, match=r"'run' has no (saved|best|last) checkpoint yet"):
-        find_checkpoint(root, name)
+        find_model(root, name)
 
 
 def test_a_misspelt_run_is_answered_with_what_comes_near(root: Root) -> None:
     for run_id in ("baseline", "penalty"):
         add_files(root, run_id, "best.safetensors")
     with pytest.raises(UsageError, match=r"'baselin' is neither a run.*runs of nearly that name: baseline$"):
-        find_checkpoint(root, "baselin")
+        find_model(root, "baselin")
     with pytest.raises(UsageError, match=r"known runs: baseline, penalty$"):
-        find_checkpoint(root, "zzz")
+        find_model(root, "zzz")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ def test_a_misspelt_run_is_answered_with_what_comes_near(root: Root) -> None:
 def test_what_is_neither_run_nor_file_is_a_usage_error(root: Root, text: str) -> None:
     add_files(root, "run", "best.safetensors")
     with pytest.raises(UsageError, match="neither a run with a checkpoint nor a file"):
-        find_checkpoint(root, text)
+        find_model(root, text)
 
 
 def test_a_write_replaces_the_whole_file_and_leaves_nothing_else(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """Which runs are one recipe, and what several seeds of it amount to together."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from recformer.evaluation.seeds import join_seeds, recipe_of, seed_groups
-from recformer.evaluation.table import Evaluation, case_values, metric_names, summarise
+from recformer.evaluation.compare import join_seeds, recipe_of, seed_groups
+from recformer.evaluation.table import Evaluation, case_values, metric_names, summarise, summarise_view
+from recformer.run.model_ref import ModelRef
 from tests.evaluation_builders import evaluation_of, made_up_ranks
 from tests.training_helpers import small_config
 
@@ -16,7 +19,13 @@ def config(seed: int = 0, **changes: Any) -> dict[str, Any]:
 
 
 def groups(*configs: dict[str, Any] | None) -> list[list[int]]:
-    return seed_groups(configs, ["best"] * len(configs))
+    return grouped(configs, ["best"] * len(configs))
+
+
+def grouped(configs: Sequence[dict[str, Any] | None], names: list[str]) -> list[list[int]]:
+    models = [ModelRef(name, f"run-{place}", Path(name)) for place, name in enumerate(names)]
+    known = {f"run-{place}": config for place, config in enumerate(configs) if config is not None}
+    return [[models.index(model) for model in group] for group in seed_groups(models, known)]
 
 
 def test_runs_that_differ_in_their_seed_alone_belong_together() -> None:
@@ -52,8 +61,8 @@ def test_what_has_no_configuration_stands_alone_even_beside_its_like() -> None:
 
 def test_best_and_last_checkpoints_are_not_joined() -> None:
     configs = [config(0), config(1), config(0), config(1)]
-    assert seed_groups(configs, ["best", "best", "last", "last"]) == [[0, 1], [2, 3]]
-    assert seed_groups(configs[:2], ["best", "last"]) == [[0], [1]]
+    assert grouped(configs, ["best", "best", "last", "last"]) == [[0, 1], [2, 3]]
+    assert grouped(configs[:2], ["best", "last"]) == [[0], [1]]
 
 
 def test_groups_are_in_the_order_of_their_first_mention_and_hold_everyone_once() -> None:
@@ -80,7 +89,7 @@ def test_the_values_of_a_recipe_are_the_mean_over_its_seeds_case_by_case(masking
 
 def test_a_recipe_is_called_after_its_first_seed() -> None:
     joined = join_seeds(seeds(3))
-    assert (joined.run, joined.checkpoint, len(joined.seeds)) == ("run-0", "best", 3)
+    assert (joined.model.run, joined.model.checkpoint, len(joined.seeds)) == ("run-0", "best", 3)
 
 
 def test_one_seed_is_itself() -> None:
@@ -117,6 +126,6 @@ def test_a_summary_tells_the_least_the_greatest_and_the_spread_of_the_seeds_mean
 def test_a_recipe_is_compared_to_another_by_the_means_over_seeds() -> None:
     base = evaluation_of(made_up_ranks(9), "base")
     joined = join_seeds(seeds(2))
-    result = summarise([base, joined], [10], baseline=0, maskings=("none",), names=["ndcg@10"])["results"][1]
+    result = summarise_view([base, joined], "none", ["ndcg@10"], 0)[1]
     means = [case_values(entry, "none", ["ndcg@10"]).mean() for entry in (*seeds(2), base)]
     assert result["metrics"]["ndcg@10"]["difference"]["mean"] == pytest.approx((means[0] + means[1]) / 2 - means[2])

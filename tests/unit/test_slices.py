@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from recformer.config import parse_section
 from recformer.data.dataset import Dataset
-from recformer.evaluation.compare import slices
+from recformer.evaluation.compare import Comparison, join_seeds
 from recformer.evaluation.evaluate import Task
 from recformer.evaluation.facts import Facts
 from recformer.evaluation.ranks import Ranks
-from recformer.evaluation.seeds import join_seeds
 from recformer.evaluation.slices import DIMENSIONS, FEW, Slice, age_group, slice_intervals, slices_of
 from recformer.evaluation.table import case_values
 from recformer.metric.lists import Catalogue, genre_bits
@@ -241,7 +240,7 @@ def told(count: int, lengths: np.ndarray | None = None) -> list[dict[str, Any]]:
     dataset, facts, ranks = cases(count=count, lengths=lengths)
     task = Task(dataset, parse_section("split", "leave_last_out"))
     models = [evaluation_of(ranks, "one", facts), evaluation_of(made_up_ranks(5, ranks.user), "other", facts)]
-    return slices(models, task, "ndcg@10", "history")
+    return Comparison([], models).slices(task.dataset, "ndcg@10", "history")
 
 
 def test_slices_are_told_with_their_count_their_models_and_whether_they_are_few() -> None:

@@ -17,7 +17,6 @@ from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.ties import hash_of, in_order, tied
 from recformer.errors import DataError, UsageError
-from recformer.evaluation.baselines import BaselineRef
 from recformer.evaluation.evaluate import Task, evaluate, split_of
 from recformer.evaluation.protocol import Protocol, protocol_of
 from recformer.evaluation.ranker import rank_batch
@@ -25,7 +24,8 @@ from recformer.evaluation.ranks import MASKINGS, SetRanks
 from recformer.evaluation.set_ranks import set_ranks
 from recformer.evaluation.table import Evaluation, summarise
 from recformer.evaluation.torch_ranks import ranks_by_torch
-from recformer.run.paths import Root, find_checkpoint
+from recformer.run.model_ref import ModelRef, find_model
+from recformer.run.paths import Root
 from tests.builders import Interaction, dataset_in, dataset_of, sequences, write_ml1m
 from tests.training_helpers import small_config, train_here
 
@@ -110,7 +110,7 @@ def test_without_ties_every_way_is_that_of_the_file(tmp_path: Path, name: str, t
     for part in ("train", "validation", "test"):
         assert plain.split.rows(part).tolist() == other.split.rows(part).tolist()
     ways = ("file", time_ties)
-    found = [evaluate(Root(tmp_path), BaselineRef("markov"), Task(dataset, split_of(name, way))) for way in ways]
+    found = [evaluate(Root(tmp_path), ModelRef("markov"), Task(dataset, split_of(name, way))) for way in ways]
     one, two = (summarise([evaluation], [1, 5, 10])["results"] for evaluation in found)
     for before, after in zip(one, two, strict=True):
         assert {name: after["metrics"][name] for name in before["metrics"]} == before["metrics"]
@@ -131,7 +131,7 @@ def test_figures_do_not_depend_on_the_order_of_lines(root: Root, baseline: str, 
     found: dict[str, Any] = {}
     for name, lines in orders.items():
         dataset = replace(read_dataset(write_ml1m(root.path / name, lines)), name="same")
-        evaluation = evaluate(root, BaselineRef(baseline), Task(dataset, split_of(split, time_ties)))
+        evaluation = evaluate(root, ModelRef(baseline), Task(dataset, split_of(split, time_ties)))
         found[name] = summarise([evaluation], [1, 5, 10])["results"]
     assert found["file"] == found["shuffled"] == found["up"] == found["down"]
 
@@ -143,7 +143,7 @@ def test_by_the_file_they_do(root: Root) -> None:
     for name, sign in (("up", 1), ("down", -1)):
         lines = sorted(rows, key=lambda row: sign * row[1])
         task = Task(read_dataset(write_ml1m(root.path / name, lines)), split_of("leave_last_out"))
-        found.append(evaluate(root, BaselineRef("markov"), task).ranks.rank("history").mean())
+        found.append(evaluate(root, ModelRef("markov"), task).ranks.rank("history").mean())
     assert found[0] != found[1]
 
 
@@ -201,7 +201,7 @@ def test_a_target_that_is_there_twice_counts_once() -> None:
 
 def test_sets_are_kept_in_the_rank_store(root: Root) -> None:
     task = Task(dataset_in(root.data / "small", in_threes(sequences())), split_of("leave_last_out", "as_set"))
-    first, again = (evaluate(root, BaselineRef("markov"), task) for _ in range(2))
+    first, again = (evaluate(root, ModelRef("markov"), task) for _ in range(2))
     assert isinstance(again.ranks, SetRanks)
     assert summarise([first], [5])["results"] == summarise([again], [5])["results"]
 
@@ -209,7 +209,7 @@ def test_sets_are_kept_in_the_rank_store(root: Root) -> None:
 def test_recall_is_shown_where_it_is_not_the_hit_rate(root: Root) -> None:
     dataset = dataset_in(root.data / "small", in_threes(sequences()))
     names = {
-        way: summarise([evaluate(root, BaselineRef("markov"), Task(dataset, split_of("leave_last_out", way)))], [5])
+        way: summarise([evaluate(root, ModelRef("markov"), Task(dataset, split_of("leave_last_out", way)))], [5])
         for way in ("file", "as_set")
     }
     assert "recall@5" not in names["file"]["results"][0]["metrics"]
@@ -245,8 +245,7 @@ def test_what_was_stored_before_there_was_a_choice_has_the_same_key() -> None:
 def test_results_with_different_ties_do_not_stand_in_one_table(root: Root) -> None:
     dataset = dataset_in(root.data / "small", in_threes(sequences()))
     found: list[Evaluation] = [
-        evaluate(root, BaselineRef("markov"), Task(dataset, split_of("leave_last_out", way)))
-        for way in ("file", "hash")
+        evaluate(root, ModelRef("markov"), Task(dataset, split_of("leave_last_out", way))) for way in ("file", "hash")
     ]
     with pytest.raises(Exception, match=r"time_ties differ.*ties in time broken in one way"):
         summarise(found, [5])
@@ -256,7 +255,7 @@ def test_cases_trained_on_are_counted_across_ways_of_breaking_ties(root: Root) -
     dataset = dataset_in(root.data / "small", in_threes(sequences()))
     config = small_config()
     train_here(root, "run", dataset, config)
-    model = find_checkpoint(root, "run")
+    model = find_model(root, "run")
     plain = prepare(dataset, config.window, config.split)
     held = {
         (int(user), int(item))
@@ -281,7 +280,7 @@ def test_a_model_trains_under_it_and_says_so(root: Root, way: str) -> None:
     config = small_config(split={"name": "leave_last_out", "time_ties": way})
     train_here(root, "run", dataset, config)
     assert f"time_ties: {way}" in (root.run("run") / "run.yaml").read_text()
-    found = evaluate(root, find_checkpoint(root, "run"), Task(dataset, split_of("leave_last_out", way)))
+    found = evaluate(root, find_model(root, "run"), Task(dataset, split_of("leave_last_out", way)))
     assert (found.trained_on, found.protocol.time_ties) == (0, way)
     records = list((root.run("run") / "eval").glob("best-*.json"))
     assert [json.loads(path.read_text())["protocol"]["time_ties"] for path in records] == [way]

@@ -2,13 +2,16 @@
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from recformer.errors import RecformerError
-from recformer.evaluation.article_figures import CUTOFFS, EXPLANATIONS, RECIPES
+from recformer.evaluation.article_figures import CUTOFFS, EXPLANATIONS
+from recformer.evaluation.report import as_markdown
+from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary
 from recformer.ui.shared import readers
-from recformer.ui.shared.evaluating import computed, leave_out, tell_not_kept
+from recformer.ui.shared.evaluating import evaluated, usable
 from recformer.ui.shared.run_views import labels_of
 from recformer.ui.shared.words import explain, plain
 
@@ -46,41 +49,31 @@ def _rows(runs: list[RunSummary]) -> list[dict[str, Any]] | None:
     """The rows; None while they are computed."""
     from recformer.evaluation.article_comparison import SPLITS, article_models
 
-    models: list[Any] = []
-    entries: list[Any] = []
-    for model in article_models(readers.root(), runs):
+    models = {one.model: one for one in article_models(readers.root(), runs)}
+    entries: dict[ModelRef, Any] = {}
+    for model, one in models.items():
         try:
-            data = readers.dataset_of_models([model.name])
-            (entry,) = readers.pending([model.name], data, SPLITS[model.way], None)
+            entries |= readers.pending([model], readers.dataset_of([model]), SPLITS[one.way])
         except RecformerError as error:
-            entry = error
-        if isinstance(entry, RecformerError):
-            leave_out(model.run_id, entry)
-        else:
-            models.append(model)
-            entries.append(entry)
-    missing = [(model.run_id, entry) for model, entry in zip(models, entries, strict=True) if not readers.stored(entry)]
-    if missing and not computed(missing):
+            entries[model] = error
+    able = usable(entries, lambda model: model.run)
+    found = evaluated(able, lambda model: model.run)
+    if found is None:
         return None
-    found = [(model, entry, readers.stored(entry)) for model, entry in zip(models, entries, strict=True)]
-    there = [(model, entry, evaluation) for model, entry, evaluation in found if evaluation is not None]
-    tell_not_kept(evaluation for *_, evaluation in there)
-    keys = tuple(entry.key for _, entry, _ in there)
-    return readers.article_rows(keys, [model for model, *_ in there], [evaluation for *_, evaluation in there])
+    keys = tuple(able[model].key for model in found)
+    return readers.article_rows(keys, [models[model] for model in found], list(found.values()))
 
 
 def _table(rows: list[dict[str, Any]], k: int, labels: dict[str, str]) -> str:
-    lines = ["| recipe | figures | " + " | ".join(f"{title}@{k}" for title in TITLES.values()) + " | how |"]
-    lines.append("| :-- | :-- |" + " --: |" * len(TITLES) + " :-- |")
-    for recipe in RECIPES:
-        for row in (row for row in rows if row["recipe"] == recipe):
-            cells = [_cell(row["metrics"][f"{name}@{k}"]) for name in TITLES]
-            run_id = str(row["run"] or "")
-            run = f"; run {plain(labels.get(run_id, run_id))}" if run_id else ""
-            how = f":small[{plain(row['dataset'])}, {row['protocol']}{run}]"
-            name = f"**{recipe}**" if row["way"] == "published" else ""
-            lines.append("| " + " | ".join([name, WAYS[row["way"]], *cells, how]) + " |")
-    return "\n".join(lines)
+    table: list[list[str]] = []
+    for row in rows:
+        run_id = str(row["run"] or "")
+        run = f"; run {plain(labels.get(run_id, run_id))}" if run_id else ""
+        name = f"**{row['recipe']}**" if row["way"] == "published" else ""
+        cells = [_cell(row["metrics"][f"{metric}@{k}"]) for metric in TITLES]
+        table.append([name, WAYS[row["way"]], *cells, f":small[{plain(row['dataset'])}, {row['protocol']}{run}]"])
+    columns = ["recipe", "figures", *(f"{title}@{k}" for title in TITLES.values()), "how"]
+    return as_markdown(pd.DataFrame(table, columns=columns), ":--", "--:")
 
 
 def _cell(metric: dict[str, Any]) -> str:

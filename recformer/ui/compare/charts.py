@@ -7,9 +7,10 @@ from recformer.evaluation.table import Result
 from recformer.evaluation.trade_off import pareto_front
 from recformer.logs.series import Curve
 from recformer.logs.spread import spread_of
+from recformer.run.model_ref import ModelRef
 from recformer.ui.shared import readers
 from recformer.ui.shared.charts import Chart, interval_chart, slice_chart, trade_off_chart
-from recformer.ui.shared.comparison import TITLES, Comparison
+from recformer.ui.shared.comparison import TITLES, ShownComparison
 from recformer.ui.shared.curve_chart import Band, Line, curve_chart
 
 CURVES = {
@@ -19,14 +20,14 @@ CURVES = {
 }
 
 
-def metric_chart(comparison: Comparison, results: list[Result], metric: str) -> Chart:
+def metric_chart(comparison: ShownComparison, results: list[Result], metric: str) -> Chart:
     """One metric at each chosen k, with intervals."""
     title = f"{TITLES[metric]} by k" if " " in TITLES[metric] else f"{TITLES[metric]}@k"
     primary = comparison.question.k if metric == comparison.question.metric else None
     return interval_chart(title, comparison.choice.cutoffs, comparison.series(results, metric), primary)
 
 
-def accuracy_chart(comparison: Comparison) -> go.Figure:
+def accuracy_chart(comparison: ShownComparison) -> go.Figure:
     """The primary metric against duplication, with the Pareto front."""
     question = comparison.question
     duplication = f"duplication/window@{question.k}"
@@ -40,7 +41,7 @@ def accuracy_chart(comparison: Comparison) -> go.Figure:
 
 
 def groups_chart(
-    comparison: Comparison, name: str, slices: list[Slice], rows: list[list[dict[str, float]]]
+    comparison: ShownComparison, name: str, slices: list[Slice], rows: list[list[dict[str, float]]]
 ) -> go.Figure:
     """One metric for each group of one dimension; groups of few cases are pale."""
     labels = [f"{entry.label} ({entry.cases:,})" for entry in slices]
@@ -49,14 +50,14 @@ def groups_chart(
     return slice_chart(title, labels, few, comparison.labels, comparison.colours, rows)
 
 
-def loss_charts(comparison: Comparison) -> dict[str, Chart]:
+def loss_charts(comparison: ShownComparison) -> dict[str, Chart]:
     """Losses and validation NDCG of all models that have a log, tag to chart; seeds as mean and band."""
     charts: dict[str, Chart] = {}
     for title, tag in CURVES.items():
         lines: list[Line] = []
         bands: list[Band] = []
         for model in comparison.models:
-            curves = [curve for name in model.members if (curve := _curve(comparison, name, tag)) is not None]
+            curves = [curve for member in model.members if (curve := _curve(comparison, member, tag)) is not None]
             if curves:
                 spread, style = spread_of(curves), model.style
                 lines.append(Line(model.label, style.colour, spread.mean, width=style.width))
@@ -67,8 +68,6 @@ def loss_charts(comparison: Comparison) -> dict[str, Chart]:
     return charts
 
 
-def _curve(comparison: Comparison, name: str, tag: str) -> Curve | None:
-    run_id = name.split("/")[0]
-    if run_id not in {run.run_id for run in comparison.choice.runs}:
-        return None  # a baseline
-    return readers.curves(run_id).get(tag)
+def _curve(comparison: ShownComparison, model: ModelRef, tag: str) -> Curve | None:
+    known = model.run in {run.run_id for run in comparison.choice.runs}
+    return readers.curves(model.run).get(tag) if known else None  # a baseline has none

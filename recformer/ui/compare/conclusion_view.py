@@ -5,11 +5,11 @@ import streamlit as st
 from recformer.evaluation.conclusion import Conclusion, answer
 from recformer.evaluation.report import ties_in_time
 from recformer.evaluation.table import Result
-from recformer.ui.shared.comparison import Comparison
+from recformer.ui.shared.comparison import ShownComparison
 from recformer.ui.shared.words import explain, plain
 
 
-def show_verdict(comparison: Comparison) -> None:
+def show_verdict(comparison: ShownComparison) -> None:
     """The answer in one line, what the data leave open, and a warning where a model was trained on its test."""
     found = answer_of(comparison)
     st.markdown(f"**{plain(found.model)}** {plain(found.words)}", help=explain("primary"))
@@ -22,12 +22,12 @@ def show_verdict(comparison: Comparison) -> None:
         st.warning(plain(leaks), icon=":material/warning:")
 
 
-def answer_of(comparison: Comparison) -> Conclusion:
+def answer_of(comparison: ShownComparison) -> Conclusion:
     """What the primary metric says; see evaluation.verdict."""
     return answer(comparison.labels, comparison.primary(), comparison.question)
 
 
-def leaks_of(comparison: Comparison) -> str:
+def leaks_of(comparison: ShownComparison) -> str:
     """Which models were trained on cases they are evaluated on; empty where none was."""
     results = comparison.primary()
     found = [
@@ -48,7 +48,7 @@ def _leak(label: str, result: Result) -> str:
     return f"{label}: {known}"
 
 
-def show_protocol(comparison: Comparison) -> None:
+def show_protocol(comparison: ShownComparison) -> None:
     """How these numbers came about, and what was trained on what."""
     rows = {name: plain(value) for name, value in protocol_rows(comparison).items()}
     with st.container(border=True):
@@ -56,7 +56,7 @@ def show_protocol(comparison: Comparison) -> None:
         st.markdown(" · ".join(f":gray[{name}:] {value}" for name, value in rows.items()))
 
 
-def protocol_rows(comparison: Comparison) -> dict[str, str]:
+def protocol_rows(comparison: ShownComparison) -> dict[str, str]:
     """The protocol card: what, and how it was done."""
     protocol, masking = comparison.protocol, comparison.choice.masking
     skipped = f", {protocol.skipped_users} users with too short a history" if protocol.skipped_users else ""
@@ -65,7 +65,7 @@ def protocol_rows(comparison: Comparison) -> dict[str, str]:
         "Split": f"{protocol.split['name']}, {protocol.part} part",
         "Cases": f"{protocol.cases:,}{skipped}, window of {protocol.window}",
         "Ranked": f"among all {protocol.item_set}; ties in score count against the model",
-        "Time": ties_in_time(protocol.as_dict()),
+        "Time": ties_in_time(protocol),
         "Masking": f"{masking} (duplication: none)",
         "Statistics": f"{comparison.question.title} is primary; 1,000 bootstrap resamples of users, paired sign flips, "
         f"Holm over the primary differences and over the others of a view; seed {protocol.bootstrap_seed}",

@@ -9,12 +9,12 @@ from recformer.ui.compare.exports import to_csv, to_latex, to_markdown
 from recformer.ui.compare.html_report import to_html
 from recformer.ui.compare.page import PARAMETERS
 from recformer.ui.compare.views import chosen_metrics, configs_of
-from recformer.ui.shared.comparison import Comparison
+from recformer.ui.shared.comparison import ShownComparison
 
 HELP = "The tables of this page with these models, metrics, cutoffs and masking, and the protocol they hold under."
 
 
-def show_export(comparison: Comparison) -> None:
+def show_export(comparison: ShownComparison) -> None:
     """Files of what the page shows: a report, and its tables."""
     name, metrics = f"comparison-{comparison.protocol.dataset}", chosen_metrics(comparison)
     with st.popover("Export", icon=":material/download:", help=HELP, key="compare.export"):

@@ -1,21 +1,28 @@
 """A comparison to take along: the page's figures as CSV, Markdown and LaTeX, each with the protocol they hold under."""
 
-import csv
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from recformer.evaluation.conclusion import beside
-from recformer.evaluation.report import TESTS, corrections, escape_latex, stars
+from recformer.evaluation.report import (
+    BOOKTABS,
+    as_csv,
+    as_latex,
+    as_markdown,
+    corrections,
+    escape_latex,
+    figures_of,
+    stars,
+)
 from recformer.evaluation.significance import Question
 from recformer.evaluation.table import Result, masking_of
 from recformer.ui.compare.conclusion_view import answer_of, protocol_rows
 from recformer.ui.compare.tables import is_best
-from recformer.ui.shared.comparison import BEYOND, DUPLICATION, TITLES, Comparison
+from recformer.ui.shared.comparison import BEYOND, DUPLICATION, TITLES, ShownComparison
 from recformer.ui.shared.words import plain
-
-NUMBERS = ["mean", "low", "high"]
 
 
 @dataclass(frozen=True)
@@ -29,13 +36,13 @@ class Section:
     """One a model."""
 
 
-def sections(comparison: Comparison, ranking: list[str]) -> list[Section]:
+def sections(comparison: ShownComparison, ranking: list[str]) -> list[Section]:
     """The page's tables; `ranking` are the metrics chosen there."""
     groups = {"Ranking": ranking, "Duplication": DUPLICATION, "Beyond accuracy": BEYOND}
     return [Section(title, metrics, comparison.shown(metrics)) for title, metrics in groups.items()]
 
 
-def to_csv(comparison: Comparison, ranking: list[str]) -> str:
+def to_csv(comparison: ShownComparison, ranking: list[str]) -> str:
     """One row a figure, each of them with its model and its protocol, so that files can be put together."""
     protocol = comparison.protocol
     setting = {
@@ -47,63 +54,50 @@ def to_csv(comparison: Comparison, ranking: list[str]) -> str:
         "window": protocol.window,
         "item_set": protocol.item_set,
         "cases": protocol.cases,
-        "reference": comparison.choice.reference,
+        "reference": str(comparison.reference_model.members[0]),
         "primary": comparison.question.primary,
         "margin": comparison.question.margin,
     }
-    tests = ["difference", *(f"difference_{name}" for name in TESTS)]
-    about = ["view", "model", "run", "checkpoint", "commit", "seeds", "trained_on"]
-    rows: list[list[Any]] = [[*about, "metric", "k", "masking", *NUMBERS, "seed_sd", *tests, *setting]]
+    rows: list[dict[str, Any]] = []
     for section in sections(comparison, ranking):
-        for model, result in zip(comparison.models, section.results, strict=True):
-            trained = "unknown" if result["trained_on"] is None else result["trained_on"]
-            head = [section.title, model.label, *(result[key] for key in ("run", "checkpoint", "commit", "seeds"))]
+        for label, result in zip(comparison.labels, section.results, strict=True):
+            head = {"view": section.title, "model": label}
+            head |= {key: result[key] for key in ("run", "checkpoint", "commit", "seeds")}
+            head["trained_on"] = "unknown" if result["trained_on"] is None else result["trained_on"]
             for name, metric in result["metrics"].items():
                 base, _, k = name.partition("@")
-                masking = masking_of(name, comparison.choice.masking)
-                difference = metric.get("difference", {})
-                figures = [*(metric[key] for key in NUMBERS), metric.get("seeds", {}).get("sd")]
-                figures += [difference.get(key) for key in ("mean", *TESTS)]
-                rows.append([*head, trained, base, k, masking, *figures, *setting.values()])
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()
+                place = {"metric": base, "k": k, "masking": masking_of(name, comparison.choice.masking)}
+                rows.append(head | place | figures_of(metric) | setting)
+    return as_csv(pd.DataFrame(rows, dtype=object))
 
 
-def to_markdown(comparison: Comparison, ranking: list[str]) -> str:
+def to_markdown(comparison: ShownComparison, ranking: list[str]) -> str:
     """A table a view, one row a model, one column a figure."""
     parts: list[str] = []
     for section in sections(comparison, ranking):
-        header, *rows = cells(comparison, section, lambda text: f"**{text}**", plain)
-        lines = [header, ["---", *["--:"] * (len(header) - 1)], *rows]
-        parts += [f"## {section.title}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
+        table = _table(comparison, section, lambda text: f"**{text}**", plain)
+        parts += [f"## {section.title}", as_markdown(table, "---", "--:")]
         parts += [plain(f"{said}.")] if (said := _corrections(comparison, section)) else []
     sentences = [plain(sentence) for sentence in answer_of(comparison).sentences]
     return "\n\n".join([*sentences, *parts, plain(_caption(comparison))]) + "\n"
 
 
-def to_latex(comparison: Comparison, ranking: list[str]) -> str:
+def to_latex(comparison: ShownComparison, ranking: list[str]) -> str:
     """A table a view for a paper; it needs the packages booktabs and graphicx."""
     parts: list[str] = [r"% \usepackage{booktabs,graphicx}"]
     for section in sections(comparison, ranking):
-        header, *rows = cells(comparison, section, lambda text: rf"\textbf{{{text}}}", escape_latex)
-        head, *lines = [" & ".join(line) + r" \\" for line in [header, *rows]]
-        columns = "l" + "r" * (len(header) - 1)
-        begin = [r"\begin{table}", r"\centering", r"\resizebox{\linewidth}{!}{%", rf"\begin{{tabular}}{{{columns}}}"]
-        end = [r"\bottomrule", r"\end{tabular}}", rf"\caption{{{_latex_caption(comparison, section)}}}", r"\end{table}"]
-        parts.append("\n".join([*begin, r"\toprule", head, r"\midrule", *lines, *end]))
+        table = _table(comparison, section, lambda text: rf"\textbf{{{text}}}", escape_latex)
+        said = _corrections(comparison, section)
+        caption = f"{section.title}. {said}{'. ' if said else ''}{_caption(comparison)}"
+        parts.append(as_latex(table, escape_latex(caption), BOOKTABS))
     return "\n\n".join(parts) + "\n"
 
 
-def cells(
-    comparison: Comparison,
-    section: Section,
-    bold: Callable[[str], str],
-    escape: Callable[[str], str] = str,
-) -> list[list[str]]:
-    """The header, then one row a model: value ± half of its interval, difference to the reference with its stars."""
+def _table(
+    comparison: ShownComparison, section: Section, bold: Callable[[str], str], escape: Callable[[str], str]
+) -> pd.DataFrame:
+    """One row a model: value ± half of its interval, difference to the reference with its stars."""
     names = list(section.results[0]["metrics"])
-    header = ["", *(escape(_column(name, comparison)) for name in names)]
     rows: list[list[str]] = []
     for place, (model, result) in enumerate(zip(comparison.models, section.results, strict=True)):
         head = f"{model.label} ({model.source}{', reference' if place == comparison.reference else ''})"
@@ -113,7 +107,7 @@ def cells(
             text = bold(text) if is_best(section.results, place, name) else text
             figures.append(text + escape(spread_and_difference(result["metrics"][name], comparison.question)))
         rows.append([escape(head), *figures])
-    return [header, *rows]
+    return pd.DataFrame(rows, columns=["", *(escape(_column(name, comparison)) for name in names)])
 
 
 def spread_and_difference(metric: dict[str, Any], question: Question) -> str:
@@ -128,21 +122,16 @@ def spread_and_difference(metric: dict[str, Any], question: Question) -> str:
     return text
 
 
-def _column(name: str, comparison: Comparison) -> str:
+def _column(name: str, comparison: ShownComparison) -> str:
     base, _, k = name.partition("@")
     primary = name == comparison.question.primary and len(comparison.models) > 1
     return f"{TITLES[base]} @{k}{' (primary)' if primary else ''}"
 
 
-def _latex_caption(comparison: Comparison, section: Section) -> str:
-    said = _corrections(comparison, section)
-    return escape_latex(f"{section.title}. {said}{'. ' if said else ''}{_caption(comparison)}")
-
-
-def _corrections(comparison: Comparison, section: Section) -> str:
+def _corrections(comparison: ShownComparison, section: Section) -> str:
     return corrections(section.results, comparison.question.title)
 
 
-def _caption(comparison: Comparison) -> str:
+def _caption(comparison: ShownComparison) -> str:
     rows = "; ".join(f"{name}: {value}" for name, value in protocol_rows(comparison).items())
     return f"{rows}. Mean ± half of the 95% interval (difference to the reference)."

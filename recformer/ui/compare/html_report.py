@@ -20,12 +20,12 @@ from recformer.ui.compare.tables import config_differences, is_best
 from recformer.ui.compare.user_scatter import pair_of, scatter_chart
 from recformer.ui.shared import readers
 from recformer.ui.shared.charts import GLYPHS, Chart
-from recformer.ui.shared.comparison import DUPLICATION, TITLES, Comparison
+from recformer.ui.shared.comparison import DUPLICATION, TITLES, ShownComparison
 
 TEMPLATE = "html_report.jinja"
 
 
-def to_html(comparison: Comparison, ranking: list[str], configs: dict[str, dict[str, Any]], address: str) -> str:
+def to_html(comparison: ShownComparison, ranking: list[str], configs: dict[str, dict[str, Any]], address: str) -> str:
     """The page's views of `comparison` with the metrics `ranking`; `configs` by the runs' names.
 
     `address` is the part of the page's address that shows the same view in the app.
@@ -58,7 +58,7 @@ def to_html(comparison: Comparison, ranking: list[str], configs: dict[str, dict[
     )
 
 
-def _charts(comparison: Comparison, section: Section) -> list[Markup]:
+def _charts(comparison: ShownComparison, section: Section) -> list[Markup]:
     if section.title == "Ranking":
         return [as_json(metric_chart(comparison, section.results, metric)) for metric in section.metrics]
     if section.metrics == DUPLICATION:
@@ -67,7 +67,7 @@ def _charts(comparison: Comparison, section: Section) -> list[Markup]:
     return []
 
 
-def _slices(comparison: Comparison) -> list[Markup]:
+def _slices(comparison: ShownComparison) -> list[Markup]:
     choice, name = comparison.choice, comparison.question.primary
     charts: list[Markup] = []
     for dimension in known_dimensions(choice.data):
@@ -79,10 +79,10 @@ def _slices(comparison: Comparison) -> list[Markup]:
     return charts
 
 
-def _scatters(comparison: Comparison) -> list[Markup]:
+def _scatters(comparison: ShownComparison) -> list[Markup]:
     """The reference against each other model."""
-    reference = comparison.models[comparison.reference]
-    others = [model for model in comparison.models if model is not reference]
+    reference = comparison.reference_model
+    others = [model for place, model in enumerate(comparison.models) if place != comparison.reference]
     return [as_json(scatter_chart(pair_of(comparison, reference, other))) for other in others]
 
 

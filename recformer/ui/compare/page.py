@@ -1,24 +1,21 @@
 """The Compare page's question: what is compared with what, and its evaluation in the background."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast, get_args
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from recformer.data.ties import TimeTies
-from recformer.errors import RecformerError
-from recformer.evaluation.baselines import all_baselines
+from recformer.evaluation.compare import comparison_of, configs_of, seed_groups
 from recformer.evaluation.ranks import MAX_K
-from recformer.evaluation.seeds import join_seeds, seed_groups
 from recformer.evaluation.significance import METRICS, PRIMARY, Question, asked
-from recformer.evaluation.table import Evaluation
 from recformer.registry import SPLITS
+from recformer.run.model_ref import ModelRef, all_baselines
 from recformer.run.overview import RunSummary
 from recformer.ui.shared import readers
-from recformer.ui.shared.comparison import Comparison, ComparisonChoice, Model, model_label, styles_of
-from recformer.ui.shared.evaluating import computed, leave_out, tell_not_kept
-from recformer.ui.shared.run_views import checkpoint_in_link, checkpoint_names, labels_of, suggestion
+from recformer.ui.shared.comparison import ComparisonChoice, ShownComparison, styles_of
+from recformer.ui.shared.evaluating import evaluated, usable
+from recformer.ui.shared.run_views import checkpoints, labels_of, model_label, pick_models, suggestion
 from recformer.ui.shared.selection import pick_many, pick_masking, pick_one
 from recformer.ui.shared.words import explain
 
@@ -38,25 +35,15 @@ PARAMETERS = {
 
 def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
     """Models, reference, masking and split, all kept in the URL. None where there is nothing to compare yet."""
-    names = checkpoint_names(runs)
-    if not names:
+    if not checkpoints(runs):
         st.info("There is no checkpoint to compare yet.", icon=":material/info:")
         st.page_link("pages/train.py", label="Start a training run", icon=":material/play_circle:")
         return None
-
-    labels = labels_of(runs)
-
-    def label(name: str) -> str:
-        return model_label(labels, name)
-
-    chosen = pick_many(
-        "Models",
-        [*names, *all_baselines()],
-        "runs",
+    chosen = pick_models(
+        runs,
         key="compare.runs",
         suggested=[*suggestion(runs), *all_baselines()],
-        show=label,
-        read=checkpoint_in_link,
+        baselines=True,
         max_selections=MOST,
         help="Checkpoints of your runs (the best by validation, or the last), imported models, and baselines that need "
         "no training: popularity, a Markov chain, item kNN.",
@@ -66,8 +53,15 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
         return None
     left, second, third, last = st.columns([4, 3, 2, 5])  # what is asked
     middle, right, beside, _ = st.columns([4.5, 3.5, 2.5, 3.5])  # under which protocol
+    models, labels = {str(model): model for model in chosen}, labels_of(runs)
     reference = pick_one(
-        left, "Reference", chosen, "baseline", key="compare.baseline", show=label, help=explain("difference")
+        left,
+        "Reference",
+        list(models),
+        "baseline",
+        key="compare.baseline",
+        show=lambda name: model_label(labels, models[name]),
+        help=explain("difference"),
     )
     question = _pick_question(second, third)
     masking = pick_masking(middle)
@@ -79,8 +73,8 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
     with last:
         cutoffs = sorted({*_pick_cutoffs(), question.k})
     window = _asked_window()
-    data = readers.dataset_of_models(chosen)
-    return ComparisonChoice(list(chosen), reference, masking, split, time_ties, window, question, cutoffs, data, runs)
+    data, asked_for = readers.dataset_of(chosen), models[reference]
+    return ComparisonChoice(chosen, asked_for, masking, split, time_ties, window, question, cutoffs, data, runs)
 
 
 def _pick_time_ties(place: DeltaGenerator, split: str) -> TimeTies:
@@ -126,37 +120,34 @@ def _pick_cutoffs() -> list[int]:
     return sorted(map(int, chosen or USUAL_CUTOFFS))
 
 
-def compare(choice: ComparisonChoice) -> Comparison | None:
+def compare(choice: ComparisonChoice) -> ShownComparison | None:
     """The comparison; None while it is computed in the background, where none of the models can be evaluated, or where
     their protocols differ: each is then shown instead."""
-    usable = _usable(choice)
-    if not usable or not _same_window(usable):
+    entries = readers.pending(choice.models, choice.data, choice.split, choice.window, choice.time_ties)
+    able = usable(entries, choice.label)
+    if not able or not _same_window(able):
         return None
-    together = _seeds_together(choice, list(usable))  # asked before anything is computed, so that it is always there
-    found = {name: readers.stored(entry) for name, entry in usable.items()}
-    missing = {name: usable[name] for name, evaluation in found.items() if evaluation is None}
-    if missing and not computed([(choice.label(name), entry) for name, entry in missing.items()]):
+    configs = configs_of(choice.runs)
+    # Asked before anything is computed, so that it is always there.
+    together = len(seed_groups(list(able), configs)) < len(able) and _seeds_together()
+    found = evaluated(able, choice.label)
+    if not found:
         return None
-    for name in missing:
-        found[name] = readers.stored(usable[name])
-    there = {name: entry for name, entry in found.items() if entry is not None}
-    tell_not_kept(there.values())
-    return _comparison(choice, there, usable, together) if there else None
-
-
-def _usable(choice: ComparisonChoice) -> "dict[str, Pending]":
-    """What can be evaluated; what cannot is named with its reason, and the others are shown all the same."""
-    usable: dict[str, Pending] = {}
-    for name, entry in zip(
-        choice.names,
-        readers.pending(choice.names, choice.data, choice.split, choice.window, choice.time_ties),
-        strict=True,
-    ):
-        if isinstance(entry, RecformerError):
-            leave_out(choice.label(name), entry)
-        else:
-            usable[name] = entry
-    return usable
+    reference = choice.reference if choice.reference in found else next(iter(found))
+    compared = comparison_of(found, reference, choice.question, configs if together else {})
+    firsts = [group[0] for group in compared.members]
+    return ShownComparison(
+        compared.members,
+        compared.evaluations,
+        compared.reference,
+        compared.question,
+        choice=choice,
+        labels=[
+            choice.label(group[0]) + (f" ({len(group)} seeds)" if len(group) > 1 else "") for group in compared.members
+        ],
+        styles=styles_of(choice.runs, firsts, compared.reference),
+        keys=tuple("+".join(able[model].key for model in group) for group in compared.members),
+    )
 
 
 def _asked_window() -> int | None:
@@ -172,7 +163,7 @@ def _asked_window() -> int | None:
     return int(asked)
 
 
-def _same_window(usable: "dict[str, Pending]") -> bool:
+def _same_window(usable: "dict[ModelRef, Pending]") -> bool:
     """Whether all can stand in one table; where not, why, and the button that makes it so."""
     windows = {entry.empty.protocol.window for entry in usable.values()}
     if len(windows) == 1:
@@ -192,40 +183,8 @@ def _same_window(usable: "dict[str, Pending]") -> bool:
     return False
 
 
-def _comparison(
-    choice: ComparisonChoice, found: dict[str, Evaluation], usable: "dict[str, Pending]", together: bool
-) -> Comparison:
-    names = list(found)
-    groups = _seed_groups(choice, names) if together else [[position] for position in range(len(names))]
-    members = [[names[position] for position in group] for group in groups]
-    wanted = choice.reference if choice.reference in names else names[0]
-    reference = next(number for number, group in enumerate(members) if wanted in group)
-    firsts = [group[0] for group in members]
-    models = [
-        Model(_label(choice, group), group, join_seeds([found[name] for name in group]), style)
-        for group, style in zip(members, styles_of(choice.runs, firsts, reference), strict=True)
-    ]
-    return Comparison(
-        choice=replace(choice, names=firsts, reference=firsts[reference]),
-        models=models,
-        keys=tuple("+".join(usable[name].key for name in group) for group in members),
-        reference=reference,
-    )
-
-
-def _label(choice: ComparisonChoice, members: list[str]) -> str:
-    return choice.label(members[0]) + (f" ({len(members)} seeds)" if len(members) > 1 else "")
-
-
-def _seed_groups(choice: ComparisonChoice, names: list[str]) -> list[list[int]]:
-    """Positions of `names` that are one recipe; imported runs and baselines stand alone."""
-    configs = {run.run_id: run.config for run in choice.runs if not run.imported}
-    return seed_groups([configs.get(name.split("/")[0]) for name in names], [name.rpartition("/")[2] for name in names])
-
-
-def _seeds_together(choice: ComparisonChoice, names: list[str]) -> bool:
-    """Whether seeds of one recipe are one model; asked where there are any."""
-    return len(_seed_groups(choice, names)) < len(names) and st.toggle(
+def _seeds_together() -> bool:
+    return st.toggle(
         "Take seeds together",
         value=True,
         key="join_seeds",

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pandas as pd
+
 from recformer.config import flat_config
 from recformer.evaluation.conclusion import beside
-from recformer.evaluation.report import stars
+from recformer.evaluation.report import as_markdown, stars
 from recformer.evaluation.significance import SIGNIFICANT, Question
 from recformer.evaluation.slices import FEW, Slice
 from recformer.evaluation.table import direction
@@ -28,26 +30,18 @@ def metric_table(results: list[Result], heads: list[str], metric: str, cutoffs: 
     """One row a model, one column a cutoff: mean ± half the interval, and the difference to the reference model.
 
     `results` are those of one view, in the order of `heads`; the best mean of a column is bold, stars and colour mark
-    differences that are significant after Holm's correction (see evaluation.rule). The header says which are primary.
+    differences that are significant after Holm's correction (see significance.correct). The header says which are
+    primary.
     """
-    header = _header(metric, cutoffs, question) if len(results) > 1 else "| | " + _columns(cutoffs)
-    rule = "| :-- |" + " --: |" * len(cutoffs)
+    several, is_primary = len(results) > 1, metric == question.metric
+    marks = {k: "primary" if k == question.k else EXPLORATORY for k in cutoffs}
     rows = [
-        "| " + " | ".join([head, *(_cell(results, position, f"{metric}@{k}", question) for k in cutoffs)]) + " |"
+        [head, *(_cell(results, position, f"{metric}@{k}", question) for k in cutoffs)]
         for position, head in enumerate(heads)
     ]
-    return "\n".join([header, rule, *rows])
-
-
-def _header(metric: str, cutoffs: list[int], question: Question) -> str:
-    if metric != question.metric:
-        return f"| {EXPLORATORY} | {_columns(cutoffs)}"
-    marks = {k: "primary" if k == question.k else EXPLORATORY for k in cutoffs}
-    return "| | " + " | ".join(f"@{k} {mark}" for k, mark in marks.items()) + " |"
-
-
-def _columns(cutoffs: list[int]) -> str:
-    return " | ".join(f"@{k}" for k in cutoffs) + " |"
+    columns = [f"@{k} {marks[k]}" if several and is_primary else f"@{k}" for k in cutoffs]
+    first = EXPLORATORY if several and not is_primary else ""
+    return as_markdown(pd.DataFrame(rows, columns=[first, *columns]), ":--", "--:")
 
 
 def _cell(results: list[Result], position: int, name: str, question: Question) -> str:
@@ -100,15 +94,12 @@ def difference_rows(results: list[Result], labels: list[str]) -> list[dict[str, 
 
 def slice_table(slices: list[Slice], labels: list[str], rows: list[list[dict[str, Any]]]) -> str:
     """One row a slice, one column a model: mean ± half of its interval; slices of few cases are grey."""
-    header = "| | cases | " + " | ".join(plain(label) for label in labels) + " |"
-    lines = [header, "| :-- | --: |" + " --: |" * len(labels)]
+    lines: list[list[str]] = []
     for entry, row in zip(slices, rows, strict=True):
         cells = [f"{cell['mean']:.4f} :small[±{(cell['high'] - cell['low']) / 2:.3f}]" for cell in row]
         parts = [plain(entry.label), f"{entry.cases:,}", *cells]
-        if entry.cases < FEW:
-            parts = [f":gray[{part}]" for part in parts]
-        lines.append("| " + " | ".join(parts) + " |")
-    return "\n".join(lines)
+        lines.append([f":gray[{part}]" for part in parts] if entry.cases < FEW else parts)
+    return as_markdown(pd.DataFrame(lines, columns=["", "cases", *map(plain, labels)]), ":--", "--:")
 
 
 def config_differences(configs: dict[str, dict[str, Any]], everything: bool) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from recformer.ui.shared.charts import quiet
-from recformer.ui.shared.comparison import BASELINE, Comparison, Model
+from recformer.ui.shared.comparison import Model, ShownComparison
 from recformer.ui.shared.live_chart import show_live
 from recformer.ui.shared.palette import REFERENCE
 from recformer.ui.shared.selection import pick_one
@@ -52,7 +52,7 @@ def _coloured(model: Model, instead: str) -> str:
     return instead if model.style.colour == REFERENCE else model.style.colour
 
 
-def show_users(comparison: Comparison) -> None:
+def show_users(comparison: ShownComparison) -> None:
     """The scatter of two models, with what it says in words."""
     if len(comparison.models) < 2:
         st.info("Pick a second model above to see where the two differ.", icon=":material/arrow_upward:")
@@ -66,23 +66,25 @@ def show_users(comparison: Comparison) -> None:
     )
 
 
-def _pick(comparison: Comparison) -> Pair:
+def _pick(comparison: ShownComparison) -> Pair:
     """The two models, kept in the URL: the reference, and the first other one."""
-    names = {model.members[0]: model for model in comparison.models}
-    firsts = list(names)
-    reference = firsts[comparison.reference]
+    models = {str(model.members[0]): model for model in comparison.models}
+    reference = str(comparison.reference_model.members[0])
     left, right = st.columns(2)
-    x_names = [reference, *(name for name in firsts if name != reference)]
-    label = comparison.choice.label
+    x_names = [reference, *(name for name in models if name != reference)]
+
+    def label(name: str) -> str:
+        return comparison.choice.label(models[name].members[0])
+
     x = pick_one(left, "Across", x_names, "x", key="compare.x", show=label, short=True)
-    y_names = [name for name in firsts if name != x]
+    y_names = [name for name in models if name != x]
     if st.query_params.get("y") == x:  # a model beside itself shows nothing: another one is taken
         del st.query_params["y"]
     y = pick_one(right, "Upwards", y_names, "y", key="compare.y", show=label)
-    return pair_of(comparison, names[x], names[y])
+    return pair_of(comparison, models[x], models[y])
 
 
-def pair_of(comparison: Comparison, across: Model, upwards: Model) -> Pair:
+def pair_of(comparison: ShownComparison, across: Model, upwards: Model) -> Pair:
     """The ranks of two of the comparison's models; of seeds taken together, those of the first."""
     choice = comparison.choice
     one, other = across.evaluation.ranks, upwards.evaluation.ranks
@@ -150,9 +152,9 @@ def _line(figure: go.Figure, x: list[float], y: list[float], dash: str) -> None:
     figure.add_trace(go.Scatter(x=x, y=y, mode="lines", line=look, hoverinfo="skip", showlegend=False))
 
 
-def _recommend(comparison: Comparison, pair: Pair) -> str:
+def _recommend(comparison: ShownComparison, pair: Pair) -> str:
     """The address of Recommend with those of the two models that can recommend; a user's id completes it."""
-    both = [name for model in (pair.across, pair.upwards) for name in model.members[:1]]
-    runs = [name for name in both if not name.startswith(BASELINE)]
-    runs = runs or [name for name in comparison.choice.names if not name.startswith(BASELINE)]
+    firsts = [model.members[0] for model in (pair.across, pair.upwards, *comparison.models)]
+    runs = [str(model) for model in firsts[:2] if not model.is_baseline]
+    runs = runs or [str(model) for model in firsts if not model.is_baseline]
     return f"recommend?{urlencode({'runs': runs, 'masking': comparison.choice.masking}, doseq=True)}&user="

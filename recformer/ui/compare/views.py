@@ -15,7 +15,7 @@ from recformer.ui.compare.tables import config_differences, difference_rows, met
 from recformer.ui.compare.user_scatter import show_users
 from recformer.ui.shared import readers
 from recformer.ui.shared.charts import GLYPHS
-from recformer.ui.shared.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, Comparison
+from recformer.ui.shared.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, ShownComparison
 from recformer.ui.shared.live_chart import show_live
 from recformer.ui.shared.run_views import labels_of
 from recformer.ui.shared.selection import pick_many, pick_one
@@ -44,7 +44,7 @@ def pick_view() -> str:
     return str(chosen)
 
 
-def pick_metrics(comparison: Comparison) -> list[str]:
+def pick_metrics(comparison: ShownComparison) -> list[str]:
     """The metrics of the ranking, kept in the URL; all where all are taken away. The primary one is always shown."""
     there = _accuracy(comparison)
     chosen = pick_many(
@@ -61,23 +61,23 @@ def pick_metrics(comparison: Comparison) -> list[str]:
     return _with_primary(chosen, comparison)
 
 
-def chosen_metrics(comparison: Comparison) -> list[str]:
+def chosen_metrics(comparison: ShownComparison) -> list[str]:
     """The metrics that the address names, wherever the page is; all where it names none."""
     return _with_primary(st.query_params.get_all("metrics"), comparison)
 
 
-def _accuracy(comparison: Comparison) -> list[str]:
+def _accuracy(comparison: ShownComparison) -> list[str]:
     """The metrics of the ranking there are; with several targets a case, recall is one of its own."""
     return [*ACCURACY, "recall"] if comparison.protocol.time_ties == "as_set" else ACCURACY
 
 
-def _with_primary(chosen: list[str], comparison: Comparison) -> list[str]:
+def _with_primary(chosen: list[str], comparison: ShownComparison) -> list[str]:
     there = _accuracy(comparison)
     kept = [metric for metric in there if metric in chosen] or there
     return [metric for metric in there if metric in kept or metric == comparison.question.metric]
 
 
-def _ranking(comparison: Comparison) -> None:
+def _ranking(comparison: ShownComparison) -> None:
     """A table and a chart for each ranking metric."""
     metrics = pick_metrics(comparison)
     results = comparison.shown(metrics)
@@ -95,7 +95,7 @@ def _ranking(comparison: Comparison) -> None:
     _charts(comparison, results, metrics)
 
 
-def _tables(comparison: Comparison, results: list[Result], metrics: list[str]) -> None:
+def _tables(comparison: ShownComparison, results: list[Result], metrics: list[str]) -> None:
     """One table a metric, as many beside one another as fit."""
     heads = row_heads(comparison)
     with st.container(horizontal=True, gap="medium"):
@@ -107,19 +107,19 @@ def _tables(comparison: Comparison, results: list[Result], metrics: list[str]) -
                 st.markdown(table, unsafe_allow_html=True)  # for the colours of the marks; names are escaped
 
 
-def _corrections(comparison: Comparison, results: list[Result]) -> str:
+def _corrections(comparison: ShownComparison, results: list[Result]) -> str:
     """How the stars of a view are corrected, as a sentence of a caption."""
     told = corrections(results, comparison.question.title)
     return f"{plain(told)}. " if told else ""
 
 
-def _charts(comparison: Comparison, results: list[Result], metrics: list[str]) -> None:
+def _charts(comparison: ShownComparison, results: list[Result], metrics: list[str]) -> None:
     for place in range(0, len(metrics), 2):
         for column, metric in zip(st.columns(2), metrics[place : place + 2], strict=False):
             show_live(column, metric_chart(comparison, results, metric), f"compare.{metric}")
 
 
-def row_heads(comparison: Comparison) -> list[str]:
+def row_heads(comparison: ShownComparison) -> list[str]:
     """What each model's row is called, marked as it is in the charts."""
     several = len(comparison.models) > 1
     return [
@@ -128,7 +128,7 @@ def row_heads(comparison: Comparison) -> list[str]:
     ]
 
 
-def _differences(comparison: Comparison, results: list[Result]) -> None:
+def _differences(comparison: ShownComparison, results: list[Result]) -> None:
     """Every tested difference of a view, for who wants the figures behind the stars."""
     rows = difference_rows(results, comparison.labels)
     if rows:
@@ -136,7 +136,7 @@ def _differences(comparison: Comparison, results: list[Result]) -> None:
             st.dataframe(rows, hide_index=True, key="compare.differences", column_config=DIFFERENCE_COLUMNS)
 
 
-def _duplication(comparison: Comparison) -> None:
+def _duplication(comparison: ShownComparison) -> None:
     """How much of the raw top k the user has just seen, or ever; and what less of it costs."""
     results = comparison.shown(DUPLICATION)
     _tables(comparison, results, DUPLICATION)
@@ -151,7 +151,7 @@ def _duplication(comparison: Comparison) -> None:
     right.caption("Up and to the left is better. The dotted line joins the Pareto front.", help=explain("trade_off"))
 
 
-def _beyond(comparison: Comparison) -> None:
+def _beyond(comparison: ShownComparison) -> None:
     """What the lists are like, apart from whether they hit."""
     results = comparison.shown(BEYOND)
     _tables(comparison, results, BEYOND)
@@ -163,7 +163,7 @@ def _beyond(comparison: Comparison) -> None:
     )
 
 
-def _slices(comparison: Comparison) -> None:
+def _slices(comparison: ShownComparison) -> None:
     """One metric for groups of users and movies."""
     left, right = st.columns(2)
     there = known_dimensions(comparison.choice.data)
@@ -184,7 +184,7 @@ def _slices(comparison: Comparison) -> None:
     )
 
 
-def _curves(comparison: Comparison) -> None:
+def _curves(comparison: ShownComparison) -> None:
     """Training and validation loss of all runs, and their validation NDCG; seeds as mean and band."""
     charts = loss_charts(comparison)
     for tag, chart in charts.items():
@@ -197,7 +197,7 @@ def _curves(comparison: Comparison) -> None:
     )
 
 
-def _configs(comparison: Comparison) -> None:
+def _configs(comparison: ShownComparison) -> None:
     """What differs between the runs' configurations."""
     everything = st.toggle("Show all settings", key="all_settings", bind="query-params")
     rows = config_differences(configs_of(comparison), everything)
@@ -207,25 +207,25 @@ def _configs(comparison: Comparison) -> None:
         st.caption("Nothing differs between these configurations.")
 
 
-def configs_of(comparison: Comparison) -> dict[str, dict[str, Any]]:
+def configs_of(comparison: ShownComparison) -> dict[str, dict[str, Any]]:
     """The configuration of every run that is compared, by its name."""
-    run_ids = {name.split("/")[0] for model in comparison.models for name in model.members}
+    run_ids = {model.run for group in comparison.members for model in group}
     runs = comparison.choice.runs
     labels = labels_of(runs)
     return {labels[run.run_id]: run.config for run in runs if run.run_id in run_ids}
 
 
-def _losses(_: Comparison) -> None:
+def _losses(_: ShownComparison) -> None:
     """What the losses' gradients do to repeats."""
     show_losses()
 
 
-def _article(comparison: Comparison) -> None:
+def _article(comparison: ShownComparison) -> None:
     """The article's figures, its files' and honest ones."""
     show_article(comparison.choice.runs)
 
 
-VIEWS: dict[str, Callable[[Comparison], None]] = {
+VIEWS: dict[str, Callable[[ShownComparison], None]] = {
     "Ranking": _ranking,
     "Duplication": _duplication,
     "Beyond accuracy": _beyond,

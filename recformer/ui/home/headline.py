@@ -1,22 +1,37 @@
 """Home's answer to "what is better than what": chosen on validation, told on the test, from what is stored already."""
 
 from collections import Counter
+from contextlib import suppress
+from typing import Any
 
 import streamlit as st
 
-from recformer.evaluation.baselines import all_baselines, is_baseline
+from recformer.errors import RecformerError
+from recformer.evaluation.compare import comparison_of
 from recformer.evaluation.conclusion import answer, listed
+from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.significance import Question, Result
+from recformer.evaluation.store import StoreKey, store_key_of, stored_protocols, stored_ranks
+from recformer.evaluation.table import Evaluation
+from recformer.files.stamps import stamp
+from recformer.run.model_ref import ModelRef, all_baselines
 from recformer.run.overview import RunSummary
-from recformer.ui.home.stored_evaluations import TestResult, baseline_results, compared, test_results
+from recformer.ui.shared import readers
 from recformer.ui.shared.charts import interval_chart
-from recformer.ui.shared.comparison import model_label
 from recformer.ui.shared.palette import baseline_colours, run_colours, styles_together
-from recformer.ui.shared.run_views import comparable_kind, labels_of, recorded_dataset_name, recorded_split, validated
+from recformer.ui.shared.run_views import (
+    comparable_kind,
+    labels_of,
+    model_label,
+    recorded_dataset_name,
+    recorded_split,
+    validated,
+)
 from recformer.ui.shared.words import explain, plain
 
 CUTOFFS = [3, 5, 10]
 MOST = 5  # runs: a headline, not a table of everything
+NAMES = [f"ndcg@{k}" for k in CUTOFFS]
 QUESTION = Question()
 
 
@@ -32,42 +47,69 @@ def show(runs: list[RunSummary]) -> None:
     kind = Counter(map(comparable_kind, own)).most_common(1)[0][0]
     alike = [run for run in own if comparable_kind(run) == kind]
     candidates = sorted(alike, key=lambda run: (-validated(run), run.created))[:MOST]
-    labels = labels_of(runs) | {name: model_label({}, name) for name in all_baselines()}
+    labels = labels_of(runs) | {model.run: model_label({}, model) for model in all_baselines()}
     with st.container(border=True):
-        results = _stored(candidates)
-        figures = compared(results, [f"ndcg@{k}" for k in CUTOFFS], QUESTION) if results else []
-        if figures:
-            _show_test(figures, results[0], labels, run_colours(runs) | baseline_colours())
+        protocol, figures = _test_figures(candidates)
+        if protocol is not None and figures:
+            _show_test(protocol, figures, labels, run_colours(runs) | baseline_colours())
         else:
             title = f"Best on {recorded_dataset_name(candidates[0])} by validation: {labels[candidates[0].run_id]}"
             value = validated(candidates[0])
             st.markdown(f"**{plain(title)}**, validation NDCG@10 {value:.4f}; not evaluated on the test yet")
-        missing = [name for name in all_baselines() if name not in {result["run"] for result in figures}]
+        there = {result["run"] for result in figures}
+        missing = [labels[model.run] for model in all_baselines() if model.run not in there]
         if figures and missing:
-            st.caption(f"Not evaluated yet, Compare does it: {plain(listed([labels[name] for name in missing]))}.")
-        chosen = [*(f"{run.run_id}/best" for run in candidates), *all_baselines()]
+            st.caption(f"Not evaluated yet, Compare does it: {plain(listed(missing))}.")
+        chosen = [*(f"{run.run_id}/best" for run in candidates), *map(str, all_baselines())]
         st.page_link(
             "pages/compare.py", label="Compare them", icon=":material/bar_chart:", query_params={"runs": chosen}
         )
 
 
-def _stored(candidates: list[RunSummary]) -> list[TestResult]:
-    """Test results under the split that the candidates were validated on, the best by validation first, then baselines;
-    none where that best one has none."""
+def _test_figures(candidates: list[RunSummary]) -> tuple[Protocol | None, list[Result]]:
+    """Figures on the test under the split that the candidates were validated on, each compared to the first: those of
+    the best by validation first, then baselines; none where that best one is not evaluated."""
     split = recorded_split(candidates[0])
-    found = {run.run_id: [one for one in test_results(run.run_id) if one.protocol.split == split] for run in candidates}
-    best = found[candidates[0].run_id]
+    keys = _store_keys([ModelRef.of_run(readers.root(), run.run_id) for run in candidates])
+    found = {
+        model: [one for one in stored_protocols(key) if one.part == "test" and one.split == split]
+        for model, key in keys.items()
+    }
+    best = found.get(ModelRef.of_run(readers.root(), candidates[0].run_id))
     if not best:
-        return []
-    shared = Counter(one.protocol.key for results in found.values() for one in results)
-    protocol = max((one.protocol for one in best), key=lambda protocol: shared[protocol.key])
-    runs = [one for results in found.values() for one in results if one.protocol == protocol]
-    return [*runs, *baseline_results(protocol)]
+        return None, []
+    shared = Counter(protocol.key for protocols in found.values() for protocol in protocols)
+    protocol = max(best, key=lambda protocol: shared[protocol.key])
+    there = {model: key for model, key in keys.items() if protocol in found[model]} | _store_keys(all_baselines())
+    stamps = tuple((str(model), key.digest, stamp(key.path(protocol))) for model, key in there.items())
+    return protocol, _compared((protocol.key, stamps), there, protocol)
 
 
-def _show_test(figures: list[Result], first: TestResult, labels: dict[str, str], colours: dict[str, str]) -> None:
-    protocol, best = first.protocol, figures[0]["metrics"][QUESTION.primary]
-    title = plain(f"Best on {protocol.dataset} by validation: {labels[first.run_id]}")
+def _store_keys(models: list[ModelRef]) -> dict[ModelRef, StoreKey]:
+    """Where the ranks of each model are kept; without those whose checkpoint is gone."""
+    keys: dict[ModelRef, StoreKey] = {}
+    for model in models:
+        with suppress(RecformerError):
+            if (key := store_key_of(readers.root(), model)) is not None:
+                keys[model] = key
+    return keys
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _compared(state: Any, _keys: dict[ModelRef, StoreKey], _protocol: Protocol) -> list[Result]:  # noqa: ARG001  the cache's key
+    """NDCG with the history masked, of what is stored under the protocol; nothing where the first model's is gone."""
+    found = {
+        model: Evaluation(model, _protocol, (ranks,), None, None)
+        for model, key in _keys.items()
+        if (ranks := stored_ranks(key, _protocol)) is not None
+    }
+    first = next(iter(_keys))
+    return comparison_of(found, first, QUESTION).results("history", NAMES) if first in found else []
+
+
+def _show_test(protocol: Protocol, figures: list[Result], labels: dict[str, str], colours: dict[str, str]) -> None:
+    best = figures[0]["metrics"][QUESTION.primary]
+    title = plain(f"Best on {protocol.dataset} by validation: {labels[figures[0]['run']]}")
     st.markdown(
         f"**{title}**, test {QUESTION.title} {best['mean']:.4f} :gray[:small[{best['low']:.4f} to {best['high']:.4f}]]",
         help=explain("chosen"),
@@ -78,10 +120,12 @@ def _show_test(figures: list[Result], first: TestResult, labels: dict[str, str],
         st.markdown(plain(said), help=explain("detectable"))
     if below := answer(names, figures, QUESTION).below:
         st.markdown(f":orange[:material/trending_down:] {plain(below)}")
-    styles = iter(styles_together([colours[result["run"]] for result in figures if not is_baseline(result["run"])]))
+    runs = [result["run"] for result in figures]
+    trained = [run for run in runs if run not in baseline_colours()]
+    together = dict(zip(trained, styles_together([colours[run] for run in trained]), strict=True))
     models = [
-        (name, colours[run] if is_baseline(run := result["run"]) else next(styles).colour, _intervals(result))
-        for name, result in zip(names, figures, strict=True)
+        (name, together[run].colour if run in together else colours[run], [result["metrics"][one] for one in NAMES])
+        for name, run, result in zip(names, runs, figures, strict=True)
     ]
     st.plotly_chart(interval_chart("NDCG@k", CUTOFFS, models, QUESTION.k), key="home.headline")
     corrected = f" · corrected for {len(figures) - 1} comparisons" if len(figures) > 2 else ""
@@ -105,10 +149,6 @@ def _beside(figures: list[Result], names: list[str]) -> str:
     parts = [f"Not distinguishable from it on the test{shows}: {listed(alike)}."] if alike else []
     parts += [f"Clearly above it: {listed(above)}."] if above else []
     return " ".join(parts)
-
-
-def _intervals(result: Result) -> list[dict[str, float]]:
-    return [result["metrics"][f"ndcg@{k}"] for k in CUTOFFS]
 
 
 def first_steps(runs: list[RunSummary]) -> None:

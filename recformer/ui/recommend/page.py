@@ -10,6 +10,7 @@ import streamlit as st
 from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError
 from recformer.evaluation.ranks import Masking
+from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary
 from recformer.ui.recommend import predicting, window_editor
 from recformer.ui.recommend.history_view import show_history
@@ -18,11 +19,12 @@ from recformer.ui.recommend.movie_lists import lists_of, show_lists
 from recformer.ui.recommend.user_finder import PARAMETERS as FINDER
 from recformer.ui.recommend.user_finder import Asked, find_users
 from recformer.ui.recommend.why_view import show_why
+from recformer.ui.shared import readers
 from recformer.ui.shared.evaluating import leave_out
 from recformer.ui.shared.palette import genre_chips, run_colours, styles_together
 from recformer.ui.shared.poster_views import posters
-from recformer.ui.shared.run_views import checkpoint_in_link, checkpoint_label, checkpoint_names, labels_of, suggestion
-from recformer.ui.shared.selection import pick_many, pick_masking, pick_text
+from recformer.ui.shared.run_views import checkpoints, labels_of, model_label, pick_models, suggestion
+from recformer.ui.shared.selection import pick_masking, pick_text
 from recformer.ui.shared.words import plain, told
 
 MOST = 4  # columns that can be read side by side
@@ -51,38 +53,30 @@ class RecommendChoice:
     def window(self) -> int:
         return self.ready[0].window
 
-    def label(self, name: str) -> str:
-        return checkpoint_label(labels_of(self.runs), name)
+    def label(self, model: ModelRef) -> str:
+        return model_label(labels_of(self.runs), model)
 
 
 def choose(runs: list[RunSummary]) -> RecommendChoice | None:
     """Models, user, length and masking, kept in the URL. None where there is nothing to ask yet."""
-    names = checkpoint_names(runs)
-    if not names:
+    if not checkpoints(runs):
         st.info("There is no model to ask yet.", icon=":material/info:")
         st.page_link("pages/train.py", label="Start a training run", icon=":material/play_circle:")
         return None
-    labels = labels_of(runs)
-    chosen = pick_many(
-        "Models",
-        names,
-        "runs",
-        key="recommend.runs",
-        suggested=suggestion(runs)[:3],
-        show=lambda name: checkpoint_label(labels, name),
-        read=checkpoint_in_link,
-        max_selections=MOST,
+    chosen = pick_models(
+        runs, key="recommend.runs", suggested=suggestion(runs)[:3], baselines=False, max_selections=MOST
     )
     if not chosen:
         st.info("Pick one or more models above.", icon=":material/arrow_upward:")
         return None
-    data, failures = predicting.dataset_of(chosen)
+    labels, failures = labels_of(runs), predicting.Failures()
+    data = readers.dataset_of(chosen, failures)
     ready, unfit = predicting.ready(chosen, data)
     _leave_out(runs, failures | unfit)
     if not ready:
         st.info("None of these models can be asked. Pick another one above.", icon=":material/arrow_upward:")
         return None
-    unknown = [plain(checkpoint_label(labels, one.name)) for one in ready if not one.data_known]
+    unknown = [plain(model_label(labels, one.ref)) for one in ready if not one.data_known]
     if unknown:
         st.caption(f"Nothing says which data {', '.join(unknown)} is from; only its sizes fit {plain(data.name)}.")
     return _whom(runs, ready, data)
@@ -90,8 +84,8 @@ def choose(runs: list[RunSummary]) -> RecommendChoice | None:
 
 def _leave_out(runs: list[RunSummary], failures: predicting.Failures) -> None:
     labels = labels_of(runs)
-    for name, error in failures.items():
-        leave_out(checkpoint_label(labels, name), error)
+    for model, error in failures.items():
+        leave_out(model_label(labels, model), error)
 
 
 def _whom(runs: list[RunSummary], ready: list[predicting.Ready], data: Dataset) -> RecommendChoice | None:
@@ -117,8 +111,8 @@ def _whom(runs: list[RunSummary], ready: list[predicting.Ready], data: Dataset) 
         )
     if finding:
         known = labels_of(runs)
-        labels = {one.name: checkpoint_label(known, one.name) for one in ready}
-        find_users(Asked(list(labels), labels, data, masking, int(k)), _open)
+        labels = {one.ref: model_label(known, one.ref) for one in ready}
+        find_users(Asked(labels, data, masking, int(k)), _open)
     if user is None and not nobody:
         _unknown(data)
         return None
@@ -206,16 +200,16 @@ def ask(choice: RecommendChoice) -> ShownUser | None:
         st.caption("Open another user, mask less, or pick other models above.")
         return None
     _leave_out(choice.runs, failures)
-    names = [one.name for one in answering]
+    models = [one.ref for one in answering]
     own = run_colours(choice.runs)
-    shown = list(dict.fromkeys(name.split("/")[0] for name in names))
+    shown = list(dict.fromkeys(model.run for model in models))
     styles = dict(zip(shown, styles_together([own[run_id] for run_id in shown]), strict=True))
     return ShownUser(
         choice,
         advice,
-        [choice.label(name) for name in names],
-        [name.replace("/", " · ") for name in names],
-        [styles[name.split("/")[0]].colour for name in names],
+        [choice.label(model) for model in models],
+        [f"{model.run} · {model.name}" for model in models],
+        [styles[model.run].colour for model in models],
         None if choice.user is None else _own_window(data, choice.user, choice.window),
     )
 

@@ -7,7 +7,8 @@ import streamlit as st
 
 from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError
-from recformer.run.paths import CheckpointRef
+from recformer.files.stamps import Stamp, stamp
+from recformer.run.model_ref import ModelRef
 from recformer.ui.shared import readers
 
 if TYPE_CHECKING:
@@ -23,11 +24,9 @@ MOST_SCORES = 32  # a window's six rows of a catalogue of 4,000 movies are 200 K
 class Ready:
     """A checkpoint that can be asked."""
 
-    name: str
-    """RUN/best or RUN/last."""
-    checkpoint: CheckpointRef
-    stamp: int
-    """When its file was last written, ns."""
+    ref: ModelRef
+    stamp: Stamp | None
+    """Of its file."""
     model: Any
     window: int
     """T, the tokens that it reads."""
@@ -35,49 +34,28 @@ class Ready:
     """Whether anything says which data it was trained on; where not, only its sizes fit."""
 
 
-Failures = dict[str, RecformerError]
-"""Names of models that cannot be asked, and why."""
+Failures = dict[ModelRef, RecformerError]
+"""Models that cannot be asked, and why."""
 
 
-def dataset_of(names: list[str]) -> tuple[Dataset, Failures]:
-    """The dataset of the first model that knows its own and has it, else the only one there is; what keeps others from
-    saying theirs.
-
-    Raises UsageError, or what kept all of them from it.
-    """
-    failures: Failures = {}
-    for name in names:
-        try:
-            data = readers.dataset_of(name.split("/")[0])
-        except RecformerError as error:
-            failures[name] = error
-            continue
-        if data is not None:
-            return data, failures
-    if failures:
-        raise next(iter(failures.values()))
-    return readers.only_dataset(names), failures
-
-
-def ready(names: list[str], data: Dataset) -> tuple[list[Ready], Failures]:
+def ready(models: list[ModelRef], data: Dataset) -> tuple[list[Ready], Failures]:
     """The models that can be asked about this dataset with one window, that of the first; why the others cannot."""
     from recformer.evaluation.dataset_check import check_fit, knows_its_data
     from recformer.recommend.side_by_side import require_window
 
     found: list[Ready] = []
     failures: Failures = {}
-    for name in names:
+    for ref in models:
+        now = stamp(ref.path)
         try:
-            checkpoint = readers.checkpoint(name)
-            stamp = checkpoint.path.stat().st_mtime_ns
-            model, info = _model(str(checkpoint.path), stamp)
-            check_fit(readers.root(), info, data, checkpoint)
-            require_window(checkpoint, info.shape.window, found[0].window if found else None)
+            model, info = _model(str(ref.path), now)
+            check_fit(readers.root(), info, data, ref)
+            require_window(ref, info.shape.window, found[0].window if found else None)
         except RecformerError as error:
-            failures[name] = error
+            failures[ref] = error
         else:
-            known = knows_its_data(readers.root(), info, checkpoint)
-            found.append(Ready(name, checkpoint, stamp, model, info.shape.window, known))
+            known = knows_its_data(readers.root(), info, ref)
+            found.append(Ready(ref, now, model, info.shape.window, known))
     return found, failures
 
 
@@ -95,22 +73,22 @@ def advice(asked: list[Ready], data: Dataset, question: "Query") -> "tuple[Advic
     failures: Failures = {}
     for one in asked:
         try:
-            answers.append(Answer(one.checkpoint, _next_scores_of(one, data, question, user_case)))
+            answers.append(Answer(one.ref, _next_scores_of(one, data, question, user_case)))
             answering.append(one)
         except RecformerError as error:
-            failures[one.name] = error
+            failures[one.ref] = error
     if not answers:
         raise next(iter(failures.values()))
     return advice_of(answers, data, user_case, question), answering, failures
 
 
 def _next_scores_of(one: Ready, data: Dataset, question: "Query", user_case: "UserCase") -> "NextScores":
-    place = (str(one.checkpoint.path), one.stamp, data.fingerprint)
+    place = (str(one.ref.path), one.stamp, data.fingerprint)
     return _next_scores(place, question.user, question.movies, one, data, user_case)
 
 
 @st.cache_resource(max_entries=MOST_MODELS, show_spinner="Loading the model …")
-def _model(path: str, stamp: int) -> Any:
+def _model(path: str, now: Stamp | None) -> Any:
     """Model and record. Sessions share it: a forward pass in evaluation mode changes nothing in a model."""
     from pathlib import Path
 
@@ -121,7 +99,7 @@ def _model(path: str, stamp: int) -> Any:
 
 @st.cache_resource(max_entries=MOST_SCORES, show_spinner=False)
 def _next_scores(
-    place: tuple[str, int, str],
+    place: tuple[str, Stamp | None, str],
     user: int | None,
     movies: tuple[int, ...] | None,
     _one: Ready,
@@ -130,4 +108,4 @@ def _next_scores(
 ) -> "NextScores":
     from recformer.recommend.side_by_side import outlook_by
 
-    return outlook_by(_one.checkpoint, _one.model, _data, _situation)
+    return outlook_by(_one.ref, _one.model, _data, _situation)

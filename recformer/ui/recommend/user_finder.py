@@ -11,6 +11,7 @@ import streamlit as st
 from recformer.data.dataset import Dataset
 from recformer.evaluation.ranks import MAX_K, Masking
 from recformer.recommend.find_users import Filter, Order, choices, in_order, kept, people
+from recformer.run.model_ref import ModelRef
 from recformer.ui.home.runs_table import digest
 from recformer.ui.recommend.user_results import UserResults, user_results
 from recformer.ui.shared.selection import pick_many, pick_one
@@ -35,8 +36,8 @@ ORDER_HELP = (
 class Asked:
     """Which models look for users, and how."""
 
-    names: list[str]
-    labels: dict[str, str]
+    models: dict[ModelRef, str]
+    """With their labels."""
     data: Dataset
     masking: Masking
     k: int
@@ -48,14 +49,14 @@ def find_users(asked: Asked, open_user: Callable[[int], None]) -> None:
     with st.container(border=True):
         order, finder, other = _order(asked)
         shown = kept(table, _filter(table))
-        known = user_results(asked.names, asked.labels, asked.data, asked.masking, asked.k, needed=order != "id")
+        known = user_results(asked.models, asked.data, asked.masking, asked.k, needed=order != "id")
         if order != "id" and known is None:
             return
         places = _places(known, finder, other)
         if order == "finds" and places is None:
             st.info("Pick two models above to see whom one serves better than the other.", icon=":material/info:")
             return
-        if order == "disagree" and (known is None or len(known.names) < 2):
+        if order == "disagree" and (known is None or len(known.models) < 2):
             st.info("Pick two models above to see where they disagree.", icon=":material/info:")
             return
         tokens = in_order(shown.index.to_numpy(), order, known.standing if known else None, *(places or (0, 0)))
@@ -69,18 +70,17 @@ def _people(fingerprint: str, _data: Dataset) -> pd.DataFrame:  # noqa: ARG001  
 
 def _order(asked: Asked) -> tuple[Order, str, str]:
     """The order, and the models that find and miss."""
-    orders = list(ORDERS) if len(asked.names) > 1 else ["id", "repeats"]
+    orders = list(ORDERS) if len(asked.models) > 1 else ["id", "repeats"]
     left, middle, right = st.columns([2, 2, 2], vertical_alignment="bottom")
     order = pick_one(
         left, "Order", orders, "order", key="find.order", show=ORDERS.__getitem__, short=True, help=ORDER_HELP
     )
     if order != "finds":
         return cast("Order", order), "", ""
-    finder = pick_one(
-        middle, "Found by", asked.names, "finder", key="find.finder", show=asked.labels.__getitem__, short=False
-    )
-    others = [name for name in asked.names if name != finder]
-    missed = pick_one(right, "Missed by", others, "misser", key="find.misser", show=asked.labels.__getitem__)
+    labels = {str(model): label for model, label in asked.models.items()}
+    finder = pick_one(middle, "Found by", list(labels), "finder", key="find.finder", show=labels.__getitem__)
+    others = [name for name in labels if name != finder]
+    missed = pick_one(right, "Missed by", others, "misser", key="find.misser", show=labels.__getitem__)
     return cast("Order", order), finder, missed
 
 
@@ -124,9 +124,8 @@ def _filter(table: pd.DataFrame) -> Filter:
 
 
 def _places(known: UserResults | None, finder: str, other: str) -> tuple[int, int] | None:
-    if known is None or finder not in known.names or other not in known.names:
-        return None
-    return known.names.index(finder), known.names.index(other)
+    names = [] if known is None else list(map(str, known.models))
+    return (names.index(finder), names.index(other)) if finder in names and other in names else None
 
 
 def _show(
@@ -142,7 +141,7 @@ def _show(
         st.info("Nobody fits. Widen the filters, or choose another order.", icon=":material/filter_alt_off:")
         return
     first = tokens[:MOST_ROWS]
-    frame, config = frame_of(table, first, known, asked.labels, asked.k)
+    frame, config = frame_of(table, first, known, asked.models, asked.k)
     frame = _sorted_by_first(frame, order)
     ids = [int(user) for user in frame["user_id"]]
     key = f"find.users.{digest(map(str, ids))}"
@@ -176,7 +175,7 @@ def _sorted_by_first(frame: pd.DataFrame, order: Order) -> pd.DataFrame:
 
 
 def frame_of(
-    table: pd.DataFrame, tokens: "np.ndarray[Any, Any]", known: UserResults | None, labels: dict[str, str], k: int
+    table: pd.DataFrame, tokens: "np.ndarray[Any, Any]", known: UserResults | None, labels: dict[ModelRef, str], k: int
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The rows that are shown, and how each column is; models' columns only where their ranks are there."""
     frame = table.iloc[tokens].drop(columns=[c for c in ("gender", "age", "occupation") if not choices(table, c)])
@@ -191,7 +190,7 @@ def frame_of(
     if known is None:
         return frame, config
     depth, found = min(k, MAX_K), known.standing
-    if len(known.names) > 1:
+    if len(known.models) > 1:
         frame = frame.assign(overlap=found.overlap[tokens])
         config["overlap"] = number(
             "RBO",
@@ -199,12 +198,12 @@ def frame_of(
             width="small",
             help=f"Rank-biased overlap of the lists down to place {depth}: 1 alike, 0 nothing shared.",
         )
-    for place, name in enumerate(known.names):
+    for place, name in enumerate(known.models):
         frame = frame.assign(**{f"rank {name}": found.ranks[tokens, place]})
         config[f"rank {name}"] = number(
             f"Rank · {labels[name]}", format="%d", help="Of the held-out movie, under the masking chosen."
         )
-    for place, name in enumerate(known.names):
+    for place, name in enumerate(known.models):
         frame = frame.assign(**{f"repeats {name}": found.repeats[tokens, place]})
         config[f"repeats {name}"] = number(
             f"Repeats · {labels[name]}", format="%d", help=f"Movies of the input window in the raw top {depth}."

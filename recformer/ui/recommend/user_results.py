@@ -9,11 +9,11 @@ from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError
 from recformer.evaluation.ranks import Masking
 from recformer.recommend.find_users import UserResult, standing
+from recformer.run.model_ref import ModelRef
 from recformer.ui.shared import readers
-from recformer.ui.shared.evaluating import computed, leave_out
+from recformer.ui.shared.evaluating import evaluated, usable
 
 if TYPE_CHECKING:
-    from recformer.evaluation.evaluate import Pending
     from recformer.evaluation.table import Evaluation
 
 
@@ -21,35 +21,29 @@ if TYPE_CHECKING:
 class UserResults:
     """Where every user stands with the models whose ranks are there."""
 
-    names: list[str]
-    """The models, in the order of the standing's columns."""
+    models: list[ModelRef]
+    """In the order of the standing's columns."""
     standing: UserResult
 
 
 def user_results(
-    names: list[str], labels: dict[str, str], data: Dataset, masking: Masking, k: int, *, needed: bool
+    models: dict[ModelRef, str], data: Dataset, masking: Masking, k: int, *, needed: bool
 ) -> UserResults | None:
-    """UserResults of the models called `names`, under leave_last_out's test part.
+    """UserResults of the models (with their labels), under leave_last_out's test part.
 
     None where no ranks are stored; where they are `needed`, the missing ones are computed in the background first, and
     None says that the page tells how far that is.
     """
-    entries: dict[str, Pending] = {}
-    for name, entry in zip(names, readers.pending(names, data, "leave_last_out", None), strict=True):
-        if not isinstance(entry, RecformerError):
-            entries[name] = entry
-        elif needed:
-            leave_out(labels[name], entry)
-    found = {name: readers.stored(entry) for name, entry in entries.items()}
-    missing = [name for name, evaluation in found.items() if evaluation is None]
-    if needed and missing:
-        if not computed([(labels[name], entries[name]) for name in missing]):
-            return None
-        found |= {name: readers.stored(entries[name]) for name in missing}
-    there = {name: evaluation for name, evaluation in found.items() if evaluation is not None}
+    entries = readers.pending(list(models), data, "leave_last_out")
+    if needed:
+        able = usable(entries, models.__getitem__)
+        there = evaluated(able, models.__getitem__)
+    else:
+        able = {model: entry for model, entry in entries.items() if not isinstance(entry, RecformerError)}
+        there = {model: found for model, entry in able.items() if (found := readers.stored(entry)) is not None}
     if not there:
         return None
-    keys = tuple(entries[name].key for name in there)
+    keys = tuple(able[model].key for model in there)
     return UserResults(list(there), _standing(keys, masking, k, list(there.values()), data))
 
 

@@ -1,14 +1,16 @@
 """Evaluations in the background: one worker for all sessions, which goes on when the page is left."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from recformer.errors import RecformerError
+from recformer.run.model_ref import ModelRef
 from recformer.ui.shared import readers
 from recformer.ui.shared.faults import show_fault
 from recformer.ui.shared.frame import guard
@@ -87,42 +89,56 @@ def evaluator() -> Evaluator:
     return Evaluator()
 
 
-def computed(entries: "list[tuple[str, Pending]]") -> bool:
-    """Have evaluations (label, what) computed in the background.
+Label = Callable[[ModelRef], str]
+"""A model to the name people know it by."""
 
-    True when that took less than a moment; else how far it is stands on the page, which is drawn again in the end.
-    What fails is named with its reason, and the others are shown all the same.
+
+def usable(entries: "Mapping[ModelRef, Pending | RecformerError]", label: Label) -> "dict[ModelRef, Pending]":
+    """What can be evaluated; what cannot is named with its reason, and the others are shown all the same."""
+    found: dict[ModelRef, Pending] = {}
+    for model, entry in entries.items():
+        if isinstance(entry, RecformerError):
+            leave_out(label(model), entry)
+        else:
+            found[model] = entry
+    return found
+
+
+def evaluated(entries: "Mapping[ModelRef, Pending]", label: Label) -> "dict[ModelRef, Evaluation] | None":
+    """Evaluations from the rank store, the missing ones computed in the background first.
+
+    None while that goes on: how far it is then stands on the page, which is drawn again in the end. What fails is named
+    with its reason and left out.
     """
-    keys = [_ask(label, entry) for label, entry in entries]
+    missing = {model: entry for model, entry in entries.items() if readers.stored(entry) is None}
+    for model, entry in missing.items():
+        evaluator().ask(entry.key, label(model), partial(_compute, entry))
+    keys = [entry.key for entry in missing.values()]
     if not evaluator().wait(keys, PATIENCE_S):
         _watch(keys)
-        return False
-    for (label, _), key in zip(entries, keys, strict=True):
+        return None
+    for model, entry in missing.items():
         try:
-            evaluator().take(key)
+            evaluator().take(entry.key)
         except RecformerError as error:
-            leave_out(label, error)
-            if st.button("Try again", key=f"again.{key}", icon=":material/refresh:"):
-                evaluator().forget(key)
+            leave_out(label(model), error)
+            if st.button("Try again", key=f"again.{entry.key}", icon=":material/refresh:"):
+                evaluator().forget(entry.key)
                 st.rerun()
-    return True
+    found = {model: evaluation for model, entry in entries.items() if (evaluation := readers.stored(entry)) is not None}
+    refused = next((evaluation.not_kept for evaluation in found.values() if evaluation.not_kept), "")
+    if refused:
+        st.warning(f"These figures are shown, but not kept: {plain(refused)}", icon=":material/warning:")
+    return found
+
+
+def _compute(entry: "Pending", show: Callable[[int, int], None]) -> None:
+    readers.keep_unstored(entry, entry.computed(progress=show))
 
 
 def leave_out(label: str, error: RecformerError) -> None:
     """Name a model that cannot be evaluated, and why."""
     show_fault(error, f"{plain(label)} is left out: ")
-
-
-def tell_not_kept(evaluations: "Iterable[Evaluation]") -> None:
-    """Say once why the disk keeps none of what is shown, where it refuses some of it."""
-    refused = next((evaluation.not_kept for evaluation in evaluations if evaluation.not_kept), "")
-    if refused:
-        st.warning(f"These figures are shown, but not kept: {plain(refused)}", icon=":material/warning:")
-
-
-def _ask(label: str, entry: "Pending") -> str:
-    evaluator().ask(entry.key, label, lambda show: readers.keep_unstored(entry, entry.computed(progress=show)))
-    return entry.key
 
 
 @st.fragment(run_every=POLL_S)

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,10 @@ from recformer.jobs.devices import loads as device_loads
 from recformer.logs.reader import INDEX_FILE, RunLog
 from recformer.logs.series import Curve
 from recformer.run import overview
-from recformer.run.find_dataset import UnknownDatasetError, find_dataset
+from recformer.run.find_dataset import UnknownDatasetError, dataset_of_models
+from recformer.run.model_ref import ModelRef
 from recformer.run.overview import DamagedRun, RunSummary, list_runs
-from recformer.run.paths import CheckpointRef, Root, find_checkpoint
-from recformer.run.record import trained_on
+from recformer.run.paths import Root
 
 if TYPE_CHECKING:
     from recformer.evaluation.article_comparison import ArticleModel
@@ -94,47 +94,32 @@ def _dataset(folder: str, stamps: tuple[Any, ...]) -> Dataset:
     return load_dataset(Path(folder), root().data / ".cache")
 
 
-def dataset_of(run_id: str) -> Dataset | None:
-    """The dataset a run was trained on, None where that is not known. Raises DataError when it is not there."""
-    known = trained_on(root(), run_id)
-    return None if known is None else find_dataset(root(), known, dataset)
-
-
-def dataset_of_models(names: list[str]) -> Dataset:
+def dataset_of(
+    models: Sequence[ModelRef], failures: dict[ModelRef, RecformerError] | None = None, *, or_only: bool = True
+) -> Dataset:
     """The dataset that the first model with a known one was trained on, else the only one there is.
 
-    Baselines know none: they are counted from whatever the others were trained on. Raises UsageError when nobody knows.
+    Baselines know none: they are counted from whatever the others were trained on. `failures` as in
+    `find_dataset.dataset_of_models`. Raises UsageError when nobody knows, and DataError when it is not there.
     """
-    for name in names:
-        data = None if name.startswith("baseline:") else dataset_of(name.split("/")[0])
-        if data is not None:
-            return data
-    return only_dataset(names)
-
-
-def only_dataset(names: list[str]) -> Dataset:
-    """The only dataset there is, for models of which none says its own. Raises UsageError where there are several."""
-    there = dataset_folders()
-    if len(there) == 1:
-        return dataset(there[0])
-    models = [name for name in names if not name.startswith("baseline:")]
-    if models:
-        raise UnknownDatasetError(models)
-    raise UsageError("Baselines are counted from the dataset of the models beside them: add a run")
-
-
-def checkpoint(name: str) -> CheckpointRef:
-    """The checkpoint called RUN/best or RUN/last. Raises UsageError."""
-    return find_checkpoint(root(), name)
+    try:
+        return dataset_of_models(root(), models, dataset, failures)
+    except UnknownDatasetError as error:
+        there = dataset_folders()
+        if or_only and len(there) == 1:
+            return dataset(there[0])
+        if error.models[0].is_baseline:
+            raise UsageError("Baselines are counted from the dataset of the models beside them: add a run") from None
+        raise
 
 
 def pending(
-    names: list[str], data: Dataset, split: str, window: int | None, time_ties: TimeTies = "file"
-) -> "list[Pending | RecformerError]":
+    models: Sequence[ModelRef], data: Dataset, split: str, window: int | None = None, time_ties: TimeTies = "file"
+) -> "dict[ModelRef, Pending | RecformerError]":
     """What evaluating each model on the test part of a split means, or why it cannot be done."""
     from recformer.evaluation.evaluate import Task, pending_all, split_of
 
-    return pending_all(root(), names, Task(data, split_of(split, time_ties), window=window))
+    return pending_all(root(), models, Task(data, split_of(split, time_ties), window=window))
 
 
 def stored(entry: "Pending") -> "Evaluation | None":
@@ -171,7 +156,7 @@ def view(
     _evaluations: "list[Evaluation]",
     masking: "Masking",
     names: tuple[str, ...],
-    reference: int,
+    reference: int | None,
     question: "Question",
 ) -> "list[Result]":
     """The figures of one view; see evaluation.summary. `keys` say what the evaluations are of."""

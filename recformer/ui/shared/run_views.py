@@ -8,8 +8,13 @@ from typing import Any, cast
 
 import streamlit as st
 
+from recformer.registry import BASELINES
+from recformer.run.model_ref import ModelRef, all_baselines
 from recformer.run.overview import DamagedRun, RunSummary
+from recformer.run.paths import CHECKPOINT_FILES
+from recformer.ui.shared import readers
 from recformer.ui.shared.run_actions import stop_button
+from recformer.ui.shared.selection import pick_many
 from recformer.ui.shared.words import STATE_MARKS, duration, number, plain
 
 
@@ -22,25 +27,45 @@ def labels_of(runs: list[RunSummary]) -> dict[str, str]:
     }
 
 
-def checkpoint_label(labels: Mapping[str, str], name: str) -> str:
-    """Label of RUN/best or RUN/last, with the runs' labels; best goes without saying."""
-    run_id, _, which = name.partition("/")
-    label = labels.get(run_id, run_id)
-    return label if which == "best" else f"{label} ({which})"
+def model_label(labels: Mapping[str, str], model: ModelRef) -> str:
+    """The name people know a model by, with the runs' labels; that it is the best checkpoint goes without saying."""
+    if model.is_baseline:
+        return BASELINES.get(model.name).TITLE
+    label = labels.get(model.run, model.run)
+    return label if model.name == "best" else f"{label} ({model.name})"
 
 
-def checkpoint_in_link(text: str) -> str:
-    """RUN means its best checkpoint, in a link as on the command line."""
-    return text if "/" in text or ":" in text else f"{text}/best"
+def pick_models(
+    runs: list[RunSummary], *, key: str, suggested: list[ModelRef], baselines: bool, **more: Any
+) -> list[ModelRef]:
+    """Models chosen among the runs' checkpoints and the `baselines`, kept in the URL; "RUN" there means its best."""
+    models = {str(model): model for model in [*checkpoints(runs), *(all_baselines() if baselines else ())]}
+    labels = labels_of(runs)
+    chosen = pick_many(
+        "Models",
+        list(models),
+        "runs",
+        key=key,
+        suggested=list(map(str, suggested)),
+        show=lambda name: model_label(labels, models[name]),
+        read=lambda text: text if "/" in text or ":" in text else f"{text}/best",
+        **more,
+    )
+    return [models[name] for name in chosen]
 
 
-def checkpoint_names(runs: list[RunSummary]) -> list[str]:
-    """RUN/best and RUN/last of every run that has them, best first, archived runs last."""
+def checkpoints(runs: list[RunSummary]) -> list[ModelRef]:
+    """The best and the last checkpoint of every run that has them, best ones first, archived runs last."""
     ordered = sorted(runs, key=lambda run: run.labels.archived)
-    return [f"{run.run_id}/{which}" for which in ("best", "last") for run in ordered if which in run.checkpoints]
+    return [
+        ModelRef.of_run(readers.root(), run.run_id, name)
+        for name in CHECKPOINT_FILES
+        for run in ordered
+        if name in run.checkpoints
+    ]
 
 
-def suggestion(runs: list[RunSummary]) -> list[str]:
+def suggestion(runs: list[RunSummary]) -> list[ModelRef]:
     """The best checkpoints of four runs that can be compared, the oldest (reference) first: of one dataset and window,
     of which there are most; the newest, and the best by validation among them."""
     groups: dict[tuple[Any, Any], list[RunSummary]] = {}
@@ -51,7 +76,7 @@ def suggestion(runs: list[RunSummary]) -> list[str]:
     best = sorted(alike, key=validated, reverse=True)[:1]
     others = [run for run in alike if run not in best]
     chosen = sorted([*best, *others[:3]], key=lambda run: run.created)
-    return [f"{run.run_id}/best" for run in chosen]
+    return [ModelRef.of_run(readers.root(), run.run_id) for run in chosen]
 
 
 def _kind(run: RunSummary) -> tuple[Any, Any]:

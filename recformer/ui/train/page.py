@@ -13,7 +13,7 @@ from recformer.errors import RecformerError
 from recformer.jobs.devices import queue_of
 from recformer.jobs.queue import QueueEntry, lines
 from recformer.jobs.submit import resume, submit
-from recformer.run.find_dataset import UnknownDatasetError
+from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary
 from recformer.run.settings import read_settings
 from recformer.training.changes import FIXED, INEXACT, effective
@@ -21,7 +21,7 @@ from recformer.training.schedule import learning_rate
 from recformer.ui.shared import readers
 from recformer.ui.shared.faults import show_fault
 from recformer.ui.shared.run_actions import can_go_on
-from recformer.ui.shared.run_views import checkpoint_label, checkpoint_names, labels_of
+from recformer.ui.shared.run_views import checkpoints, labels_of, model_label
 from recformer.ui.shared.selection import pick_one
 from recformer.ui.shared.words import number, plain
 from recformer.ui.train.config_form import config_form
@@ -69,14 +69,19 @@ def new_run(_runs: list[RunSummary]) -> None:
 
 def from_weights(runs: list[RunSummary]) -> None:
     """A new run that begins with a checkpoint's weights: optimizer, schedule and epochs start over."""
-    names = checkpoint_names(runs)
-    if not names:
+    models = {str(model): model for model in checkpoints(runs)}
+    if not models:
         st.info("There is no checkpoint to begin with yet. Train a run first.", icon=":material/info:")
         return
     labels = labels_of(runs)
     left, middle, right = st.columns(3)
     name = pick_one(
-        left, "Weights of", names, "weights", key="train.weights", show=lambda name: checkpoint_label(labels, name)
+        left,
+        "Weights of",
+        list(models),
+        "weights",
+        key="train.weights",
+        show=lambda name: model_label(labels, models[name]),
     )
     data = _pick_dataset(middle)
     device = _pick_device(right)
@@ -183,9 +188,7 @@ def _what_resume_does(run: RunSummary, before: TrainConfig, after: TrainConfig) 
 def _what_is_left(run: RunSummary, after: TrainConfig, device: str) -> str:
     """How long the rest takes and what computes it; where its dataset is not here, that and the way out is shown."""
     try:
-        data = readers.dataset_of(run.run_id)
-        if data is None:
-            raise UnknownDatasetError([run.run_id])
+        data = readers.dataset_of([ModelRef.of_run(readers.root(), run.run_id, "last")], or_only=False)
     except RecformerError as error:
         show_fault(error)
         return ""
