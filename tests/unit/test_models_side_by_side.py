@@ -217,3 +217,39 @@ def test_a_reference_that_is_not_compared_is_refused(root: Root, dataset: Datase
     task = Task(dataset, default_split())
     with pytest.raises(UsageError, match="'baseline:markov' is none of the models: baseline:popularity"):
         compare(root, [ModelRef("popularity")], task, reference=ModelRef("markov"))
+
+
+def test_a_checkpoint_is_hashed_again_only_when_its_file_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, reads = tmp_path / "best.safetensors", list[Path]()
+    open_file = store.gate.open_file
+
+    def counting(file: Path, *others: Any) -> Any:
+        reads.append(file)
+        return open_file(file, *others)
+
+    monkeypatch.setattr(store.gate, "open_file", counting)
+    path.write_bytes(b"one")
+    first = store.digest_of(path)
+    assert store.digest_of(path) == first and len(reads) == 2, "a young stamp proves nothing"
+    monkeypatch.setattr(store, "settled", lambda stamps: True)
+    assert {store.digest_of(path) for _ in range(3)} == {first} and len(reads) == 3
+    path.write_bytes(b"other")
+    assert store.digest_of(path) != first and len(reads) == 4
+    path.unlink()
+    with pytest.raises(StoreError):
+        store.digest_of(path)
+
+
+@pytest.mark.parametrize("text", ["baseline:markov", "run/best", "run/last"])
+def test_a_model_reference_says_the_text_it_is_found_by(root: Root, dataset: Dataset, text: str) -> None:
+    save_untrained(root, "run", dataset)
+    (root.model("run") / "last.pt").write_bytes(b"weights")
+    assert str(find_model(root, text)) == text
+    assert find_model(root, str(find_model(root, text))) == find_model(root, text)
+
+
+def test_what_needs_weights_refuses_a_baseline_by_name(root: Root) -> None:
+    with pytest.raises(UsageError, match="baseline:markov is counted from the data and has no checkpoint"):
+        _ = find_model(root, "baseline:markov").path

@@ -23,7 +23,7 @@ def show_verdict(comparison: ShownComparison) -> None:
 
 
 def answer_of(comparison: ShownComparison) -> Conclusion:
-    """What the primary metric says; see evaluation.verdict."""
+    """What the primary metric says; see evaluation.conclusion."""
     return answer(comparison.labels, comparison.primary(), comparison.question)
 
 

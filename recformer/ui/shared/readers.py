@@ -159,7 +159,7 @@ def view(
     reference: int | None,
     question: "Question",
 ) -> "list[Result]":
-    """The figures of one view; see evaluation.summary. `keys` say what the evaluations are of."""
+    """The figures of one view; see evaluation.table. `keys` say what the evaluations are of."""
     from recformer.evaluation.table import summarise_view
 
     return summarise_view(_evaluations, masking, names, reference, question)
@@ -187,7 +187,7 @@ def slices(
 def article_rows(
     keys: tuple[str, ...], _models: "list[ArticleModel]", _evaluations: "list[Evaluation]"
 ) -> list[dict[str, Any]]:
-    """The article three ways; see evaluation.article."""
+    """The article three ways; see evaluation.article_comparison."""
     from recformer.evaluation.article_comparison import article_rows
 
     return article_rows(_models, _evaluations)
