@@ -29,7 +29,7 @@ from recformer.run.paths import Root
 from recformer.ui.home.log_figures import Figures
 from recformer.ui.home.runs_table import column_names, frame_of, row_of
 from recformer.ui.monitor.curves_view import AXES
-from recformer.ui.monitor.histogram_chart import histogram_chart
+from recformer.ui.monitor.log_details import histogram_chart
 from recformer.ui.shared.curve_chart import Line, Mark, curve_chart
 from tests.log_files import event, read, simple, start, tensor
 

@@ -10,7 +10,7 @@ from plotly.io.json import to_json_plotly
 
 from recformer.logs.axis import Clock
 from recformer.logs.series import Curve
-from recformer.ui.monitor.printed_view import matching
+from recformer.ui.monitor.page import matching
 from recformer.ui.shared import curve_chart as charts
 from recformer.ui.shared.curve_chart import Band, Line, Mark
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from recformer.logs.details import Histogram
-from recformer.ui.monitor.histogram_chart import BINS, histogram_chart, rebinned
+from recformer.ui.monitor.log_details import BINS, histogram_chart, rebinned
 
 
 def made(*steps: tuple[list[float], list[float]]) -> Histogram:

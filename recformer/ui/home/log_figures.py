@@ -17,7 +17,7 @@ from recformer.logs.files import find_event_files
 from recformer.logs.reader import INDEX_FILE, RunLog
 from recformer.run.overview import RunSummary
 from recformer.ui.shared import readers
-from recformer.ui.shared.garbage import set_aside
+from recformer.ui.shared.frame import set_aside
 
 AT_ONCE = 50  # new logs that a page waits for; the others are read in the background
 

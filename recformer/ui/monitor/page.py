@@ -14,7 +14,6 @@ from recformer.run.job_records import Status
 from recformer.run.overview import DamagedRun, RunSummary, find_run
 from recformer.run.printed import tail
 from recformer.ui.monitor.curves_view import ShownRun, show_curves
-from recformer.ui.monitor.printed_view import show_log
 from recformer.ui.shared import readers
 from recformer.ui.shared.frame import guard
 from recformer.ui.shared.palette import run_colours, styles_together
@@ -29,6 +28,8 @@ TILE_PX = 106  # eight in a row on a laptop
 LAST_WORDS = 6
 OVERVIEW_HEAD = "| Run | State | Epoch | Training loss | Best NDCG@10 | Windows/s | Time left |"
 MOST_RUNS = 12  # more lines in one chart nobody can tell apart
+LINES = 200
+SEARCHED = 20_000  # lines from the end
 
 
 def asked_for_damaged(damaged: list[DamagedRun]) -> bool:
@@ -217,3 +218,36 @@ def _place(run: RunSummary) -> str:
 
 def _log_file(run: RunSummary) -> Path:
     return readers.root().run(run.run_id) / LOG_FILE
+
+
+def show_log(labels: dict[str, str]) -> None:
+    """The log of one of several runs, `labels` by id; the first unless another is chosen."""
+    with st.expander("Log", icon=":material/article:"):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            run_id = next(iter(labels))
+            if len(labels) > 1:
+                run_id = st.selectbox("Log of", list(labels), format_func=labels.__getitem__, key="log.run", width=240)
+            words = st.text_input(
+                "Filter",
+                key="log.filter",
+                placeholder="error",
+                icon=":material/search:",
+                width=240,
+                help="Shows the lines that hold all of these words, upper or lower case.",
+            )
+        path = readers.root().run(run_id) / LOG_FILE
+        if words.strip():
+            found = matching(tail(path, SEARCHED), words)
+            _show("\n".join(found), f"No line holds {words.strip()}.")
+        else:
+            _show(tail(path, LINES), "This run has written no log.")
+
+
+def matching(text: str, words: str) -> list[str]:
+    """The last 200 lines that hold all words, whatever their case."""
+    wanted = words.lower().split()
+    return [line for line in text.split("\n") if all(word in line.lower() for word in wanted)][-LINES:]
+
+
+def _show(text: str, otherwise: str) -> None:
+    st.code(text or otherwise, language=None, height=320 if text else "content")

@@ -1,7 +1,8 @@
 """Several models' lists side by side, each movie a card, with lines that follow a movie from list to list.
 
-A component of our own: Streamlit has no cards that point at each other. What it shows is made by `lists_of`, which
-knows nothing of Streamlit; the browser writes titles as text, never as markup.
+Below them, what the lists have in common and what masking changes in each. The cards are a component of our own:
+Streamlit has none that point at each other. What it shows is made by `lists_of`, which knows nothing of Streamlit; the
+browser writes titles as text, never as markup.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from streamlit.components import v2
 from recformer.data.dataset import Dataset
 from recformer.ui.shared.live_chart import asset
 from recformer.ui.shared.palette import MOST_GENRES, genre_colour
+from recformer.ui.shared.words import explain, plain
 
 FOLDER = Path(__file__).parent
 
@@ -24,6 +26,11 @@ MARKS = {  # what an item says of itself → kind, word, what it means
     "repeat_window": ("repeat", "in the input window"),
     "seen": ("seen", "earlier in the history"),
 }
+OVERLAP_HELP = (
+    "Jaccard: movies in both lists over movies in either, whatever their order. RBO: rank-biased overlap, where the "
+    "top counts most (Webber et al. 2010, p = 0.9). Both go from 0, nothing in common, to 1, all alike."
+)
+MASKS = {"none": "nothing masked", "window": "window masked", "history": "history masked"}
 
 
 def lists_of(
@@ -94,3 +101,42 @@ def component() -> Any:
     """The component, made once for the app."""
     style, script = asset("movie_lists.css", FOLDER), asset("movie_lists.js", FOLDER)
     return v2.component("movie_lists", html=HTML, css=style, js=script)
+
+
+def show_overlap(advice: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Jaccard and RBO of each pair of lists."""
+    if not advice["overlap"]:
+        return
+    k = max(len(model["items"]) for model in advice["models"])
+    st.markdown(f"**How alike the lists are** :gray[top {k}, {MASKS[advice['masking']]}]", help=OVERLAP_HELP)
+    lines = ["| | Jaccard | RBO |", "|:--|--:|--:|"]
+    for pair in advice["overlap"]:
+        one, other = [plain(names[int(place)]) for place in pair["models"]]
+        lines.append(f"| {one} and {other} | {pair['jaccard']:.2f} | {pair['rbo']:.2f} |")
+    st.markdown("\n".join(lines))
+
+
+def show_masking(advice: Mapping[str, Any], names: Sequence[str], titles: Mapping[int, str], k: int) -> None:
+    """For each model, the movies of its raw top k that masking takes out, and the held-out movie's rank under each."""
+    st.markdown(f"**What masking changes** :gray[in each model's raw top {k}]", help=explain("masking"))
+    if advice["target"] is not None:
+        st.markdown("\n".join(_ranks(advice, names)))
+    for model, name in zip(advice["models"], names, strict=True):
+        out = model["masking"]["taken_out"]
+        more = [item for item in out["history"] if item not in out["window"]]
+        also = f"; :gray[the history also] {_titles(more, titles)}" if more else ""
+        st.markdown(f"**{plain(name)}** :gray[the window takes out] {_titles(out['window'], titles)}{also}.")
+
+
+def _ranks(advice: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """A table of the held-out movie's ranks, those under the masking chosen in bold."""
+    lines = [f"| Rank of the held-out movie | {' | '.join(MASKS.values())} |", "|:--|--:|--:|--:|"]
+    for model, name in zip(advice["models"], names, strict=True):
+        ranks = model["masking"]["target_ranks"]
+        cells = [f"**{ranks[mask]:,}**" if mask == advice["masking"] else f"{ranks[mask]:,}" for mask in MASKS]
+        lines.append(f"| {plain(name)} | {' | '.join(cells)} |")
+    return lines
+
+
+def _titles(items: Sequence[int], titles: Mapping[int, str]) -> str:
+    return ", ".join(f"*{plain(titles[item])}*" for item in items) or "nothing"

@@ -13,12 +13,11 @@ from recformer.evaluation.ranks import Masking
 from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary
 from recformer.ui.recommend import predicting, window_editor
-from recformer.ui.recommend.history_view import show_history
-from recformer.ui.recommend.list_differences import show_masking, show_overlap
-from recformer.ui.recommend.movie_lists import lists_of, show_lists
+from recformer.ui.recommend.movie_lists import lists_of, show_lists, show_masking, show_overlap
 from recformer.ui.recommend.user_finder import PARAMETERS as FINDER
 from recformer.ui.recommend.user_finder import Asked, find_users
 from recformer.ui.recommend.why_view import show_why
+from recformer.ui.recommend.window_editor import show_history
 from recformer.ui.shared import readers
 from recformer.ui.shared.evaluating import leave_out
 from recformer.ui.shared.palette import genre_chips, run_colours, styles_together

@@ -2,19 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from recformer.data.dataset import Dataset
+from recformer.errors import RecformerError
 from recformer.evaluation.ranks import MAX_K, Masking
-from recformer.recommend.find_users import Filter, Order, choices, in_order, kept, people
+from recformer.recommend.find_users import Filter, Order, UserResult, choices, in_order, kept, people, standing
 from recformer.run.model_ref import ModelRef
 from recformer.ui.home.runs_table import digest
-from recformer.ui.recommend.user_results import UserResults, user_results
+from recformer.ui.shared import readers
+from recformer.ui.shared.evaluating import evaluated, usable
 from recformer.ui.shared.selection import pick_many, pick_one
+
+if TYPE_CHECKING:
+    from recformer.evaluation.table import Evaluation
 
 MOST_ROWS = 1000  # sent to the browser; filters and orders bring the others up
 ORDERS: dict[str, str] = {
@@ -43,6 +48,15 @@ class Asked:
     k: int
 
 
+@dataclass(frozen=True, eq=False)
+class UserResults:
+    """Where every user stands with the models whose ranks are there."""
+
+    models: list[ModelRef]
+    """In the order of the standing's columns."""
+    standing: UserResult
+
+
 def find_users(asked: Asked, open_user: Callable[[int], None]) -> None:
     """Filters, an order and a table of users; `open_user` is called with the id of the user whose row is clicked."""
     table = _people(asked.data.fingerprint, asked.data)
@@ -64,7 +78,7 @@ def find_users(asked: Asked, open_user: Callable[[int], None]) -> None:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _people(fingerprint: str, _data: Dataset) -> pd.DataFrame:  # noqa: ARG001  it is the cache's key
+def _people(fingerprint: str, _data: Dataset) -> pd.DataFrame:
     return people(_data)
 
 
@@ -209,3 +223,31 @@ def frame_of(
             f"Repeats · {labels[name]}", format="%d", help=f"Movies of the input window in the raw top {depth}."
         )
     return frame, config
+
+
+def user_results(
+    models: dict[ModelRef, str], data: Dataset, masking: Masking, k: int, *, needed: bool
+) -> UserResults | None:
+    """UserResults of the models (with their labels), under leave_last_out's test part.
+
+    None where no ranks are stored; where they are `needed`, the missing ones are computed in the background first, and
+    None says that the page tells how far that is.
+    """
+    entries = readers.pending(list(models), data, "leave_last_out")
+    if needed:
+        able = usable(entries, models.__getitem__)
+        there = evaluated(able, models.__getitem__)
+    else:
+        able = {model: entry for model, entry in entries.items() if not isinstance(entry, RecformerError)}
+        there = {model: found for model, entry in able.items() if (found := readers.stored(entry)) is not None}
+    if not there:
+        return None
+    keys = tuple(able[model].key for model in there)
+    return UserResults(list(there), _standing(keys, masking, k, list(there.values()), data))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _standing(
+    keys: tuple[str, ...], masking: Masking, k: int, _evaluations: "list[Evaluation]", _data: Dataset
+) -> UserResult:
+    return standing([evaluation.ranks for evaluation in _evaluations], _data.num_users, masking, k)

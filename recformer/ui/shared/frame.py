@@ -1,16 +1,18 @@
 """What every page begins with: page settings, navigation, and a boundary that turns errors into words."""
 
+import gc
 import logging
+import sys
 import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import streamlit as st
 
 from recformer.errors import RecformerError
 from recformer.ui.shared.faults import show_fault
-from recformer.ui.shared.garbage import set_imports_aside
 
 PAGES = [
     ("app.py", "Home", ":material/home:", "What is going on?"),
@@ -66,3 +68,24 @@ def guard() -> Generator[None]:
         )
         with st.expander("Details"):
             st.code(f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}", language=None)
+
+
+def set_imports_aside() -> None:
+    """Take what is there now out of later collections, once each time that modules were imported since.
+
+    After every run of a page, each refresh included, Streamlit has Python look through all objects there are. Most are
+    what imports brought and stay as long as the server does; looking through them took two thirds of a refresh's time.
+    Nothing is kept by this but cycles which are garbage later, and those of the few moments when it happens.
+    """
+    _freeze(len(sys.modules))
+
+
+@cache
+def _freeze(modules: int) -> None:
+    set_aside()
+
+
+def set_aside() -> None:
+    """Take all there is now out of later collections, when much was made that stays."""
+    gc.collect()
+    gc.freeze()
