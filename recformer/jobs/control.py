@@ -1,4 +1,8 @@
-"""Stop a run: ask its process, wait, and after a grace period kill the whole process group."""
+"""Stop a run: ask its process, wait, and after a grace period kill the whole process group.
+
+`python -m recformer.jobs.control RUN_ID` sees a stop through in a process of its own, so that closing the app does not
+spare a run that hangs; its output goes to the run's log.
+"""
 
 import os
 import signal
@@ -9,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from recformer.errors import JobError, StoreError
+from recformer.errors import JobError, RecformerError, StoreError
 from recformer.jobs.launch import spawn
 from recformer.run.job_records import Ending, JobRecord, read_job, read_status, write_job
 from recformer.run.locks import record_lock
@@ -46,13 +50,13 @@ def request_stop(root: Root, run_id: str) -> JobRecord:
 
 
 def stop_detached(root: Root, run_id: str) -> None:
-    """Ask a run's process to end, and let a process of its own see to it that it does (jobs.stopper).
+    """Ask a run's process to end, and let a process of its own see to it that it does.
 
     The app may be closed before the grace period is over. Raises JobError when the run is not running.
     """
     request_stop(root, run_id)
     try:
-        spawn([sys.executable, "-m", "recformer.jobs.kill_after_grace", run_id], root, root.run(run_id))
+        spawn([sys.executable, "-m", "recformer.jobs.control", run_id], root, root.run(run_id))
     except OSError as error:
         raise JobError(
             f"run {run_id!r} was asked to stop, but nothing will kill it if it does not: {error.strerror}"
@@ -191,3 +195,10 @@ def _record_ending(folder: Path, job: JobRecord, ended: Ending) -> Ending:
         if current.ended is None:
             write_job(folder, current.model_copy(update={"ended": ended, "ended_at": time.time()}))
         return current.ended or ended
+
+
+if __name__ == "__main__":
+    try:
+        print(f"stop: {see_through(Root.default(), sys.argv[1])}", flush=True)
+    except RecformerError as error:
+        sys.exit(f"stop: {error}")

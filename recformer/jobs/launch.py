@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-import psutil
 from filelock import FileLock
 
 from recformer.errors import JobError, StoreError
@@ -198,8 +197,7 @@ def _own_record(root: Root, arguments: list[str], device: str, before: JobRecord
 
 
 def _naming(job: JobRecord, pid: int) -> JobRecord:
-    created = psutil.Process(pid).create_time()
-    return job.model_copy(update={"pid": pid, "pid_created": created, "birth": birth(pid)})
+    return job.model_copy(update={"pid": pid, "birth": birth(pid)})
 
 
 def spawn(command: list[str], root: Root, folder: Path) -> subprocess.Popen[bytes]:

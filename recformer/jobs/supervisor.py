@@ -12,8 +12,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 from recformer.errors import RecformerError
 from recformer.files.names import PROJECT
 from recformer.jobs.wait_for_turn import STOPS, wait_for_turn
@@ -75,9 +73,7 @@ def _start(folder: Path, command: list[str]) -> subprocess.Popen[bytes] | None:
             return None
         try:
             # However soon the child ends, it is not reaped before this: its birth can be read.
-            created = psutil.Process(child.pid).create_time()
-            named = {"pid": child.pid, "pid_created": created, "birth": birth(child.pid)}
-            write_job(folder, job.model_copy(update=named))
+            write_job(folder, job.model_copy(update={"pid": child.pid, "birth": birth(child.pid)}))
         except BaseException:
             child.kill()  # a process that no record names could never be stopped
             child.wait()

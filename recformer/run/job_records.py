@@ -43,8 +43,6 @@ class JobRecord(_Record):
     """Order in its device's queue: the least is the next."""
     pid: Pid | None = None
     """The process that waits for its turn, then the one that trains."""
-    pid_created: Stamp | None = None
-    """That process's creation time (psutil)."""
     birth: str | None = None
     """That process's identity (see jobs.process): a pid alone may by now belong to another process."""
     supervisor_pid: Pid | None = None

@@ -27,12 +27,11 @@ from recformer.registry import LOSSES, METRICS
 from recformer.run.paths import CHECKPOINT_FILES
 from recformer.run.record import record_file
 from recformer.training.batches import EpochBatches
-from recformer.training.cadence import is_logged, validation_steps
 from recformer.training.engine import Step
 from recformer.training.engine_choice import choose
 from recformer.training.heartbeat import Heartbeat
 from recformer.training.resume_state import TrainState
-from recformer.training.schedule import learning_rate
+from recformer.training.schedule import is_logged, learning_rate, validation_steps
 from recformer.training.step_log import StepLog
 from recformer.training.tensorboard import TensorBoardWriter
 

@@ -10,11 +10,11 @@ from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared
 from recformer.registry import MODELS
 from recformer.training.batches import EpochBatches
-from recformer.training.cadence import validation_steps
 from recformer.training.engine import EnginePlan, plan
 from recformer.training.engine_choice import SECONDS, Speeds, measure_engines
 from recformer.training.initialisation import new_model, sizes_of
 from recformer.training.loop import validate
+from recformer.training.schedule import validation_steps
 
 # Whoever looks at a form waits for the measurement, in the app's own memory. At these limits it took 17 s and 1.8 GB.
 MOST_PARAMETERS = 50_000_000

@@ -14,9 +14,8 @@ from recformer.run.job_records import read_status
 from recformer.run.overview import find_run
 from recformer.run.paths import Root
 from recformer.training import loop
-from recformer.training.cadence import is_logged
 from recformer.training.loop import DivergedError
-from recformer.training.schedule import learning_rate
+from recformer.training.schedule import is_logged, learning_rate
 from recformer.ui.monitor.run_events import best_epoch
 from tests.builders import dataset_in
 from tests.training_helpers import assert_same_state, curves, small_config, step_curves, train_here

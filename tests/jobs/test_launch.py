@@ -404,7 +404,7 @@ def test_a_claim_removes_what_killed_trainers_left_and_nothing_else(root: Root) 
 def test_jobs_never_import_torch() -> None:
     script = (
         "import sys\n"
-        "from recformer.jobs import control, devices, kill_after_grace, launch, queue, submit, supervisor, wait_for_turn\n"
+        "from recformer.jobs import control, devices, launch, queue, submit, supervisor, wait_for_turn\n"
         "assert not {'torch', 'tensorflow', 'streamlit'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True)

@@ -5,12 +5,16 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from recformer.checkpoint.load import load
+from recformer.checkpoint.weights import write_best
 from recformer.config import override, parse, parse_section
+from recformer.data.assemble import read_dataset
 from recformer.evaluation.evaluate import Task, evaluate
 from recformer.files.names import PROJECT
 from recformer.jobs.submit import submit
@@ -245,10 +249,10 @@ def test_a_dataset_with_a_cut_line_is_a_clear_message_on_the_page(root: Root) ->
 
 
 def set_validation(root: Root, run_id: str, value: float) -> None:
-    path = root.model(run_id) / "best.json"
-    record = json.loads(path.read_text())
-    record["metrics"]["metric/ndcg@10"] = value
-    path.write_text(json.dumps(record))
+    model, info = load(root.model(run_id) / "best.safetensors")
+    write_best(root.model(run_id), model, replace(info, metrics=info.metrics | {"metric/ndcg@10": value}))
+    task = Task(read_dataset(root.data / "small"), parse_section("split", "leave_last_out"))
+    evaluate(root, find_model(root, run_id), task)
 
 
 def headline_of(app: AppTest) -> str:
@@ -302,14 +306,14 @@ def test_the_first_comparison_has_all_baselines_and_a_link_has_what_it_names(ful
 
 
 def test_home_calls_no_imported_model_the_best(full: Root) -> None:
-    record = full.model("first") / "best.json"
-    record.write_text(record.read_text().replace('"imported": false', '"imported": true'))
+    model, info = load(full.model("first") / "best.safetensors")
+    write_best(full.model("first"), model, replace(info, imported=True))
     best = next(m.value for m in opened("app.py").markdown if "Best on" in str(m.value))
     assert "second run" in best
 
 
 def test_a_link_to_a_damaged_run_says_what_is_damaged(full: Root) -> None:
-    (full.run("second") / "config.yaml").write_text("num_epochs: [")
+    (full.run("second") / "run.yaml").write_text("config: [")
     app = opened("pages/monitor.py", {"run": "second"})
     assert any("second cannot be shown" in error.value for error in app.error)
 

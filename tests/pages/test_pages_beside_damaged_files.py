@@ -29,13 +29,24 @@ def put(path: Path, damage: str) -> None:
 @pytest.fixture(params=["device", "pipe", "deep"])
 def hostile(request: pytest.FixtureRequest, full: Root) -> Root:
     """Beside the two runs, one run for each of a run's files in which that file is damaged; settings and posters too."""
-    files = ["job.json", "status.json", "config.yaml", "labels.json", "origin.json", "train.log", ".scalars.index"]
+    files = [
+        "job.json",
+        "status.json",
+        "run.yaml",
+        "config.yaml",
+        "labels.json",
+        "origin.json",
+        "train.log",
+        ".scalars.index",
+    ]
     (events,) = (path.name for path in full.run("second").glob("events.out.tfevents*"))
     (ranks,) = (path.name for path in full.run("second").glob("eval/*.parquet"))
     for name in [*files, events, f"eval/{ranks}", f"eval/{Path(ranks).stem}.json"]:
         run_id = "bad-" + name.lower().replace("/", "-").strip(".")[:30]
         shutil.copytree(full.run("second"), full.run(run_id))
         shutil.copytree(full.model("second"), full.model(run_id))
+        if name in ("config.yaml", "origin.json"):  # as of earlier versions
+            (full.run(run_id) / "run.yaml").unlink()
         put(full.run(run_id) / name, request.param)
     for name in ("best.json", "best.safetensors", "last.pt"):
         run_id = f"bad-{name}"

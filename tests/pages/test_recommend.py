@@ -465,6 +465,9 @@ def damage(root: Root) -> None:
 
 
 def damage_record(root: Root) -> None:
+    """As of an earlier version, whose record of the data was apart; a run with a damaged run.yaml is not offered."""
+    (root.run("one") / "run.yaml").unlink()
+    (root.run("one") / "config.yaml").write_text("name: one model\n")
     (root.run("one") / "origin.json").write_text("{")
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from recformer.training.cadence import POINTS, is_logged, validation_steps
+from recformer.training.schedule import POINTS, is_logged, validation_steps
 
 
 def logged(epoch: int, steps: int) -> list[int]:

@@ -28,7 +28,6 @@ def job(**changes: Any) -> JobRecord:
         "queued_at": NOW - 60,
         "started_at": NOW - 55,
         "pid": 123,
-        "pid_created": NOW - 60,
         "birth": "boot/100",
         "launch": "this",
     }
@@ -50,7 +49,7 @@ def status(state: str, **changes: Any) -> Status:
     return Status(**(fields | changes))
 
 
-NO_PID = {"pid": None, "pid_created": None, "started_at": None}
+NO_PID = {"pid": None, "started_at": None}
 ASKED = {"stop_requested_at": NOW - 40}
 OTHER = {"launch": "another"}
 
