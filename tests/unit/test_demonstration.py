@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from recformer.loss.demonstration import LOGITS, STEPS, TARGET, WINDOW, Demonstration, demonstrate
 from recformer.registry import LOSSES
-from recformer.ui.compare.loss_charts import mass_chart, push_chart
+from recformer.ui.compare.loss_view import mass_chart, push_chart
 from recformer.ui.shared.palette import REFERENCE
 
 
