@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 
 DATA ?= data/ml-1m
 
-.PHONY: run test check bench format clean
+.PHONY: run test test-all check bench format clean
 
 run: $(VENV)/.app  ## install what is needed, get MovieLens-100K, open the app on http://127.0.0.1:8501
 	@# Without network the app still opens, and offers the download itself.
@@ -14,6 +14,9 @@ run: $(VENV)/.app  ## install what is needed, get MovieLens-100K, open the app o
 test: $(VENV)/.dev  ## all tests, in real processes and a real Chromium
 	$(PY) -m tests.browser.chromium
 	$(PY) -m pytest -n 2 --dist loadfile tests
+
+test-all: export RECFORMER_TESTS := all
+test-all: test  ## the same with three times as many random examples, and all seeds of interrupted runs
 
 check: $(VENV)/.dev  ## lint, formatting, the arrows between the parts, and types
 	$(VENV)/bin/ruff check .

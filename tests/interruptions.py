@@ -33,6 +33,7 @@ class Reference:
     def trained(cls, folder: Path) -> "Reference":
         data = write_ml1m(folder / "long", sequences(num_users=60, num_items=80, shortest=50, longest=70))
         root = Root(folder / "root")
+        run_cli(root.path, "runs")  # so that the fork server has imported everything
         begin = time.monotonic()
         result = run_cli(root.path, *fresh(data, "whole"))
         assert result.returncode == 0, result.stderr
@@ -56,7 +57,7 @@ def interrupted_at_random(reference: Reference, seed: int, signals: Sequence[sig
     """Interrupt a run once to three times, let it finish, and compare it with the uninterrupted one."""
     chance, run_id = random.Random(seed), f"seed-{seed}"
     for _ in range(chance.randint(1, 3)):
-        _interrupt(reference, run_id, chance.choice(signals), chance.uniform(0.1, reference.lifetime_s))
+        _interrupt(reference, run_id, chance.choice(signals), chance.uniform(0.02, reference.lifetime_s))
         if _finished(reference.root, run_id):
             break
     if not _finished(reference.root, run_id):

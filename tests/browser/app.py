@@ -34,6 +34,7 @@ def started_app(
     """
     port = free_port()
     root.mkdir(parents=True, exist_ok=True)
+    path = {} if project == PROJECT and launcher[0] == "-m" else {"PYTHONPATH": str(PROJECT)}
     with (root / "app.log").open("ab") as log:
         app = subprocess.Popen(
             [
@@ -48,7 +49,7 @@ def started_app(
             ],
             cwd=project,
             # One thread: trainings of tests that run beside this one would take each other's cores by spinning.
-            env={**os.environ, "RECFORMER_ROOT": str(root), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PROJECT)},
+            env={**os.environ, "RECFORMER_ROOT": str(root), "OMP_NUM_THREADS": "1", **path},
             stdout=log,
             stderr=subprocess.STDOUT,
         )

@@ -24,6 +24,7 @@ from tests.browser.app import (
     steps_of,
 )
 from tests.builders import sequences, write_ml1m
+from tests.fork_server import fresh_processes
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
@@ -100,7 +101,8 @@ def test_launch_stop_resume_and_the_curve_goes_on_where_it_was(root: Path, page:
 
 
 def test_a_killed_app_and_a_closed_browser_leave_the_run_training(root: Path, page: Page) -> None:
-    app, url = started_app(root)
+    with fresh_processes():  # the run must be the app's own child
+        app, url = started_app(root)
     run_id = launch(url, page, "outlives", MANY)
     goes_on = steps_of(root, run_id)
     wait_until(lambda: points_of_the_loss_curve(page) >= 1, "an epoch on the curve", progress=goes_on)

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.app import command, points_of_the_loss_curve, serving, shot, state_of, steps_of
 from tests.builders import sequences, write_ml1m
+from tests.fork_server import fresh_processes
 from tests.waiting import wait_until
 
 DEMO = "demo-baseline"
@@ -23,7 +24,12 @@ def table_rows(page: Page) -> list[list[str]]:
     return [[cell.inner_text() for cell in row.locator("th, td").all()] for row in rows]
 
 
-def test_train_watch_compare_and_recommend(root: Path, address: str, page: Page) -> None:
+def test_train_watch_compare_and_recommend(root: Path, page: Page) -> None:
+    with fresh_processes(), serving(root) as address:
+        everything(root, address, page)
+
+
+def everything(root: Path, address: str, page: Page) -> None:
     run_id = launch_four_epochs(address, page)
     watch_the_curve_grow(root, page, run_id)
     wait_until(lambda: state_of(root, run_id) == "finished", "the run to finish", progress=steps_of(root, run_id))

@@ -27,6 +27,7 @@ from recformer.registry import (
     Registry,
 )
 from tests.builders import SMALL, SMALL_MOVIES, dataset_in, write_format
+from tests.effort import examples
 from tests.seen import seen_from
 
 SIZES = Sizes(num_tokens=25, num_users=9, window=5)
@@ -198,7 +199,7 @@ def test_a_split_gives_three_disjoint_parts_that_are_not_empty_and_the_same_each
 
 
 @pytest.mark.parametrize("name", METRICS.names())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50))
 @given(ranks=st.lists(st.integers(1, 5000), min_size=1, max_size=30), k=st.integers(1, 20))
 def test_a_metric_is_in_zero_to_one_and_never_falls_as_k_grows(name: str, ranks: list[int], k: int) -> None:
     metric, array = METRICS.get(name), np.array(ranks, dtype=np.int32)

@@ -401,15 +401,6 @@ def test_a_claim_removes_what_killed_trainers_left_and_nothing_else(root: Root) 
         assert [name for name, path in left.items() if path.exists()] == ["labels.json"]  # somebody may be writing it
 
 
-def test_jobs_never_import_torch() -> None:
-    script = (
-        "import sys\n"
-        "from recformer.jobs import control, devices, launch, queue, submit, supervisor, wait_for_turn\n"
-        "assert not {'torch', 'tensorflow', 'streamlit'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True)
-
-
 def test_a_finished_run_whose_process_lives_on_is_not_signalled(tmp_path: Path) -> None:
     root = Root(tmp_path)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as host:

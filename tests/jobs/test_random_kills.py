@@ -1,9 +1,10 @@
-"""SIGKILL, and now and then SIGTERM, at random moments: twenty seeded runs end with the bits of an uninterrupted one."""
+"""SIGKILL, and now and then SIGTERM, at random moments: seeded runs end with the bits of an uninterrupted one."""
 
 import signal
 
 import pytest
 
+from tests.effort import few
 from tests.interruptions import Reference, interrupted_at_random
 
 
@@ -12,6 +13,6 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     return Reference.trained(tmp_path_factory.mktemp("kills"))
 
 
-@pytest.mark.parametrize("seed", range(200, 220))
+@pytest.mark.parametrize("seed", few(range(200, 220)))
 def test_a_run_killed_at_random_moments_ends_with_the_bits_of_one_that_was_not(reference: Reference, seed: int) -> None:
     interrupted_at_random(reference, seed, [signal.SIGKILL, signal.SIGKILL, signal.SIGTERM])

@@ -1,9 +1,10 @@
-"""SIGTERM at random moments: fifteen seeded runs on the real command line end with the bits of an uninterrupted one."""
+"""SIGTERM at random moments: seeded runs on the real command line end with the bits of an uninterrupted one."""
 
 import signal
 
 import pytest
 
+from tests.effort import few
 from tests.interruptions import Reference, interrupted_at_random
 
 
@@ -12,7 +13,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     return Reference.trained(tmp_path_factory.mktemp("stops"))
 
 
-@pytest.mark.parametrize("seed", range(100, 115))
+@pytest.mark.parametrize("seed", few(range(100, 115)))
 def test_a_run_stopped_at_random_moments_ends_with_the_bits_of_one_that_was_not(
     reference: Reference, seed: int
 ) -> None:

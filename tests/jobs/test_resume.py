@@ -31,6 +31,7 @@ from recformer.training.batches import EpochBatches
 from recformer.training.loop import OutOfMemoryError
 from recformer.training.resume_state import TrainState, newest_saved
 from tests.builders import dataset_in, sequences, write_ml1m
+from tests.effort import examples
 from tests.training_helpers import (
     SMALL_MODEL,
     SMALL_SET,
@@ -151,7 +152,7 @@ def steps_an_epoch(whole: Root) -> int:
     return status.steps // EPOCHS
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=examples(8))
 @given(
     st.lists(st.tuples(st.integers(0, 45), st.sampled_from(["stop", "kill"])), min_size=1, max_size=4),
     st.sampled_from([{"save_steps": 3}, {"save_steps": 1}, {"save_minutes": 0}]),
@@ -168,7 +169,7 @@ def test_a_run_interrupted_anywhere_however_often_ends_with_the_bits_of_one_that
         assert_is_whole(Root(Path(name)), whole)
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=examples(4))
 @given(
     st.lists(st.tuples(st.integers(0, 55), st.sampled_from(["stop", "kill"])), min_size=1, max_size=4),
     st.sampled_from([{"save_steps": 3}, {"save_steps": 1}, {"save_minutes": 0}]),

@@ -31,6 +31,7 @@ from recformer.ui.home.runs_table import column_names, frame_of, row_of
 from recformer.ui.monitor.curves_view import AXES
 from recformer.ui.monitor.log_details import histogram_chart
 from recformer.ui.shared.curve_chart import Line, Mark, curve_chart
+from tests.effort import examples
 from tests.log_files import event, read, simple, start, tensor
 
 MOST_TICKS = 50
@@ -63,7 +64,7 @@ def logs(draw: st.DrawFn) -> dict[tuple[str, str], list[bytes]]:
     return draw(st.dictionaries(files, st.lists(records(steps), max_size=40), min_size=1, max_size=3))
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(logs())
 def test_a_foreign_log_is_read_and_shown_within_bounds(log: dict[tuple[str, str], list[bytes]]) -> None:
     with tempfile.TemporaryDirectory() as name, np.errstate(all="ignore"):

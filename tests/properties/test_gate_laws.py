@@ -30,6 +30,7 @@ from recformer.run.record import trained_on
 from recformer.run.settings import read_settings
 from recformer.training.resume_state import newest_saved
 from tests.builders import SMALL, SMALL_MOVIES, dataset_in, dataset_of, write_csv
+from tests.effort import examples
 from tests.log_files import log_of
 from tests.training_helpers import save_untrained
 
@@ -128,7 +129,7 @@ def shown(root: Root) -> None:
 
 
 @pytest.mark.parametrize("name", RECORDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(data=st.data())
 def test_a_record_is_read_or_refused(folder: Path, name: str, data: st.DataObject) -> None:
     root = Root(folder / "root")
@@ -154,7 +155,7 @@ def test_a_record_is_read_or_refused(folder: Path, name: str, data: st.DataObjec
         (path / name).unlink()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(record=nearly(INFO) | st.dictionaries(st.text(max_size=5), values))
 def test_a_checkpoints_record_is_read_or_refused(record: dict[str, Any]) -> None:
     accept(lambda: info_from(record, Path("file")))
@@ -165,7 +166,7 @@ odd_keys = (
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(data=st.data())
 def test_an_archive_of_any_content_is_read_or_refused(folder: Path, data: st.DataObject) -> None:
     tensors = st.sampled_from(
@@ -248,7 +249,7 @@ def read_changed(folder: Path, name: str, content: bytes) -> None:
 @pytest.mark.parametrize(
     "name", ["a.safetensors", "a.pth", "a.zip", "a.csv", "1.png", "ratings.csv", "events", "index"]
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_changed_bytes_are_read_or_refused(
     folder: Path, whole: dict[str, bytes], name: str, data: st.DataObject

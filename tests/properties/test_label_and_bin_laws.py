@@ -10,6 +10,7 @@ from recformer.files.names import RUN_ID
 from recformer.run.labels import NAME_CHARACTERS, NOTE_CHARACTERS, TAG_CHARACTERS, annotate, read_labels, rename, tag
 from recformer.run.paths import Root
 from recformer.run.trash import discard, discarded, restore
+from tests.effort import examples
 
 CHARACTERS = st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])
 NOTES = st.text(CHARACTERS | st.sampled_from("\t\n\r"), max_size=NOTE_CHARACTERS)
@@ -18,7 +19,7 @@ FILES = st.dictionaries(
     st.sampled_from(["config.yaml", "job.json", "labels.json", "status.json", "eval/a.json", "train.log", "é"]),
     st.binary(max_size=20),
 )
-laws = settings(max_examples=60, deadline=None)
+laws = settings(max_examples=examples(60))
 
 
 def lines(limit: int) -> st.SearchStrategy[str]:

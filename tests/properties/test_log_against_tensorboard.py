@@ -14,6 +14,7 @@ from tensorboard.util.tensor_util import make_ndarray
 from torch.utils.tensorboard import SummaryWriter
 
 from benchmarks.event_files import framed, version, write_run
+from tests.effort import examples
 from tests.log_files import Row, arranged_rows, assert_curves, event, others, read, rows_of, simple, start, tensor
 
 TAGS = ("loss/train", "loss/validation", "é中", "a b")
@@ -69,7 +70,7 @@ def accumulated(folder: Path) -> dict[str, list[Row]]:
     return {tag: arranged_rows(rows) for tag, rows in points.items() if rows}
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=examples(150))
 @given(logs())
 def test_agrees_with_the_accumulator(files: Files) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from benchmarks.event_files import framed
 from recformer.logs.reader import RunLog
+from tests.effort import examples
 from tests.log_files import event, opaque, others, points_in, points_of, simple, tensor, text
 
 NAMES = ("a.tfevents.1", "b.tfevents.2")
@@ -237,6 +238,6 @@ class DamageBesideAnIndex(Damage):
 
 
 TestDamage = Damage.TestCase
-TestDamage.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestDamage.settings = settings(max_examples=examples(150), stateful_step_count=25)
 TestDamageBesideAnIndex = DamageBesideAnIndex.TestCase
 TestDamageBesideAnIndex.settings = TestDamage.settings

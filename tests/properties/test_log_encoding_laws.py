@@ -16,6 +16,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 from torch.utils.tensorboard import SummaryWriter
 
 from benchmarks.event_files import framed
+from tests.effort import examples
 from tests.log_files import NAME, assert_curves, event, opaque, others, points_of, read, rows_of, simple, tensor
 
 WIDTHS = [0, 1, 127, 128, 16_383, 16_384, 2**21 - 1, 2**21, 2**28, 2**31, 2**35 - 1, 2**35, 2**62, -1, -(2**62)]
@@ -121,13 +122,13 @@ def check(records: Sequence[bytes]) -> None:
         assert [place for _, place in log.damaged] == damaged
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(events(), min_size=1, max_size=12), st.integers(1, 4))
 def test_any_valid_encoding_is_read_as_protobuf_reads_it(records: list[bytes], times: int) -> None:
     check(records * times)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.data(), st.sampled_from(["simple", "tensor", "several"]))
 def test_changed_bytes_under_a_right_checksum_mean_what_protobuf_says(data: st.DataObject, kind: str) -> None:
     """Among many records of the same pattern, some that were changed at random: another structure, or none."""

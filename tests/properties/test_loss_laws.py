@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from recformer.config import parse_section
 from recformer.loss.seen import Seen, Span
 from recformer.registry import LOSSES
+from tests.effort import examples
 from tests.seen import seen_from
 
 ITEMS, TOKENS, WINDOW = 6, 8, 3
@@ -53,7 +54,7 @@ def evaluated(case: Case, **options: Any) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("options", PENALTIES, ids=str)
 @pytest.mark.parametrize("span", SPANS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(case=cases())
 def test_a_penalty_of_lambda_zero_is_cross_entropy(options: dict[str, Any], span: Span, case: Case) -> None:
     value, gradient = evaluated(case, **options, of=span, penalty=0)
@@ -64,7 +65,7 @@ def test_a_penalty_of_lambda_zero_is_cross_entropy(options: dict[str, Any], span
 
 @pytest.mark.parametrize("options", [*PENALTIES, {"name": "masked_softmax"}], ids=str)
 @pytest.mark.parametrize("span", SPANS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(case=cases())
 def test_without_repeats_every_loss_is_cross_entropy(options: dict[str, Any], span: Span, case: Case) -> None:
     target_only = [[int(target)] * WINDOW for target in case.targets]  # the target is no repeat of itself
@@ -77,7 +78,7 @@ def test_without_repeats_every_loss_is_cross_entropy(options: dict[str, Any], sp
 
 @pytest.mark.parametrize("form", ["mass", "item"])
 @pytest.mark.parametrize("span", SPANS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(case=cases(largest=200))
 def test_the_unlikelihood_is_never_negative_and_its_gradient_bounded(form: str, span: Span, case: Case) -> None:
     value, gradient = evaluated(case, name="unlikelihood", form=form, of=span, penalty=1)
@@ -87,7 +88,7 @@ def test_the_unlikelihood_is_never_negative_and_its_gradient_bounded(form: str, 
 
 
 @pytest.mark.parametrize("span", SPANS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(case=cases(largest=200))
 def test_the_soft_penalty_is_a_probability(span: Span, case: Case) -> None:
     value, _ = evaluated(case, name="soft_penalty", of=span, penalty=1)
@@ -97,7 +98,7 @@ def test_the_soft_penalty_is_a_probability(span: Span, case: Case) -> None:
 
 @pytest.mark.parametrize("options", [{"name": "soft_penalty"}, {"name": "unlikelihood"}], ids=str)
 @pytest.mark.parametrize("span", SPANS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(case=cases())
 def test_a_penalty_on_the_mass_lowers_every_repeat_and_raises_all_else(
     options: dict[str, Any], span: Span, case: Case
@@ -110,7 +111,7 @@ def test_a_penalty_on_the_mass_lowers_every_repeat_and_raises_all_else(
 
 
 @pytest.mark.parametrize("span", SPANS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(case=cases())
 def test_the_unlikelihood_of_the_mass_is_what_masking_saves(span: Span, case: Case) -> None:
     """−log(1 − m) = cross-entropy − cross-entropy among what is left."""
@@ -121,7 +122,7 @@ def test_the_unlikelihood_of_the_mass_is_what_masking_saves(span: Span, case: Ca
 
 
 @pytest.mark.parametrize("span", SPANS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(case=cases())
 def test_masked_softmax_leaves_what_was_seen_exactly_alone(span: Span, case: Case) -> None:
     _, gradient = evaluated(case, name="masked_softmax", of=span)

@@ -20,6 +20,7 @@ from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
 from recformer.run.model_ref import ModelRef
 from tests.both_rankings import rank_batch
 from tests.builders import dataset_of
+from tests.effort import examples
 
 NUM_ITEMS = 30
 CUTOFFS = st.integers(1, MAX_K)
@@ -70,7 +71,7 @@ def evaluation_of(ranks: Ranks, run: str = "run", seed: int = 0) -> Evaluation:
 
 
 @pytest.mark.parametrize("name", METRICS.names())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(ranks=RANKS, k=st.integers(1, MAX_K - 1))
 def test_one_more_place_changes_the_metric_of_the_cases_whose_target_stands_there_and_raises_it(
     name: str, ranks: np.ndarray, k: int
@@ -81,7 +82,7 @@ def test_one_more_place_changes_the_metric_of_the_cases_whose_target_stands_ther
     assert (after[~there] == before[~there]).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(ranks=RANKS, k=CUTOFFS)
 def test_with_one_target_map_is_mrr_and_no_metric_is_below_mrr_or_above_the_hit_rate(ranks: np.ndarray, k: int) -> None:
     mrr, hits = METRICS.get("mrr")(ranks, k), METRICS.get("hr")(ranks, k)
@@ -91,7 +92,7 @@ def test_with_one_target_map_is_mrr_and_no_metric_is_below_mrr_or_above_the_hit_
         assert ((mrr <= values) & (values <= hits)).all(), name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(lists=some_lists(), k=CUTOFFS)
 def test_metrics_of_lists_stay_within_their_bounds(lists: Lists, k: int) -> None:
     values = {name: LIST_METRICS.get(name)(lists, k) for name in LIST_METRICS.names()}
@@ -108,7 +109,7 @@ def test_metrics_of_lists_stay_within_their_bounds(lists: Lists, k: int) -> None
     assert all(0 <= CATALOGUE_METRICS.get(name)(lists, k) <= 1 for name in CATALOGUE_METRICS.names())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(lists=some_lists(), k=st.integers(1, MAX_K - 1))
 def test_longer_lists_cover_more_and_hold_more_repeats_but_by_at_most_one_each(lists: Lists, k: int) -> None:
     assert CATALOGUE_METRICS.get("coverage")(lists, k) <= CATALOGUE_METRICS.get("coverage")(lists, k + 1)
@@ -135,7 +136,7 @@ def test_that_more_places_raise_it_is_no_law_of_a_metric_of_lists(name: str) -> 
         assert (steps > 0).any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(lists=some_lists(), k=CUTOFFS, seed=SEEDS)
 def test_the_order_of_cases_changes_the_order_of_values_and_nothing_else(lists: Lists, k: int, seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(lists.items))
@@ -147,7 +148,7 @@ def test_the_order_of_cases_changes_the_order_of_values_and_nothing_else(lists: 
         assert CATALOGUE_METRICS.get(name)(other, k) == CATALOGUE_METRICS.get(name)(lists, k)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(case=scored(), seed=SEEDS)
 def test_any_strictly_monotone_transform_of_the_scores_leaves_every_metric_as_it_was(
     case: tuple[Windows, np.ndarray, torch.Tensor], seed: int
@@ -162,7 +163,7 @@ def test_any_strictly_monotone_transform_of_the_scores_leaves_every_metric_as_it
         np.testing.assert_array_equal(case_values(before, masking, names), case_values(after, masking, names))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(case=scored(distinct=False), seed=SEEDS)
 def test_ranks_with_ties_survive_any_strictly_monotone_transform_too(
     case: tuple[Windows, np.ndarray, torch.Tensor], seed: int
@@ -175,7 +176,7 @@ def test_ranks_with_ties_survive_any_strictly_monotone_transform_too(
         assert before.rank(masking).tolist() == after.rank(masking).tolist()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(case=scored(), value=st.floats(-1e30, 1e30), items_only=st.booleans())
 def test_constant_scores_put_the_target_behind_all_candidates_so_they_get_no_credit(
     case: tuple[Windows, np.ndarray, torch.Tensor], value: float, items_only: bool
@@ -195,7 +196,7 @@ def test_constant_scores_put_the_target_behind_all_candidates_so_they_get_no_cre
         assert not METRICS.get(name)(ranks.rank_none, MAX_K).any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(case=scored(), place=st.floats(0, 1, exclude_max=True), token=st.integers(0, NUM_ITEMS - 1))
 def test_one_score_that_is_not_a_number_is_an_error_wherever_it_stands(
     case: tuple[Windows, np.ndarray, torch.Tensor], place: float, token: int
@@ -207,7 +208,7 @@ def test_one_score_that_is_not_a_number_is_an_error_wherever_it_stands(
             rank_batch(scores, windows, rows, items_only)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=examples(5))
 @given(seed=SEEDS)
 @example(seed=917)  # two models whose differences cancel out
 def test_the_order_of_users_changes_no_mean_no_interval_and_no_test(seed: int) -> None:

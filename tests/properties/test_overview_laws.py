@@ -24,6 +24,7 @@ from recformer.run.job_records import JobRecord, Status, write_job, write_status
 from recformer.run.overview import DamagedRun, RunSummary, active_runs, list_runs
 from recformer.run.paths import Root
 from recformer.run.process import birth
+from tests.effort import examples
 
 TICK_NS = 20_000_000
 SETTLED_NS = 2 * TICK_NS
@@ -169,7 +170,7 @@ class AnyChanges(RuleBasedStateMachine):
 
 
 TestAnyChanges = AnyChanges.TestCase
-TestAnyChanges.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestAnyChanges.settings = settings(max_examples=examples(40), stateful_step_count=25)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from recformer.data.windows import Windows, windows_of
 from recformer.evaluation.ranks import MASKINGS, Ranks
 from tests.both_rankings import rank_batch
 from tests.builders import dataset_of
+from tests.effort import examples
 from tests.rank_reference import plain_ranks
 
 NUM_ITEMS = 30
@@ -33,7 +34,7 @@ def cases(draw: st.DrawFn, distinct: bool = False) -> Case:
     return windows, rows, torch.from_numpy(scores.astype(np.float32))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(case=cases(distinct=True), items_only=st.booleans())
 def test_every_field_is_that_of_the_definition(case: Case, items_only: bool) -> None:
     windows, rows, scores = case
@@ -43,7 +44,7 @@ def test_every_field_is_that_of_the_definition(case: Case, items_only: bool) -> 
         np.testing.assert_array_equal(getattr(found, field.name), expected[field.name], err_msg=field.name)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(case=cases(), items_only=st.booleans())
 def test_ranks_with_ties_are_those_of_the_definition(case: Case, items_only: bool) -> None:
     windows, rows, scores = case
@@ -53,7 +54,7 @@ def test_ranks_with_ties_are_those_of_the_definition(case: Case, items_only: boo
         np.testing.assert_array_equal(found.rank(masking), expected[f"rank_{masking}"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(case=cases(distinct=True))
 def test_a_monotone_transform_of_the_scores_changes_nothing(case: Case) -> None:
     windows, rows, scores = case
@@ -64,7 +65,7 @@ def test_a_monotone_transform_of_the_scores_changes_nothing(case: Case) -> None:
             np.testing.assert_array_equal(getattr(before, field.name), getattr(after, field.name))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(case=cases())
 def test_masking_more_never_makes_a_rank_worse(case: Case) -> None:
     windows, rows, scores = case
@@ -75,7 +76,7 @@ def test_masking_more_never_makes_a_rank_worse(case: Case) -> None:
     assert (ranks.rank_none <= NUM_ITEMS).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(case=cases())
 def test_duplicates_grow_by_at_most_one_a_place_and_stay_within_what_there_is(case: Case) -> None:
     windows, rows, scores = case
@@ -87,7 +88,7 @@ def test_duplicates_grow_by_at_most_one_a_place_and_stay_within_what_there_is(ca
     assert (ranks.window_repeats_none <= ranks.history_repeats_none).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(case=cases(distinct=True))
 def test_a_higher_score_of_the_target_never_makes_its_rank_worse(case: Case) -> None:
     windows, rows, scores = case

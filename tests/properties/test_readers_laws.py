@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from recformer.data.assemble import read_dataset
 from recformer.errors import DataError
 from tests.builders import FORMATS, Interaction, ratings_file, write_format
+from tests.effort import examples
 
 SEPARATORS = {"movielens_dat": "::", "movielens_100k": "\t", "recbole": "\t", "movielens_csv": ","}
 # Times are few, so that ties within a user are frequent.
@@ -26,7 +27,7 @@ interactions = st.lists(
     max_size=30,
 )
 formats = st.sampled_from(FORMATS)
-lawful = settings(max_examples=60, deadline=None)
+lawful = settings(max_examples=examples(60))
 
 
 def by_definition(rows: list[Interaction]) -> dict[int, list[int]]:
@@ -83,7 +84,7 @@ WRONG_VALUES = ["", " ", "abc", "1 2", '"1"', "0x1", "--1", "-1", "1_0", "nan", 
 FINE_RECBOLE_RATINGS = {"-1", "9" * 30}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(interactions, formats, st.data())
 def test_one_corrupted_line_is_named(rows: list[Interaction], name: str, data: st.DataObject) -> None:
     separator = SEPARATORS[name]

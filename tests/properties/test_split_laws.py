@@ -11,6 +11,7 @@ from recformer.data.windows import windows_of
 from recformer.errors import DataError
 from recformer.registry import SPLITS
 from tests.builders import dataset_of
+from tests.effort import examples
 
 NUM_ITEMS = 6
 
@@ -35,7 +36,7 @@ def prepared_or_skip(dataset: Dataset, window: int, name: str) -> Prepared:
         raise
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(dataset=datasets(), size=st.integers(1, 8))
 def test_the_number_of_windows_is_the_sum_of_what_each_history_gives(dataset: Dataset, size: int) -> None:
     lengths = np.diff(dataset.offsets)
@@ -47,7 +48,7 @@ def test_the_number_of_windows_is_the_sum_of_what_each_history_gives(dataset: Da
     assert (windows.target_positions(rows) < windows.user_starts[windows.users + 1]).all()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(dataset=datasets(), window=st.integers(1, 5), name=st.sampled_from(SPLITS.names()))
 def test_no_target_position_is_in_two_parts_and_parts_are_ascending(dataset: Dataset, window: int, name: str) -> None:
     data = prepared_or_skip(dataset, window, name)
@@ -61,7 +62,7 @@ def test_no_target_position_is_in_two_parts_and_parts_are_ascending(dataset: Dat
         seen |= positions
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(dataset=datasets(), window=st.integers(1, 5), name=st.sampled_from(SPLITS.names()))
 def test_where_items_are_ranked_no_target_is_sos_or_eos(dataset: Dataset, window: int, name: str) -> None:
     data = prepared_or_skip(dataset, window, name)
@@ -71,7 +72,7 @@ def test_where_items_are_ranked_no_target_is_sos_or_eos(dataset: Dataset, window
     assert data.windows.sos not in targets
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(dataset=datasets(), window=st.integers(1, 5))
 def test_leave_last_out_trains_on_no_position_that_it_holds_out(dataset: Dataset, window: int) -> None:
     data = prepared_or_skip(dataset, window, "leave_last_out")
@@ -84,7 +85,7 @@ def test_leave_last_out_trains_on_no_position_that_it_holds_out(dataset: Dataset
     assert not np.isin(read, data.windows.target_positions(data.split.test)).any()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(dataset=datasets(), window=st.integers(1, 5))
 def test_leave_last_out_tests_every_user_that_it_does_not_count_as_skipped(dataset: Dataset, window: int) -> None:
     data = prepared_or_skip(dataset, window, "leave_last_out")
@@ -92,7 +93,7 @@ def test_leave_last_out_tests_every_user_that_it_does_not_count_as_skipped(datas
     assert len(data.split.test) + data.split.skipped_users == dataset.num_users
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(dataset=datasets(), window=st.integers(1, 5))
 def test_global_temporal_orders_its_parts_in_time(dataset: Dataset, window: int) -> None:
     data = prepared_or_skip(dataset, window, "global_temporal")

@@ -24,6 +24,7 @@ from recformer.model.baseline.counts import ranges, training_positions, training
 from recformer.registry import BASELINES, SPLITS
 from tests.baseline_reference import plain_item_knn, plain_markov, plain_popularity, plain_training_positions
 from tests.builders import dataset_of
+from tests.effort import examples
 
 A, B, C, D, E = range(5)
 PLAIN: dict[str, Callable[[Prepared, int], list[float]]] = {
@@ -164,7 +165,7 @@ def with_other_targets(draw: st.DrawFn) -> tuple[Prepared, Prepared, np.ndarray]
 
 
 @pytest.mark.parametrize("name", BASELINES.names())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 @given(drawn=with_other_targets())
 def test_other_held_out_targets_change_no_score(name: str, drawn: tuple[Prepared, Prepared, np.ndarray]) -> None:
     data, other, rows = drawn
@@ -185,7 +186,7 @@ def any_prepared(draw: st.DrawFn) -> Prepared:
 
 
 @pytest.mark.parametrize("name", BASELINES.names())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80))
 @given(data=any_prepared())
 def test_a_baseline_gives_a_finite_score_for_every_token_and_the_same_twice(name: str, data: Prepared) -> None:
     rows = np.arange(len(data.windows))

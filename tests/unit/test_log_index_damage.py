@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.event_files import framed, scalar_records, version
+from tests.effort import examples
 from tests.log_files import POINTS, assert_curves, check_index, log_of, read, rows_of, scalar, start, steps_of
 
 
@@ -38,7 +39,7 @@ def believe_nothing_wrong(folder: Path, index: bytes) -> None:
         check_index(folder, Path(beside) / "index")
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.data())
 def test_flipped_bits_never_change_what_is_read(indexed: tuple[Path, bytes], data: st.DataObject) -> None:
     changed = bytearray(indexed[1])

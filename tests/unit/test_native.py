@@ -19,6 +19,7 @@ from recformer.registry import LOSSES, MODELS
 from recformer.training.batches import EpochBatches
 from recformer.training.initialisation import sizes_of
 from tests.builders import dataset_of
+from tests.effort import examples
 from tests.narrower import NARROWER, built_for
 from tests.training_helpers import SMALL_MODEL
 
@@ -120,7 +121,7 @@ def test_windows_of_other_sizes(window: int, dataset: Dataset) -> None:
 
 
 @given(rows=st.integers(1, 64), seed=st.integers(0, 1000), loss=st.sampled_from(LOSS_OPTIONS))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_number_of_rows_and_any_weights(rows: int, seed: int, loss: dict[str, Any], dataset: Dataset) -> None:
     assert_same_gradients(configuration({}, loss), dataset, rows, seed)
 

@@ -22,6 +22,7 @@ from recformer.metric.lists import Catalogue, genre_bits
 from recformer.statistics.bootstrap import bootstrap
 from recformer.statistics.users import user_sums
 from tests.builders import dataset_of
+from tests.effort import examples
 from tests.evaluation_builders import evaluation_of, made_up_ranks
 
 NUM_USERS, NUM_ITEMS = 25, 40
@@ -67,7 +68,7 @@ def known(dimension: str, dataset: Dataset, ranks: Ranks) -> np.ndarray:
     return np.array([bool(dataset.users[dimension].iloc[user]) for user in ranks.user])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(seed=st.integers(0, 10_000), count=st.sampled_from([1, 2, 3, 7, 40, 120]))
 def test_every_dimension_but_genre_puts_each_case_it_knows_in_exactly_one_slice(seed: int, count: int) -> None:
     dataset, facts, ranks = cases(seed, count)
@@ -79,7 +80,7 @@ def test_every_dimension_but_genre_puts_each_case_it_knows_in_exactly_one_slice(
             assert times.tolist() == known(dimension, dataset, ranks).astype(int).tolist(), dimension
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(seed=st.integers(0, 10_000), levels=st.integers(1, 6))
 def test_quarters_of_values_that_many_share_are_in_order_and_do_not_overlap(seed: int, levels: int) -> None:
     draw = np.random.default_rng(seed)
