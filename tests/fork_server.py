@@ -15,9 +15,7 @@ import gc
 import importlib
 import importlib.util
 import json
-import logging
 import os
-import pkgutil
 import selectors
 import signal
 import socket
@@ -31,15 +29,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
-import recformer.ui
-
 ENTRIES = {
     "recformer": "recformer.cli.commands",
     "recformer.jobs.supervisor": "recformer.jobs.supervisor",
     "streamlit": "streamlit.web.cli",
 }
 """Modules after `python -m`, and where their `main` is."""
-IMPORTED = (
+IMPORTED = (  # no page: what pages keep in memory needs the server that runs
+    "plotly.graph_objects",
+    "plotly.io",
     "recformer.cli.commands",
     "recformer.evaluation.compare",
     "recformer.evaluation.significance",
@@ -186,11 +184,8 @@ def serve(address: str) -> None:
     listener.listen(64)
     os.write(1, b"1")
     os.dup2(2, 1)
-    pages = [module.name for module in pkgutil.walk_packages(recformer.ui.__path__, "recformer.ui.")]
-    logging.disable()  # Streamlit warns of every cache that is made outside an app
-    for name in (*ENTRIES.values(), *IMPORTED, *pages):
+    for name in (*ENTRIES.values(), *IMPORTED):
         importlib.import_module(name)
-    logging.disable(logging.NOTSET)
     assert threading.active_count() == 1, "a thread would be missing in what is forked"
     gc.freeze()
     woken, wakes = os.pipe()

@@ -21,6 +21,7 @@ from recformer.run.paths import Root
 from recformer.run.settings import Settings, change_settings, read_settings
 from recformer.run.state import RunState
 from tests.builders import sequences, write_ml1m
+from tests.fork_server import fresh_processes
 from tests.training_helpers import SMALL_SET, environment, run_cli, started_cli
 from tests.waiting import wait_until
 
@@ -103,7 +104,8 @@ def test_ten_jobs_of_which_two_are_cancelled_and_one_is_killed_run_in_their_orde
 def test_who_waits_is_small_and_has_no_torch(root: Root) -> None:
     queued(root, "first")
     wait_until(lambda: began(root) == ["first"], "the first to begin")
-    waiting = psutil.Process(queued(root, "second").pid)
+    with fresh_processes():
+        waiting = psutil.Process(queued(root, "second").pid)
     wait_until(
         lambda: "place 1; ahead: first" in (root.run("second") / "train.log").read_text(), "its place in the log"
     )
