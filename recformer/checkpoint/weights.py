@@ -18,6 +18,7 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from recformer.checkpoint.file_kind import kind_of
 from recformer.checkpoint.info import SIZES, CheckpointInfo
@@ -205,7 +206,7 @@ def build(options: Options, sizes: Sizes, state: State, where: str) -> nn.Module
     Raises CheckpointError naming missing and unexpected keys, or shapes that differ.
     """
     component = MODELS.get(options.name)
-    with torch.device("meta"):  # without memory: a record may claim any size
+    with torch.device("meta"), _NotInitialised():  # without memory: a record may claim any size
         wanted = {key: tuple(value.shape) for key, value in component(options, sizes).state_dict().items()}
     found = {key: tuple(value.shape) for key, value in state.items()}
     faults = [f"{key} is missing" for key in sorted(wanted.keys() - found.keys())]
@@ -222,6 +223,15 @@ def build(options: Options, sizes: Sizes, state: State, where: str) -> nn.Module
     check_constants(model, state, where)
     model.load_state_dict(state, strict=True)
     return model.eval()
+
+
+class _NotInitialised(TorchFunctionMode):
+    """While on, `torch.nn.init` does nothing: with no memory behind a tensor, it would import PyTorch's compiler."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def check_constants(model: nn.Module, state: State, where: str) -> None:

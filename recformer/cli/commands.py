@@ -14,7 +14,6 @@ from recformer.cli import runs
 from recformer.cli.runs import JsonOption
 from recformer.errors import RecformerError, UsageError
 from recformer.evaluation.report import Format, render
-from recformer.files import gate
 from recformer.files.names import IS_INSTALLED, PROJECT, checked_run_id, expanded
 from recformer.run.model_ref import ModelRef, all_baselines, find_model
 from recformer.run.paths import Root
@@ -125,6 +124,8 @@ def choose_root(
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
+    from recformer.files import gate
+
     global _root
     if root is not None and os.path.exists(root) and not gate.is_folder(root):  # noqa: PTH110  no name is too long for it
         raise UsageError(f"--root {root} is no folder; name the one that holds runs/, models/ and data/")

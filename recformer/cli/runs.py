@@ -4,18 +4,18 @@ import json
 import sys
 import time
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from recformer.errors import StoreError, UsageError
 from recformer.files.names import checked_run_id
-from recformer.jobs import control, queue
-from recformer.run import labels, search, settings, trash
-from recformer.run.names import known_run
-from recformer.run.overview import RunSummary, find_run, list_runs
 from recformer.run.paths import Root
-from recformer.run.printed import LOG_FILE, tail
+
+if TYPE_CHECKING:
+    from recformer.run.overview import RunSummary
+
+# What reads records is imported by the command that uses it: help must be there at once.
 
 app = typer.Typer(invoke_without_command=True, help="List runs; show, label, stop or delete one.")
 
@@ -41,6 +41,8 @@ def runs(
     as_json: JsonOption = False,
 ) -> None:
     """List runs with their states, newest first."""
+    from recformer.run.overview import list_runs
+
     if context.invoked_subcommand is not None:
         if query:
             raise UsageError(f"--filter {query!r} is for the list of runs, not for: runs {context.invoked_subcommand}")
@@ -69,6 +71,9 @@ def runs(
 @app.command("show")
 def show(context: typer.Context, run_id: RunArgument, as_json: JsonOption = False) -> None:
     """Everything a run's records say."""
+    from recformer.run.overview import find_run
+    from recformer.run.printed import LOG_FILE, tail
+
     root = _root(context)
     facts = _facts(find_run(root, checked_run_id(run_id)))
     if facts["state"] in ("failed", "lost"):
@@ -89,6 +94,9 @@ def stop(
     ] = None,
 ) -> None:
     """Ask a run to save and stop; kill it when it does not within the grace period."""
+    from recformer.jobs import control
+    from recformer.run.names import known_run
+
     root = _root(context)
     known_run(root, checked_run_id(run_id))  # one with a damaged record can be stopped all the same
     print(f"{run_id}: {control.stop(root, run_id, grace)}")
@@ -97,6 +105,8 @@ def stop(
 @app.command("queue")
 def show_queue(context: typer.Context, as_json: JsonOption = False) -> None:
     """Each device's line: what trains, and what waits in which order."""
+    from recformer.jobs import queue
+
     found = queue.lines(_root(context))
     if as_json:
         print(json.dumps({device: asdict(line) for device, line in found.items()}, indent=2))
@@ -113,9 +123,11 @@ def show_queue(context: typer.Context, as_json: JsonOption = False) -> None:
 def move(
     context: typer.Context,
     run_id: RunArgument,
-    where: Annotated[queue.Move, typer.Argument(help="Where to in its line.")],
+    where: Annotated[Literal["up", "down", "first", "last"], typer.Argument(help="Where to in its line.")],
 ) -> None:
     """Move a waiting run within its device's line."""
+    from recformer.jobs import queue
+
     print(f"waiting now: {', '.join(queue.move(_root(context), checked_run_id(run_id), where))}")
 
 
@@ -127,6 +139,8 @@ def change_settings(
     ] = None,
 ) -> None:
     """What holds for all runs: how many train at once on a device, and how long a stop waits before it kills."""
+    from recformer.run import settings
+
     root = _root(context)
     pairs = [assignment.partition("=") for assignment in assignments or []]
     if wrong := [key for key, equals, _ in pairs if not equals]:
@@ -143,6 +157,8 @@ def rename(
     name: Annotated[str, typer.Argument(help="What to call it, 1 to 80 characters.")],
 ) -> None:
     """Call a run something else; its id stays."""
+    from recformer.run import labels
+
     print(f"{run_id}: is called {labels.rename(_root(context), run_id, name).name}")
 
 
@@ -154,6 +170,8 @@ def tag(
     remove: Annotated[bool, typer.Option("--remove", help="Take these tags away.")] = False,
 ) -> None:
     """Give a run tags, or take them away."""
+    from recformer.run import labels
+
     changed = labels.tag(_root(context), run_id, *(((), tags) if remove else (tags, ())))
     print(f"{run_id}: {_tags(changed.tags) or 'no tags'}")
 
@@ -165,6 +183,8 @@ def note(
     text: Annotated[str, typer.Argument(help='The note; "" removes it.')],
 ) -> None:
     """Write a note on a run, in place of the one it has."""
+    from recformer.run import labels
+
     changed = labels.annotate(_root(context), run_id, text)
     print(f"{run_id}: {'note saved' if changed.note else 'no note'}")
 
@@ -172,6 +192,8 @@ def note(
 @app.command("archive")
 def archive(context: typer.Context, run_id: RunArgument) -> None:
     """Put a run aside: it is listed with --all only."""
+    from recformer.run import labels
+
     labels.archive(_root(context), run_id)
     print(f"{run_id}: archived")
 
@@ -179,6 +201,8 @@ def archive(context: typer.Context, run_id: RunArgument) -> None:
 @app.command("unarchive")
 def unarchive(context: typer.Context, run_id: RunArgument) -> None:
     """Put an archived run back into the list."""
+    from recformer.run import labels
+
     labels.archive(_root(context), run_id, archived=False)
     print(f"{run_id}: back in the list")
 
@@ -186,6 +210,9 @@ def unarchive(context: typer.Context, run_id: RunArgument) -> None:
 @app.command("delete")
 def delete(context: typer.Context, run_id: RunArgument, yes: YesOption = False) -> None:
     """Move a run with its checkpoints to the bin, from where it can be restored."""
+    from recformer.run import trash
+    from recformer.run.names import known_run
+
     root = _root(context)
     known_run(root, checked_run_id(run_id))
     _ask(f"Move run {run_id} with its checkpoints to the bin?", yes)
@@ -196,6 +223,8 @@ def delete(context: typer.Context, run_id: RunArgument, yes: YesOption = False) 
 @app.command("bin")
 def list_bin(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the deleted runs, the newest first."""
+    from recformer.run import trash
+
     found = trash.discarded(_root(context))
     if as_json:
         print(json.dumps([asdict(one) for one in found], indent=2))
@@ -213,12 +242,16 @@ def restore(
     entry: Annotated[str, typer.Argument(help="Entry of the bin (see: runs bin).", metavar="ENTRY")],
 ) -> None:
     """Put a deleted run back."""
+    from recformer.run import trash
+
     print(f"{entry}: restored as run {trash.restore(_root(context), entry)}")
 
 
 @app.command("empty-bin")
 def empty_bin(context: typer.Context, yes: YesOption = False) -> None:
     """Remove all deleted runs for good."""
+    from recformer.run import trash
+
     root = _root(context)
     found = trash.discarded(root)
     if not found:
@@ -231,14 +264,16 @@ def empty_bin(context: typer.Context, yes: YesOption = False) -> None:
     print(f"{count} ({size}) removed for good")
 
 
-def _picked(root: Root, query: str, found: list[RunSummary]) -> list[RunSummary]:
+def _picked(root: Root, query: str, found: "list[RunSummary]") -> "list[RunSummary]":
     """Those of the runs that `query` asks for. Logs are read only where it compares something."""
+    from recformer.run import search
+
     logged = search.compares(query)
     entries = [search.entry_of(run, _best_figures(root, run) if logged else {}) for run in found]
     return [run for run, hit in zip(found, search.picked(query, entries), strict=True) if hit]
 
 
-def _best_figures(root: Root, run: RunSummary) -> dict[str, float]:
+def _best_figures(root: Root, run: "RunSummary") -> dict[str, float]:
     """The run's figures at its best epoch; those of its best checkpoint alone where its log cannot be read."""
     from recformer.logs.best import best_values
     from recformer.logs.by_step import by_epoch
@@ -265,7 +300,7 @@ def _ask(question: str, yes: bool) -> None:
     typer.confirm(question, abort=True, err=True)
 
 
-def _line(run: RunSummary) -> str:
+def _line(run: "RunSummary") -> str:
     marks = ["archived"] if run.labels.archived else []
     marks += [f"“{run.labels.name}”"] if run.labels.name else []
     marks += [_tags(run.labels.tags)] if run.labels.tags else []
@@ -280,7 +315,7 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
 
 
-def _facts(run: RunSummary) -> dict[str, Any]:
+def _facts(run: "RunSummary") -> dict[str, Any]:
     status = run.status
     return {
         "run_id": run.run_id,

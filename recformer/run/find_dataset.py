@@ -6,7 +6,6 @@ from pathlib import Path
 from recformer.data.assemble import datasets
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
-from recformer.data.sources.download import MD5
 from recformer.errors import DataError, RecformerError, UsageError
 from recformer.files import gate
 from recformer.run.model_ref import ModelRef
@@ -20,6 +19,8 @@ class MissingDatasetError(DataError):
     """The data that a run was trained on are in no known folder."""
 
     def __init__(self, root: Root, wanted: RunDataset) -> None:
+        from recformer.data.sources.download import MD5  # what downloads takes long to import
+
         self.wanted = wanted
         fetch = f"Fetch it: data fetch {wanted.name}, or say" if wanted.name in MD5 else "Say"
         super().__init__(

@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -195,14 +194,6 @@ def test_the_first_line_of_a_long_list_can_be_taken(root: Root) -> None:
     assert (result.returncode, result.stdout, result.stderr) == (0, "[\n", "")
 
 
-def test_the_commands_on_runs_load_neither_torch_nor_pandas() -> None:
-    script = "import sys, recformer.cli.commands; print(sorted({'torch', 'pandas', 'streamlit'} & set(sys.modules)))"
-    result: Any = subprocess.run(
-        [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
-    assert result.stdout == "[]\n"
-
-
 def test_settings_that_are_not_allowed_are_told_all_at_once_with_what_is(tmp_path: Path) -> None:
     result = run_here(tmp_path, "runs", "settings", "jobs_per_device=0", "grace_s=-1", "foo=2")
     assert_clear_failure(result, 2, "jobs_per_device = '0'", "grace_s = '-1'", "foo", "from 1 to 16", "from 0 to 3600")
@@ -244,19 +235,3 @@ def test_a_fault_in_a_filter_is_one_clear_message(root: Root) -> None:
     assert_clear_failure(run_here(root.path, "runs", "--filter", "nam=x"), 2, "search 'nam=x'", "did you mean name?")
     assert_clear_failure(run_here(root.path, "runs", "--filter", "state:runing", "--json"), 2, "did you mean running?")
     assert_clear_failure(run_here(root.path, "runs", "--filter", "x", "bin"), 2, "not for: runs bin")
-
-
-def test_a_filter_loads_neither_torch_nor_pandas(root: Root) -> None:
-    script = (
-        "import sys\nfrom recformer import cli\nsys.argv = ['recformer', 'runs', '--filter', 'name=x']\n"
-        "try:\n    cli.main()\nfinally:\n    print(sorted({'torch', 'pandas', 'streamlit'} & set(sys.modules)))"
-    )
-    result = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=PROJECT,
-        env=environment(root.path),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.stdout.splitlines()[-1] == "[]", result.stderr
