@@ -14,12 +14,15 @@ import zipfile
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any, TypeVar, cast
+from typing import IO, Annotated, Any, TypeVar, cast
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from recformer.errors import CheckpointError, DataError, DownloadError, RecformerError, StoreError, UsageError
+
+Line = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
+"""Text of a record that stands in messages or is joined to a path."""
 
 MOST_DEPTH = 32
 """Lists and mappings within one another; what is written here has at most six."""

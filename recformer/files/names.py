@@ -3,15 +3,10 @@
 import re
 import shlex
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field
 
 from recformer.errors import UsageError
 
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
-Line = Annotated[str, Field(max_length=4096, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
-"""Text of a record that stands in messages or is joined to a path."""
 PROJECT = Path(__file__).resolve().parent.parent.parent
 """The folder that the package lies in: the project's, or that of all packages where it is installed."""
 IS_INSTALLED = not (PROJECT / "pyproject.toml").is_file()

@@ -14,7 +14,8 @@ from typing_extensions import TypedDict
 
 from recformer.config import SECTIONS
 from recformer.files import gate
-from recformer.files.names import IS_INSTALLED, PROJECT, Line
+from recformer.files.gate import Line
+from recformer.files.names import IS_INSTALLED, PROJECT
 from recformer.files.writing import write_text
 from recformer.run.paths import Root
 from recformer.run.upgrade import CONFIG_FILE, mapping_in, old_config, old_record

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from typing_extensions import TypedDict
 
 from recformer.files import gate
-from recformer.files.names import Line
+from recformer.files.gate import Line
 
 CONFIG_FILE, ORIGIN_FILE = "config.yaml", "origin.json"
 
