@@ -114,8 +114,8 @@ def train_here(root: Root, run_id: str, dataset: Dataset, config: TrainConfig, *
         record = before.model_copy(update={"resumed": [*before.resumed, added]})
     else:
         write_record(root, run_id, record)
-    with claim(root, run_id, ["train"], "cpu") as held:
-        return train(root, Request(run_id, record, config, dataset, torch.device("cpu")), held.record.launch)
+    with claim(root, run_id, ["train"], "cpu") as job:
+        return train(root, Request(run_id, record, config, dataset, torch.device("cpu")), job.launch)
 
 
 def environment(root: Path, **more: str) -> dict[str, str]:

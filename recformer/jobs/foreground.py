@@ -34,8 +34,8 @@ def carry_out(root: Root, request: Request, changes: Sequence[str] = (), data: P
     if request.new:
         write_down(root, run_id, request.record)
     await_turn(root, run_id, arguments)
-    with claim(root, run_id, arguments, device) as held:
-        return train(root, request, held.record.launch)
+    with claim(root, run_id, arguments, device) as job:
+        return train(root, request, job.launch)
 
 
 def tell_failure(root: Root, run_id: str | None, device: str, error: RecformerError) -> None:

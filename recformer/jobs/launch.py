@@ -12,11 +12,7 @@ import time
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-
-from filelock import FileLock
 
 from recformer.errors import JobError, StoreError
 from recformer.files.names import PROJECT
@@ -82,29 +78,9 @@ def enter_queue(root: Root, run_id: str, arguments: list[str], device: str) -> N
         write_job(folder, _own_record(root, arguments, device, before))
 
 
-@dataclass
-class Claim:
-    """A training process's hold on its run, as long as the process lives or until it is left or released."""
-
-    folder: Path
-    record: JobRecord
-    _lock: FileLock
-
-    def release(self) -> None:
-        """Let go of the run, so that another process may train it."""
-        self._lock.release()
-
-    def __enter__(self) -> "Claim":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
-
-
-def claim(root: Root, run_id: str, arguments: list[str], device: str) -> Claim:
-    """Take a run for this process, which trains it; keep what is returned as long as that lasts.
+@contextmanager
+def claim(root: Root, run_id: str, arguments: list[str], device: str) -> Generator[JobRecord]:
+    """While inside, this process has the run, which it trains; the run's record.
 
     A process that was launched or has waited finds itself named in `job.json`; any other one writes its own
     record there. Raises JobError when another process has the run.
@@ -125,7 +101,10 @@ def claim(root: Root, run_id: str, arguments: list[str], device: str) -> Claim:
         except BaseException:
             lock.release()
             raise
-    return Claim(folder, job, lock)
+    try:
+        yield job
+    finally:
+        lock.release()
 
 
 def recformer_command() -> list[str]:
