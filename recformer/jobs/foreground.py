@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recformer.data.repeats import unanswered
 from recformer.errors import RecformerError
@@ -16,16 +17,19 @@ from recformer.jobs.wait_for_turn import await_turn
 from recformer.run.job_records import Status, read_job, read_status, write_status
 from recformer.run.locks import record_lock
 from recformer.run.paths import Root
-from recformer.training.loop import Outcome
-from recformer.training.request import Request
-from recformer.training.run import train
+
+if TYPE_CHECKING:
+    from recformer.training.loop import Outcome
+    from recformer.training.request import Request
 
 
-def carry_out(root: Root, request: Request, changes: Sequence[str] = (), data: Path | None = None) -> Outcome:
+def carry_out(root: Root, request: "Request", changes: Sequence[str] = (), data: Path | None = None) -> "Outcome":
     """Train as asked, once the device is free. `changes` and `data` are what a resume was asked with.
 
     Raises RecformerError; the status says why, once the run is claimed.
     """
+    from recformer.training.run import train  # loads torch
+
     run_id, device, dataset = request.run_id, str(request.device), request.dataset
     if (question := unanswered(dataset.repeats, dataset.num_interactions, dataset.source)) is not None:
         print(f"warning: {question}", file=sys.stderr, flush=True)

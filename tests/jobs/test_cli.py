@@ -432,7 +432,7 @@ WRONG: list[tuple[list[object], int, str]] = [
         2,
         "split: there is no 'no_such_split'; allowed: global_temporal",
     ),
-    (["evaluate", "on"], 2, "known runs: one"),
+    (["evaluate", "on"], 2, "runs of nearly that name: one"),
     (["evaluate", "one", "--data", "no-such-folder"], 1, "no-such-folder is not a folder"),
     (["evaluate", "one", "--device", "tpu"], 2, "device 'tpu' is not known"),
     (["evaluate", "one", "--device", "cuda:99"], 1, "Use --device auto or --device cpu"),

@@ -60,7 +60,7 @@ ALLOWED = {
     ("ui.shared.readers", "json.loads"): "a cache's key",
     # our own source code
     ("ui.shared.live_chart", "(folder / name).read_text"): "a script or style sheet of ours",
-    ("evaluation.baselines", "path.read_bytes"): "for its digest",
+    ("evaluation.store", "path.read_bytes"): "for its digest",
     ("model.native.build", "path.read_bytes"): "for its digest",
     # what no other file can stand in place of
     ("jobs.supervisor", "Path('/proc/vmstat').read_text"): "the kernel's",
