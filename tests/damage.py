@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
-from recformer.checkpoint.info import CheckpointInfo
+from recformer.checkpoint.info import CheckpointInfo, record_in
 from recformer.checkpoint.load import load
 from recformer.checkpoint.weights import read_state
 from recformer.config import read_mapping
@@ -103,6 +104,14 @@ DAMAGES: dict[str, Damage] = {
 }
 
 
+def record_beside_the_weights(path: Path) -> None:
+    """As it was before weights held their record themselves."""
+    record = record_in(path)
+    assert record is not None
+    write_json(path.with_suffix(".json"), record)
+    save_file(load_file(path), path)
+
+
 def kinds(root: Root, folder: Path) -> Iterator[tuple[str, Path, Read]]:
     """Kind, a whole file of it, and what reads it."""
     dataset = dataset_in(root.data / "small")
@@ -125,6 +134,7 @@ def kinds(root: Root, folder: Path) -> Iterator[tuple[str, Path, Read]]:
 
     for name in ("job.json", "status.json", "config.yaml", "labels.json"):
         yield name, run / name, one_run
+    record_beside_the_weights(checkpoint.path)
     yield "best.json", model / "best.json", one_run
     yield "origin.json", run / "origin.json", lambda: trained_on(root, "run")
     known = RunDataset(name="small", fingerprint="f", path="data/small")
