@@ -423,9 +423,11 @@ def recommend(
         )
     window = None if movies is None else tuple(_whole_numbers(movies, "--movies", "50,260,1196") if movies else [])
     checkpoints = [find_model(_root, name) for name in runs]
+    # Read before the dataset is looked for: what has no checkpoint is told that, not to name its data.
+    infos = {checkpoint: read_info(checkpoint.path) for checkpoint in checkpoints}
     advice = advise(_root, checkpoints, _dataset_for(checkpoints, data), user, k, mask, window, why)
-    for checkpoint in checkpoints:
-        if not knows_its_data(_root, read_info(checkpoint.path), checkpoint):
+    for checkpoint, info in infos.items():
+        if not knows_its_data(_root, info, checkpoint):
             _warn(f"nothing says which data {checkpoint} is from; only its sizes fit")
     print(json.dumps(advice, indent=2) if as_json else render_advice(advice, explain=why is not None))
 
