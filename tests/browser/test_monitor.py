@@ -53,12 +53,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def live(root: Path) -> Iterator[None]:
     """A run at work."""
-    trainer = subprocess.Popen(
-        [sys.executable, "-m", "tests.browser.pretend_trainer", str(root / "runs" / LIVE), "800"], cwd=PROJECT
-    )
-    yield
-    trainer.kill()
-    trainer.wait()
+    folder = root / "runs" / LIVE
+    trainer = subprocess.Popen([sys.executable, "-m", "tests.browser.pretend_trainer", str(folder), "800"], cwd=PROJECT)
+    try:
+        wait_until(lambda: list(folder.glob("*tfevents*")), "the run to log")
+        yield
+    finally:
+        trainer.kill()
+        trainer.wait()
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,13 @@ from torch.utils.tensorboard import SummaryWriter
 from recformer.files.names import PROJECT
 from recformer.jobs.launch import LOG_FILE
 from recformer.run.job_records import JobRecord, Status, read_status, write_job, write_status
+from recformer.run.overview import find_run
 from recformer.run.paths import Root
 from recformer.run.process import birth
 from recformer.training.tensorboard import TensorBoardWriter
+from recformer.ui.monitor import page
+from recformer.ui.monitor.curves_view import ShownRun
+from recformer.ui.shared.palette import styles_together
 from tests.builders import dataset_in, sequences, write_ml1m
 from tests.training_helpers import SMALL_SET, environment, small_config, train_here
 from tests.waiting import wait_until
@@ -237,6 +241,20 @@ def test_the_log_of_another_project_is_shown_by_its_own_names(root: Root) -> Non
     assert set(found) == {"epoch_loss", "epoch_accuracy"}
     assert names(found["epoch_loss"]) == ["train", "validation"]
     assert found["epoch_loss"]["layout"]["xaxis"]["title"]["text"] == "step, as logged"
+
+
+def test_the_folder_of_another_project_is_watched_before_its_log_begins_and_not_for_ever(root: Root) -> None:
+    folder = root.run("elsewhere")
+    folder.mkdir()
+
+    def watched() -> bool:
+        return page.moves([ShownRun(find_run(root, "elsewhere"), "elsewhere", styles_together(["#000000"])[0])])
+
+    assert watched()
+    opened("elsewhere")
+    long_ago = time.time() - 2 * page.LATELY_S
+    os.utime(folder, (long_ago, long_ago))
+    assert not watched()
 
 
 def test_of_many_tags_a_dozen_are_drawn_until_more_are_asked_for_or_some_are_found(root: Root) -> None:

@@ -1,6 +1,7 @@
 """The Monitor page's parts: which runs, their status, curves and logs, refreshed by one fragment while they work."""
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from recformer.ui.shared.selection import pick_many
 from recformer.ui.shared.words import STATE_MARKS, duration, memory, number, plain, told
 
 REFRESH_S = 2
-LATELY_S = 120.0  # how long the log of a foreign run is watched after its last point
+LATELY_S = 120.0  # how long the log of a foreign run is watched after its last point, or its folder before the first
 TILE_PX = 106  # eight in a row on a laptop
 LAST_WORDS = 6
 OVERVIEW_HEAD = "| Run | State | Epoch | Training loss | Best NDCG@10 | Windows/s | Time left |"
@@ -131,7 +132,11 @@ def moves(shown: list[ShownRun]) -> bool:
 
 
 def _grew_lately(run: RunSummary) -> bool:
-    written = newest(readers.root().run(run.run_id))
+    folder = readers.root().run(run.run_id)
+    written = newest(folder)
+    if written is None:
+        with suppress(OSError):
+            written = folder.stat().st_mtime
     return written is not None and abs(time.time() - written) < LATELY_S
 
 
