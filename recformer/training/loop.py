@@ -138,18 +138,19 @@ class Training:
             # Before the step that follows: a run that was saved, or stopped, in between validates when it goes on.
             if position.step in validated_after and position.validated != position.step:
                 self._look(running, batches, clock)
-                if not self._validate_within(batches, clock):
+                if not self._validate_within(running, batches, clock):
                     return False
             if self.should_stop():
                 if position.step:
                     self._look(running, batches, clock)
                 return False
-            rate = self._set_rate(position.step / batches.steps)
+            self._set_rate(position.step / batches.steps)
             running += step(seen, targets) * len(targets)
             position.step += 1
             position.cases += len(targets)
-            if is_logged(position.epoch, position.step, batches.steps):
-                self.step_log.note(batches.done(position), running, rate)
+            # With its validation otherwise: what is logged of a step is in the log before the next save, or none of it.
+            if position.step not in validated_after:
+                self._note(running, batches)
             save = self._is_save_step(batches)
             if save or clock.look_due():
                 self._look(running, batches, clock)
@@ -158,11 +159,16 @@ class Training:
         self._look(running, batches, clock)
         return True
 
-    def _set_rate(self, share: float) -> float:
+    def _set_rate(self, share: float) -> None:
         rate = learning_rate(self.config, self.state.position.epoch, share)
         for group in self.state.optimizer.param_groups:
             group["lr"] = rate
-        return rate
+
+    def _note(self, running: Tensor, batches: EpochBatches) -> None:
+        """Remember the step for its log, where it is one of those logged and was not logged before a resume."""
+        position = self.state.position
+        if is_logged(position.epoch, position.step, batches.steps) and position.cases > position.logged_cases:
+            self.step_log.note(batches.done(position), running, self._rate())
 
     def _is_save_step(self, batches: EpochBatches) -> bool:
         every = self.config.save_steps
@@ -209,7 +215,7 @@ class Training:
         self._keep_if_best(figures, position.epoch, f"  {throughput:,.0f} windows/s")
         return True
 
-    def _validate_within(self, batches: EpochBatches, clock: "_Clock") -> bool:
+    def _validate_within(self, running: Tensor, batches: EpochBatches, clock: "_Clock") -> bool:
         """Validate within an epoch, log and keep the best. False when stopped before all is validated."""
         position = self.state.position
         figures = self._validate()
@@ -217,6 +223,8 @@ class Training:
             return False
         position.validated = position.step
         clock.count_from(position.seconds)
+        self._note(running, batches)
+        self.step_log.write()
         self.step_log.validation(batches.done(position), {tag: figures[tag] for tag in figures if tag not in TRAINING})
         self._keep_if_best(figures, position.epoch + position.step / batches.steps)
         self.state.model.train()

@@ -13,7 +13,7 @@ import torch
 
 from recformer.checkpoint.info import CheckpointInfo
 from recformer.checkpoint.weights import check_constants, read_state
-from recformer.config import dump
+from recformer.config import TrainConfig, dump
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.windows import Windows
 from recformer.errors import CheckpointError, EvaluationError, RecformerError, StoreError
@@ -29,7 +29,8 @@ from recformer.training.heartbeat import Heartbeat
 from recformer.training.initialisation import new_model, sizes_of
 from recformer.training.loop import Outcome, Training
 from recformer.training.request import Request
-from recformer.training.resume_state import TrainState
+from recformer.training.resume_state import Position, TrainState
+from recformer.training.schedule import validation_steps
 from recformer.training.step_log import StepLog
 from recformer.training.tensorboard import TensorBoardWriter
 from recformer.training.tensorboard_hparams import log_end, log_start
@@ -54,12 +55,11 @@ def train(root: Root, request: Request, launch: str = "") -> Outcome:
                 prepared = prepare(request.dataset, config.window, config.split)
                 state = _start(root, request, prepared, resume)
                 batches = EpochBatches(prepared, config, device)
-                done, steps = batches.done(state.position), config.num_epochs * batches.steps
-                heartbeat.update(steps=steps, epoch=state.position.epoch)
+                heartbeat.update(steps=config.num_epochs * batches.steps, epoch=state.position.epoch)
                 log_start(folder, config)
                 with (
                     TensorBoardWriter(folder, state.position.epoch) as writer,
-                    _step_writer(folder, done) as step_writer,
+                    _step_writer(folder, _steps_logged(config, batches, state.position)) as step_writer,
                 ):
                     if not resume:
                         writer.note("config", dump(config))
@@ -118,6 +118,13 @@ def _evaluate_best(root: Root, request: Request, should_stop: Callable[[], bool]
     except RecformerError as error:
         # The run is trained and saved whatever happens here; the next comparison evaluates again.
         print(f"evaluation: {error}", flush=True)
+
+
+def _steps_logged(config: TrainConfig, batches: EpochBatches, position: Position) -> int:
+    """How many steps the log of a run at `position` holds already: not the last one, where it is to be validated."""
+    validates = position.step in validation_steps(config.validate_every, batches.steps)
+    waits = validates and position.validated != position.step and position.cases > position.logged_cases
+    return batches.done(position) - waits
 
 
 def _step_writer(folder: Path, done: int) -> TensorBoardWriter:

@@ -176,6 +176,7 @@ def test_a_run_interrupted_anywhere_however_often_ends_with_the_bits_of_one_that
 )
 @example([(5, "stop"), (1, "stop"), (2, "kill"), (3, "stop")], {"save_steps": 1})  # in the first validation, twice
 @example([(5, "kill"), (12, "kill")], {"save_steps": 3})
+@example([(5, "stop"), (6, "kill")], {"save_steps": 3})  # in the first validation, then right after it
 def test_a_run_validated_within_its_epochs_and_interrupted_anywhere_ends_with_the_bits_of_one_that_was_not(
     dataset: Dataset, whole_within: Root, breaks: list[tuple[int, str]], saves: dict[str, int]
 ) -> None:
