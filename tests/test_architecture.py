@@ -1,6 +1,7 @@
 """What import-linter cannot say (pyproject.toml holds the arrows): pages are thin, and open without loading torch."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -132,3 +133,13 @@ def test_importing_what_opens_fast_loads_no_torch() -> None:
         [sys.executable, "-c", script, *names], cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_every_file_that_the_documents_name_is_there() -> None:
+    files = [path.relative_to(PROJECT).as_posix() for path in PROJECT.glob("*.py")]
+    for folder in ("recformer", "pages", "tests", "benchmarks"):
+        files += [path.relative_to(PROJECT).as_posix() for path in (PROJECT / folder).rglob("*.*")]
+    for document in sorted((PROJECT / "docs").rglob("*.md")):
+        named = set(re.findall(r"`([\w./-]+\.(?:py|cpp|hpp|css|js))`", document.read_text(encoding="utf-8")))
+        gone = [name for name in sorted(named) if not any(f"/{file}".endswith(f"/{name}") for file in files)]
+        assert not gone, f"{document.name} names {gone}"
