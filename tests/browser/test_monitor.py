@@ -100,7 +100,7 @@ def test_the_zoom_stays_when_more_is_said_above_the_charts_and_when_the_run_ends
 ) -> None:
     folder = root / "runs" / "overfits"
     folder.mkdir()
-    command = [sys.executable, "-m", "tests.browser.pretend_trainer", str(folder), "40", "30"]
+    command = [sys.executable, "-m", "tests.browser.pretend_trainer", str(folder), "24", "30"]
     trainer = subprocess.Popen(command, cwd=PROJECT)
     try:
         wait_until(lambda: list(folder.glob("*tfevents*")), "the run to log")

@@ -44,6 +44,13 @@ def prepared() -> Prepared:
     return prepare(dataset, 5, small_config().split)
 
 
+@pytest.fixture
+def traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch.compile traces the model whole, as for a GPU, and leaves it at that: C++ code for it is test_engine's."""
+    real = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda model, **_: real(model, fullgraph=True, backend="aot_eager"))
+
+
 @pytest.mark.parametrize("wait", [lambda x: x.item(), lambda x: x.nonzero(), lambda x: x[x > 0], lambda x: bool(x)])
 def test_what_waits_is_seen(wait: Any) -> None:
     with NothingWaits(), pytest.raises(WaitedError):
@@ -65,6 +72,7 @@ def test_an_epochs_steps_never_wait_for_the_device(prepared: Prepared, loss: str
     assert torch.isfinite(running)
 
 
+@pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize("options", [{}, {"precision": "high"}, {"bfloat16": True}, {"compiled": True}])
 def test_every_way_of_the_gpu_benchmark_learns(prepared: Prepared, options: dict[str, Any]) -> None:
     way = gpu.ours(small_config(learning_rate=0.01), prepared, CPU, **options)
@@ -72,6 +80,7 @@ def test_every_way_of_the_gpu_benchmark_learns(prepared: Prepared, options: dict
     assert sum(losses[-10:]) < sum(losses[:10]) - 10 * 0.5
 
 
+@pytest.mark.usefixtures("traced")
 def test_the_gpu_benchmark_runs_to_its_end(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu, "SECONDS", 0.01)
     monkeypatch.setattr(gpu, "REPEATS", 1)
