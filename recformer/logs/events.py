@@ -18,7 +18,7 @@ from tensorboard.compat.proto import event_pb2
 from recformer.logs.tfrecord import Scan
 
 # The generated module builds its classes when imported, where type checkers do not see them.
-_EVENT: Any = event_pb2.Event  # pyright: ignore[reportAttributeAccessIssue]
+EVENT: Any = event_pb2.Event  # pyright: ignore[reportAttributeAccessIssue]
 _SESSION_START: int = event_pb2.SessionLog.START  # pyright: ignore[reportAttributeAccessIssue]
 
 # Types of number that a scalar comes in (tensorflow/core/framework/types.proto), and TensorProto's field of each.
@@ -32,12 +32,8 @@ _DTYPES: dict[int, tuple[str, str]] = {
 _FEW = 8  # records of a length that are sooner parsed one by one
 _MOST_KINDS = 64  # of one length; what is of yet another kind is parsed one by one
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types
-# Numbers of the fields in event.proto, summary.proto and tensor.proto.
-_WALL_TIME, _STEP, _SUMMARY = 1, 2, 5
-_VALUE = 1
-_TAG, _SIMPLE_VALUE, _TENSOR = 1, 2, 8
-_TENSOR_CONTENT, _FLOAT_VAL, _DOUBLE_VAL = 4, 5, 6
+# An event begins with its time, of 8 bytes, then its step; each after a byte that says which of the two it is.
+_TIME_KEY, _TIME_AT, _STEP_KEY, _STEP_AT = 0x09, 1, 0x10, 10
 
 
 @dataclass
@@ -87,11 +83,13 @@ def parse(found: Scan) -> Events:
         words = sliding_window_view(padded, -(-length // 8) * 8)[found.starts[group]].view("<u8")  # (n, words)
         others[group[_read_alike(words, length, group, rows)]] = True
     events = Events()
-    single = _Singles()
+    single: dict[str, list[tuple[int, int, float, float]]] = {}
     for number in np.flatnonzero(others).tolist():
         start, length = int(found.starts[number]), int(found.lengths[number])
         _read_one(events, single, number, found.data[start : start + length])
-    for tag, points in single.points().items():
+    for tag, found_one_by_one in single.items():
+        record, step, wall, value = zip(*found_one_by_one, strict=True)
+        points = Points(np.array(record), np.array(step, np.int64), np.array(wall, float), np.array(value, float))
         rows.setdefault(tag, []).append(points)
     events.points = {tag: _in_order(parts) for tag, parts in rows.items()}
     return events
@@ -101,7 +99,7 @@ def first_wall_time(found: Scan) -> float | None:
     """When the first event of a scan was written; None where there is none."""
     for _, record in found.records:
         with suppress(DecodeError):
-            return _EVENT.FromString(record).wall_time
+            return EVENT.FromString(record).wall_time
     return None
 
 
@@ -129,12 +127,10 @@ def _read_alike(
 
 @dataclass(frozen=True)
 class _Kind:
-    """Records of one length that differ in time, step and value alone, and where in them those are."""
+    """Records of one length that differ in time, step and value alone, and where in them the last two are."""
 
     tag: str
     record: bytes
-    time_at: int
-    step_at: int
     step_bytes: int
     """How long the step's varint is; 0 where step 0 is left out."""
     value_at: int
@@ -142,22 +138,25 @@ class _Kind:
 
     @classmethod
     def of(cls, record: bytes) -> "_Kind | None":
-        """The kind of `record`; None where it is not one scalar and nothing else."""
-        event = _fields(record, 0, len(record))
-        if event is None or not {_WALL_TIME, _SUMMARY} <= event.keys() <= {_WALL_TIME, _STEP, _SUMMARY}:
-            return None
-        summary = _inside(record, event, _SUMMARY)
-        value = None if summary is None or summary.keys() != {_VALUE} else _inside(record, summary, _VALUE)
-        place = None if value is None else _number_in(record, value)
-        scalars = _scalars(record)
-        if place is None or len(scalars) != 1:
-            return None
-        at, dtype = place
-        [(tag, number)] = scalars
-        if np.frombuffer(record, dtype, 1, at).astype(np.float64).tobytes() != np.float64(number).tobytes():
-            return None
-        _, step_at, step_end = event.get(_STEP, (_VARINT, 0, 0))
-        return cls(tag, record, event[_WALL_TIME][1], step_at, step_end - step_at, at, dtype)
+        """The kind of `record`; None where it is not one scalar, or not written as the protobuf library writes it.
+
+        Where the number stands is told by what changes in the record when the number changes.
+        """
+        with suppress(DecodeError):
+            event = EVENT.FromString(record)
+            scalars = _scalars_of(event)
+            if len(event.summary.value) != 1 or len(scalars) != 1 or record[0] != _TIME_KEY:
+                return None
+            if event.SerializeToString() != record or (dtype := _change_number(event.summary.value[0])) is None:
+                return None
+            changed = np.frombuffer(event.SerializeToString(), np.uint8) != np.frombuffer(record, np.uint8)
+            value_at, size = int(changed.argmax()), np.dtype(dtype).itemsize
+            if changed.sum() != size or not changed[value_at : value_at + size].all():
+                return None
+            has_step = record[_STEP_AT - 1] == _STEP_KEY
+            step_bytes = next(count for count in range(1, 11) if record[_STEP_AT + count - 1] < 0x80) if has_step else 0
+            return cls(scalars[0][0], record, step_bytes, value_at, dtype)
+        return None
 
     def matches(self, words: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """(n,) which of the records (n, words) are of this kind."""
@@ -172,8 +171,8 @@ class _Kind:
     def _fixed(self) -> bytes:
         """Which bits of a record are the same in all of this kind."""
         mask = bytearray(b"\xff" * len(self.record))
-        mask[self.time_at : self.time_at + 8] = bytes(8)
-        mask[self.step_at : self.step_at + self.step_bytes] = b"\x80" * self.step_bytes  # whether the varint goes on
+        mask[_TIME_AT : _TIME_AT + 8] = bytes(8)
+        mask[_STEP_AT : _STEP_AT + self.step_bytes] = b"\x80" * self.step_bytes  # whether the varint goes on
         size = np.dtype(self.dtype).itemsize
         mask[self.value_at : self.value_at + size] = bytes(size)
         return bytes(mask)
@@ -183,12 +182,12 @@ class _Kind:
         records = words.view(np.uint8)
         step = np.zeros(len(records), dtype=np.uint64)
         for place in range(self.step_bytes):
-            part = (records[:, self.step_at + place] & 0x7F).astype(np.uint64)
+            part = (records[:, _STEP_AT + place] & 0x7F).astype(np.uint64)
             step |= part << np.uint64(7 * place)
         return Points(
             record=numbers,
             step=step.view(np.int64),
-            wall_time=_column(records, self.time_at, "<f8"),
+            wall_time=_column(records, _TIME_AT, "<f8"),
             value=_column(records, self.value_at, self.dtype),
         )
 
@@ -198,84 +197,29 @@ def _column(records: NDArray[np.uint8], at: int, dtype: str) -> NDArray[np.float
     return part.view(dtype)[:, 0].astype(np.float64)
 
 
-_Fields = dict[int, tuple[int, int, int]]
-"""Number of a field → wire type, where its content begins, where it ends."""
-
-
-def _fields(record: bytes, start: int, end: int) -> _Fields | None:
-    """The fields of the message in `record[start:end]`; None where one comes twice or it cannot be read."""
-    found: _Fields = {}
-    position = start
-    while position < end:
-        key, position = _varint(record, position)
-        number, wire = key >> 3, key & 7
-        content = position
-        if wire == _VARINT:
-            _, position = _varint(record, position)
-        elif wire == _FIXED64:
-            position += 8
-        elif wire == _FIXED32:
-            position += 4
-        elif wire == _BYTES:
-            size, content = _varint(record, position)
-            position = content + size
-        else:
-            return None
-        if position > end or number in found:
-            return None
-        found[number] = (wire, content, position)
-    return found
-
-
-def _varint(record: bytes, position: int) -> tuple[int, int]:
-    """The varint at `position`, and where it ends: beyond the record where it has no end."""
-    number = 0
-    for place in range(10):
-        if position + place >= len(record):
-            break
-        byte = record[position + place]
-        number |= (byte & 0x7F) << (7 * place)
-        if byte < 0x80:
-            return number, position + place + 1
-    return 0, len(record) + 1
-
-
-def _inside(record: bytes, fields: _Fields, number: int) -> _Fields | None:
-    """The fields of the message that is field `number`."""
-    wire, start, end = fields.get(number, (_VARINT, 0, 0))
-    return _fields(record, start, end) if wire == _BYTES else None
-
-
-def _number_in(record: bytes, value: _Fields) -> tuple[int, str] | None:
-    """Where in a summary value its number stands as bytes of fixed width, and their type."""
-    if (_SIMPLE_VALUE in value) == (_TENSOR in value):
-        return None
-    if _SIMPLE_VALUE in value:
-        wire, at, _ = value[_SIMPLE_VALUE]
-        return (at, "<f4") if wire == _FIXED32 else None
-    tensor = _inside(record, value, _TENSOR)
-    numbers = {} if tensor is None else {key: tensor[key] for key in tensor if key >= _TENSOR_CONTENT}
-    if len(numbers) != 1:
-        return None
-    [(number, (_, at, end))] = numbers.items()
-    if number == _TENSOR_CONTENT:
-        [message] = _EVENT.FromString(record).summary.value
-        dtype = _DTYPES.get(message.tensor.dtype, ("", ""))[1]
+def _change_number(value: Any) -> str | None:
+    """Change each byte of a summary value's number, where it has a fixed width; None where not, else its type."""
+    if value.HasField("simple_value"):
+        value.simple_value = _changed(value.simple_value, "<f4")
+        return "<f4"
+    tensor = value.tensor
+    name, dtype = _DTYPES[tensor.dtype]
+    if tensor.tensor_content:
+        tensor.tensor_content = bytes(byte ^ 1 for byte in tensor.tensor_content)
+    elif name in ("float_val", "double_val"):
+        getattr(tensor, name)[0] = _changed(getattr(tensor, name)[0], dtype)
     else:
-        dtype = {_FLOAT_VAL: "<f4", _DOUBLE_VAL: "<f8"}.get(number, "")
-    return (at, dtype) if dtype and end - at == np.dtype(dtype).itemsize else None
+        return None
+    return dtype
 
 
-def _scalars(record: bytes) -> list[tuple[str, float]]:
-    """Tag and number of each scalar in a record, as the protobuf library reads it."""
-    try:
-        event = _EVENT.FromString(record)
-    except DecodeError:
-        return []
-    return _scalars_of(event)
+def _changed(number: float, dtype: str) -> float:
+    raw = np.array([number], dtype).view(np.uint8) ^ np.uint8(1)
+    return float(raw.view(dtype)[0])
 
 
 def _scalars_of(event: Any) -> list[tuple[str, float]]:
+    """Tag and number of each scalar in an event."""
     numbers = [(value.tag, _scalar(value)) for value in event.summary.value]
     return [(tag, number) for tag, number in numbers if number is not None]
 
@@ -300,32 +244,18 @@ def _scalar(value: Any) -> float | None:
     return float(numbers[0]) if len(numbers) == 1 else None
 
 
-@dataclass
-class _Singles:
-    """Points read one by one."""
-
-    rows: dict[str, list[tuple[int, int, float, float]]] = field(default_factory=dict)
-
-    def points(self) -> dict[str, Points]:
-        found: dict[str, Points] = {}
-        for tag, rows in self.rows.items():
-            record, step, wall, value = zip(*rows, strict=True)
-            found[tag] = Points(
-                np.array(record, np.int64), np.array(step, np.int64), np.array(wall, float), np.array(value, float)
-            )
-        return found
-
-
-def _read_one(events: Events, single: _Singles, number: int, record: bytes) -> None:
+def _read_one(
+    events: Events, single: dict[str, list[tuple[int, int, float, float]]], number: int, record: bytes
+) -> None:
     try:
-        event = _EVENT.FromString(record)
+        event = EVENT.FromString(record)
     except DecodeError:
         events.unreadable.append(number)
         return
     if event.HasField("session_log") and event.session_log.status == _SESSION_START:
         events.starts.append(Start(number, event.step, event.wall_time))
     for tag, value in _scalars_of(event):
-        single.rows.setdefault(tag, []).append((number, event.step, event.wall_time, value))
+        single.setdefault(tag, []).append((number, event.step, event.wall_time, value))
 
 
 def _in_order(parts: list[Points]) -> Points:
