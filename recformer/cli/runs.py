@@ -95,7 +95,7 @@ def stop(
 ) -> None:
     """Ask a run to save and stop; kill it when it does not within the grace period."""
     from recformer.jobs import control
-    from recformer.run.names import known_run
+    from recformer.run.paths import known_run
 
     root = _root(context)
     known_run(root, checked_run_id(run_id))  # one with a damaged record can be stopped all the same
@@ -211,7 +211,7 @@ def unarchive(context: typer.Context, run_id: RunArgument) -> None:
 def delete(context: typer.Context, run_id: RunArgument, yes: YesOption = False) -> None:
     """Move a run with its checkpoints to the bin, from where it can be restored."""
     from recformer.run import trash
-    from recformer.run.names import known_run
+    from recformer.run.paths import known_run
 
     root = _root(context)
     known_run(root, checked_run_id(run_id))

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from recformer.data.repeats import unanswered
 from recformer.errors import RecformerError
 from recformer.files.names import RUN_ID
-from recformer.jobs.launch import claim, enter_queue
-from recformer.jobs.submit import train_arguments, write_down
-from recformer.jobs.wait_for_turn import await_turn
+from recformer.jobs.launch import claim, enter_queue, train_arguments, write_down
+from recformer.jobs.queue import await_turn
 from recformer.run.job_records import Status, read_job, read_status, write_status
 from recformer.run.locks import record_lock
 from recformer.run.paths import Root

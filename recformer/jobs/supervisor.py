@@ -14,7 +14,7 @@ from pathlib import Path
 
 from recformer.errors import RecformerError
 from recformer.files.names import PROJECT
-from recformer.jobs.wait_for_turn import STOPS, wait_for_turn
+from recformer.jobs.queue import STOPS, wait_for_turn
 from recformer.run.job_records import read_job, write_job
 from recformer.run.locks import record_lock
 from recformer.run.paths import Root
@@ -25,22 +25,23 @@ LOOK_S = 30.0  # how far back a kill for memory may lie to be this run's
 
 
 def main() -> None:
-    """Keep the run that the arguments name."""
+    """Supervise the run that the arguments name."""
     run_id, separator, *command = sys.argv[1:]
     assert separator == "--"
     # Blocked and waited for: no signal is lost, and none comes between two lines.
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     try:
-        keep(Root.default(), run_id, command)
+        supervise(Root.default(), run_id, command)
     except RecformerError as error:
         sys.exit(f"error: {error}")
 
 
-def keep(root: Root, run_id: str, command: list[str]) -> None:
+def supervise(root: Root, run_id: str, command: list[str]) -> None:
     """Wait, train, and record the end. Raises RecformerError when the records cannot be written."""
     folder = root.run(run_id)
-    _wait_to_be_named(folder)
-    if wait_for_turn(root, run_id, _say) is not None:
+    with record_lock(folder):  # the launcher holds it until it has written this process's id into the record
+        pass
+    if wait_for_turn(root, run_id, _report) is not None:
         return
     child = _start(folder, command)
     if child is None:
@@ -53,12 +54,6 @@ def keep(root: Root, run_id: str, command: list[str]) -> None:
             write_job(folder, job.model_copy(update=changes))
 
 
-def _wait_to_be_named(folder: Path) -> None:
-    """The launcher holds the record until it has written this process's id into it."""
-    with record_lock(folder):
-        pass
-
-
 def _start(folder: Path, command: list[str]) -> subprocess.Popen[bytes] | None:
     """Start the training process and name it in the record; None when it could not be started."""
     with record_lock(folder):
@@ -68,7 +63,7 @@ def _start(folder: Path, command: list[str]) -> subprocess.Popen[bytes] | None:
         try:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=PROJECT, preexec_fn=_unblock)
         except OSError as error:
-            _say(f"could not be started: {command[0]}: {error.strerror}")
+            _report(f"could not be started: {command[0]}: {error.strerror}")
             write_job(folder, job.model_copy(update={"ended": "not started", "ended_at": time.time()}))
             return None
         try:
@@ -106,9 +101,9 @@ def _memory_kills() -> int:
     return 0
 
 
-def _say(words: str) -> None:
+def _report(text: str) -> None:
     with suppress(OSError):  # a full disk is no reason to give up a run
-        print(f"{time.strftime('%H:%M:%S')} {words}", flush=True)
+        print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
 if __name__ == "__main__":

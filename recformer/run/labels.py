@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 from recformer.errors import StoreError, UsageError
 from recformer.files import gate
 from recformer.files.writing import write_json
-from recformer.run.names import edit_lock, known_run, run_ids
-from recformer.run.paths import Root
+from recformer.run.locks import edit_lock
+from recformer.run.paths import Root, known_run, run_ids
 
 FILE = "labels.json"
 NAME_CHARACTERS = 80

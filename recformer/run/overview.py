@@ -21,8 +21,7 @@ from recformer.logs.files import find_event_files
 from recformer.run.job_records import JOB_FILE, STATUS_FILE, JobRecord, Status, read_job, read_status
 from recformer.run.labels import FILE as LABELS_FILE
 from recformer.run.labels import Labels, read_labels
-from recformer.run.names import entries_of, known_run, run_folders
-from recformer.run.paths import CHECKPOINT_FILES, RESUME_FILES, Root
+from recformer.run.paths import CHECKPOINT_FILES, RESUME_FILES, Root, entries_of, known_run, run_folders
 from recformer.run.record import FILE as RECORD_FILE
 from recformer.run.record import read_settings
 from recformer.run.state import RunState, derive_state

@@ -1,11 +1,12 @@
-"""Where runs and their checkpoints are on disk."""
+"""Where runs and their checkpoints are on disk, and which there are."""
 
+import difflib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from recformer.errors import StoreError
-from recformer.files.names import IS_INSTALLED, PROJECT, checked_run_id, expanded, run_id_from
+from recformer.errors import StoreError, UsageError
+from recformer.files.names import IS_INSTALLED, PROJECT, RUN_ID, checked_run_id, expanded, run_id_from
 
 
 @dataclass(frozen=True)
@@ -71,3 +72,50 @@ def can_resume(root: Root, run_id: str) -> bool:
 def has_checkpoint(root: Root, run_id: str) -> bool:
     """Whether training the run has left anything in models/ that training it anew would destroy."""
     return can_resume(root, run_id) or (root.model(run_id) / CHECKPOINT_FILES["best"]).is_file()
+
+
+def run_ids(root: Root) -> list[str]:
+    """Every run with a folder in `runs/` or `models/`, in order. Raises StoreError where they cannot be listed."""
+    return run_folders(root)[0]
+
+
+def run_folders(root: Root) -> tuple[list[str], list[str]]:
+    """The ids of all runs, and the folders whose names no run may have, so that they are left out; both in order.
+
+    Hidden folders are ours. Raises as `run_ids`.
+    """
+    entries = [*entries_of(root.runs), *entries_of(root.models)]
+    names = {entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry)}
+    ids = {name for name in names if RUN_ID.fullmatch(name)}
+    return sorted(ids), sorted(names - ids)
+
+
+def known_run(root: Root, run_id: str) -> str:
+    """`run_id` itself where there is such a run. Raises UsageError naming similar ones otherwise."""
+    if RUN_ID.fullmatch(run_id) and (root.run(run_id).is_dir() or root.model(run_id).is_dir()):
+        return run_id
+    known = run_ids(root)
+    near = difflib.get_close_matches(run_id, known, n=3)
+    if near:
+        hint = f"did you mean {' or '.join(repr(name) for name in near)}?"
+    else:
+        hint = f"there are: {', '.join(known[:10])}" if known else "there are no runs yet"
+    raise UsageError(f"there is no run {run_id!r}; {hint}")
+
+
+def entries_of(folder: Path) -> list["os.DirEntry[str]"]:
+    """What is in a folder, nothing where there is no such folder. Raises StoreError where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be read: {error.strerror}. Check its permissions and its disk") from error
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False

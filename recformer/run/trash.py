@@ -19,10 +19,9 @@ from typing import TypeVar
 from recformer.errors import JobError, StoreError, UsageError
 from recformer.files.names import RUN_ID, checked_run_id
 from recformer.run.job_records import read_job, read_status
-from recformer.run.locks import record_lock, train_lock
-from recformer.run.names import edit_lock, entries_of, known_run
+from recformer.run.locks import edit_lock, record_lock, train_lock
 from recformer.run.overview import shown_name
-from recformer.run.paths import Root, reserve_run_id
+from recformer.run.paths import Root, entries_of, known_run, reserve_run_id
 from recformer.run.process import lives
 from recformer.run.state import derive_state
 

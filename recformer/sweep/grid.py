@@ -13,8 +13,8 @@ from typing import Any
 from recformer.config import TrainConfig, override, parse
 from recformer.errors import ConfigError, JobError, StoreError, UsageError
 from recformer.files.names import checked_run_id
-from recformer.jobs.launch import recformer_command
-from recformer.jobs.submit import train_arguments, write_down
+from recformer.jobs.launch import train_arguments, write_down
+from recformer.jobs.queue import recformer_command
 from recformer.run.paths import Root
 from recformer.training.request import Request
 

@@ -20,8 +20,7 @@ from recformer.registry import MODELS
 from recformer.run.find_dataset import find_dataset
 from recformer.run.job_records import read_status
 from recformer.run.model_ref import ModelRef, find_model
-from recformer.run.names import known_run
-from recformer.run.paths import Root, can_resume, has_checkpoint, reserve_run_id
+from recformer.run.paths import Root, can_resume, has_checkpoint, known_run, reserve_run_id
 from recformer.run.record import (
     FILE,
     Resumption,

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from recformer.config import override, parse, preset
-from recformer.jobs.launch import launch
+from recformer.jobs.launch import launch, submit
 from recformer.jobs.queue import QueueEntry, lines
-from recformer.jobs.submit import submit
 from recformer.run.job_records import JobRecord, read_job
 from recformer.run.paths import Root, can_resume
 from recformer.run.process import lives

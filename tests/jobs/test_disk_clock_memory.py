@@ -14,9 +14,8 @@ import pytest
 
 from recformer.errors import RecformerError
 from recformer.jobs.control import stop
-from recformer.jobs.launch import launch
+from recformer.jobs.launch import launch, submit
 from recformer.jobs.queue import QueueEntry, lines
-from recformer.jobs.submit import submit
 from recformer.run.job_records import read_job, read_status
 from recformer.run.overview import find_run
 from recformer.run.paths import Root

@@ -251,4 +251,4 @@ def test_the_command_line_waits_for_its_turn_and_ctrl_c_leaves_the_queue(root: R
 
 
 def _waits(pid: int) -> bool:
-    return "recformer.jobs.wait_for_turn" in psutil.Process(pid).cmdline()
+    return "recformer.jobs.queue" in psutil.Process(pid).cmdline()

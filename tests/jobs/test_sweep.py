@@ -9,8 +9,7 @@ import pytest
 
 from recformer.config import parse, preset
 from recformer.run.job_records import read_status
-from recformer.run.names import known_run
-from recformer.run.paths import Root, has_checkpoint
+from recformer.run.paths import Root, has_checkpoint, known_run
 from recformer.sweep.grid import variants
 from tests.builders import dataset_in, sequences, write_ml1m
 from tests.training_helpers import (

@@ -15,7 +15,7 @@ from recformer.checkpoint.weights import read_archive, read_state
 from recformer.config import override, parse
 from recformer.errors import JobError, UsageError
 from recformer.jobs.control import stop
-from recformer.jobs.submit import resume, submit
+from recformer.jobs.launch import resume, submit
 from recformer.run.job_records import read_status
 from recformer.run.overview import find_run
 from recformer.run.paths import Root

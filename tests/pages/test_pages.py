@@ -17,7 +17,7 @@ from recformer.config import override, parse, parse_section
 from recformer.data.assemble import read_dataset
 from recformer.evaluation.evaluate import Task, evaluate
 from recformer.files.names import PROJECT
-from recformer.jobs.submit import submit
+from recformer.jobs.launch import submit
 from recformer.run.job_records import JobRecord, write_job
 from recformer.run.model_ref import all_baselines, find_model
 from recformer.run.paths import Root
@@ -366,7 +366,7 @@ def test_home_shows_the_processor(full: Root) -> None:
 def test_a_run_that_never_saved_can_be_started_again_from_the_page(full: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     launched: list[list[str]] = []
     monkeypatch.setattr(
-        "recformer.jobs.submit.launch", lambda root, run_id, arguments, device: launched.append(arguments)
+        "recformer.jobs.launch.launch", lambda root, run_id, arguments, device: launched.append(arguments)
     )
     run_id = submit(full, small_config(name="cancelled"), dataset_in(full.data / "small"), "cpu")
     now = time.time()
@@ -397,7 +397,7 @@ def test_resume_says_which_edits_take_effect_and_launches_with_them(
 ) -> None:
     launched: list[list[str]] = []
     monkeypatch.setattr(
-        "recformer.jobs.submit.launch", lambda root, run_id, arguments, device: launched.append(arguments)
+        "recformer.jobs.launch.launch", lambda root, run_id, arguments, device: launched.append(arguments)
     )
     app = opened("pages/train.py", {"mode": "Resume", "resume": "first"})
     assert app.number_input(key="resume.first.batch_size").disabled

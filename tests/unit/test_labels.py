@@ -121,7 +121,7 @@ def test_a_disk_that_refuses_is_told_in_words(root: Root) -> None:
 
 
 def test_a_lock_that_is_held_for_long_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recformer.run.names.EDIT_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("recformer.run.locks.EDIT_TIMEOUT_S", 0.05)
     with labels.edit_lock(root), pytest.raises(StoreError, match="held by another process"):
         archive(root, "one")
 

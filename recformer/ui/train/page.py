@@ -11,8 +11,8 @@ from streamlit.delta_generator import DeltaGenerator
 from recformer.config import TrainConfig, parse, preset, preset_names
 from recformer.errors import RecformerError
 from recformer.jobs.devices import queue_of
+from recformer.jobs.launch import resume, submit
 from recformer.jobs.queue import QueueEntry, lines
-from recformer.jobs.submit import resume, submit
 from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary
 from recformer.run.settings import read_settings
