@@ -52,8 +52,6 @@ ALLOWED = {
     ("files.safetensors_header", "safetensors.safe_open"): "after check_safetensors",
     ("checkpoint.weights", "safetensors.torch.load_file"): "after check_safetensors",
     ("checkpoint.weights", "zipfile.is_zipfile"): "of a file that torch.load refused",
-    ("logs.details", "SummaryReader"): "after _refuse_what_cannot_be_read",
-    ("logs.details", "EventAccumulator"): "after _refuse_what_cannot_be_read",
     ("training.import_run", "shutil.copyfile"): "after _check_events",
     # our own words, within this process
     ("evaluation.evaluate", "json.loads"): "a cache's key",
