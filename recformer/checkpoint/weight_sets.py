@@ -14,6 +14,7 @@ from typing import Any, cast
 from torch import Tensor
 
 from recformer.errors import CheckpointError, UsageError
+from recformer.files import gate
 
 State = dict[str, Tensor]
 MOST_MAPPINGS = 3
@@ -45,7 +46,7 @@ def chosen_set(sets: dict[str, State], name: str | None, where: str) -> State:
     """
     if name is None and len(sets) == 1:
         return next(iter(sets.values()))
-    names = ", ".join(sets)
+    names = gate.on_a_line(", ".join(sets))
     if name is None:
         raise CheckpointError(
             f"{where} holds several sets of weights: {names}",

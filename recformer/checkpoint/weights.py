@@ -269,7 +269,7 @@ def infer_info(path: Path, state: State, options: dict[str, Any]) -> CheckpointI
 
 
 def _of_no_model(path: Path, state: State) -> CheckpointError:
-    keys = ", ".join(list(state)[:3])
+    keys = gate.on_a_line(", ".join(list(state)[:3]))
     known = ", ".join(MODELS.names())
     return CheckpointError(f"{path}: no known model has these keys ({keys} …); known: {known}")
 

@@ -46,13 +46,8 @@ NO_REPEATS = Repeats()
 
 def read_choice(folder: Path) -> Choice | None:
     """What somebody said of a dataset's repeated rows; None where nobody did. Raises DataError for a damaged file."""
-    path = folder / FILE
-    try:
-        content = gate.read_bytes(path, gate.DATA_SETTINGS)
-    except FileNotFoundError:
-        return None
-    value = gate.as_mapping(gate.parse_yaml(content, path, gate.DATA_SETTINGS), path, gate.DATA_SETTINGS)
-    return gate.validated(value, _SETTINGS, path, gate.DATA_SETTINGS).repeats
+    settings = gate.read_record(folder / FILE, gate.DATA_SETTINGS, _SETTINGS)
+    return None if settings is None else settings.repeats
 
 
 def write_choice(folder: Path, choice: Choice) -> None:

@@ -7,7 +7,6 @@ depth, validated into a type. Whatever does not pass is refused in one sentence,
 import errno
 import json
 import os
-import re
 import stat
 import struct
 import zipfile
@@ -37,15 +36,15 @@ _HOLE_BYTES = 512
 _ZIP_END_BYTES = 22 + (1 << 16) + 76  # with the longest comment, and the larger form before it
 _ZIP_DIRECTORY_BYTES = 1 << 22  # some 40,000 files
 _KB, _MB, _GB = 1 << 10, 1 << 20, 1 << 30
-_CHECK_DISK = "Check its permissions and its disk"
 _COPY_AGAIN = "Copy it again from its source"
 _FETCH_AGAIN = "Fetch the dataset again"
-_STRING_OR_BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{\]}]', re.DOTALL)
+_TOO_DEEP = f"its values are nested more than {MOST_DEPTH} deep"
+_TOO_LONG_A_NUMBER = "it holds a whole number that does not fit 64 bits"
+_NO_SETTING = "it holds a value that no setting has, such as a date"
+_NO_TEXT = "it holds bytes that are no text"
 # libyaml's loader is ten times as fast; not every build of PyYAML has it.
 _YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
-_OPENING = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
-_CLOSING = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
 T = TypeVar("T")
 
 
@@ -109,16 +108,19 @@ def open_file(path: Path, kind: Kind) -> BufferedReader:
         raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise _unreadable(path, kind, error) from error
-    file = os.fdopen(handle, "rb") if stat.S_ISREG((found := os.fstat(handle)).st_mode) else None
-    if file is None:
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
         os.close(handle)
-        raise refused(path, kind, f"it is {_named(found.st_mode)}, not a file")
+        kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+        name = next((name for check, name in kinds if check(found.st_mode)), "a device")
+        raise refused(path, kind, f"it is {name}, not a file")
+    file = os.fdopen(handle, "rb")
     try:
         if found.st_size > kind.most_bytes:
             raise refused(path, kind, f"it has {_size(found.st_size)}; at most {_size(kind.most_bytes)} are read of it")
         head = file.peek(_HEAD_BYTES)
         if kind.text and b"\0" in head:
-            raise refused(path, kind, "it holds bytes that are no text")
+            raise refused(path, kind, _NO_TEXT)
         if len(head) >= _HOLE_BYTES and not kind.zeros and not head[:_HOLE_BYTES].strip(b"\0"):
             raise refused(path, kind, "it begins with zeros")
     except OSError as error:
@@ -128,11 +130,6 @@ def open_file(path: Path, kind: Kind) -> BufferedReader:
         file.close()
         raise
     return file
-
-
-def check_file(path: Path, kind: Kind) -> None:
-    """Raises as `open_file`, for a file that a library is to open by itself."""
-    open_file(path, kind).close()
 
 
 def is_folder(path: Path) -> bool:
@@ -168,17 +165,21 @@ def read_bytes(path: Path, kind: Kind) -> bytes:
 
 
 def read_object(path: Path, kind: Kind) -> dict[str, Any] | None:
-    """The JSON object in a file, None where there is no file. Raises the kind's error."""
+    """The named values in a JSON file, or in a YAML file that is called so; None where there is no file.
+
+    Raises the kind's error.
+    """
     try:
         content = read_bytes(path, kind)
     except FileNotFoundError:
         return None
-    return as_mapping(parse_json(content, path, kind), path, kind)
+    parse = parse_yaml if path.suffix in (".yaml", ".yml") else parse_json
+    return as_mapping(parse(content, path, kind), path, kind)
 
 
 def read_record(path: Path, kind: Kind, record: TypeAdapter[T]) -> T | None:
-    """What a JSON file says, as the type that `record` validates; None where there is no file. Raises the kind's
-    error, naming the first field that is wrong."""
+    """What a JSON or YAML file says, as the type that `record` validates; None where there is no file. Raises the
+    kind's error, naming the first field that is wrong."""
     value = read_object(path, kind)
     return None if value is None else validated(value, record, path, kind)
 
@@ -197,21 +198,18 @@ def validated(value: Any, record: TypeAdapter[T], path: Path, kind: Kind) -> T:
 
 def parse_json(content: bytes, path: Path, kind: Kind) -> Any:
     """The value of a JSON document, of bounded depth and numbers. Raises the kind's error."""
-    text = ""
     try:
-        text = content.decode("utf-8")
-        if _json_depth(content) > MOST_DEPTH:
-            raise refused(path, kind, _too_deep())
-        value = json.loads(text, parse_int=_whole_number)
+        value = json.loads(content.decode("utf-8"))
     except UnicodeDecodeError:
-        raise refused(path, kind, "it holds bytes that are no text") from None
+        raise refused(path, kind, _NO_TEXT) from None
     except json.JSONDecodeError as error:
-        why = f"it is cut off or no JSON (line {error.lineno})" if text.strip() else "it is empty"
+        why = f"it is cut off or no JSON (line {error.lineno})" if content.strip() else "it is empty"
         raise refused(path, kind, why) from None
+    except RecursionError:
+        raise refused(path, kind, _TOO_DEEP) from None
     except ValueError:  # Python reads no number of more than 4,300 digits
-        raise refused(path, kind, _too_long_a_number()) from None
-    if len(content) > 2 * MOST_VALUES:  # each value takes two bytes; the rest of what is checked no JSON can say
-        check_values(value, path, kind)
+        raise refused(path, kind, _TOO_LONG_A_NUMBER) from None
+    check_values(value, path, kind)
     return value
 
 
@@ -226,13 +224,13 @@ def parse_yaml(content: bytes, path: Path, kind: Kind) -> Any:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise refused(path, kind, f"it is cut off or no YAML (line {line})") from None
     except (yaml.reader.ReaderError, UnicodeDecodeError):
-        raise refused(path, kind, "it holds bytes that are no text") from None
+        raise refused(path, kind, _NO_TEXT) from None
     except RecformerError:
         raise
     except RecursionError:
-        raise refused(path, kind, _too_deep()) from None
+        raise refused(path, kind, _TOO_DEEP) from None
     except Exception:  # PyYAML's constructors raise what they like: KeyError for "!!bool x", IndexError for "!!int ''"
-        raise refused(path, kind, _no_setting()) from None
+        raise refused(path, kind, _NO_SETTING) from None
     check_values(value, path, kind)
     return value
 
@@ -247,7 +245,7 @@ def check_values(value: Any, path: Path, kind: Kind) -> None:
     while level:
         depth, seen = depth + 1, seen + len(level)
         if depth > MOST_DEPTH + 1:
-            raise refused(path, kind, _too_deep())
+            raise refused(path, kind, _TOO_DEEP)
         if seen > MOST_VALUES:
             raise refused(path, kind, f"it holds more than {MOST_VALUES:,} values")
         following: list[Any] = []
@@ -269,7 +267,7 @@ def as_mapping(value: Any, path: Path, kind: Kind) -> dict[str, Any]:
 def refused(path: Path, kind: Kind, why: str) -> RecformerError:
     """The one form of every refusal: which file, what is wrong, what to do."""
     state = "is damaged" if kind.error is StoreError else "cannot be read"
-    return kind.error(f"{_shown(path)} {state}: {_on_a_line(why)}. {kind.remedy}")
+    return kind.error(f"{_shown(path)} {state}: {on_a_line(why)}. {kind.remedy}")
 
 
 def _parts(value: Any, path: Path, kind: Kind) -> list[Any]:
@@ -282,32 +280,10 @@ def _parts(value: Any, path: Path, kind: Kind) -> list[Any]:
     if isinstance(value, list | tuple):
         return list(cast("list[Any]", value))
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise refused(path, kind, _too_long_a_number())
+        raise refused(path, kind, _TOO_LONG_A_NUMBER)
     if value is not None and not isinstance(value, str | int | float):
-        raise refused(path, kind, _no_setting())
+        raise refused(path, kind, _NO_SETTING)
     return []
-
-
-def _whole_number(digits: str) -> int:
-    """A number of a JSON document. Raises ValueError where it does not fit 64 bits."""
-    if -(2**63) <= (number := int(digits)) < 2**63:
-        return number
-    raise ValueError
-
-
-def _json_depth(content: bytes) -> int:
-    """How deep the lists and objects of a JSON document are within one another; beyond the limit, at least that."""
-    depth = deepest = 0
-    for found in _STRING_OR_BRACKET.finditer(content):
-        mark = content[found.start()]
-        if mark in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-            if deepest > MOST_DEPTH:
-                break
-        elif mark in b"]}":
-            depth -= 1
-    return deepest
 
 
 def _check_events(content: bytes, path: Path, kind: Kind) -> None:
@@ -316,43 +292,27 @@ def _check_events(content: bytes, path: Path, kind: Kind) -> None:
     for event in yaml.parse(content, Loader=_YAML_LOADER):
         if isinstance(event, yaml.AliasEvent):
             raise refused(path, kind, f"it repeats a value by *{event.anchor}: write each value out")
-        depth += isinstance(event, _OPENING) - isinstance(event, _CLOSING)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MOST_DEPTH:
-            raise refused(path, kind, _too_deep())
-
-
-def _too_deep() -> str:
-    return f"its values are nested more than {MOST_DEPTH} deep"
-
-
-def _too_long_a_number() -> str:
-    return "it holds a whole number that does not fit 64 bits"
-
-
-def _no_setting() -> str:
-    return "it holds a value that no setting has, such as a date"
+            raise refused(path, kind, _TOO_DEEP)
 
 
 def _unreadable(path: Path, kind: Kind, error: Exception) -> RecformerError:
     """The refusal of what the system does not open."""
     if isinstance(error, OSError) and error.errno not in _NO_NAME:
-        return kind.error(f"{_shown(path)} cannot be read: {error.strerror}. {_CHECK_DISK}")
+        return kind.error(f"{_shown(path)} cannot be read: {error.strerror}. Check its permissions and its disk")
     return kind.error(f"{_shown(path)} cannot be read: no file can have this name. Check the name")
 
 
 def _shown(path: Path) -> str:
     """A path for a message: on one line and not too long, whatever it holds."""
-    text = _on_a_line(str(path))
+    text = on_a_line(str(path))
     return text if len(text) <= 300 else f"{text[:150]}…{text[-149:]}"
 
 
-def _on_a_line(text: str) -> str:
+def on_a_line(text: str) -> str:
+    """Text of a file for a message: what cannot be printed, line ends too, is replaced."""
     return "".join(character if character.isprintable() else "�" for character in text)
-
-
-def _named(mode: int) -> str:
-    kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
-    return next((name for check, name in kinds if check(mode)), "a device")
 
 
 def _size(count: int) -> str:

@@ -18,7 +18,7 @@ from recformer.files.gate import Line
 from recformer.files.names import IS_INSTALLED, PROJECT
 from recformer.files.writing import write_text
 from recformer.run.paths import Root
-from recformer.run.upgrade import CONFIG_FILE, mapping_in, old_config, old_record
+from recformer.run.upgrade import CONFIG_FILE, old_config, old_record
 
 if TYPE_CHECKING:
     from recformer.data.dataset import Dataset  # with pandas, which the list of runs does without
@@ -120,8 +120,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
 
 
 def _written(folder: Path) -> RunRecord | None:
-    fields = mapping_in(folder / FILE)
-    return None if fields is None else gate.validated(fields, _RECORD, folder / FILE, gate.CONFIG)
+    return gate.read_record(folder / FILE, gate.CONFIG, _RECORD)
 
 
 def settings_in(fields: dict[str, Any], path: Path) -> dict[str, Any]:

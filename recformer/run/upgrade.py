@@ -27,18 +27,9 @@ class _Origin(TypedDict):
 _ORIGIN = TypeAdapter(_Origin)
 
 
-def mapping_in(path: Path) -> dict[str, Any] | None:
-    """The named values in a YAML file of a run; None where there is no file. Raises StoreError when it is damaged."""
-    try:
-        content = gate.read_bytes(path, gate.CONFIG)
-    except FileNotFoundError:
-        return None
-    return gate.as_mapping(gate.parse_yaml(content, path, gate.CONFIG), path, gate.CONFIG)
-
-
 def old_config(folder: Path) -> dict[str, Any] | None:
     """The settings of a run of an earlier version; None where there are none. Raises StoreError when damaged."""
-    return mapping_in(folder / CONFIG_FILE)
+    return gate.read_object(folder / CONFIG_FILE, gate.CONFIG)
 
 
 def old_record(folder: Path) -> dict[str, Any] | None:

@@ -96,7 +96,7 @@ def test_no_file_stays_open_that_was_refused(tmp_path: Path) -> None:
         before = opened()
         for kind in KINDS.values():
             with pytest.raises(kind.error):
-                gate.check_file(path, kind)
+                gate.open_file(path, kind)
         assert opened() == before
         path.rmdir() if stat.S_ISDIR(path.lstat().st_mode) else path.unlink()
 
