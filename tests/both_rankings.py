@@ -1,8 +1,7 @@
 """Ranks by the native library and by PyTorch, which must not differ in anything."""
 
-from dataclasses import fields
-
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -11,21 +10,22 @@ from recformer.errors import EvaluationError
 from recformer.evaluation import ranker
 from recformer.evaluation.native_ranks import evaluation_library
 from recformer.evaluation.ranks import Ranks
-from recformer.evaluation.torch_ranks import ranks_by_torch
+from recformer.evaluation.torch_ranks import torch_ranks
 
 
 def rank_batch(scores: Tensor, windows: Windows, rows: NDArray[np.int64], items_only: bool) -> Ranks:
     """What `ranker.rank_batch` says, having seen that PyTorch says the same, an error too."""
     assert evaluation_library() is not None
-    by_torch = ranks_by_torch(scores, windows, rows, windows.num_items if items_only else windows.num_tokens)
+    candidates = windows.num_items if items_only else windows.num_tokens
     try:
         found = ranker.rank_batch(scores, windows, rows, items_only)
     except EvaluationError:
-        assert by_torch is None
+        with pytest.raises(EvaluationError):
+            torch_ranks(scores, windows, rows, candidates)
         raise
-    assert by_torch is not None
-    for field in fields(Ranks):
-        one, other = getattr(found, field.name), getattr(by_torch, field.name)
-        assert one.dtype == other.dtype, field.name
-        np.testing.assert_array_equal(one, other, err_msg=field.name)
+    by_torch = torch_ranks(scores, windows, rows, candidates).arrays()
+    for name, one in found.arrays().items():
+        other = by_torch[name]
+        assert one.dtype == other.dtype, name
+        np.testing.assert_array_equal(one, other, err_msg=name)
     return found

@@ -1,6 +1,6 @@
 """Evaluation on a CPU in C++ (evaluation.cpp): the movie transformer's scores, and ranks from any model's scores."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ctypes import CDLL, Structure, addressof, byref, c_float, c_int32, c_int64, c_void_p
 from functools import cache
 from typing import Any
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recformer.data.windows import Windows
+from recformer.errors import NotNumbersError
 from recformer.evaluation.ranks import MAX_K, Ranks
 from recformer.model.movie_transformer import MovieTransformer
 from recformer.model.native.build import BuildError, library
@@ -29,44 +30,32 @@ def evaluation_library() -> CDLL | None:
     return found
 
 
-class NativeRanks:
-    """Ranks of the cases `rows` (B,) of windows, from float32 scores on the CPU.
+def native_ranks(scores: Tensor, windows: Windows, rows: NDArray[np.int64], candidates: int) -> Ranks | None:
+    """Ranks of the cases `rows` (B,) from scores (B, V), of which the first `candidates` tokens are ranked.
 
-    The same as `evaluation.ranker.rank_batch`, whose arguments these are; None where a score is not a number.
+    None where the library cannot: without a compiler, and for scores that are not float32, contiguous and on the CPU.
+    Raises NotNumbersError when a candidate's score is not a number.
     """
+    plain = _plain([scores]) and scores.is_contiguous() and tuple(scores.shape) == (len(rows), windows.num_tokens)
+    native = evaluation_library() if plain else None
+    if native is None:
+        return None
+    at = c_void_p(scores.data_ptr())
+    return _ranks(windows, rows, candidates, lambda cases, found: native.rank(cases, at, found))
 
-    def __init__(self, native: CDLL, windows: Windows, rows: NDArray[np.int64], candidates: int) -> None:
-        self._native, self._count = native, len(rows)
-        users = windows.users[rows]
-        self._starts, self._firsts = windows.starts[rows], windows.user_starts[users]
-        self._tokens = np.ascontiguousarray(windows.tokens, dtype=np.int32)
-        self._cases = _Cases(
-            *(_place(self._tokens), _place(self._starts), _place(self._firsts)),
-            *(len(rows), windows.size, windows.num_tokens, candidates),
-        )
-        self._found = Ranks(
-            user=users, target=windows.targets(rows), **{name: _empty(name, len(rows)) for name in RANKS}
-        )
-        self._places = _Ranks(*(_place(getattr(self._found, name)) for name in RANKS))
 
-    def of(self, scores: Tensor) -> Ranks | None:
-        """From scores (B, V) float32, contiguous."""
-        return self._checked(self._native.rank(byref(self._cases), c_void_p(scores.data_ptr()), byref(self._places)))
-
-    def by(self, model: "NativeModel", inputs: NDArray[np.int32]) -> Ranks | None:
-        """From the scores that a model gives to `inputs` (B, T), its own windows of the cases."""
-        tokens, users = model.checked(inputs, self._found.user)
-        if model.call.vocabulary != self._cases.vocabulary:
-            raise IndexError(f"a model of {model.call.vocabulary} tokens for windows of {self._cases.vocabulary}")
-        return self._checked(
-            self._native.score_and_rank(
-                *(byref(model.call), c_void_p(_place(tokens)), c_void_p(_place(users))),
-                *(byref(self._cases), byref(self._places)),
-            )
-        )
-
-    def _checked(self, numbers: int) -> Ranks | None:
-        return self._found if numbers else None
+def _ranks(windows: Windows, rows: NDArray[np.int64], candidates: int, rank: Callable[[Any, Any], int]) -> Ranks:
+    """The ranks that `rank` writes, given the cases and where to; it returns 0 where a score is not a number."""
+    users = windows.users[rows]
+    tokens = np.ascontiguousarray(windows.tokens, dtype=np.int32)
+    starts, firsts = windows.starts[rows], windows.user_starts[users]
+    cases = _Cases(
+        *(_place(tokens), _place(starts), _place(firsts)), len(rows), windows.size, windows.num_tokens, candidates
+    )
+    found = Ranks(user=users, target=windows.targets(rows), **{name: _empty(name, len(rows)) for name in RANKS})
+    if not rank(byref(cases), byref(_Ranks(*(_place(getattr(found, name)) for name in RANKS)))):
+        raise NotNumbersError
+    return found
 
 
 class NativeModel:
@@ -91,15 +80,26 @@ class NativeModel:
         )
 
     def scores(self, inputs: NDArray[np.int32], users: NDArray[np.int32]) -> Tensor:
-        """(B, V) float32 from windows (B, T) and users (B,), without dropout. Raises IndexError as `checked` does."""
-        tokens, owners = self.checked(inputs, users)
+        """(B, V) float32 from windows (B, T) and users (B,), without dropout.
+
+        Raises IndexError for what the model has no weights of.
+        """
+        tokens, owners = self._checked(inputs, users)
         found = torch.empty(len(inputs), self.call.vocabulary)
         places = (c_void_p(_place(tokens)), c_void_p(_place(owners)))
         self._native.score(byref(self.call), *places, c_int64(len(tokens)), c_void_p(found.data_ptr()))
         return found
 
-    def checked(self, inputs: _Tokens, users: _Tokens) -> tuple[_Tokens, _Tokens]:
-        """Windows and users as the library reads them. Raises IndexError for what the model has no weights of."""
+    def ranks(self, inputs: NDArray[np.int32], windows: Windows, rows: NDArray[np.int64], candidates: int) -> Ranks:
+        """As `native_ranks` from `scores`, without keeping these; `inputs` (B, T) are the model's own windows."""
+        tokens, users = self._checked(inputs, windows.users[rows])
+        if self.call.vocabulary != windows.num_tokens:
+            raise IndexError(f"a model of {self.call.vocabulary} tokens for windows of {windows.num_tokens}")
+        model = (byref(self.call), c_void_p(_place(tokens)), c_void_p(_place(users)))
+        return _ranks(windows, rows, candidates, lambda cases, found: self._native.score_and_rank(*model, cases, found))
+
+    def _checked(self, inputs: _Tokens, users: _Tokens) -> tuple[_Tokens, _Tokens]:
+        """Windows and users as the library reads them."""
         tokens, owners = np.ascontiguousarray(inputs, dtype=np.int32), np.ascontiguousarray(users, dtype=np.int32)
         if tokens.shape != (len(owners), self.call.window):
             raise IndexError(f"windows of shape {tokens.shape}, not {(len(owners), self.call.window)}")
@@ -132,18 +132,6 @@ def native_model(model: nn.Module) -> NativeModel | None:
         return None
     native = evaluation_library()
     return None if native is None else NativeModel(native, model)
-
-
-def native_ranks(
-    windows: Windows, rows: NDArray[np.int64], candidates: int, scores: Tensor | None = None
-) -> NativeRanks | None:
-    """What ranks the cases `rows`, from `scores` where they are given; None where the library cannot."""
-    if scores is not None:
-        wanted = (len(rows), windows.num_tokens)
-        if tuple(scores.shape) != wanted or not _plain([scores]) or not scores.is_contiguous():
-            return None
-    native = evaluation_library()
-    return None if native is None else NativeRanks(native, windows, rows, candidates)
 
 
 def _plain(tensors: Iterable[Tensor]) -> bool:

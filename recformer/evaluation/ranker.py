@@ -11,11 +11,9 @@ from torch import Tensor, nn
 
 from recformer.data.prepared import Prepared
 from recformer.data.windows import Windows
-from recformer.errors import NotNumbersError
 from recformer.evaluation.native_ranks import native_model, native_ranks
 from recformer.evaluation.ranks import Progress, Ranks, batches, concatenate
-from recformer.evaluation.set_ranks import set_ranks
-from recformer.evaluation.torch_ranks import ranks_by_torch
+from recformer.evaluation.torch_ranks import torch_ranks, with_all_targets
 
 BATCH = 512  # logits of 512 × 3885 float32 are 8 MB: near what the caches of two cores hold
 THREADS = torch.get_num_threads()
@@ -40,13 +38,13 @@ def rank_cases(
 
     def ranked(batch: NDArray[np.int64]) -> Ranks:
         targets = prepared.split.targets_of(batch)
-        if native is not None and targets is not None:
+        if native is None:
+            scores = _logits(model, windows, batch, device, inputs)
+        elif targets is None:
+            return native.ranks(_inputs(windows, batch, inputs), windows, batch, _candidates(windows, items_only))
+        else:
             scores = native.scores(_inputs(windows, batch, inputs), windows.users[batch])
-            return rank_batch(scores, windows, batch, items_only, targets)
-        by = None if native is None else native_ranks(windows, batch, _candidates(windows, items_only))
-        if native is not None and by is not None:
-            return _numbers(by.by(native, _inputs(windows, batch, inputs)))
-        return rank_batch(_logits(model, windows, batch, device, inputs), windows, batch, items_only, targets)
+        return rank_batch(scores, windows, batch, items_only, targets)
 
     parts: list[Ranks] = []
     with _evaluating(model), _at_once(device) as each:
@@ -121,19 +119,12 @@ def rank_batch(
         windows: where input, target and history of each row come from.
         rows: (B,) rows of `windows`.
         items_only: rank the catalogue's items alone, not SOS and EOS.
-        targets: (B,) how many tokens from a row's target on are its targets, which makes SetRanks; None: one each.
+        targets: (B,) how many tokens from a row's target on are its targets, None: one each.
     """
     candidates = _candidates(windows, items_only)
-    native = native_ranks(windows, rows, candidates, logits)
-    found = _numbers(native.of(logits) if native else ranks_by_torch(logits, windows, rows, candidates))
-    return found if targets is None else set_ranks(found, logits, windows, rows, candidates, targets)
+    found = native_ranks(logits, windows, rows, candidates) or torch_ranks(logits, windows, rows, candidates)
+    return found if targets is None else with_all_targets(found, logits, windows, rows, candidates, targets)
 
 
 def _candidates(windows: Windows, items_only: bool) -> int:
     return windows.num_items if items_only else windows.num_tokens
-
-
-def _numbers(ranks: Ranks | None) -> Ranks:
-    if ranks is None:
-        raise NotNumbersError
-    return ranks

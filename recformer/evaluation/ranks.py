@@ -1,8 +1,8 @@
 """What one pass over a model's scores keeps of every case: ranks, repeats and lists, raw, window and history masked."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,60 +39,44 @@ class Ranks:
     top_history: NDArray[np.int32]
     """(N, 20) the same with the history masked."""
 
+    num_targets: NDArray[np.int32] | None = None
+    """(N,) how many different targets each case has, of which `target` is one and `rank_…` are the best; None: one
+    each, and then there are no `places_…`."""
+    places_none: NDArray[np.int32] | None = None
+    """(N, 20) places of the first 20 targets with nothing masked, best first; 0 where there are fewer."""
+    places_window: NDArray[np.int32] | None = None
+    """(N, 20) the same with the window masked. A target is never masked."""
+    places_history: NDArray[np.int32] | None = None
+    """(N, 20) the same with the history masked."""
+
     def __len__(self) -> int:
         return len(self.user)
 
     def rank(self, masking: Masking) -> NDArray[np.int32]:
         """(N,) ranks under one masking."""
-        return {"none": self.rank_none, "window": self.rank_window, "history": self.rank_history}[masking]
+        return getattr(self, f"rank_{masking}")
 
     def repeats(self, of: Literal["window", "history"], masking: Masking) -> NDArray[np.uint8]:
         """(N, 20) repeats among the first 1 to 20 under one masking; what is masked cannot repeat."""
-        if masking == "none":
-            return self.window_repeats_none if of == "window" else self.history_repeats_none
-        if masking == "window" and of == "history":
-            return self.history_repeats_window
-        return np.zeros_like(self.window_repeats_none)
+        known = getattr(self, f"{of}_repeats_{masking}", None)
+        return np.zeros_like(self.window_repeats_none) if known is None else known
 
     def top(self, masking: Masking) -> NDArray[np.int32]:
         """(N, 20) recommended tokens under one masking. The target is never masked, even where it repeats."""
-        return {"none": self.top_none, "window": self.top_window, "history": self.top_history}[masking]
-
-    @property
-    def num_targets(self) -> NDArray[np.int32] | None:
-        """(N,) how many targets each case has; None: one each."""
-        return None
+        return getattr(self, f"top_{masking}")
 
     def places(self, masking: Masking) -> NDArray[np.int32]:
         """Where each case's targets stand, as `metric.places` says: (N,), or (N, 20) where cases have several."""
-        return self.rank(masking)
+        return self.rank(masking) if self.num_targets is None else getattr(self, f"places_{masking}")
 
-
-@dataclass(frozen=True, eq=False)
-class SetRanks(Ranks):
-    """Ranks of cases with several targets, of which `target` is one and `rank_…` are the best."""
-
-    targets: NDArray[np.int32]
-    """(N,) how many different targets each case has."""
-    places_none: NDArray[np.int32]
-    """(N, 20) places of the first 20 of them with nothing masked, best first; 0 where there are fewer."""
-    places_window: NDArray[np.int32]
-    """(N, 20) the same with the window masked. A target is never masked."""
-    places_history: NDArray[np.int32]
-    """(N, 20) the same with the history masked."""
-
-    @property
-    def num_targets(self) -> NDArray[np.int32]:
-        return self.targets
-
-    def places(self, masking: Masking) -> NDArray[np.int32]:
-        return {"none": self.places_none, "window": self.places_window, "history": self.places_history}[masking]
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that is there, by the names of the fields."""
+        return {name: values for name, values in vars(self).items() if values is not None}
 
 
 def concatenate(parts: list[Ranks]) -> Ranks:
-    """All parts as one. `parts` is not empty, and all are of one kind."""
-    kind = type(parts[0])
-    return kind(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(kind)})
+    """All parts as one. `parts` is not empty, and all have one target a case or all have several."""
+    return Ranks(**{name: np.concatenate([part.arrays()[name] for part in parts]) for name in parts[0].arrays()})
 
 
 Progress = Callable[[int, int], None]

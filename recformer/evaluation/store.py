@@ -2,7 +2,7 @@
 
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from recformer.errors import StoreError
 from recformer.evaluation.protocol import Protocol
-from recformer.evaluation.ranks import MAX_K, Ranks, SetRanks
+from recformer.evaluation.ranks import MAX_K, Ranks
 from recformer.files import gate
 from recformer.files.stamps import Stamp, settled, stamp
 from recformer.files.writing import write_atomically, write_json
@@ -139,7 +139,7 @@ def _is_plain(schema: Any) -> bool:
 
 
 def _to_table(ranks: Ranks) -> Any:
-    return pa.table({field.name: _to_column(getattr(ranks, field.name)) for field in fields(ranks)})
+    return pa.table({name: _to_column(values) for name, values in ranks.arrays().items()})
 
 
 def _to_column(values: NDArray[Any]) -> Any:
@@ -149,8 +149,7 @@ def _to_column(values: NDArray[Any]) -> Any:
 
 
 def _from_table(table: Any) -> Ranks:
-    kind = SetRanks if "targets" in table.column_names else Ranks
-    return kind(**{field.name: _from_column(table[field.name].combine_chunks()) for field in fields(kind)})
+    return Ranks(**{name: _from_column(table[name].combine_chunks()) for name in table.column_names})
 
 
 def _from_column(column: Any) -> NDArray[Any]:

@@ -1,4 +1,7 @@
-"""From a model's scores to ranks with PyTorch: on a GPU, and where the native library cannot be had."""
+"""From scores to ranks with PyTorch: on a GPU, without a compiler, and for cases of several targets."""
+
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -6,114 +9,152 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recformer.data.windows import Windows
-from recformer.evaluation.ranks import MAX_K, Ranks
+from recformer.errors import NotNumbersError
+from recformer.evaluation.ranks import MASKINGS, MAX_K, Masking, Ranks
+
+HIDDEN = torch.iinfo(torch.int64).min
+"""Below the key of every candidate."""
 
 
-def ranks_by_torch(logits: Tensor, windows: Windows, rows: NDArray[np.int64], candidates: int) -> Ranks | None:
-    """Ranks of the cases `rows` (B,) from scores (B, V) on any device; None where a score is not a number.
+def torch_ranks(logits: Tensor, windows: Windows, rows: NDArray[np.int64], candidates: int) -> Ranks:
+    """Ranks of the cases `rows` (B,) from scores (B, V) on any device. Raises NotNumbersError.
 
     The first `candidates` tokens are ranked. Of equal scores the lower token is listed first.
     """
-    if bool(logits[:, :candidates].isnan().any()):
-        return None
-    inputs = torch.from_numpy(windows.inputs(rows)).to(logits.device, torch.int64)  # (B, T)
+    logits = logits.float()
+    scores = logits[:, :candidates]
+    if bool(scores.isnan().any()):
+        raise NotNumbersError
     target = torch.from_numpy(windows.targets(rows)).to(logits.device, torch.int64)[:, None]  # (B, 1)
-    history = history_of(windows, rows, logits.device)  # (B, V)
-    hidden_history = history.scatter(1, target, False)  # what is looked for keeps its place in every list
-    top, unseen = _lists(logits[:, :candidates], hidden_history[:, :candidates], MAX_K + windows.size)
-    in_window = (top[:, :, None] == inputs[:, None, :]).any(dim=2)  # (B, K + T)
-    in_history = history.gather(1, top)
-    hidden_window = in_window & (top != target)
-    window_last = _last(hidden_window)
-    rank_none, rank_window, rank_history = _ranks(logits, candidates, target, inputs, hidden_history)
+    seen = _seen(windows, rows, logits.device)
+    ranks = _ranks(logits, candidates, seen, target, np.ones((len(rows), 1), dtype=np.bool_))
+    keys, tops = _keys(scores), dict[Masking, Tensor]()
+    for masking, marks in seen.items():
+        hidden = marks.scatter(1, target, False)[:, :candidates]  # what is looked for keeps its place in every list
+        best = keys.masked_fill(hidden, HIDDEN).topk(min(MAX_K, candidates), dim=1)
+        tops[masking] = best.indices.masked_fill(best.values == HIDDEN, -1)  # (B, ≤ MAX_K)
+    raw, unrepeated = tops["none"], tops["window"]
+    repeated = _among(seen["history"] & ~seen["window"], unrepeated)
     return Ranks(
         user=windows.users[rows],
         target=windows.targets(rows),
-        rank_none=rank_none,
-        rank_window=rank_window,
-        rank_history=rank_history,
-        window_repeats_none=_repeats(in_window),
-        history_repeats_none=_repeats(in_history),
-        history_repeats_window=_repeats((in_history & ~in_window).gather(1, window_last)),
-        top_none=_list(top),
-        top_window=_list(top.masked_fill(hidden_window, -1).gather(1, window_last)),
-        top_history=_list(unseen.masked_fill(hidden_history.gather(1, unseen), -1)),
+        **{f"rank_{masking}": found[:, 0].astype(np.int32) for masking, found in ranks.items()},
+        window_repeats_none=_repeats(_among(seen["window"], raw)),
+        history_repeats_none=_repeats(_among(seen["history"], raw)),
+        history_repeats_window=_repeats(repeated),
+        **{f"top_{masking}": _list(top) for masking, top in tops.items()},
     )
 
 
-def history_of(windows: Windows, rows: NDArray[np.int64], device: torch.device) -> Tensor:
-    """(B, V) bool: the tokens before each row's target."""
-    targets = windows.target_positions(rows)
-    lengths = targets - windows.user_starts[windows.users[rows]]
-    ends = np.cumsum(lengths)
-    positions = np.arange(ends[-1]) + np.repeat(targets - ends, lengths)
-    cells = np.repeat(np.arange(len(rows)) * windows.num_tokens, lengths) + windows.tokens[positions]
-    marks = torch.zeros(len(rows) * windows.num_tokens, dtype=torch.bool, device=device)
-    marks[torch.from_numpy(cells).to(device)] = True
-    return marks.view(len(rows), windows.num_tokens)
+def with_all_targets(
+    first: Ranks,
+    scores: Tensor,
+    windows: Windows,
+    rows: NDArray[np.int64],
+    candidates: int,
+    targets: NDArray[np.int64],
+) -> Ranks:
+    """Ranks with all targets of the rows (B,), from `first`, the ranks with the first of them alone.
 
-
-def _lists(scores: Tensor, hidden: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """The first `length` candidates of each row, and the first MAX_K that are not hidden, best first.
-
-    One search gives both where it finds MAX_K that are not hidden. The other rows are sorted, as are those with equal
-    scores, which topk orders in no way that could be told.
+    A target's rank counts the other candidates, no targets, that score at least as much. So the j-th best of a case's
+    targets stands j − 1 places below its rank.
 
     Args:
-        scores: (B, C); hidden: (B, C) bool.
+        scores: (B, V) numbers, on any device.
+        candidates: the first so many tokens are ranked.
+        targets: (B,) how many tokens from a row's target on are its targets; one that is there twice counts once.
 
-    Returns:
-        (B, `length`) and (B, MAX_K) int64, fewer columns where there are fewer candidates.
+    The lists stay those of `first`, in which the other targets are masked where they were in the history before.
     """
-    candidates = scores.shape[1]
-    length, shown = min(length, candidates), min(MAX_K, candidates)
-    found = scores.topk(min(length + MAX_K, candidates), dim=1)
-    values, tokens = found.values, found.indices  # (B, D)
-    passed = hidden.gather(1, tokens)
-    top, unseen = tokens[:, :length], tokens.gather(1, _last(passed)[:, :shown])
-    # The last one found may equal the first that was not.
-    enough = (~passed[:, :-1]).sum(dim=1) >= shown
-    certain = enough & (values[:, 1:] < values[:, :-1]).all(dim=1)
-    again = certain.logical_not().nonzero()[:, 0]
-    if len(again):
-        order = scores[again].sort(dim=1, descending=True, stable=True).indices
-        top[again] = order[:, :length]
-        unseen[again] = order.gather(1, _last(hidden[again].gather(1, order))[:, :shown])
-    return top, unseen
+    tokens, there = _targets(windows, rows, targets)
+    aims = torch.from_numpy(tokens).to(scores.device)
+    ranks = _ranks(scores, candidates, _seen(windows, rows, scores.device), aims, there)
+    found: dict[str, Any] = {"num_targets": there.sum(axis=1, dtype=np.int32)}
+    for masking in MASKINGS:
+        places = _places(ranks[masking], there)
+        found |= {f"rank_{masking}": places[:, 0].copy(), f"places_{masking}": places}
+    return replace(first, **found)
+
+
+def _seen(windows: Windows, rows: NDArray[np.int64], device: torch.device) -> dict[Masking, Tensor]:
+    """(B, V) bool for each masking: nothing, the tokens of each row's input, all tokens before its target."""
+    nothing = torch.zeros(len(rows), windows.num_tokens, dtype=torch.bool, device=device)
+    inputs = torch.from_numpy(windows.inputs(rows)).to(device, torch.int64)
+    ends = windows.target_positions(rows)
+    lengths = ends - windows.user_starts[windows.users[rows]]
+    positions = np.arange(lengths.sum()) + np.repeat(ends - lengths.cumsum(), lengths)
+    case = torch.from_numpy(np.repeat(np.arange(len(rows)), lengths)).to(device)
+    token = torch.from_numpy(windows.tokens[positions]).to(device, torch.int64)
+    history = nothing.index_put((case, token), torch.ones((), dtype=torch.bool, device=device))
+    return {"none": nothing, "window": nothing.scatter(1, inputs, True), "history": history}
+
+
+def _keys(scores: Tensor) -> Tensor:
+    """(B, C) float32 → (B, C) int64 in the same order, of equal scores the lower token above.
+
+    The bits of positive floats are in their order as integers, those of negative ones in the opposite order.
+    """
+    bits = (scores + 0.0).view(torch.int32).long()  # + 0.0 makes 0.0 of −0.0
+    ordered = torch.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
+    return (ordered << 32) - torch.arange(scores.shape[1], device=scores.device)
 
 
 def _ranks(
-    logits: Tensor, candidates: int, target: Tensor, inputs: Tensor, hidden_history: Tensor
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Ranks with nothing, the window and the history masked: how many candidates score at least as much, each (B,).
+    scores: Tensor, candidates: int, seen: dict[Masking, Tensor], targets: Tensor, there: NDArray[np.bool_]
+) -> dict[Masking, NDArray[np.int64]]:
+    """(B, M) under each masking: 1 + candidates, no targets, that score at least as much as each of the targets (B, M).
 
-    They are marked with 1.0, since PyTorch compares into float32 and adds it up much faster than bool.
+    `there` (B, M): which of them are asked for.
     """
-    ahead = torch.empty(logits.shape, device=logits.device)  # (B, V), the target itself among them
-    torch.ge(logits, logits.gather(1, target), out=ahead)
-    ahead[:, candidates:] = 0
-    none = _count(ahead)
-    window = _count(ahead.scatter_(1, inputs, 0).scatter_(1, target, 1))
-    return none, window, _count(ahead.masked_fill_(hidden_history, 0))
+    others = torch.ones(scores.shape, dtype=torch.bool, device=scores.device)  # (B, V), what can be ahead of a target
+    others[:, candidates:] = False
+    others.scatter_(1, targets, False)
+    shown = {masking: others & ~marks for masking, marks in seen.items()}
+    ranks: dict[Masking, NDArray[np.int64]] = {masking: np.ones(there.shape, dtype=np.int64) for masking in MASKINGS}
+    for place in range(there.shape[1]):
+        rows = np.flatnonzero(there[:, place])
+        which = torch.from_numpy(rows).to(scores.device)
+        ahead = scores[which] >= scores[which].gather(1, targets[which, place : place + 1])
+        for masking, mask in shown.items():
+            ranks[masking][rows, place] += (ahead & mask[which]).sum(dim=1).cpu().numpy()
+    return ranks
 
 
-def _count(marked: Tensor) -> NDArray[np.int32]:
-    return marked.sum(dim=1).to(torch.int32).cpu().numpy()
+def _targets(
+    windows: Windows, rows: NDArray[np.int64], targets: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """(B, M) the targets of each row, and which of them are there: no more than the row has, and each once.
+
+    Equal ones lie side by side, since the order of what is tied goes by user and item.
+    """
+    reach = np.arange(targets.max())
+    places = windows.target_positions(rows)[:, None] + np.minimum(reach, targets[:, None] - 1)
+    tokens = windows.tokens[places].astype(np.int64)
+    there = reach < targets[:, None]
+    there[:, 1:] &= tokens[:, 1:] != tokens[:, :-1]
+    return tokens, there
 
 
-def _last(hidden: Tensor) -> Tensor:
-    """(B, D) bool → (B, D) int64: the order in which what is hidden comes last."""
-    return hidden.to(torch.uint8).argsort(dim=1, stable=True)
+def _places(ranks: NDArray[np.int64], there: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """(B, M) → (B, 20): each case's places in a list, best first, then 0."""
+    number = np.arange(ranks.shape[1])
+    ordered = np.sort(np.where(there, ranks, np.iinfo(np.int64).max), axis=1)
+    places = np.where(number < there.sum(axis=1)[:, None], ordered + number, 0)[:, :MAX_K]
+    return np.pad(places, ((0, 0), (0, MAX_K - places.shape[1]))).astype(np.int32)
+
+
+def _among(marks: Tensor, top: Tensor) -> Tensor:
+    """(B, K) bool: which listed tokens are marked in (B, V); an empty place is not."""
+    return marks.gather(1, top.clamp(min=0)) & (top >= 0)
 
 
 def _repeats(marked: Tensor) -> NDArray[np.uint8]:
-    """(B, ≥ MAX_K or fewer candidates) bool → (B, MAX_K) counts among the first 1 to MAX_K."""
-    counts = marked[:, :MAX_K].cumsum(dim=1).to(torch.uint8).cpu().numpy()
-    missing = MAX_K - counts.shape[1]
-    return np.pad(counts, ((0, 0), (0, missing)), mode="edge") if missing else counts
+    """(B, ≤ MAX_K) bool → (B, MAX_K) counts among the first 1 to MAX_K."""
+    counts = marked.cumsum(dim=1).to(torch.uint8).cpu().numpy()
+    return np.pad(counts, ((0, 0), (0, MAX_K - counts.shape[1])), mode="edge")
 
 
 def _list(tokens: Tensor) -> NDArray[np.int32]:
-    """(B, ≥ MAX_K or fewer candidates) tokens → (B, MAX_K), −1 where nothing is left to recommend."""
-    listed = tokens[:, :MAX_K].to(torch.int32).cpu().numpy()
+    """(B, ≤ MAX_K) tokens → (B, MAX_K), −1 where nothing is left to recommend."""
+    listed = tokens.to(torch.int32).cpu().numpy()
     return np.pad(listed, ((0, 0), (0, MAX_K - listed.shape[1])), constant_values=-1)

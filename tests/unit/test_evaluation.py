@@ -69,7 +69,7 @@ def stored_file(root: Root, run_id: str = "run") -> Path:
 
 def assert_equal(one: Evaluation, other: Evaluation) -> None:
     assert one.protocol == other.protocol
-    for name, value in vars(one.ranks).items():
+    for name, value in one.ranks.arrays().items():
         np.testing.assert_array_equal(value, getattr(other.ranks, name), err_msg=name)
         assert value.dtype == getattr(other.ranks, name).dtype, name
 

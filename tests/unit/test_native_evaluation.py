@@ -141,9 +141,9 @@ def test_other_models_and_other_scores_are_left_to_pytorch() -> None:
     assert native_model(Other(MovieTransformerOptions(), sizes_for(dataset))) is None
     assert native_model(model.double()) is None
     scores = torch.zeros(2, windows.num_tokens)
-    assert native_ranks(windows, rows, 12, scores) is not None
+    assert native_ranks(scores, windows, rows, 12) is not None
     for other in (scores.double(), scores[:1], scores[:, :9], scores.t().contiguous().t()):
-        assert native_ranks(windows, rows, 12, other) is None
+        assert native_ranks(other, windows, rows, 12) is None
 
 
 def test_without_a_compiler_pytorch_evaluates(monkeypatch: pytest.MonkeyPatch) -> None:

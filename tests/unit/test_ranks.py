@@ -1,7 +1,5 @@
 """Ranks and duplicates against a slow reading of their definition, case by case."""
 
-from dataclasses import fields
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +10,7 @@ from recformer.data.prepared import prepare
 from recformer.data.windows import Windows, windows_of
 from recformer.errors import EvaluationError
 from recformer.evaluation.ranker import rank_cases
-from recformer.evaluation.ranks import MASKINGS, MAX_K, Ranks
+from recformer.evaluation.ranks import MASKINGS, MAX_K
 from tests.both_rankings import rank_batch
 from tests.builders import dataset_of
 from tests.rank_reference import plain_ranks
@@ -34,8 +32,8 @@ def distinct_scores(count: int, num_tokens: int, seed: int) -> torch.Tensor:
 def assert_like_plain(logits: torch.Tensor, windows: Windows, rows: np.ndarray, items_only: bool) -> None:
     found = rank_batch(logits, windows, rows, items_only)
     expected = plain_ranks(logits.numpy(), windows, rows, items_only)
-    for field in fields(Ranks):
-        np.testing.assert_array_equal(getattr(found, field.name), expected[field.name], err_msg=field.name)
+    for name, values in found.arrays().items():
+        np.testing.assert_array_equal(values, expected[name], err_msg=name)
 
 
 @pytest.mark.parametrize("items_only", [True, False])
@@ -181,8 +179,8 @@ def test_many_batches_are_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recformer.evaluation.ranker.BATCH", 7)
     told: list[tuple[int, int]] = []
     pieces = rank_cases(model, data, rows, torch.device("cpu"), lambda done, total: told.append((done, total)))
-    for field in fields(Ranks):
-        np.testing.assert_array_equal(getattr(once, field.name), getattr(pieces, field.name), err_msg=field.name)
+    for name, values in once.arrays().items():
+        np.testing.assert_array_equal(values, pieces.arrays()[name], err_msg=name)
     assert told[-1] == (len(rows), len(rows))
     assert once.window_repeats_none.shape == (len(rows), MAX_K)
 

@@ -20,10 +20,9 @@ from recformer.errors import DataError, UsageError
 from recformer.evaluation.evaluate import Task, evaluate, split_of
 from recformer.evaluation.protocol import Protocol, protocol_of
 from recformer.evaluation.ranker import rank_batch
-from recformer.evaluation.ranks import MASKINGS, SetRanks
-from recformer.evaluation.set_ranks import set_ranks
+from recformer.evaluation.ranks import MASKINGS
 from recformer.evaluation.table import Evaluation, summarise
-from recformer.evaluation.torch_ranks import ranks_by_torch
+from recformer.evaluation.torch_ranks import torch_ranks, with_all_targets
 from recformer.run.model_ref import ModelRef, find_model
 from recformer.run.paths import Root
 from tests.builders import Interaction, dataset_in, dataset_of, sequences, write_ml1m
@@ -171,7 +170,7 @@ def test_places_of_several_targets_are_those_of_a_list_written_out() -> None:
     for scores in (draw.normal(size=(len(rows), 32)), draw.integers(0, 4, (len(rows), 32))):
         table = torch.from_numpy(scores.astype(np.float32))
         found = rank_batch(table, windows, rows, True, counts)
-        assert isinstance(found, SetRanks)
+        assert found.num_targets is not None
         for number, row in enumerate(rows.tolist()):
             wanted = targets(prepared, np.array([row]))[0]
             end = int(windows.target_positions(np.array([row]))[0])
@@ -185,9 +184,8 @@ def test_places_of_several_targets_are_those_of_a_list_written_out() -> None:
                 assert row_places[row_places > 0].tolist() == places
                 assert found.rank(masking)[number] == places[0]
             assert found.num_targets[number] == len(set(wanted))
-        by_torch = ranks_by_torch(table, windows, rows, 30)
-        assert by_torch is not None
-        again = set_ranks(by_torch, table, windows, rows, 30, counts)
+        by_torch = torch_ranks(table, windows, rows, 30)
+        again = with_all_targets(by_torch, table, windows, rows, 30, counts)
         assert (again.places_history == found.places_history).all()
 
 
@@ -195,14 +193,14 @@ def test_a_target_that_is_there_twice_counts_once() -> None:
     prepared = prepare(dataset_of([[0, 1, 2, 3, 3, 4]], 6, [1, 2, 3, 4, 4, 4]), 2, split_of("leave_last_out", "as_set"))
     rows, scores = prepared.split.test, torch.arange(8.0)[None]
     found = rank_batch(scores, prepared.windows, rows, True, prepared.split.targets_of(rows))
-    assert isinstance(found, SetRanks)
+    assert found.num_targets is not None and found.places_none is not None
     assert (found.num_targets.tolist(), found.places_none[0, :3].tolist()) == ([2], [2, 3, 0])
 
 
 def test_sets_are_kept_in_the_rank_store(root: Root) -> None:
     task = Task(dataset_in(root.data / "small", in_threes(sequences())), split_of("leave_last_out", "as_set"))
     first, again = (evaluate(root, ModelRef("markov"), task) for _ in range(2))
-    assert isinstance(again.ranks, SetRanks)
+    assert again.ranks.num_targets is not None
     assert summarise([first], [5])["results"] == summarise([again], [5])["results"]
 
 
