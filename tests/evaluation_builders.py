@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recformer.evaluation.facts import Facts
+from recformer.evaluation.cases import Facts
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import MAX_K, Ranks
 from recformer.evaluation.table import Evaluation

@@ -1,10 +1,9 @@
 """Evaluate models under one protocol, taking from the rank store what is there."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +16,12 @@ from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.split.base import Part
 from recformer.errors import CheckpointError, EvaluationError, NotNumbersError, RecformerError, StoreError, UsageError
+from recformer.evaluation.cases import cases_trained_on, facts_of
 from recformer.evaluation.dataset_check import check_fit, knows_its_data
-from recformer.evaluation.facts import Facts, facts_of
 from recformer.evaluation.protocol import protocol_of
 from recformer.evaluation.ranks import Progress, Ranks, batches, concatenate
 from recformer.evaluation.store import StoreKey, store_key_of, store_ranks, stored_ranks
 from recformer.evaluation.table import Evaluation
-from recformer.evaluation.trained_on import cases_trained_on
 from recformer.model.baseline.counts import Baseline
 from recformer.registry import BASELINES, SPLITS
 from recformer.run.model_ref import ModelRef
@@ -36,6 +34,9 @@ DEFAULT_WINDOW = 5  # the article's; where only baselines are evaluated
 BASELINE_BATCH = 1024  # scores of 1024 × 60,000 float32 are 246 MB
 
 
+_prepared: Any = lru_cache(maxsize=4)(prepare)  # frozen options have a hash, which pyright does not see
+
+
 @dataclass(frozen=True)
 class Task:
     """What to evaluate on: dataset, split, part and window."""
@@ -46,11 +47,6 @@ class Task:
     window: int | None = None
     """Latest items that count as the input window, and that a case must have before it; None: as many as the model's
     input has. Models with windows of different sizes are compared under the largest."""
-
-
-def default_split() -> Options:
-    """leave_last_out, whatever the runs were trained under: its test items are nobody's training data by default."""
-    return parse_section("split", "leave_last_out")
 
 
 def split_of(name: str, time_ties: str = "file") -> Options:
@@ -118,7 +114,7 @@ def pending(root: Root, model: ModelRef, task: Task) -> Pending:
     info = None if model.is_baseline else read_info(model.path)
     if info is not None:
         check_fit(root, info, task.dataset, model)
-    prepared = prepared_for(task, _checked_window(task, info, model))
+    prepared: Prepared = _prepared(task.dataset, _checked_window(task, info, model), task.split)
     cases = prepared.split.rows(task.part)
 
     def rank(device: "torch.device | None", progress: Progress | None) -> Ranks:
@@ -130,7 +126,7 @@ def pending(root: Root, model: ModelRef, task: Task) -> Pending:
         model=model,
         protocol=protocol_of(prepared, task.split, task.part),
         seeds=(),
-        facts=_cached_facts(prepared, task.part),
+        facts=facts_of(prepared, task.part),
         trained_on=0 if info is None else _trained_on(info, task, prepared),
         commit="" if info is None else info.commit,
         data_known=info is None or knows_its_data(root, info, model),
@@ -216,26 +212,7 @@ def _trained_on(info: CheckpointInfo, task: Task, prepared: Prepared) -> int | N
     if info.split is None or info.imported:
         return None
     try:
-        training = _prepared(task.dataset, info.shape.window, parse_section("split", info.split))
+        training: Prepared = _prepared(task.dataset, info.shape.window, parse_section("split", info.split))
     except ValueError as error:
         raise CheckpointError(f"the split in the checkpoint's record is damaged: {error}") from None
     return cases_trained_on(prepared, task.part, training)
-
-
-def prepared_for(task: Task, window: int) -> Prepared:
-    """The task's windows and split, kept for the next call."""
-    return _prepared(task.dataset, window, task.split)
-
-
-def _prepared(dataset: Dataset, window: int, split: Options) -> Prepared:
-    return _cached_prepared(dataset, window, split.model_dump_json())
-
-
-@lru_cache(maxsize=4)
-def _cached_prepared(dataset: Dataset, window: int, split: str) -> Prepared:
-    return prepare(dataset, window, parse_section("split", json.loads(split)))
-
-
-@lru_cache(maxsize=4)
-def _cached_facts(prepared: Prepared, part: Part) -> Facts:
-    return facts_of(prepared, prepared.split.rows(part))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recformer.data.dataset import Dataset
-from recformer.evaluation.facts import Facts
+from recformer.evaluation.cases import Facts
 from recformer.evaluation.ranks import Masking, Ranks
 from recformer.evaluation.table import Evaluation, case_values
 from recformer.statistics.bootstrap import bootstrap

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recformer.data.ties import TimeTies
 from recformer.errors import EvaluationError, UsageError
-from recformer.evaluation.facts import Facts
+from recformer.evaluation.cases import Facts
 from recformer.evaluation.protocol import Protocol, require_same
 from recformer.evaluation.ranks import MASKINGS, MAX_K, Masking, Ranks
 from recformer.evaluation.significance import Question, correct

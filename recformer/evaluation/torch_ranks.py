@@ -109,7 +109,7 @@ def _ranks(
     others = torch.ones(scores.shape, dtype=torch.bool, device=scores.device)  # (B, V), what can be ahead of a target
     others[:, candidates:] = False
     others.scatter_(1, targets, False)
-    shown = {masking: others & ~marks for masking, marks in seen.items()}
+    shown: dict[Masking, Tensor] = {masking: others & ~marks for masking, marks in seen.items()}
     ranks: dict[Masking, NDArray[np.int64]] = {masking: np.ones(there.shape, dtype=np.int64) for masking in MASKINGS}
     for place in range(there.shape[1]):
         rows = np.flatnonzero(there[:, place])

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from recformer.data.assemble import read_dataset
-from recformer.evaluation.evaluate import Task, default_split, evaluate
+from recformer.evaluation.evaluate import Task, evaluate, split_of
 from recformer.recommend.find_users import in_order, standing
 from recformer.recommend.posters import change_place
 from recformer.run.model_ref import find_model
@@ -82,7 +82,7 @@ def most_disagreed(root: Path) -> list[int]:
     """User ids by how little the demo runs' lists overlap, history masked."""
     place = Root(root)
     dataset = read_dataset(place.data / "ml-100k")
-    ranks = [evaluate(place, find_model(place, run), Task(dataset, default_split())).ranks for run in RUNS]
+    ranks = [evaluate(place, find_model(place, run), Task(dataset, split_of("leave_last_out"))).ranks for run in RUNS]
     known = standing(ranks, dataset.num_users, "history", 10)
     return dataset.user_ids[in_order(np.arange(dataset.num_users), "disagree", known)].tolist()
 

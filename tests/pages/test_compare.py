@@ -21,7 +21,7 @@ from streamlit.testing.v1 import AppTest
 from recformer.checkpoint.load import read_info
 from recformer.data.cache import load as load_dataset
 from recformer.errors import EvaluationError
-from recformer.evaluation.evaluate import Task, default_split, pending
+from recformer.evaluation.evaluate import Task, pending, split_of
 from recformer.evaluation.ranks import Ranks
 from recformer.files.names import PROJECT
 from recformer.registry import BASELINES
@@ -597,7 +597,7 @@ def numbers(array: Any) -> list[float]:
 def evaluated(root: Root, name: str) -> Ranks:
     """The ranks of a model that the command line stored before."""
     dataset = load_dataset(root.data / "small", root.data / ".cache")
-    stored = pending(root, find_model(root, name), Task(dataset, default_split())).stored()
+    stored = pending(root, find_model(root, name), Task(dataset, split_of("leave_last_out"))).stored()
     assert stored is not None
     return stored.ranks
 

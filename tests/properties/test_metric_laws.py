@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from recformer.data.windows import Windows, windows_of
 from recformer.errors import EvaluationError
-from recformer.evaluation.facts import Facts
+from recformer.evaluation.cases import Facts
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import MASKINGS, MAX_K, Ranks
 from recformer.evaluation.table import Evaluation, case_values, catalogue_names, metric_names, summarise

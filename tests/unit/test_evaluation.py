@@ -18,7 +18,7 @@ from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
 from recformer.errors import CheckpointError, DataError, EvaluationError, UsageError
 from recformer.evaluation import ranker
-from recformer.evaluation.evaluate import Task, default_split, evaluate
+from recformer.evaluation.evaluate import Task, evaluate, split_of
 from recformer.evaluation.store import store_key_of, stored_ranks
 from recformer.evaluation.table import (
     Evaluation,
@@ -75,7 +75,7 @@ def assert_equal(one: Evaluation, other: Evaluation) -> None:
 
 
 def test_every_user_is_one_case_of_the_default_split(root: Root, dataset: Dataset) -> None:
-    found = evaluate(root, save_untrained(root, "run", dataset), Task(dataset, default_split()))
+    found = evaluate(root, save_untrained(root, "run", dataset), Task(dataset, split_of("leave_last_out")))
     assert found.ranks.user.tolist() == list(range(30))
     assert found.ranks.target.tolist() == [dataset.history(user)[-1] for user in range(30)]
     assert (found.protocol.cases, found.protocol.item_set, found.protocol.part) == (30, "items", "test")
@@ -84,25 +84,25 @@ def test_every_user_is_one_case_of_the_default_split(root: Root, dataset: Datase
 
 def test_a_second_evaluation_does_not_ask_the_model(root: Root, dataset: Dataset, rankings: list[int]) -> None:
     checkpoint = save_untrained(root, "run", dataset)
-    first = evaluate(root, checkpoint, Task(dataset, default_split()))
-    again = evaluate(root, checkpoint, Task(dataset, default_split()))
+    first = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out")))
+    again = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out")))
     assert rankings == [30]
     assert_equal(first, again)
 
 
 def test_another_protocol_is_another_entry(root: Root, dataset: Dataset, rankings: list[int]) -> None:
     checkpoint = save_untrained(root, "run", dataset)
-    splits = [default_split(), section("random_windows"), section("random_windows", split_seed=1)]
+    splits = [split_of("leave_last_out"), section("random_windows"), section("random_windows", split_seed=1)]
     for _ in range(2):
         for split in splits:
             evaluate(root, checkpoint, Task(dataset, split))
-        evaluate(root, checkpoint, Task(dataset, default_split(), "validation"))
+        evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), "validation"))
     assert len(rankings) == 4
     assert len(list((root.run("run") / "eval").glob("*.parquet"))) == 4
 
 
 def test_the_entry_says_its_protocol_and_checkpoint_without_torch(root: Root, dataset: Dataset) -> None:
-    found = evaluate(root, save_untrained(root, "run", dataset), Task(dataset, default_split()))
+    found = evaluate(root, save_untrained(root, "run", dataset), Task(dataset, split_of("leave_last_out")))
     record = json.loads(stored_file(root).with_suffix(".json").read_text())
     assert record["protocol"] == found.protocol.as_dict()
     assert record["protocol"]["split"] == {"name": "leave_last_out"}
@@ -110,12 +110,12 @@ def test_the_entry_says_its_protocol_and_checkpoint_without_torch(root: Root, da
 
 def test_a_checkpoint_that_changed_is_evaluated_again(root: Root, dataset: Dataset, rankings: list[int]) -> None:
     checkpoint = save_untrained(root, "run", dataset, seed=0)
-    old = evaluate(root, checkpoint, Task(dataset, default_split()))
+    old = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out")))
     save_untrained(root, "run", dataset, seed=1)
-    new = evaluate(root, checkpoint, Task(dataset, default_split()))
+    new = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out")))
     assert rankings == [30, 30]
     assert old.ranks.rank_none.tolist() != new.ranks.rank_none.tolist()
-    assert_equal(new, evaluate(root, checkpoint, Task(dataset, default_split())))
+    assert_equal(new, evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"))))
 
 
 def cut(path: Path) -> None:
@@ -161,16 +161,16 @@ def lose_the_record(path: Path) -> None:
 )
 def test_damaged_entries_are_computed_again(root: Root, dataset: Dataset, rankings: list[int], damage: Any) -> None:
     checkpoint = save_untrained(root, "run", dataset)
-    first = evaluate(root, checkpoint, Task(dataset, default_split()))
+    first = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out")))
     damage(stored_file(root))
-    assert_equal(first, evaluate(root, checkpoint, Task(dataset, default_split())))
-    assert_equal(first, evaluate(root, checkpoint, Task(dataset, default_split())))
+    assert_equal(first, evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"))))
+    assert_equal(first, evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"))))
     assert rankings == [30, 30]
 
 
 def test_no_flipped_bit_of_an_entry_passes_for_ranks(root: Root, dataset: Dataset) -> None:
     checkpoint = save_untrained(root, "run", dataset)
-    first = evaluate(root, checkpoint, Task(dataset, default_split()))
+    first = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out")))
     path, store_key = stored_file(root), store_key_of(root, checkpoint)
     assert store_key is not None
     content = path.read_bytes()
@@ -187,8 +187,8 @@ def test_a_file_outside_of_models_is_evaluated_but_not_kept(
     source = save_untrained(root, "run", dataset).path
     (tmp_path / "copy.safetensors").write_bytes(source.read_bytes())
     checkpoint = find_model(root, str(tmp_path / "copy.safetensors"))
-    found = evaluate(root, checkpoint, Task(dataset, default_split()))
-    evaluate(root, checkpoint, Task(dataset, default_split()))
+    found = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out")))
+    evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out")))
     assert rankings == [30, 30]
     assert found.model.run == "copy"
     assert not root.runs.exists()
@@ -199,10 +199,10 @@ def test_a_disk_that_refuses_is_told_and_keeps_nothing(
 ) -> None:
     checkpoint = save_untrained(root, "run", dataset)
     monkeypatch.setattr("os.fsync", refuse)
-    assert "No space left" in evaluate(root, checkpoint, Task(dataset, default_split())).not_kept
+    assert "No space left" in evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"))).not_kept
     monkeypatch.undo()
     assert list(root.run("run").rglob("*.parquet")) == []
-    assert evaluate(root, checkpoint, Task(dataset, default_split())).protocol.cases == 30
+    assert evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"))).protocol.cases == 30
 
 
 def refuse(*_: Any) -> None:
@@ -211,12 +211,12 @@ def refuse(*_: Any) -> None:
 
 def test_what_was_trained_under_leave_last_out_was_not_trained_on_its_test_cases(root: Root, dataset: Dataset) -> None:
     checkpoint = save_untrained(root, "run", dataset, split="leave_last_out")
-    assert evaluate(root, checkpoint, Task(dataset, default_split())).trained_on == 0
+    assert evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"))).trained_on == 0
 
 
 def test_what_was_trained_under_random_windows_was_trained_on_most_last_items(root: Root, dataset: Dataset) -> None:
     checkpoint = save_untrained(root, "run", dataset, split="random_windows")
-    found = evaluate(root, checkpoint, Task(dataset, default_split()))
+    found = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out")))
     training = prepare(dataset, 5, section("random_windows"))
     positions = training.windows.target_positions(training.split.train)
     last = training.windows.user_starts[1:] - 2
@@ -232,7 +232,7 @@ def test_its_own_test_windows_are_nobodys_training_cases(root: Root, dataset: Da
 
 def test_of_an_imported_checkpoint_nobody_knows_what_it_was_trained_on(root: Root, dataset: Dataset) -> None:
     checkpoint = save_untrained(root, "run", dataset, split=None)
-    found = evaluate(root, checkpoint, Task(dataset, default_split()))
+    found = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out")))
     assert found.trained_on is None
     assert summarise([found], [10])["results"][0]["trained_on"] is None
 
@@ -243,7 +243,7 @@ def test_a_dataset_of_another_size_is_refused_with_both_sizes(root: Root, datase
     with pytest.raises(
         DataError, match=r"run/best knows 40 movies and 30 users, other has 40 and 29.*Use it with the dataset"
     ):
-        evaluate(root, checkpoint, Task(other, default_split()))
+        evaluate(root, checkpoint, Task(other, split_of("leave_last_out")))
 
 
 def test_a_dataset_of_equal_size_with_other_interactions_is_refused(
@@ -253,7 +253,7 @@ def test_a_dataset_of_equal_size_with_other_interactions_is_refused(
     other = dataset_in(tmp_path / "other", sequences(seed=1))
     assert (other.num_users, other.num_items) == (dataset.num_users, dataset.num_items)
     with pytest.raises(DataError, match=f"{dataset.fingerprint}.*{other.fingerprint}"):
-        evaluate(root, checkpoint, Task(other, default_split()))
+        evaluate(root, checkpoint, Task(other, split_of("leave_last_out")))
 
 
 def test_weights_that_are_not_numbers_are_an_evaluation_error(root: Root, dataset: Dataset) -> None:
@@ -262,7 +262,7 @@ def test_weights_that_are_not_numbers_are_an_evaluation_error(root: Root, datase
     state["output_layer.fc_layers.0.bias"].fill_(float("nan"))
     save_file(state, checkpoint.path)
     with pytest.raises(EvaluationError, match="not numbers"):
-        evaluate(root, checkpoint, Task(dataset, default_split()))
+        evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out")))
     assert not (root.run("run") / "eval").exists()
 
 
@@ -275,7 +275,7 @@ def test_a_record_that_is_not_there_or_damaged_is_a_checkpoint_error_or_told_fro
     for text in ('{"form', '{"format": 99}', "[]", '{"format": 1, "run_id": "run"}'):
         record.write_text(text)
         with pytest.raises(CheckpointError, match=r"best\.json"):
-            evaluate(root, checkpoint, Task(dataset, default_split()))
+            evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out")))
     record.unlink()
     assert read_info(checkpoint.path).imported
 
@@ -283,7 +283,7 @@ def test_a_record_that_is_not_there_or_damaged_is_a_checkpoint_error_or_told_fro
 def test_different_protocols_do_not_stand_in_one_table(root: Root, dataset: Dataset) -> None:
     one, other = (
         evaluate(root, save_untrained(root, "run", dataset), Task(dataset, split))
-        for split in (default_split(), section("random_windows"))
+        for split in (split_of("leave_last_out"), section("random_windows"))
     )
     with pytest.raises(EvaluationError, match="split, cases, cases_fingerprint, item_set differ"):
         summarise([one, other], [10])
@@ -291,7 +291,9 @@ def test_different_protocols_do_not_stand_in_one_table(root: Root, dataset: Data
 
 def test_windows_of_different_sizes_do_not_stand_in_one_table(root: Root, dataset: Dataset) -> None:
     found = [
-        evaluate(root, save_untrained(root, f"run-{size}", dataset, window=size), Task(dataset, default_split()))
+        evaluate(
+            root, save_untrained(root, f"run-{size}", dataset, window=size), Task(dataset, split_of("leave_last_out"))
+        )
         for size in (4, 5)
     ]
     with pytest.raises(EvaluationError, match="window"):
@@ -300,7 +302,7 @@ def test_windows_of_different_sizes_do_not_stand_in_one_table(root: Root, datase
 
 def two(root: Root, dataset: Dataset) -> list[Evaluation]:
     checkpoints = [save_untrained(root, f"run-{seed}", dataset, seed=seed) for seed in (0, 1)]
-    return [evaluate(root, checkpoint, Task(dataset, default_split())) for checkpoint in checkpoints]
+    return [evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"))) for checkpoint in checkpoints]
 
 
 def test_a_summary_has_every_model_under_every_masking_with_every_metric(root: Root, dataset: Dataset) -> None:
@@ -382,4 +384,4 @@ def test_a_checkpoint_that_is_gone_is_a_checkpoint_error(root: Root, dataset: Da
     for suffix in (".pt", ".safetensors", ".pth"):
         gone = ModelRef("gone", None, tmp_path / f"gone{suffix}")
         with pytest.raises(CheckpointError, match="does not exist"):
-            evaluate(root, gone, Task(dataset, default_split()), torch.device("cpu"))
+            evaluate(root, gone, Task(dataset, split_of("leave_last_out")), torch.device("cpu"))

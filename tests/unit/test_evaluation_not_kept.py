@@ -6,7 +6,7 @@ import pytest
 
 from recformer.data.dataset import Dataset
 from recformer.errors import EvaluationError
-from recformer.evaluation.evaluate import Task, default_split, evaluate
+from recformer.evaluation.evaluate import Task, evaluate, split_of
 from recformer.run.job_records import read_status
 from recformer.run.paths import Root
 from tests.builders import dataset_in
@@ -30,7 +30,7 @@ def refuse_ranks(root: Root, run_id: str) -> None:
 
 
 def test_an_evaluation_that_cannot_be_stored_is_given_all_the_same(root: Root, dataset: Dataset) -> None:
-    checkpoint, task = save_untrained(root, "run", dataset), Task(dataset, default_split())
+    checkpoint, task = save_untrained(root, "run", dataset), Task(dataset, split_of("leave_last_out"))
     refuse_ranks(root, "run")
     found = evaluate(root, checkpoint, task)
     assert len(found.ranks) == 30
@@ -52,7 +52,7 @@ def test_a_model_that_gives_no_numbers_is_named(root: Root, dataset: Dataset) ->
     checkpoint = save_untrained(root, "run", dataset)
     spoil(root, "run")
     with pytest.raises(EvaluationError, match="^run/best gives scores that are not numbers.*Leave it out"):
-        evaluate(root, checkpoint, Task(dataset, default_split()))
+        evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out")))
 
 
 def test_a_finished_run_says_that_its_figures_are_not_kept(root: Root, dataset: Dataset) -> None:

@@ -12,7 +12,7 @@ from recformer.errors import EvaluationError, StoreError, UsageError
 from recformer.evaluation import evaluate as module
 from recformer.evaluation import store
 from recformer.evaluation.compare import compare
-from recformer.evaluation.evaluate import DEFAULT_WINDOW, Pending, Task, default_split, evaluate, pending_all
+from recformer.evaluation.evaluate import DEFAULT_WINDOW, Pending, Task, evaluate, pending_all, split_of
 from recformer.evaluation.protocol import MixedProtocolsError
 from recformer.evaluation.table import Evaluation, summarise
 from recformer.registry import BASELINES
@@ -67,13 +67,15 @@ def test_models_with_windows_of_several_sizes_are_refused_with_the_window_that_f
     root: Root, dataset: Dataset, sizes: tuple[int, ...], remedy: int
 ) -> None:
     with pytest.raises(MixedProtocolsError, match=f"--window {remedy}") as caught:
-        summarise(of_windows(root, dataset, Task(dataset, default_split()), *sizes), [10])
+        summarise(of_windows(root, dataset, Task(dataset, split_of("leave_last_out")), *sizes), [10])
     assert caught.value.window == remedy
 
 
 def test_what_no_window_can_mend_names_none(root: Root, dataset: Dataset) -> None:
     checkpoint = save_untrained(root, "run", dataset)
-    parts = [evaluate(root, checkpoint, Task(dataset, default_split(), part)) for part in ("test", "validation")]
+    parts = [
+        evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), part)) for part in ("test", "validation")
+    ]
     with pytest.raises(MixedProtocolsError, match="part") as caught:
         summarise(parts, [10])
     assert caught.value.window is None
@@ -84,7 +86,7 @@ def test_what_no_window_can_mend_names_none(root: Root, dataset: Dataset) -> Non
 def test_models_with_windows_of_several_sizes_stand_side_by_side_under_one(
     root: Root, dataset: Dataset, window: int
 ) -> None:
-    short, long = of_windows(root, dataset, Task(dataset, default_split(), window=window), 3, 5)
+    short, long = of_windows(root, dataset, Task(dataset, split_of("leave_last_out"), window=window), 3, 5)
     assert short.protocol == long.protocol
     assert short.protocol.window == window
     for field in ("user", "target"):
@@ -94,7 +96,9 @@ def test_models_with_windows_of_several_sizes_stand_side_by_side_under_one(
 
 def test_a_wider_window_gives_a_model_no_more_to_read_and_masks_more(root: Root, dataset: Dataset) -> None:
     checkpoint = save_untrained(root, "run", dataset, window=3)
-    own, wider = (evaluate(root, checkpoint, Task(dataset, default_split(), window=size)) for size in (None, 9))
+    own, wider = (
+        evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), window=size)) for size in (None, 9)
+    )
     assert own.protocol.window == 3
     assert own.ranks.rank_none.tolist() == wider.ranks.rank_none.tolist()
     assert own.ranks.rank_history.tolist() == wider.ranks.rank_history.tolist()
@@ -104,7 +108,9 @@ def test_a_wider_window_gives_a_model_no_more_to_read_and_masks_more(root: Root,
 
 def test_the_models_own_window_said_in_words_is_the_same_protocol(root: Root, dataset: Dataset) -> None:
     checkpoint = save_untrained(root, "run", dataset, window=4)
-    unsaid, said = (evaluate(root, checkpoint, Task(dataset, default_split(), window=size)) for size in (None, 4))
+    unsaid, said = (
+        evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), window=size)) for size in (None, 4)
+    )
     assert unsaid.protocol == said.protocol
 
 
@@ -112,7 +118,7 @@ def test_a_window_smaller_than_the_models_is_an_error_that_says_the_least(root: 
     checkpoint = save_untrained(root, "run", dataset, window=5)
     expected = r"run/best reads the latest 5 items.*window of 4.*--window 5"
     with pytest.raises(EvaluationError, match=expected):
-        evaluate(root, checkpoint, Task(dataset, default_split(), window=4))
+        evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), window=4))
 
 
 def test_of_several_models_the_one_that_cannot_be_evaluated_does_not_take_the_others_with_it(
@@ -122,7 +128,7 @@ def test_of_several_models_the_one_that_cannot_be_evaluated_does_not_take_the_ot
         save_untrained(root, f"run-{size}", dataset, window=size)
     gone = ModelRef.of_run(root, "gone")
     models = [find_model(root, "run-5"), find_model(root, "run-3"), gone, ModelRef("markov")]
-    found = pending_all(root, models, Task(dataset, default_split(), window=3))
+    found = pending_all(root, models, Task(dataset, split_of("leave_last_out"), window=3))
     assert list(found) == models
     assert [type(entry) for entry in found.values()] == [EvaluationError, Pending, StoreError, Pending]
 
@@ -130,7 +136,7 @@ def test_of_several_models_the_one_that_cannot_be_evaluated_does_not_take_the_ot
 def test_baselines_take_the_largest_window_of_the_models_beside_them(root: Root, dataset: Dataset) -> None:
     for size in (3, 6):
         save_untrained(root, f"run-{size}", dataset, window=size)
-    counted, task = ModelRef("popularity"), Task(dataset, default_split())
+    counted, task = ModelRef("popularity"), Task(dataset, split_of("leave_last_out"))
     entries = pending_all(root, [counted, find_model(root, "run-3"), find_model(root, "run-6")], task)
     assert [entry.empty.protocol.window for entry in entries.values() if isinstance(entry, Pending)] == [6, 3, 6]
     alone = pending_all(root, [counted], task)[counted]
@@ -161,7 +167,7 @@ def test_a_run_that_is_called_baseline_is_a_run(root: Root, dataset: Dataset) ->
 def test_a_baselines_ranks_are_computed_once_and_then_taken_from_its_shelf(
     root: Root, dataset: Dataset, computed: list[str], name: str
 ) -> None:
-    task = Task(dataset, default_split())
+    task = Task(dataset, split_of("leave_last_out"))
     first, again = (evaluate(root, ModelRef(name), task) for _ in range(2))
     assert computed == [name]
     assert_same_ranks(first, again)
@@ -173,7 +179,7 @@ def test_a_baselines_ranks_are_computed_once_and_then_taken_from_its_shelf(
 
 def test_a_baseline_has_an_entry_of_its_own_for_every_window(root: Root, dataset: Dataset, computed: list[str]) -> None:
     for size in (3, 5, 3, 5):
-        evaluate(root, ModelRef("markov"), Task(dataset, default_split(), window=size))
+        evaluate(root, ModelRef("markov"), Task(dataset, split_of("leave_last_out"), window=size))
     assert computed == ["markov"] * 2
     assert len(list((root.runs / ".baselines").glob("*.parquet"))) == 2
 
@@ -181,7 +187,7 @@ def test_a_baseline_has_an_entry_of_its_own_for_every_window(root: Root, dataset
 def test_a_baseline_whose_source_changed_is_computed_again(
     root: Root, dataset: Dataset, computed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task, ref = Task(dataset, default_split()), ModelRef("popularity")
+    task, ref = Task(dataset, split_of("leave_last_out")), ModelRef("popularity")
     evaluate(root, ref, task)
     monkeypatch.setattr(store, "_source_digest", lambda: "f" * 16)
     assert store.store_key_of(root, ref).digest == "f" * 16
@@ -206,7 +212,9 @@ def test_the_digest_is_of_the_source_of_all_baselines(tmp_path: Path, monkeypatc
 def test_a_comparison_mixes_runs_and_baselines(root: Root, dataset: Dataset, computed: list[str]) -> None:
     save_untrained(root, "run", dataset, window=4)
     for _ in range(2):
-        found = compared(root, Task(dataset, default_split()), "baseline:popularity", "run", "baseline:markov")
+        found = compared(
+            root, Task(dataset, split_of("leave_last_out")), "baseline:popularity", "run", "baseline:markov"
+        )
         assert [entry.model.run for entry in found] == ["baseline:popularity", "run", "baseline:markov"]
         assert len({entry.protocol.key for entry in found}) == 1
         assert all(entry.ranks.target.tolist() == found[0].ranks.target.tolist() for entry in found)
@@ -214,7 +222,7 @@ def test_a_comparison_mixes_runs_and_baselines(root: Root, dataset: Dataset, com
 
 
 def test_a_reference_that_is_not_compared_is_refused(root: Root, dataset: Dataset) -> None:
-    task = Task(dataset, default_split())
+    task = Task(dataset, split_of("leave_last_out"))
     with pytest.raises(UsageError, match="'baseline:markov' is none of the models: baseline:popularity"):
         compare(root, [ModelRef("popularity")], task, reference=ModelRef("markov"))
 

@@ -11,7 +11,7 @@ from recformer.checkpoint.load import load
 from recformer.data.assemble import read_dataset
 from recformer.data.dataset import Dataset
 from recformer.errors import DataError, EvaluationError, UsageError
-from recformer.evaluation.evaluate import Task, default_split, evaluate
+from recformer.evaluation.evaluate import Task, evaluate, split_of
 from recformer.evaluation.ranks import MASKINGS, Masking
 from recformer.recommend.scores import display_title, recommend, user_case_of
 from recformer.recommend.side_by_side import advise
@@ -44,7 +44,7 @@ def dataset(tmp_path: Path) -> Dataset:
 @pytest.mark.parametrize("masking", MASKINGS)
 def test_the_targets_rank_is_the_rank_stores_for_every_user(root: Root, dataset: Dataset, masking: Masking) -> None:
     checkpoint = save_untrained(root, "run", dataset)
-    stored = evaluate(root, checkpoint, Task(dataset, default_split())).ranks
+    stored = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"))).ranks
     model, info = load(checkpoint.path)
     for case, token in enumerate(stored.user):
         user_case = user_case_of(dataset, int(dataset.user_ids[token]), info.shape.window)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from recformer.config import parse_section
 from recformer.data.dataset import Dataset
+from recformer.evaluation.cases import Facts
 from recformer.evaluation.compare import Comparison, join_seeds
 from recformer.evaluation.evaluate import Task
-from recformer.evaluation.facts import Facts
 from recformer.evaluation.ranks import Ranks
 from recformer.evaluation.slices import DIMENSIONS, FEW, Slice, age_group, slice_intervals, slices_of
 from recformer.evaluation.table import case_values

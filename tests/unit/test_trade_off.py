@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recformer.evaluation.trade_off import pareto_front
+from recformer.evaluation.compare import pareto_front
 
 # A few levels only, so that equal coordinates and equal points are common.
 POINTS = st.lists(st.tuples(st.integers(0, 5).map(float), st.integers(0, 5).map(float)), min_size=1, max_size=12)

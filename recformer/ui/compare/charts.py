@@ -2,9 +2,9 @@
 
 import plotly.graph_objects as go
 
+from recformer.evaluation.compare import pareto_front
 from recformer.evaluation.slices import FEW, Slice
 from recformer.evaluation.table import Result
-from recformer.evaluation.trade_off import pareto_front
 from recformer.logs.series import Curve
 from recformer.logs.spread import spread_of
 from recformer.run.model_ref import ModelRef
