@@ -26,7 +26,7 @@ from recformer.checkpoint.load import load
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
 from recformer.files.names import PROJECT
-from recformer.recommend.explain import next_scores_of
+from recformer.recommend.scores import next_scores_of
 from recformer.recommend.side_by_side import Answer, Query, advice_of
 from recformer.run.model_ref import find_model
 from recformer.run.paths import Root

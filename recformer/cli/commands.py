@@ -414,8 +414,7 @@ def recommend(
     """What each model would recommend to a user before the last movie they rated, or after movies of your choice."""
     from recformer.checkpoint.load import read_info
     from recformer.evaluation.dataset_check import knows_its_data
-    from recformer.recommend.side_by_side import advise
-    from recformer.recommend.text import render_advice
+    from recformer.recommend.side_by_side import advise, render_advice
 
     if user is None and movies is None:
         raise typer.BadParameter(

@@ -1,6 +1,6 @@
-"""Several models' recommendations for one user, in the shape that `recommend --json` prints and the app shows."""
+"""Several models' recommendations for one user: as `recommend --json` prints and the app shows them, and as text."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -12,9 +12,9 @@ from recformer.data.dataset import Dataset
 from recformer.errors import NotNumbersError, UsageError
 from recformer.evaluation.dataset_check import check_fit
 from recformer.evaluation.ranks import Masking
-from recformer.recommend.explain import NextScores, explain, imagined, next_scores_of
 from recformer.recommend.overlap import jaccard, rank_biased_overlap
-from recformer.recommend.scores import UserCase, display_title, item_tokens_of, listed, masking_effect, user_case_of
+from recformer.recommend.scores import NextScores, explain, listed, next_scores_of, taken_out, target_ranks, top
+from recformer.recommend.user_case import UserCase, display_title, imagined, item_tokens_of, user_case_of
 from recformer.run.model_ref import ModelRef
 from recformer.run.paths import Root
 
@@ -35,7 +35,7 @@ class Query:
     """Item id of the movie to explain; None for the first of the first model's list."""
 
     def user_case(self, dataset: Dataset, window: int) -> UserCase:
-        """The user_case a model with this window is asked in. Raises UsageError, DataError."""
+        """The case a model with this window is asked about. Raises UsageError, DataError."""
         if self.movies is not None:
             return imagined(dataset, self.movies, window, self.user)
         if self.user is None:
@@ -47,7 +47,7 @@ class Query:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What one checkpoint expects in the user_case that was asked about."""
+    """What one checkpoint expects in the case that was asked about."""
 
     checkpoint: ModelRef
     next_scores: NextScores
@@ -76,13 +76,13 @@ def advise(
         check_fit(root, info, dataset, checkpoint)
         require_window(checkpoint, info.shape.window, None if user_case is None else len(user_case.window))
         user_case = question.user_case(dataset, info.shape.window)
-        answers.append(Answer(checkpoint, outlook_by(checkpoint, model, dataset, user_case)))
+        answers.append(Answer(checkpoint, scores_by(checkpoint, model, dataset, user_case)))
     if user_case is None:
         raise UsageError("name at least one run or checkpoint")
     return advice_of(answers, dataset, user_case, question)
 
 
-def outlook_by(checkpoint: ModelRef, model: nn.Module, dataset: Dataset, user_case: UserCase) -> NextScores:
+def scores_by(checkpoint: ModelRef, model: nn.Module, dataset: Dataset, user_case: UserCase) -> NextScores:
     """What the model of a checkpoint expects; see `next_scores_of`. Raises NotNumbersError naming the checkpoint."""
     try:
         return next_scores_of(model, dataset, user_case)
@@ -122,42 +122,27 @@ def advice_of(answers: list[Answer], dataset: Dataset, user_case: UserCase, ques
 
 
 def _explained(first: Answer, dataset: Dataset, user_case: UserCase, question: Query) -> int:
+    """Item token of the movie to explain."""
     if question.why is not None:
         return int(item_tokens_of(dataset, [question.why])[0])
-    items = listed(first.next_scores.whole, dataset, user_case, question.k, question.masking).items
-    if not items:
+    shown = user_case.candidates(dataset.num_items, question.masking)
+    best = top(first.next_scores[0], shown, question.k)
+    if not best:
         raise UsageError(f"masking {question.masking} leaves no movie to recommend; mask less")
-    return items[0].item_token
+    return best[0]
 
 
 def _model(answer: Answer, dataset: Dataset, user_case: UserCase, question: Query, explained: int) -> Advice:
-    scores = answer.next_scores.whole
-    found = listed(scores, dataset, user_case, question.k, question.masking)
-    effect = masking_effect(scores, user_case, question.k)
-    why = explain(answer.next_scores, user_case, question.masking, explained)
+    scores, k, masking = answer.next_scores[0], question.k, question.masking
+    ranks = target_ranks(scores, user_case)
+    hidden = {name: dataset.item_ids[items].tolist() for name, items in taken_out(scores, user_case, k).items()}
     return {
-        "run": answer.checkpoint.run_id or answer.checkpoint.path.stem,
+        "run": answer.checkpoint.run,
         "checkpoint": answer.checkpoint.name,
-        "target_rank": found.target_rank,
-        "items": [{key: value for key, value in asdict(item).items() if key != "item_token"} for item in found.items],
-        "masking": {
-            "target_ranks": effect.target_ranks,
-            "taken_out": {key: dataset.item_ids[tokens].tolist() for key, tokens in effect.taken_out.items()},
-        },
-        "why": {
-            "score": why.share,
-            "rank": why.rank,
-            "reasons": [
-                {
-                    "item_id": int(dataset.item_ids[reason.item_token]),
-                    "title": display_title(dataset, reason.item_token),
-                    "lift": reason.lift,
-                    "score_without": reason.share,
-                    "rank_without": reason.rank,
-                }
-                for reason in why.reasons
-            ],
-        },
+        "target_rank": None if ranks is None else ranks[masking],
+        "items": listed(scores, dataset, user_case, k, masking),
+        "masking": {"target_ranks": ranks, "taken_out": hidden},
+        "why": explain(answer.next_scores, dataset, user_case, masking, explained),
     }
 
 
@@ -172,3 +157,34 @@ def _overlap(models: list[Advice]) -> list[Advice]:
         }
         for one, other in combinations(range(len(models)), 2)
     ]
+
+
+def render_advice(advice: dict[str, Any], *, explain: bool) -> str:
+    """What `advice_of` gives, a list a model; with `explain` also what the window's movies do for one movie."""
+    lines: list[str] = []
+    for model in advice["models"]:
+        lines += [_head(model), *(_place(item) for item in model["items"])]
+        if explain:
+            lines += _why(model["why"], advice["why"]["title"])
+    return "\n".join(lines)
+
+
+def _head(model: dict[str, Any]) -> str:
+    if model["target_rank"] is None:
+        return f"{model['run']}: after these movies"
+    return f"{model['run']}: the held-out movie has rank {model['target_rank']}"
+
+
+def _place(item: dict[str, Any]) -> str:
+    marks = [word for word in ("hit", "repeat_window", "seen") if item[word]]
+    return f"  {item['rank']:>3}  {item['title']}  {item['score']:.4f}  {' '.join(marks)}".rstrip()
+
+
+def _why(why: dict[str, Any], title: str) -> list[str]:
+    lines = [f"  why {title}: rank {why['rank']}, {why['score']:.4f}"]
+    for reason in why["reasons"]:
+        lines.append(
+            f"    without {reason['title']}: rank {reason['rank_without']}, {reason['score_without']:.4f} "
+            f"({reason['lift']:+.3f} log-probability with it)"
+        )
+    return lines

@@ -11,18 +11,18 @@ from recformer.checkpoint.load import load
 from recformer.data.dataset import Dataset
 from recformer.errors import UsageError
 from recformer.evaluation.ranks import MASKINGS, Masking
-from recformer.recommend.explain import explain, imagined, left_out, next_scores_of
 from recformer.recommend.scores import (
-    CROWD,
-    UserCase,
-    candidates,
+    explain,
+    left_out,
+    listed,
     log_probabilities,
-    masking_effect,
+    next_scores_of,
     rank_of,
-    recommend,
-    user_case_of,
+    taken_out,
+    target_ranks,
 )
 from recformer.recommend.side_by_side import advise
+from recformer.recommend.user_case import CROWD, UserCase, imagined, user_case_of
 from recformer.run.paths import Root
 from tests.builders import dataset_in, dataset_of
 from tests.training_helpers import save_untrained, sizes_for, small_model
@@ -88,10 +88,11 @@ def test_the_users_own_window_made_up_gives_the_same_list_without_a_hit(dataset:
     model = small_model(sizes_for(dataset))
     own = user_case_of(dataset, 101, 5)
     made_up = imagined(dataset, dataset.item_ids[own.window].tolist(), 5, 101)
-    here, there = (recommend(model, dataset, user_case, 12, "none") for user_case in (own, made_up))
-    assert [item.item_id for item in here.items] == [item.item_id for item in there.items]
-    assert here.target_rank is not None and there.target_rank is None
-    assert not any(item.hit for item in there.items)
+    cases = [(user_case, next_scores_of(model, dataset, user_case)[0]) for user_case in (own, made_up)]
+    here, there = (listed(scores, dataset, user_case, 12, "none") for user_case, scores in cases)
+    assert [item["item_id"] for item in here] == [item["item_id"] for item in there]
+    assert [target_ranks(scores, user_case) is None for user_case, scores in cases] == [False, True]
+    assert not any(item["hit"] for item in there)
 
 
 def test_nobody_is_the_mean_over_users_spread_evenly() -> None:
@@ -106,7 +107,7 @@ def test_nobody_is_the_mean_over_users_spread_evenly() -> None:
     expected = np.mean([by_hand(model, dataset, [9, 0, 1], user) for user in crowd], axis=0)
     found = log_probabilities(model, 9, user_case.window[None], crowd)[0]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-    shares = [item.score for item in recommend(model, dataset, user_case, 9, "none").items]
+    shares = [item["score"] for item in listed(found, dataset, user_case, 9, "none")]
     assert sum(shares) == pytest.approx(1)
 
 
@@ -133,17 +134,17 @@ def test_an_explanation_is_what_asking_again_without_the_movie_gives(
     next_scores = next_scores_of(model, dataset, user_case)
     items = [int(item) for item in user_case.window if item < dataset.num_items]
     for explained in (0, 17, *items[:1]):
-        why = explain(next_scores, user_case, masking, explained)
-        shown = candidates(user_case, dataset.num_items, masking, user_case.target, explained)
-        assert why.rank == rank_of(whole, shown, explained)
-        assert why.share == pytest.approx(np.exp(whole[explained]), rel=1e-5)
-        assert [reason.item_token for reason in why.reasons] == items
-        for place, reason in enumerate(why.reasons):
+        why = explain(next_scores, dataset, user_case, masking, explained)
+        shown = user_case.candidates(dataset.num_items, masking, explained)
+        assert why["rank"] == rank_of(whole, shown, explained)
+        assert why["score"] == pytest.approx(np.exp(whole[explained]), rel=1e-5)
+        assert [reason["item_id"] for reason in why["reasons"]] == dataset.item_ids[items].tolist()
+        for place, reason in enumerate(why["reasons"]):
             rest = items[:place] + items[place + 1 :]
             without = by_hand(model, dataset, [dataset.num_items] * (5 - len(rest)) + rest, 0)
-            assert reason.lift == pytest.approx(whole[explained] - without[explained], abs=1e-5)
-            assert reason.share == pytest.approx(np.exp(without[explained]), rel=1e-5)
-            assert reason.rank == rank_of(without, shown, explained)
+            assert reason["lift"] == pytest.approx(whole[explained] - without[explained], abs=1e-5)
+            assert reason["score_without"] == pytest.approx(np.exp(without[explained]), rel=1e-5)
+            assert reason["rank_without"] == rank_of(without, shown, explained)
 
 
 def test_list_and_explanation_take_one_forward_pass(dataset: Dataset) -> None:
@@ -159,16 +160,16 @@ def fixed(scores: list[float]) -> np.ndarray:
 def test_masking_takes_out_what_it_hides_of_the_raw_top_and_never_the_target() -> None:
     dataset = dataset_of([[0, 1, 2, 1]], num_items=6)  # window [1 2], target 1, which is in the window too
     user_case = user_case_of(dataset, 100, 2)
-    effect = masking_effect(fixed([6, 3, 5, 4, 2, 1]), user_case, 4)
-    assert effect.target_ranks == {"none": 4, "window": 3, "history": 2}
-    assert effect.taken_out == {"none": [], "window": [2], "history": [0, 2]}
-    assert masking_effect(fixed([6, 3, 5, 4, 2, 1]), user_case, 1).taken_out["history"] == [0]
+    scores = fixed([6, 3, 5, 4, 2, 1])
+    assert target_ranks(scores, user_case) == {"none": 4, "window": 3, "history": 2}
+    assert taken_out(scores, user_case, 4) == {"none": [], "window": [2], "history": [0, 2]}
+    assert taken_out(scores, user_case, 1)["history"] == [0]
 
 
 def test_without_a_held_out_movie_masking_has_no_ranks_of_it() -> None:
     user_case = imagined(dataset_of([[0, 1, 2]], num_items=4), (10,), 2, None)
-    effect = masking_effect(fixed([4, 3, 2, 1]), user_case, 2)
-    assert (effect.target_ranks, effect.taken_out["window"]) == (None, [0])
+    scores = fixed([4, 3, 2, 1])
+    assert (target_ranks(scores, user_case), taken_out(scores, user_case, 2)["window"]) == (None, [0])
 
 
 def test_advice_explains_the_first_of_the_first_list_or_the_movie_named(tmp_path: Path, dataset: Dataset) -> None:
@@ -181,9 +182,9 @@ def test_advice_explains_the_first_of_the_first_list_or_the_movie_named(tmp_path
     for checkpoint, model in zip(checkpoints, named["models"], strict=True):
         network, _ = load(checkpoint.path)
         user_case = user_case_of(dataset, 101, 5)
-        why = explain(next_scores_of(network, dataset, user_case), user_case, "history", 1)
-        assert model["why"]["rank"] == why.rank
-        assert [reason["lift"] for reason in model["why"]["reasons"]] == [reason.lift for reason in why.reasons]
+        why = explain(next_scores_of(network, dataset, user_case), dataset, user_case, "history", 1)
+        assert model["why"]["rank"] == why["rank"]
+        assert [reason["lift"] for reason in model["why"]["reasons"]] == [reason["lift"] for reason in why["reasons"]]
         assert [reason["item_id"] for reason in model["why"]["reasons"]] == named["window"]
 
 
@@ -215,4 +216,4 @@ def test_nobody_without_a_window_is_told(tmp_path: Path, dataset: Dataset) -> No
 def test_a_situation_without_a_user_masks_its_window_alone() -> None:
     user_case = UserCase(None, None, np.array([9, 2]), np.array([2]), None)
     for masking in ("window", "history"):
-        assert np.flatnonzero(~candidates(user_case, 9, masking)).tolist() == [2]
+        assert np.flatnonzero(~user_case.candidates(9, masking)).tolist() == [2]

@@ -1,6 +1,7 @@
 """A model's recommendations: in step with the evaluation, and marked truthfully."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from recformer.data.dataset import Dataset
 from recformer.errors import DataError, EvaluationError, UsageError
 from recformer.evaluation.evaluate import Task, evaluate, split_of
 from recformer.evaluation.ranks import MASKINGS, Masking
-from recformer.recommend.scores import display_title, recommend, user_case_of
+from recformer.recommend.scores import listed, next_scores_of, target_ranks
 from recformer.recommend.side_by_side import advise
+from recformer.recommend.user_case import UserCase, display_title, user_case_of
 from recformer.run.paths import Root
 from tests.builders import SMALL, SMALL_MOVIES, dataset_in, dataset_of, write_ml1m
 from tests.training_helpers import save_untrained, sizes_for, small_model
@@ -29,6 +31,16 @@ class Fixed(nn.Module):
 
     def forward(self, tokens: Tensor, users: Tensor) -> Tensor:  # noqa: ARG002
         return self.logits.repeat(len(tokens), 1)
+
+
+def recommend(
+    model: nn.Module, dataset: Dataset, user_case: UserCase, k: int, masking: Masking
+) -> tuple[list[dict[str, Any]], int]:
+    """A model's list, and the held-out movie's rank."""
+    scores = next_scores_of(model, dataset, user_case)[0]
+    ranks = target_ranks(scores, user_case)
+    assert ranks is not None
+    return listed(scores, dataset, user_case, k, masking), ranks[masking]
 
 
 @pytest.fixture
@@ -48,14 +60,14 @@ def test_the_targets_rank_is_the_rank_stores_for_every_user(root: Root, dataset:
     model, info = load(checkpoint.path)
     for case, token in enumerate(stored.user):
         user_case = user_case_of(dataset, int(dataset.user_ids[token]), info.shape.window)
-        found = recommend(model, dataset, user_case, 20, masking)
-        assert found.target_rank == stored.rank(masking)[case]
+        items, target_rank = recommend(model, dataset, user_case, 20, masking)
+        assert target_rank == stored.rank(masking)[case]
         assert user_case.target == stored.target[case]
-        hits = [item.rank for item in found.items if item.hit]
-        assert hits == ([found.target_rank] if found.target_rank <= 20 else [])
+        hits = [item["rank"] for item in items if item["hit"]]
+        assert hits == ([target_rank] if target_rank <= 20 else [])
         for of, marks in (
-            ("window", [item.repeat_window for item in found.items]),
-            ("history", [item.seen for item in found.items]),
+            ("window", [item["repeat_window"] for item in items]),
+            ("history", [item["seen"] for item in items]),
         ):
             assert np.cumsum(marks).tolist() == stored.repeats(of, masking)[case, : len(marks)].tolist()
 
@@ -67,12 +79,13 @@ def test_a_worked_example() -> None:
     assert (user_case.window.tolist(), user_case.history.tolist(), user_case.target) == ([1, 2], [0, 1, 2], 3)
     expected = {"none": [0, 2, 4, 3, 5, 1], "window": [0, 4, 3, 5], "history": [4, 3, 5]}
     for masking in MASKINGS:
-        found = recommend(model, dataset, user_case, 10, masking)
-        assert [item.item_token for item in found.items] == expected[masking]
-        assert found.target_rank == expected[masking].index(3) + 1
-        assert [item.rank for item in found.items] == list(range(1, len(expected[masking]) + 1))
+        items, target_rank = recommend(model, dataset, user_case, 10, masking)
+        assert [item["item_id"] - 10 for item in items] == expected[masking]
+        assert target_rank == expected[masking].index(3) + 1
+        assert [item["rank"] for item in items] == list(range(1, len(expected[masking]) + 1))
     marks = [
-        (item.hit, item.repeat_window, item.seen) for item in recommend(model, dataset, user_case, 6, "none").items
+        (item["hit"], item["repeat_window"], item["seen"])
+        for item in recommend(model, dataset, user_case, 6, "none")[0]
     ]
     assert marks == [
         (False, False, True),
@@ -88,29 +101,29 @@ def test_scores_are_shares_of_the_probability_over_all_movies_before_masking() -
     dataset = dataset_of([[0, 1, 2]], num_items=4)
     model = Fixed([np.log(1.0), np.log(2.0), np.log(3.0), np.log(4.0), 50.0, 50.0])
     user_case = user_case_of(dataset, 100, 2)
-    scores = {item.item_token: item.score for item in recommend(model, dataset, user_case, 4, "none").items}
+    scores = {item["item_id"] - 10: item["score"] for item in recommend(model, dataset, user_case, 4, "none")[0]}
     assert scores == pytest.approx({0: 0.1, 1: 0.2, 2: 0.3, 3: 0.4})
-    masked = recommend(model, dataset, user_case, 4, "history").items
-    assert {item.item_token: item.score for item in masked} == pytest.approx({2: 0.3, 3: 0.4})
+    masked = recommend(model, dataset, user_case, 4, "history")[0]
+    assert {item["item_id"] - 10: item["score"] for item in masked} == pytest.approx({2: 0.3, 3: 0.4})
 
 
 def test_a_tie_counts_against_the_target() -> None:
     dataset = dataset_of([[0, 1, 2]], num_items=4)
-    assert recommend(Fixed([1.0] * 6), dataset, user_case_of(dataset, 100, 2), 4, "none").target_rank == 4
-    assert recommend(Fixed([1.0] * 6), dataset, user_case_of(dataset, 100, 2), 4, "history").target_rank == 2
+    assert recommend(Fixed([1.0] * 6), dataset, user_case_of(dataset, 100, 2), 4, "none")[1] == 4
+    assert recommend(Fixed([1.0] * 6), dataset, user_case_of(dataset, 100, 2), 4, "history")[1] == 2
 
 
 def test_a_target_the_user_had_before_stays_a_candidate() -> None:
     dataset = dataset_of([[0, 1, 2, 1]], num_items=4)
-    found = recommend(Fixed([9.0, 8.0, 7.0, 1.0, 0.0, 0.0]), dataset, user_case_of(dataset, 100, 2), 4, "history")
-    assert (found.target_rank, found.items[0].item_token, found.items[0].seen) == (1, 1, True)
+    items, rank = recommend(Fixed([9.0, 8.0, 7.0, 1.0, 0.0, 0.0]), dataset, user_case_of(dataset, 100, 2), 4, "history")
+    assert (rank, items[0]["item_id"], items[0]["seen"]) == (1, 11, True)
 
 
 def test_a_history_as_long_as_the_window_begins_with_sos() -> None:
     dataset = dataset_of([[0, 1, 2]], num_items=4)
     user_case = user_case_of(dataset, 100, 3)
     assert (user_case.window.tolist(), user_case.history.tolist(), user_case.target) == ([4, 0, 1], [0, 1], 2)
-    assert recommend(Fixed([4.0, 3.0, 2.0, 1.0, 0.0, 0.0]), dataset, user_case, 4, "window").target_rank == 1
+    assert recommend(Fixed([4.0, 3.0, 2.0, 1.0, 0.0, 0.0]), dataset, user_case, 4, "window")[1] == 1
 
 
 def test_a_history_too_short_for_the_window_is_a_data_error() -> None:
@@ -133,9 +146,9 @@ def test_a_list_length_outside_of_1_to_100_is_refused(dataset: Dataset, k: int) 
 
 def test_a_list_longer_than_the_catalogue_is_the_catalogue(dataset: Dataset) -> None:
     model = small_model(sizes_for(dataset))
-    found = recommend(model, dataset, user_case_of(dataset, 101, 5), 100, "none")
-    assert sorted(item.item_token for item in found.items) == list(range(40))
-    assert sum(item.score for item in found.items) == pytest.approx(1)
+    items, _ = recommend(model, dataset, user_case_of(dataset, 101, 5), 100, "none")
+    assert sorted(item["item_id"] for item in items) == dataset.item_ids.tolist()
+    assert sum(item["score"] for item in items) == pytest.approx(1)
 
 
 def test_scores_that_are_not_numbers_are_an_error() -> None:

@@ -12,9 +12,9 @@ from recformer.run.model_ref import ModelRef
 from recformer.ui.shared import readers
 
 if TYPE_CHECKING:
-    from recformer.recommend.explain import NextScores
-    from recformer.recommend.scores import UserCase
+    from recformer.recommend.scores import NextScores
     from recformer.recommend.side_by_side import Advice, Query
+    from recformer.recommend.user_case import UserCase
 
 MOST_MODELS = 8  # in memory: twice as many as one page shows
 MOST_SCORES = 32  # a window's six rows of a catalogue of 4,000 movies are 200 KB
@@ -104,8 +104,8 @@ def _next_scores(
     movies: tuple[int, ...] | None,
     _one: Ready,
     _data: Dataset,
-    _situation: "UserCase",
+    _user_case: "UserCase",
 ) -> "NextScores":
-    from recformer.recommend.side_by_side import outlook_by
+    from recformer.recommend.side_by_side import scores_by
 
-    return outlook_by(_one.ref, _one.model, _data, _situation)
+    return scores_by(_one.ref, _one.model, _data, _user_case)

@@ -1,0 +1,123 @@
+"""What is known of somebody when models are asked for the next movie; a made-up window ("what if") too.
+
+A window with fewer movies than the model reads is opened with SOS. In training SOS stands once, just before a history,
+so only the first places of a history ever had it beside them, and never two of it. Each further SOS says "before that,
+nothing": the model has not seen two of it, so the fewer movies a window has, the more it guesses.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from recformer.data.dataset import Dataset
+from recformer.errors import DataError, UsageError
+from recformer.evaluation.ranks import Masking
+
+CROWD = 64
+"""Users that stand in for nobody; see `asked_as`."""
+
+
+@dataclass(frozen=True, eq=False)
+class UserCase:
+    """Input window, what came before it, what came next."""
+
+    user: int | None
+    """The dataset's user id; None for nobody of the dataset."""
+    user_token: int | None
+    window: NDArray[np.int64]
+    """(T,) tokens; SOS may be the first."""
+    history: NDArray[np.int64]
+    """(n,) item tokens before the held-out one, in the order of time."""
+    target: int | None
+    """Item token of the held-out movie, the user's last one; None where the window is made up."""
+
+    def asked_as(self, num_users: int) -> NDArray[np.int64]:
+        """(C,) user tokens to ask a model as: the user's own, or for nobody 64 spread evenly over the dataset.
+
+        Models know users by a vector of their own, and nobody has none. The mean over many users is what the model
+        expects of somebody of whom only the window is known.
+        """
+        if self.user_token is not None:
+            return np.array([self.user_token])
+        return np.unique(np.linspace(0, num_users - 1, CROWD).round().astype(np.int64))
+
+    def candidates(self, num_items: int, masking: Masking, *always: int | None) -> NDArray[np.bool_]:
+        """(I,) which movies are ranked under `masking`; the target and those in `always` are, whatever is masked."""
+        hidden = {"none": np.array([], np.int64), "window": self.window, "history": self.history}[masking]
+        shown = np.ones(num_items, dtype=bool)
+        shown[hidden[hidden < num_items]] = False
+        shown[[item for item in (self.target, *always) if item is not None]] = True
+        return shown
+
+
+def user_case_of(dataset: Dataset, user: int, window: int) -> UserCase:
+    """The case before a user's last movie, which is the test case of leave_last_out.
+
+    Raises UsageError for a user id that is not there, DataError for a history too short for the window.
+    """
+    token = _user_token(dataset, user)
+    history = dataset.history(token).astype(np.int64)
+    if len(history) < window:
+        raise DataError(
+            f"user {user} has {len(history)} movies; a window of {window} and a held-out movie need {window} or more"
+        )
+    before = np.concatenate([[dataset.num_items], history[:-1]])  # SOS first
+    return UserCase(user, token, before[-window:], history[:-1], int(history[-1]))
+
+
+def imagined(dataset: Dataset, movies: Sequence[int], window: int, user: int | None) -> UserCase:
+    """The case of somebody whose latest movies are `movies`; there is no held-out movie.
+
+    Args:
+        movies: item ids, oldest first, at most `window`.
+        window: T, the tokens that the model reads.
+        user: whose taste and history it is, by id; None for nobody of the dataset, whose history is the window.
+
+    Raises UsageError for ids that are not there, and for more movies than the window holds.
+    """
+    items = item_tokens_of(dataset, movies)
+    if len(items) > window:
+        raise UsageError(f"{len(items)} movies do not fit a window of {window}: name at most {window}")
+    filled = opened(items, window, dataset.num_items)
+    if user is None:
+        return UserCase(None, None, filled, items, None)
+    token = _user_token(dataset, user)
+    before = dataset.history(token)[:-1].astype(np.int64)
+    return UserCase(user, token, filled, np.concatenate([before, items[~np.isin(items, before)]]), None)
+
+
+def opened(items: NDArray[np.int64], window: int, sos: int) -> NDArray[np.int64]:
+    """(T,) `items` (n,) with SOS before them: [a b] in a window of 4 is [SOS SOS a b]."""
+    return np.concatenate([np.full(window - len(items), sos, dtype=np.int64), items])
+
+
+def item_tokens_of(dataset: Dataset, item_ids: Sequence[int]) -> NDArray[np.int64]:
+    """(n,) tokens of item ids. Raises UsageError naming the ids that are not there."""
+    ids = dataset.item_ids
+    tokens = [_token(ids, item) for item in item_ids]
+    if None in tokens:
+        unknown = ", ".join(str(item) for item, token in zip(item_ids, tokens, strict=True) if token is None)
+        raise UsageError(f"movie {unknown} is not in {dataset.name}; its movie ids go from {ids[0]} to {ids[-1]}")
+    return np.array(tokens, dtype=np.int64)
+
+
+def _user_token(dataset: Dataset, user: int) -> int:
+    token, ids = _token(dataset.user_ids, user), dataset.user_ids
+    if token is None:
+        raise UsageError(f"user {user} is not in {dataset.name}; its user ids go from {ids[0]} to {ids[-1]}")
+    return token
+
+
+def _token(ids: NDArray[np.int64], wanted: int) -> int | None:
+    """Where an id stands among the sorted `ids`, None where it does not."""
+    place = int(np.searchsorted(ids, wanted))
+    return place if place < len(ids) and ids[place] == wanted else None
+
+
+def display_title(dataset: Dataset, item: int) -> str:
+    """Title with its year where that is known: "Toy Story (1995)"."""
+    row = dataset.movies.iloc[item]
+    return str(row["title"]) if pd.isna(row["year"]) else f"{row['title']} ({row['year']})"
