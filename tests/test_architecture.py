@@ -22,7 +22,6 @@ LIGHT = [
     "config",
     "data",
     "errors",
-    "evaluation.baselines",
     "evaluation.evaluate",
     "evaluation.store",
     "evaluation.table",
@@ -32,7 +31,6 @@ LIGHT = [
     "model.baseline",
     "recommend.find_users",
     "recommend.posters",
-    "recommend.text",
     "recommend.window_edits",
     "registry",
     "run",
@@ -86,8 +84,11 @@ def parsed(path: Path) -> tuple[ast.Module, str]:
 
 
 def modules_of(*names: str) -> list[Path]:
-    found = [path for path in PACKAGE if is_within(name_of(path), *(f"recformer.{name}" for name in names))]
-    assert found, names
+    found: list[Path] = []
+    for name in names:
+        there = [path for path in PACKAGE if is_within(name_of(path), f"recformer.{name}")]
+        assert there, name
+        found += there
     return found
 
 

@@ -40,9 +40,9 @@ def why_not(config: TrainConfig) -> str | None:
     """What of a configuration the native step cannot do; None where it can do everything."""
     model = config.model
     if not isinstance(model, MovieTransformerOptions):
-        return f"it knows the model movie_transformer alone, not {model.name}"
+        return f"the native engine knows the model movie_transformer alone, not {model.name}"
     if len(model.hidden_sizes) != 1:
-        return f"it knows one hidden layer, not {len(model.hidden_sizes)}"
+        return f"the native engine knows one hidden layer, not {len(model.hidden_sizes)}"
     sizes = {"width": model.width, "user_width": model.user_width, "hidden_sizes": model.hidden_sizes[0]}
     for name, size in sizes.items():
         if size % MULTIPLE:
@@ -53,7 +53,9 @@ def why_not(config: TrainConfig) -> str | None:
         return f"width × window = {model.width * config.window} is more than {LARGEST}"
     if config.window > LONGEST:
         return f"window = {config.window} is more than {LONGEST}"
-    return None if _loss_of(config) else f"it does not know the loss {config.loss.name} with these options"
+    if _loss_of(config) is None:
+        return f"the native engine does not know the loss {config.loss.name} with these options"
+    return None
 
 
 def needs_building(config: TrainConfig) -> bool:
