@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from recformer.ui.compare import conclusion_view, page
-from recformer.ui.compare.export_view import show_export
-from recformer.ui.compare.views import VIEWS, pick_view
+from recformer.ui.compare import page
+from recformer.ui.compare.exports import show_export
+from recformer.ui.compare.views import VIEWS, chosen_metrics, pick_view
 from recformer.ui.shared import readers
 from recformer.ui.shared.add_dataset import need_dataset
 from recformer.ui.shared.frame import frame
@@ -21,9 +21,9 @@ with frame("Compare"):
         with answer:
             comparison = page.compare(choice)
             if comparison is not None:
-                conclusion_view.show_verdict(comparison)
+                page.show_conclusion(comparison)
         if comparison is not None:
             with beside:
-                show_export(comparison)
+                show_export(comparison, chosen_metrics(comparison), page.PARAMETERS)
             VIEWS[view](comparison)
-            conclusion_view.show_protocol(comparison)
+            page.show_protocol(comparison)

@@ -14,11 +14,10 @@ from recformer.evaluation.ranks import Masking
 from recformer.evaluation.significance import Question
 from recformer.evaluation.table import masking_of
 from recformer.run.model_ref import ModelRef
-from recformer.ui.compare.conclusion_view import answer_of
+from recformer.ui.compare.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, ComparisonChoice, ShownComparison
 from recformer.ui.compare.exports import to_csv, to_latex, to_markdown
 from recformer.ui.compare.html_report import to_html
 from recformer.ui.compare.tables import metric_table
-from recformer.ui.shared.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, ComparisonChoice, ShownComparison
 from recformer.ui.shared.palette import Style
 from tests.builders import dataset_in
 from tests.evaluation_builders import NUM_ITEMS, evaluation_of, made_up_ranks
@@ -165,7 +164,7 @@ def test_the_html_report_stands_alone_and_carries_the_pages_figures(comparison: 
 
 
 def test_every_export_gives_the_pages_answer_and_says_what_is_primary(comparison: ShownComparison) -> None:
-    found = answer_of(comparison)
+    found = comparison.conclusion
     texts = [to_markdown(comparison, RANKING), to_html(comparison, RANKING, CONFIGS, "")]
     for text in texts:
         plain = unescape(text).replace("\\", "")

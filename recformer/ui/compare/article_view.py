@@ -1,6 +1,6 @@
 """The article three ways: what it published, what its files give, what its recipes give when asked honestly."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
@@ -8,12 +8,17 @@ import streamlit as st
 from recformer.errors import RecformerError
 from recformer.evaluation.article_figures import CUTOFFS, EXPLANATIONS
 from recformer.evaluation.report import as_markdown
+from recformer.evaluation.table import Evaluation
 from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary
+from recformer.ui.compare.tables import half_width
 from recformer.ui.shared import readers
-from recformer.ui.shared.evaluating import evaluated, usable
+from recformer.ui.shared.evaluating import evaluated, pending, usable
 from recformer.ui.shared.run_views import labels_of
 from recformer.ui.shared.words import explain, plain
+
+if TYPE_CHECKING:
+    from recformer.evaluation.article_comparison import ArticleModel
 
 TITLES = {"hr": "HR", "mrr": "MRR", "ndcg": "NDCG", "duplication/window": "Duplication"}
 WAYS = {"published": "as published", "its file": "its file, its protocol", "honest": "trained and asked honestly"}
@@ -27,8 +32,7 @@ def show_article(runs: list[RunSummary]) -> None:
         return
     cutoffs = [str(k) for k in CUTOFFS]
     chosen = st.segmented_control("k", cutoffs, default="10", required=True, key="article_k", bind="query-params")
-    k = int(chosen or 10)
-    st.markdown(_table(rows, k, labels_of(runs)))
+    st.markdown(_table(rows, int(chosen or 10), labels_of(runs)))
     st.caption(
         "mean ± half of its 95% interval; the article published none. Duplication is that of the raw list in the input "
         "window. Honest rows are runs of one dataset under leave_last_out, of equal epochs where there are any; of "
@@ -46,14 +50,14 @@ def show_article(runs: list[RunSummary]) -> None:
 
 
 def _rows(runs: list[RunSummary]) -> list[dict[str, Any]] | None:
-    """The rows; None while they are computed."""
+    """None while they are computed."""
     from recformer.evaluation.article_comparison import SPLITS, article_models
 
     models = {one.model: one for one in article_models(readers.root(), runs)}
     entries: dict[ModelRef, Any] = {}
     for model, one in models.items():
         try:
-            entries |= readers.pending([model], readers.dataset_of([model]), SPLITS[one.way])
+            entries |= pending([model], readers.dataset_of([model]), SPLITS[one.way])
         except RecformerError as error:
             entries[model] = error
     able = usable(entries, lambda model: model.run)
@@ -61,7 +65,16 @@ def _rows(runs: list[RunSummary]) -> list[dict[str, Any]] | None:
     if found is None:
         return None
     keys = tuple(able[model].key for model in found)
-    return readers.article_rows(keys, [models[model] for model in found], list(found.values()))
+    return _article_rows(keys, [models[model] for model in found], list(found.values()))
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _article_rows(
+    keys: tuple[str, ...], _models: "list[ArticleModel]", _evaluations: list[Evaluation]
+) -> list[dict[str, Any]]:
+    from recformer.evaluation.article_comparison import article_rows
+
+    return article_rows(_models, _evaluations)
 
 
 def _table(rows: list[dict[str, Any]], k: int, labels: dict[str, str]) -> str:
@@ -78,4 +91,4 @@ def _table(rows: list[dict[str, Any]], k: int, labels: dict[str, str]) -> str:
 
 def _cell(metric: dict[str, Any]) -> str:
     text = f"{metric['mean']:.4f}"
-    return text if metric["low"] is None else f"{text} :gray[:small[±{(metric['high'] - metric['low']) / 2:.3f}]]"
+    return text if metric["low"] is None else f"{text} :gray[:small[±{half_width(metric)}]]"

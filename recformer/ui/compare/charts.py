@@ -1,17 +1,20 @@
 """The charts of a comparison, as the page draws them and its report keeps them."""
 
+import numpy as np
 import plotly.graph_objects as go
 
 from recformer.evaluation.compare import pareto_front
-from recformer.evaluation.slices import FEW, Slice
+from recformer.evaluation.slices import FEW
 from recformer.evaluation.table import Result
 from recformer.logs.series import Curve
 from recformer.logs.spread import spread_of
 from recformer.run.model_ref import ModelRef
+from recformer.ui.compare.comparison import TITLES, ShownComparison, SliceRows
 from recformer.ui.shared import readers
-from recformer.ui.shared.charts import Chart, interval_chart, slice_chart, trade_off_chart
-from recformer.ui.shared.comparison import TITLES, ShownComparison
+from recformer.ui.shared.charts import HEIGHT, SYMBOLS, Chart, error_bars, interval_chart, quiet
 from recformer.ui.shared.curve_chart import Band, Line, curve_chart
+from recformer.ui.shared.palette import REFERENCE
+from recformer.ui.shared.words import as_text
 
 CURVES = {
     "Validation loss": "loss/validation",
@@ -23,31 +26,74 @@ CURVES = {
 def metric_chart(comparison: ShownComparison, results: list[Result], metric: str) -> Chart:
     """One metric at each chosen k, with intervals."""
     title = f"{TITLES[metric]} by k" if " " in TITLES[metric] else f"{TITLES[metric]}@k"
+    cutoffs = comparison.choice.cutoffs
+    models = [
+        (label, style.colour, [result["metrics"][f"{metric}@{k}"] for k in cutoffs])
+        for label, style, result in zip(comparison.labels, comparison.styles, results, strict=True)
+    ]
     primary = comparison.question.k if metric == comparison.question.metric else None
-    return interval_chart(title, comparison.choice.cutoffs, comparison.series(results, metric), primary)
+    return interval_chart(title, cutoffs, models, primary)
 
 
 def accuracy_chart(comparison: ShownComparison) -> go.Figure:
-    """The primary metric against duplication, with the Pareto front."""
+    """The primary metric (upwards) against duplication (to the right), both with intervals, and the Pareto front."""
     question = comparison.question
-    duplication = f"duplication/window@{question.k}"
-    points = [
-        (one["metrics"][question.primary], other["metrics"][duplication])
-        for one, other in zip(comparison.primary(), comparison.shown(["duplication/window"], [question.k]), strict=True)
-    ]
-    front = pareto_front([(one["mean"], other["mean"]) for one, other in points])
+    accuracy = [result["metrics"][question.primary] for result in comparison.primary()]
+    repeated = comparison.shown(["duplication/window"], [question.k])
+    duplication = [result["metrics"][f"duplication/window@{question.k}"] for result in repeated]
+    means = [(one["mean"], other["mean"]) for one, other in zip(accuracy, duplication, strict=True)]
+    ends = sorted((x, y) for (y, x), best in zip(means, pareto_front(means), strict=True) if best)
+    figure = go.Figure(
+        go.Scatter(
+            x=[x for x, _ in ends],
+            y=[y for _, y in ends],
+            mode="lines",
+            line={"color": REFERENCE, "dash": "dot", "width": 1.5},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+    )
+    for place, (model, one, other) in enumerate(zip(comparison.models, accuracy, duplication, strict=True)):
+        colour = model.style.colour
+        figure.add_scatter(
+            x=[other["mean"]],
+            y=[one["mean"]],
+            name=as_text(model.label),
+            mode="markers",
+            marker={"color": colour, "size": 11, "symbol": SYMBOLS[place % len(SYMBOLS)]},
+            error_x=error_bars([other], colour),
+            error_y=error_bars([one], colour),
+            hovertemplate=f"{question.title} %{{y:.4f}}, duplication@{question.k} %{{x:.4f}}",
+        )
     title = f"Accuracy against repeats ({comparison.choice.masking} masked)"
-    return trade_off_chart(title, question, comparison.labels, comparison.colours, points, front)
+    quiet(figure, title, f"duplication in the window @{question.k}, raw", legend=True)
+    figure.update_yaxes(title=question.title)
+    return figure.update_layout(hovermode="closest")
 
 
-def groups_chart(
-    comparison: ShownComparison, name: str, slices: list[Slice], rows: list[list[dict[str, float]]]
-) -> go.Figure:
-    """One metric for each group of one dimension; groups of few cases are pale."""
-    labels = [f"{entry.label} ({entry.cases:,})" for entry in slices]
-    few = [entry.cases < FEW for entry in slices]
-    title = f"{name} by {slices[0].dimension}"
-    return slice_chart(title, labels, few, comparison.labels, comparison.colours, rows)
+def groups_chart(comparison: ShownComparison, name: str, shown: SliceRows) -> go.Figure:
+    """One metric for each group of one dimension, one line a group, the first on top; groups of few cases are pale."""
+    slices, rows = shown
+    figure, count = go.Figure(), len(comparison.models)
+    lines = np.arange(len(slices))[::-1]
+    spread = np.linspace(0.25, -0.25, count) if count > 1 else [0.0]
+    opacity = [0.35 if entry.cases < FEW else 1.0 for entry in slices]
+    for place, (shift, model) in enumerate(zip(spread, comparison.models, strict=True)):
+        intervals, symbol = [row[place] for row in rows], SYMBOLS[place % len(SYMBOLS)]
+        figure.add_scatter(
+            x=[interval["mean"] for interval in intervals],
+            y=lines + shift,
+            name=as_text(model.label),
+            mode="markers",
+            marker={"color": model.style.colour, "size": 8, "opacity": opacity, "symbol": symbol},
+            error_x=error_bars(intervals, model.style.colour),
+            hovertemplate="%{x:.4f}",
+        )
+    quiet(figure, f"{name} by {slices[0].dimension}", "", legend=count > 1)
+    figure.update_layout(height=max(HEIGHT, 110 + len(slices) * max(14 * count, 22)), hovermode="closest")
+    labels = [as_text(f"{entry.label} ({entry.cases:,})") for entry in slices]
+    figure.update_yaxes(tickvals=lines, ticktext=labels, showgrid=False)
+    return figure.update_xaxes(showgrid=True, rangemode="tozero")
 
 
 def loss_charts(comparison: ShownComparison) -> dict[str, Chart]:
@@ -70,4 +116,4 @@ def loss_charts(comparison: ShownComparison) -> dict[str, Chart]:
 
 def _curve(comparison: ShownComparison, model: ModelRef, tag: str) -> Curve | None:
     known = model.run in {run.run_id for run in comparison.choice.runs}
-    return readers.curves(model.run).get(tag) if known else None  # a baseline has none
+    return readers.log(model.run).scalars().get(tag) if known else None  # a baseline has none

@@ -1,12 +1,14 @@
-"""A comparison to take along: the page's figures as CSV, Markdown and LaTeX, each with the protocol they hold under."""
+"""A comparison to take along: the page's figures as CSV, Markdown and LaTeX, each with the protocol they hold under,
+and the button that gives them and the report out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
+from urllib.parse import urlencode
 
 import pandas as pd
+import streamlit as st
 
-from recformer.evaluation.conclusion import beside
 from recformer.evaluation.report import (
     BOOKTABS,
     as_csv,
@@ -15,31 +17,35 @@ from recformer.evaluation.report import (
     corrections,
     escape_latex,
     figures_of,
-    stars,
 )
-from recformer.evaluation.significance import Question
-from recformer.evaluation.table import Result, masking_of
-from recformer.ui.compare.conclusion_view import answer_of, protocol_rows
-from recformer.ui.compare.tables import is_best
-from recformer.ui.shared.comparison import BEYOND, DUPLICATION, TITLES, ShownComparison
+from recformer.evaluation.table import masking_of
+from recformer.ui.compare.comparison import TITLES, ShownComparison
+from recformer.ui.compare.html_report import to_html
+from recformer.ui.compare.tables import Section, is_best, sections, spread_and_difference
 from recformer.ui.shared.words import plain
 
-
-@dataclass(frozen=True)
-class Section:
-    """One view of the page: metrics whose differences are corrected together."""
-
-    title: str
-    metrics: list[str]
-    """Without their cutoffs."""
-    results: list[Result]
-    """One a model."""
+HELP = "The tables of this page with these models, metrics, cutoffs and masking, and the protocol they hold under."
 
 
-def sections(comparison: ShownComparison, ranking: list[str]) -> list[Section]:
-    """The page's tables; `ranking` are the metrics chosen there."""
-    groups = {"Ranking": ranking, "Duplication": DUPLICATION, "Beyond accuracy": BEYOND}
-    return [Section(title, metrics, comparison.shown(metrics)) for title, metrics in groups.items()]
+def show_export(comparison: ShownComparison, ranking: list[str], parameters: set[str]) -> None:
+    """Files of what the page shows, each made when it is asked for: a report, and its tables.
+
+    `parameters` of the address lead back to this view.
+    """
+    asked = {name: st.query_params.get_all(name) for name in st.query_params if name in parameters}
+    address = "/compare?" + urlencode(asked, doseq=True)
+    with st.popover("Export", icon=":material/download:", help=HELP, key="compare.export"):
+        for label, ending, mime, make in (
+            ("HTML report", "html", "text/html", partial(to_html, comparison, ranking, comparison.configs, address)),
+            ("CSV", "csv", "text/csv", partial(to_csv, comparison, ranking)),
+            ("Markdown", "md", "text/markdown", partial(to_markdown, comparison, ranking)),
+            ("LaTeX", "tex", "application/x-tex", partial(to_latex, comparison, ranking)),
+        ):
+            name, key = f"comparison-{comparison.protocol.dataset}.{ending}", f"export.{label}"
+            st.download_button(label, make, name, mime, key=key, on_click="ignore", icon=":material/download:")
+            if ending == "html":
+                st.caption("One file with tables, charts, protocol and settings. It opens without a network.")
+        st.caption("Charts: the two buttons above each of them save PNG and SVG.")
 
 
 def to_csv(comparison: ShownComparison, ranking: list[str]) -> str:
@@ -73,13 +79,13 @@ def to_csv(comparison: ShownComparison, ranking: list[str]) -> str:
 
 def to_markdown(comparison: ShownComparison, ranking: list[str]) -> str:
     """A table a view, one row a model, one column a figure."""
-    parts: list[str] = []
+    parts = [plain(sentence) for sentence in comparison.conclusion.sentences]
     for section in sections(comparison, ranking):
         table = _table(comparison, section, lambda text: f"**{text}**", plain)
         parts += [f"## {section.title}", as_markdown(table, "---", "--:")]
-        parts += [plain(f"{said}.")] if (said := _corrections(comparison, section)) else []
-    sentences = [plain(sentence) for sentence in answer_of(comparison).sentences]
-    return "\n\n".join([*sentences, *parts, plain(_caption(comparison))]) + "\n"
+        corrected = corrections(section.results, comparison.question.title)
+        parts += [plain(f"{corrected}.")] if corrected else []
+    return "\n\n".join([*parts, plain(_caption(comparison))]) + "\n"
 
 
 def to_latex(comparison: ShownComparison, ranking: list[str]) -> str:
@@ -87,8 +93,8 @@ def to_latex(comparison: ShownComparison, ranking: list[str]) -> str:
     parts: list[str] = [r"% \usepackage{booktabs,graphicx}"]
     for section in sections(comparison, ranking):
         table = _table(comparison, section, lambda text: rf"\textbf{{{text}}}", escape_latex)
-        said = _corrections(comparison, section)
-        caption = f"{section.title}. {said}{'. ' if said else ''}{_caption(comparison)}"
+        corrected = corrections(section.results, comparison.question.title)
+        caption = f"{section.title}. {corrected}{'. ' if corrected else ''}{_caption(comparison)}"
         parts.append(as_latex(table, escape_latex(caption), BOOKTABS))
     return "\n\n".join(parts) + "\n"
 
@@ -101,25 +107,13 @@ def _table(
     rows: list[list[str]] = []
     for place, (model, result) in enumerate(zip(comparison.models, section.results, strict=True)):
         head = f"{model.label} ({model.source}{', reference' if place == comparison.reference else ''})"
-        figures: list[str] = []
+        cells: list[str] = []
         for name in names:
             text = f"{result['metrics'][name]['mean']:.4f}"
             text = bold(text) if is_best(section.results, place, name) else text
-            figures.append(text + escape(spread_and_difference(result["metrics"][name], comparison.question)))
-        rows.append([escape(head), *figures])
+            cells.append(text + escape(spread_and_difference(result["metrics"][name], comparison.question)))
+        rows.append([escape(head), *cells])
     return pd.DataFrame(rows, columns=["", *(escape(_column(name, comparison)) for name in names)])
-
-
-def spread_and_difference(metric: dict[str, Any], question: Question) -> str:
-    """What stands behind a mean, where there is any: " ±0.012 (−0.0048***)"; behind a primary difference that is not
-    significant its interval and what these users could have shown."""
-    text = "" if metric["low"] is None else f" ±{(metric['high'] - metric['low']) / 2:.3f}"
-    if "difference" in metric:
-        difference = metric["difference"]
-        text += f" ({difference['mean']:+.4f}{stars(difference.get('p_holm', 1.0))})".replace("-", "−")
-        if difference.get("verdict") == "undecided":
-            text += f" {beside(difference, question)}"
-    return text
 
 
 def _column(name: str, comparison: ShownComparison) -> str:
@@ -128,10 +122,6 @@ def _column(name: str, comparison: ShownComparison) -> str:
     return f"{TITLES[base]} @{k}{' (primary)' if primary else ''}"
 
 
-def _corrections(comparison: ShownComparison, section: Section) -> str:
-    return corrections(section.results, comparison.question.title)
-
-
 def _caption(comparison: ShownComparison) -> str:
-    rows = "; ".join(f"{name}: {value}" for name, value in protocol_rows(comparison).items())
+    rows = "; ".join(f"{name}: {value}" for name, value in comparison.protocol_rows.items())
     return f"{rows}. Mean ± half of the 95% interval (difference to the reference)."

@@ -37,20 +37,13 @@ def _demonstration() -> "Demonstration":
 def push_chart(shown: "Demonstration") -> go.Figure:
     """What each loss adds to cross-entropy's gradient at the repeated movies: a group of bars a movie."""
     figure = go.Figure()
+    movies = [f"repeated movie {place}" for place in range(1, len(shown.repeats) + 1)]
     for name, colour in _colours(shown).items():
         if name != "cross_entropy":
-            figure.add_trace(
-                go.Bar(
-                    x=[f"repeated movie {place}" for place in range(1, len(shown.repeats) + 1)],
-                    y=shown.effects[name].beyond,
-                    name=name,
-                    marker={"color": colour},
-                    hovertemplate="%{y:.3f}",
-                )
-            )
+            beyond = shown.effects[name].beyond
+            figure.add_bar(x=movies, y=beyond, name=name, marker={"color": colour}, hovertemplate="%{y:.3f}")
     quiet(figure, "Push against repeats, beyond cross-entropy's", "", legend=True)
-    figure.update_yaxes(title="gradient", zeroline=True, exponentformat="none")
-    return figure
+    return figure.update_yaxes(title="gradient", zeroline=True, exponentformat="none")
 
 
 def mass_chart(shown: "Demonstration") -> go.Figure:
@@ -58,20 +51,12 @@ def mass_chart(shown: "Demonstration") -> go.Figure:
     figure = go.Figure()
     for name, colour in _colours(shown).items():
         mass = shown.effects[name].mass
-        figure.add_trace(
-            go.Scatter(
-                x=list(range(len(mass))),
-                y=mass,
-                name=name,
-                mode="lines",
-                # One of two equal lines is dashed, so that both are seen.
-                line={"color": colour, "width": 2, "dash": "dash" if name == "argmax_penalty" else "solid"},
-                hovertemplate="%{y:.3f}",
-            )
-        )
+        # One of two equal lines is dashed, so that both are seen.
+        line = {"color": colour, "width": 2, "dash": "dash" if name == "argmax_penalty" else "solid"}
+        steps = list(range(len(mass)))
+        figure.add_scatter(x=steps, y=mass, name=name, mode="lines", line=line, hovertemplate="%{y:.3f}")
     quiet(figure, "Probability on the repeats", "steps of gradient descent", legend=True)
-    figure.update_yaxes(rangemode="tozero", exponentformat="none")
-    return figure
+    return figure.update_yaxes(rangemode="tozero", exponentformat="none")
 
 
 def _colours(shown: "Demonstration") -> dict[str, str]:

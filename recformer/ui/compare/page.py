@@ -1,4 +1,4 @@
-"""The Compare page's question: what is compared with what, and its evaluation in the background."""
+"""The Compare page's question, its evaluation in the background, and its answer in words."""
 
 from typing import TYPE_CHECKING, cast, get_args
 
@@ -12,19 +12,18 @@ from recformer.evaluation.significance import METRICS, PRIMARY, Question, asked
 from recformer.registry import SPLITS
 from recformer.run.model_ref import ModelRef, all_baselines
 from recformer.run.overview import RunSummary
+from recformer.ui.compare.comparison import ComparisonChoice, ShownComparison, styles_of
 from recformer.ui.shared import readers
-from recformer.ui.shared.comparison import ComparisonChoice, ShownComparison, styles_of
-from recformer.ui.shared.evaluating import evaluated, usable
-from recformer.ui.shared.run_views import checkpoints, labels_of, model_label, pick_models, suggestion
+from recformer.ui.shared.evaluating import evaluated, pending, usable
+from recformer.ui.shared.run_views import choose_models, labels_of, model_label, suggestion
 from recformer.ui.shared.selection import pick_many, pick_masking, pick_one
-from recformer.ui.shared.words import explain
+from recformer.ui.shared.words import explain, plain
 
 if TYPE_CHECKING:
     from recformer.evaluation.evaluate import Pending
 
 CUTOFFS = ["1", "3", "5", "10", str(MAX_K)]
 USUAL_CUTOFFS = ["3", "5", "10"]
-MOST = 8
 PARAMETERS = {
     *("runs", "baseline", "primary", "margin", "masking", "split", "time_ties", "k", "window"),
     *("view", "metrics", "join_seeds"),
@@ -35,21 +34,17 @@ PARAMETERS = {
 
 def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
     """Models, reference, masking and split, all kept in the URL. None where there is nothing to compare yet."""
-    if not checkpoints(runs):
-        st.info("There is no checkpoint to compare yet.", icon=":material/info:")
-        st.page_link("pages/train.py", label="Start a training run", icon=":material/play_circle:")
-        return None
-    chosen = pick_models(
+    chosen = choose_models(
         runs,
+        "There is no checkpoint to compare yet.",
         key="compare.runs",
         suggested=[*suggestion(runs), *all_baselines()],
         baselines=True,
-        max_selections=MOST,
+        max_selections=8,
         help="Checkpoints of your runs (the best by validation, or the last), imported models, and baselines that need "
         "no training: popularity, a Markov chain, item kNN.",
     )
     if not chosen:
-        st.info("Pick one or more models above.", icon=":material/arrow_upward:")
         return None
     left, second, third, last = st.columns([4, 3, 2, 5])  # what is asked
     middle, right, beside, _ = st.columns([4.5, 3.5, 2.5, 3.5])  # under which protocol
@@ -69,21 +64,24 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
     split = right.selectbox(
         "Split", splits, index=splits.index("leave_last_out"), key="split", bind="query-params", help=explain("split")
     )
-    time_ties = _pick_time_ties(beside, split)
-    with last:
-        cutoffs = sorted({*_pick_cutoffs(), question.k})
-    window = _asked_window()
-    data, asked_for = readers.dataset_of(chosen), models[reference]
-    return ComparisonChoice(chosen, asked_for, masking, split, time_ties, window, question, cutoffs, data, runs)
-
-
-def _pick_time_ties(place: DeltaGenerator, split: str) -> TimeTies:
-    """How ties in time are broken, of the ways that the split allows; kept in the URL."""
-    ways = list(get_args(SPLITS.get(split).Options.model_fields["time_ties"].annotation))
-    chosen = pick_one(
-        place, "Time ties", ways, "time_ties", key="compare.time_ties", short=True, help=explain("time_ties")
+    ties = list(get_args(SPLITS.get(split).Options.model_fields["time_ties"].annotation))
+    time_ties = pick_one(
+        beside, "Time ties", ties, "time_ties", key="compare.time_ties", short=True, help=explain("time_ties")
     )
-    return cast("TimeTies", chosen)
+    with last:
+        lengths = pick_many("k", CUTOFFS, "k", key="compare.k", suggested=USUAL_CUTOFFS, short=True, help=explain("k"))
+    return ComparisonChoice(
+        models=chosen,
+        reference=models[reference],
+        masking=masking,
+        split=split,
+        time_ties=cast("TimeTies", time_ties),
+        window=_asked_window(),
+        question=question,
+        cutoffs=sorted({*map(int, lengths or USUAL_CUTOFFS), question.k}),
+        data=readers.dataset_of(chosen),
+        runs=runs,
+    )
 
 
 def _pick_question(first: DeltaGenerator, second: DeltaGenerator) -> Question:
@@ -114,27 +112,36 @@ def _pick_question(first: DeltaGenerator, second: DeltaGenerator) -> Question:
     return asked(primary, margin or None)
 
 
-def _pick_cutoffs() -> list[int]:
-    """The lengths of list that figures are for; the usual ones where all are taken away."""
-    chosen = pick_many("k", CUTOFFS, "k", key="compare.k", suggested=USUAL_CUTOFFS, short=True, help=explain("k"))
-    return sorted(map(int, chosen or USUAL_CUTOFFS))
+def _asked_window() -> int | None:
+    """The window of the URL that all are evaluated under, with the way back; None for each model's own."""
+    text = st.query_params.get("window", "")
+    if not (text.isdecimal() and int(text) > 0):
+        return None
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"All are evaluated under a window of {int(text)}.", width="content")
+        if st.button("Let each have its own", key="compare.own_window", icon=":material/undo:", type="tertiary"):
+            del st.query_params["window"]
+            st.rerun()
+    return int(text)
 
 
 def compare(choice: ComparisonChoice) -> ShownComparison | None:
     """The comparison; None while it is computed in the background, where none of the models can be evaluated, or where
     their protocols differ: each is then shown instead."""
-    entries = readers.pending(choice.models, choice.data, choice.split, choice.window, choice.time_ties)
+    entries = pending(choice.models, choice.data, choice.split, choice.window, choice.time_ties)
     able = usable(entries, choice.label)
     if not able or not _same_window(able):
         return None
     configs = configs_of(choice.runs)
     # Asked before anything is computed, so that it is always there.
-    together = len(seed_groups(list(able), configs)) < len(able) and _seeds_together()
+    if len(seed_groups(list(able), configs)) == len(able) or not _seeds_together():
+        configs = {}
     found = evaluated(able, choice.label)
     if not found:
         return None
     reference = choice.reference if choice.reference in found else next(iter(found))
-    compared = comparison_of(found, reference, choice.question, configs if together else {})
+    compared = comparison_of(found, reference, choice.question, configs)
+    seeds = [f" ({len(group)} seeds)" if len(group) > 1 else "" for group in compared.members]
     firsts = [group[0] for group in compared.members]
     return ShownComparison(
         compared.members,
@@ -142,25 +149,10 @@ def compare(choice: ComparisonChoice) -> ShownComparison | None:
         compared.reference,
         compared.question,
         choice=choice,
-        labels=[
-            choice.label(group[0]) + (f" ({len(group)} seeds)" if len(group) > 1 else "") for group in compared.members
-        ],
+        labels=[choice.label(model) + joined for model, joined in zip(firsts, seeds, strict=True)],
         styles=styles_of(choice.runs, firsts, compared.reference),
         keys=tuple("+".join(able[model].key for model in group) for group in compared.members),
     )
-
-
-def _asked_window() -> int | None:
-    """The window of the URL that all are evaluated under, with the way back; None for each model's own."""
-    asked = st.query_params.get("window", "")
-    if not (asked.isdecimal() and int(asked) > 0):
-        return None
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"All are evaluated under a window of {int(asked)}.", width="content")
-        if st.button("Let each have its own", key="compare.own_window", icon=":material/undo:", type="tertiary"):
-            del st.query_params["window"]
-            st.rerun()
-    return int(asked)
 
 
 def _same_window(usable: "dict[ModelRef, Pending]") -> bool:
@@ -192,3 +184,23 @@ def _seeds_together() -> bool:
         help="Some of these runs differ in their seed alone. Together they are one model: its figures are means over "
         "seeds, and what seeds change stands beside them.",
     )
+
+
+def show_conclusion(comparison: ShownComparison) -> None:
+    """The answer in one line, what the data leave open, and a warning where a model was trained on its test."""
+    found = comparison.conclusion
+    st.markdown(f"**{plain(found.model)}** {plain(found.words)}", help=explain("primary"))
+    if found.below:
+        st.markdown(f":orange[:material/trending_down:] {plain(found.below)}")
+    if found.undecided:
+        st.caption(plain(found.undecided), help=explain("detectable"))
+    if comparison.leaks:
+        st.warning(plain(comparison.leaks), icon=":material/warning:")
+
+
+def show_protocol(comparison: ShownComparison) -> None:
+    """How these numbers came about."""
+    with st.container(border=True):
+        st.markdown("**Protocol**", help=explain("protocol"))
+        rows = comparison.protocol_rows.items()
+        st.markdown(" · ".join(f":gray[{name}:] {plain(value)}" for name, value in rows))

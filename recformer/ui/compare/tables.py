@@ -1,29 +1,53 @@
 """Tables as pure functions: results to Markdown with the best in bold and the uncertainty in lighter print."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from recformer.config import flat_config
-from recformer.evaluation.conclusion import beside
+from recformer.evaluation.conclusion import beside, signed
 from recformer.evaluation.report import as_markdown, stars
-from recformer.evaluation.significance import SIGNIFICANT, Question
-from recformer.evaluation.slices import FEW, Slice
+from recformer.evaluation.significance import SIGNIFICANT, Question, Result
+from recformer.evaluation.slices import FEW
 from recformer.evaluation.table import direction
+from recformer.ui.compare.comparison import BEYOND, DUPLICATION, ShownComparison, SliceRows
+from recformer.ui.shared.charts import GLYPHS
 from recformer.ui.shared.words import plain
 
-Result = dict[str, Any]
 EXPLORATORY = ":gray[:small[exploratory]]"
+MARKS = {"better": "green", "worse": "red"}
 
 
-def row_head(label: str, source: str, colour: str, glyph: str, is_reference: bool) -> str:
-    """What a row is called: its mark in the charts, its name, and in small print its checkpoint and commit.
+@dataclass(frozen=True)
+class Section:
+    """One view of the page: metrics whose differences are corrected together."""
+
+    title: str
+    metrics: list[str]
+    """Without their cutoffs."""
+    results: list[Result]
+    """One a model."""
+
+
+def sections(comparison: ShownComparison, ranking: list[str]) -> list[Section]:
+    """The page's tables; `ranking` are the metrics chosen there."""
+    groups = {"Ranking": ranking, "Duplication": DUPLICATION, "Beyond accuracy": BEYOND}
+    return [Section(title, metrics, comparison.shown(metrics)) for title, metrics in groups.items()]
+
+
+def row_heads(comparison: ShownComparison) -> list[str]:
+    """What each model's row is called: its mark in the charts, its name, and in small print its checkpoint and commit.
 
     Markdown with the mark's colour as HTML: Streamlit's own knows a few colours only.
     """
-    mark = f'<span style="color:{colour}">{glyph}</span>'
-    small = f"reference · {source}" if is_reference else source
-    return f"{mark} {plain(label)}<br>:gray[:small[{plain(small)}]]"
+    heads: list[str] = []
+    for place, (model, glyph) in enumerate(zip(comparison.models, GLYPHS, strict=False)):
+        is_reference = len(comparison.models) > 1 and place == comparison.reference
+        small = f"reference · {model.source}" if is_reference else model.source
+        mark = f'<span style="color:{model.style.colour}">{glyph}</span>'
+        heads.append(f"{mark} {plain(model.label)}<br>:gray[:small[{plain(small)}]]")
+    return heads
 
 
 def metric_table(results: list[Result], heads: list[str], metric: str, cutoffs: list[int], question: Question) -> str:
@@ -34,12 +58,12 @@ def metric_table(results: list[Result], heads: list[str], metric: str, cutoffs: 
     primary.
     """
     several, is_primary = len(results) > 1, metric == question.metric
-    marks = {k: "primary" if k == question.k else EXPLORATORY for k in cutoffs}
     rows = [
         [head, *(_cell(results, position, f"{metric}@{k}", question) for k in cutoffs)]
         for position, head in enumerate(heads)
     ]
-    columns = [f"@{k} {marks[k]}" if several and is_primary else f"@{k}" for k in cutoffs]
+    marks = [f" {'primary' if k == question.k else EXPLORATORY}" if several and is_primary else "" for k in cutoffs]
+    columns = [f"@{k}{mark}" for k, mark in zip(cutoffs, marks, strict=True)]
     first = EXPLORATORY if several and not is_primary else ""
     return as_markdown(pd.DataFrame(rows, columns=[first, *columns]), ":--", "--:")
 
@@ -49,13 +73,15 @@ def _cell(results: list[Result], position: int, name: str, question: Question) -
     text = f"{metric['mean']:.4f}"
     if is_best(results, position, name):
         text = f"**{text}**"
-    spread = "" if metric["low"] is None else f" :gray[:small[±{(metric['high'] - metric['low']) / 2:.3f}]]"
-    seeds = (
-        f"<br>:gray[:small[seeds {metric['seeds']['low']:.4f} to {metric['seeds']['high']:.4f}]]"
-        if "seeds" in metric
-        else ""
-    )
-    return f"{text}{spread}{seeds}{_difference(metric, name, question)}"
+    if metric["low"] is not None:
+        text += f" :gray[:small[±{half_width(metric)}]]"
+    if "seeds" in metric:
+        text += f"<br>:gray[:small[seeds {metric['seeds']['low']:.4f} to {metric['seeds']['high']:.4f}]]"
+    return f"{text}{_difference(metric, name, question)}"
+
+
+def half_width(interval: Result) -> str:
+    return f"{(interval['high'] - interval['low']) / 2:.3f}"
 
 
 def is_best(results: list[Result], position: int, name: str) -> bool:
@@ -65,20 +91,44 @@ def is_best(results: list[Result], position: int, name: str) -> bool:
     return len(results) > 1 and means[position] == best
 
 
-def _difference(metric: dict[str, Any], name: str, question: Question) -> str:
+def is_significant(metric: Result) -> bool:
+    """Whether a metric's difference to the reference is significant after Holm's correction."""
+    return metric.get("difference", {}).get("p_holm", 1.0) < SIGNIFICANT
+
+
+def better_or_worse(metric: Result, name: str) -> str:
+    """better or worse: how a metric differs from the reference's; "" where that is not significant, or neither."""
+    if not is_significant(metric) or direction(name) == 0:
+        return ""
+    return "better" if (metric["difference"]["mean"] > 0) == (direction(name) > 0) else "worse"
+
+
+def _difference(metric: Result, name: str, question: Question) -> str:
     if "difference" not in metric:
         return ""
     difference = metric["difference"]
-    text = f"{difference['mean']:+.4f}".replace("-", "−")
-    if "p_holm" not in difference or difference["p_holm"] >= SIGNIFICANT:
+    text = signed(difference["mean"])
+    if not is_significant(metric):
         undecided = difference.get("verdict") == "undecided"
         known = "<br>" + beside(difference, question).replace(", ", "<br>") if undecided else ""
         return f"<br>:gray[:small[({text}){known}]]"
     text += r"\*" * len(stars(difference["p_holm"]))
-    if direction(name) == 0:
+    mark = better_or_worse(metric, name)
+    if not mark:
         return f"<br>:small[({text})]"
-    better = (difference["mean"] > 0) == (direction(name) > 0)
-    return f"<br>:{'green' if better else 'red'}[:small[({text} {'▲' if difference['mean'] > 0 else '▼'})]]"
+    return f"<br>:{MARKS[mark]}[:small[({text} {'▲' if difference['mean'] > 0 else '▼'})]]"
+
+
+def spread_and_difference(metric: Result, question: Question) -> str:
+    """What stands behind a mean, where there is any: " ±0.012 (−0.0048***)"; behind a primary difference that is not
+    significant its interval and what these users could have shown."""
+    text = "" if metric["low"] is None else f" ±{half_width(metric)}"
+    if "difference" in metric:
+        difference = metric["difference"]
+        text += f" ({signed(difference['mean'])}{stars(difference.get('p_holm', 1.0))})"
+        if difference.get("verdict") == "undecided":
+            text += f" {beside(difference, question)}"
+    return text
 
 
 def difference_rows(results: list[Result], labels: list[str]) -> list[dict[str, Any]]:
@@ -92,11 +142,11 @@ def difference_rows(results: list[Result], labels: list[str]) -> list[dict[str, 
     ]
 
 
-def slice_table(slices: list[Slice], labels: list[str], rows: list[list[dict[str, Any]]]) -> str:
+def slice_table(shown: SliceRows, labels: list[str]) -> str:
     """One row a slice, one column a model: mean ± half of its interval; slices of few cases are grey."""
     lines: list[list[str]] = []
-    for entry, row in zip(slices, rows, strict=True):
-        cells = [f"{cell['mean']:.4f} :small[±{(cell['high'] - cell['low']) / 2:.3f}]" for cell in row]
+    for entry, row in zip(*shown, strict=True):
+        cells = [f"{cell['mean']:.4f} :small[±{half_width(cell)}]" for cell in row]
         parts = [plain(entry.label), f"{entry.cases:,}", *cells]
         lines.append([f":gray[{part}]" for part in parts] if entry.cases < FEW else parts)
     return as_markdown(pd.DataFrame(lines, columns=["", "cases", *map(plain, labels)]), ":--", "--:")
@@ -105,9 +155,8 @@ def slice_table(slices: list[Slice], labels: list[str], rows: list[list[dict[str
 def config_differences(configs: dict[str, dict[str, Any]], everything: bool) -> list[dict[str, str]]:
     """One row a setting, one column a run: those that differ, or `everything`."""
     flat = {name: flat_config(config) for name, config in configs.items()}
-    keys = list(dict.fromkeys(key for config in flat.values() for key in config if key != "name"))
     rows: list[dict[str, str]] = []
-    for key in keys:
+    for key in dict.fromkeys(key for config in flat.values() for key in config if key != "name"):
         cells = {name: str(config.get(key, "–")) for name, config in flat.items()}
         if everything or len(set(cells.values())) > 1:
             rows.append({"setting": key, **cells})

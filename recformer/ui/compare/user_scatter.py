@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
+from recformer.ui.compare.comparison import Model, ShownComparison
 from recformer.ui.shared.charts import quiet
-from recformer.ui.shared.comparison import Model, ShownComparison
 from recformer.ui.shared.live_chart import show_live
 from recformer.ui.shared.palette import REFERENCE
 from recformer.ui.shared.selection import pick_one
@@ -21,15 +21,15 @@ JITTER = 0.04  # of a factor of e: movies at the same two ranks lie beside one a
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two models' ranks of the same N held-out movies."""
+    """Two models' ranks, from 1, of the same N held-out movies."""
 
     across: Model
     upwards: Model
     k: int
     x: NDArray[np.int32]
-    """(N,) ranks by the model of the horizontal axis, from 1."""
+    """(N,) by the model of the horizontal axis."""
     y: NDArray[np.int32]
-    """(N,) ranks by the model of the vertical axis."""
+    """(N,) by the model of the vertical axis."""
     users: NDArray[np.int64]
     """(N,) user ids."""
     titles: NDArray[np.object_]
@@ -71,11 +71,11 @@ def _pick(comparison: ShownComparison) -> Pair:
     models = {str(model.members[0]): model for model in comparison.models}
     reference = str(comparison.reference_model.members[0])
     left, right = st.columns(2)
-    x_names = [reference, *(name for name in models if name != reference)]
 
     def label(name: str) -> str:
         return comparison.choice.label(models[name].members[0])
 
+    x_names = sorted(models, key=lambda name: name != reference)
     x = pick_one(left, "Across", x_names, "x", key="compare.x", show=label, short=True)
     y_names = [name for name in models if name != x]
     if st.query_params.get("y") == x:  # a model beside itself shows nothing: another one is taken
@@ -101,8 +101,7 @@ def pair_of(comparison: ShownComparison, across: Model, upwards: Model) -> Pair:
 
 def summary(pair: Pair) -> str:
     """How many held-out movies each of the two finds (Markdown)."""
-    counts = {words: int(members.sum()) for words, _, _, members in pair.groups}
-    neither, both, one, other = counts.values()
+    neither, both, one, other = (int(members.sum()) for *_, members in pair.groups)
     return (
         f"Of {len(pair.users):,} held-out movies **{plain(pair.across.label)}** finds {one + both:,} in its first "
         f"{pair.k}, **{plain(pair.upwards.label)}** {other + both:,}: both {both:,}, only the one {one:,}, only the "
@@ -112,44 +111,30 @@ def summary(pair: Pair) -> str:
 
 def scatter_chart(pair: Pair) -> go.Figure:
     """Rank against rank on logarithmic axes, the diagonal, and lines at k; `customdata` is the user's id."""
-    draw = np.random.default_rng(0)
-    shift = np.exp(draw.uniform(-JITTER, JITTER, (2, len(pair.x))))
+    shift = np.exp(np.random.default_rng(0).uniform(-JITTER, JITTER, (2, len(pair.x))))
     x, y = pair.x * shift[0], pair.y * shift[1]
-    most = float(max(pair.x.max(), pair.y.max(), pair.k)) * 1.2
+    ends, at_k = [0.8, float(max(pair.x.max(), pair.y.max(), pair.k)) * 1.2], [pair.k + 0.5] * 2
     figure = go.Figure()
-    _line(figure, [0.8, most], [0.8, most], "dot")
-    _line(figure, [pair.k + 0.5] * 2, [0.8, most], "solid")
-    _line(figure, [0.8, most], [pair.k + 0.5] * 2, "solid")
+    for across, upwards, dash in ((ends, ends, "dot"), (at_k, ends, "solid"), (ends, at_k, "solid")):
+        look = {"color": REFERENCE, "width": 1, "dash": dash}
+        figure.add_scatter(x=across, y=upwards, mode="lines", line=look, hoverinfo="skip", showlegend=False)
     for words, colour, symbol, members in pair.groups:
-        figure.add_trace(
-            go.Scatter(
-                x=x[members],
-                y=y[members],
-                name=as_text(f"{words}: {int(members.sum()):,}"),
-                mode="markers",
-                marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.7},
-                customdata=pair.users[members],
-                text=_words(pair, members),
-                hovertemplate="user %{customdata}: %{text}<extra></extra>",
-            )
+        found = zip(pair.titles[members], pair.x[members], pair.y[members], strict=True)
+        figure.add_scatter(
+            x=x[members],
+            y=y[members],
+            name=as_text(f"{words}: {int(members.sum()):,}"),
+            mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.7},
+            customdata=pair.users[members],
+            text=[f"{as_text(str(title))}<br>rank {a:,} across, {b:,} upwards" for title, a, b in found],
+            hovertemplate="user %{customdata}: %{text}<extra></extra>",
         )
     quiet(figure, f"Rank of each held-out movie, k = {pair.k}", as_text(f"rank by {pair.across.label}"), legend=True)
     figure.update_layout(height=HEIGHT, hovermode="closest")
-    span = {"type": "log", "range": [np.log10(0.8), np.log10(most)], "dtick": 1, "tickformat": ",~r"}
+    span = {"type": "log", "range": np.log10(ends).tolist(), "dtick": 1, "tickformat": ",~r"}
     figure.update_xaxes(span)
-    figure.update_yaxes(span | {"title": as_text(f"rank by {pair.upwards.label}")})
-    return figure
-
-
-def _words(pair: Pair, members: NDArray[np.bool_]) -> list[str]:
-    """What is read at each point: movie and both ranks."""
-    found = zip(pair.titles[members], pair.x[members], pair.y[members], strict=True)
-    return [f"{as_text(str(title))}<br>rank {x:,} across, {y:,} upwards" for title, x, y in found]
-
-
-def _line(figure: go.Figure, x: list[float], y: list[float], dash: str) -> None:
-    look = {"color": REFERENCE, "width": 1, "dash": dash}
-    figure.add_trace(go.Scatter(x=x, y=y, mode="lines", line=look, hoverinfo="skip", showlegend=False))
+    return figure.update_yaxes(span | {"title": as_text(f"rank by {pair.upwards.label}")})
 
 
 def _recommend(comparison: ShownComparison, pair: Pair) -> str:

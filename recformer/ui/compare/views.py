@@ -10,14 +10,11 @@ from recformer.evaluation.slices import FEW, known_dimensions
 from recformer.evaluation.table import Result
 from recformer.ui.compare.article_view import show_article
 from recformer.ui.compare.charts import accuracy_chart, groups_chart, loss_charts, metric_chart
+from recformer.ui.compare.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, ShownComparison
 from recformer.ui.compare.loss_view import show_losses
-from recformer.ui.compare.tables import config_differences, difference_rows, metric_table, row_head, slice_table
+from recformer.ui.compare.tables import config_differences, difference_rows, metric_table, row_heads, slice_table
 from recformer.ui.compare.user_scatter import show_users
-from recformer.ui.shared import readers
-from recformer.ui.shared.charts import GLYPHS
-from recformer.ui.shared.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, ShownComparison
 from recformer.ui.shared.live_chart import show_live
-from recformer.ui.shared.run_views import labels_of
 from recformer.ui.shared.selection import pick_many, pick_one
 from recformer.ui.shared.words import explain, plain
 
@@ -44,8 +41,24 @@ def pick_view() -> str:
     return str(chosen)
 
 
-def pick_metrics(comparison: ShownComparison) -> list[str]:
-    """The metrics of the ranking, kept in the URL; all where all are taken away. The primary one is always shown."""
+def chosen_metrics(comparison: ShownComparison) -> list[str]:
+    """The metrics of the ranking that the address names, wherever the page is; all where it names none."""
+    return _with_primary(st.query_params.get_all("metrics"), comparison)
+
+
+def _with_primary(chosen: list[str], comparison: ShownComparison) -> list[str]:
+    there = _accuracy(comparison)
+    kept = [metric for metric in there if metric in chosen] or there
+    return [metric for metric in there if metric in kept or metric == comparison.question.metric]
+
+
+def _accuracy(comparison: ShownComparison) -> list[str]:
+    """The metrics of the ranking there are; with several targets a case, recall is one of its own."""
+    return [*ACCURACY, "recall"] if comparison.protocol.time_ties == "as_set" else ACCURACY
+
+
+def _ranking(comparison: ShownComparison) -> None:
+    """A table and a chart for each ranking metric; the primary one is always shown."""
     there = _accuracy(comparison)
     chosen = pick_many(
         "Metrics",
@@ -58,28 +71,7 @@ def pick_metrics(comparison: ShownComparison) -> list[str]:
         label_visibility="collapsed",
         placeholder="All metrics",
     )
-    return _with_primary(chosen, comparison)
-
-
-def chosen_metrics(comparison: ShownComparison) -> list[str]:
-    """The metrics that the address names, wherever the page is; all where it names none."""
-    return _with_primary(st.query_params.get_all("metrics"), comparison)
-
-
-def _accuracy(comparison: ShownComparison) -> list[str]:
-    """The metrics of the ranking there are; with several targets a case, recall is one of its own."""
-    return [*ACCURACY, "recall"] if comparison.protocol.time_ties == "as_set" else ACCURACY
-
-
-def _with_primary(chosen: list[str], comparison: ShownComparison) -> list[str]:
-    there = _accuracy(comparison)
-    kept = [metric for metric in there if metric in chosen] or there
-    return [metric for metric in there if metric in kept or metric == comparison.question.metric]
-
-
-def _ranking(comparison: ShownComparison) -> None:
-    """A table and a chart for each ranking metric."""
-    metrics = pick_metrics(comparison)
+    metrics = _with_primary(chosen, comparison)
     results = comparison.shown(metrics)
     _tables(comparison, results, metrics)
     st.caption(
@@ -91,8 +83,12 @@ def _ranking(comparison: ShownComparison) -> None:
         ),
         help=explain("holm"),
     )
-    _differences(comparison, results)
-    _charts(comparison, results, metrics)
+    if rows := difference_rows(results, comparison.labels):
+        with st.expander("All differences: intervals, p-values, effect sizes"):
+            st.dataframe(rows, hide_index=True, key="compare.differences", column_config=DIFFERENCE_COLUMNS)
+    for place in range(0, len(metrics), 2):
+        for column, metric in zip(st.columns(2), metrics[place : place + 2], strict=False):
+            show_live(column, metric_chart(comparison, results, metric), f"compare.{metric}")
 
 
 def _tables(comparison: ShownComparison, results: list[Result], metrics: list[str]) -> None:
@@ -109,31 +105,8 @@ def _tables(comparison: ShownComparison, results: list[Result], metrics: list[st
 
 def _corrections(comparison: ShownComparison, results: list[Result]) -> str:
     """How the stars of a view are corrected, as a sentence of a caption."""
-    told = corrections(results, comparison.question.title)
-    return f"{plain(told)}. " if told else ""
-
-
-def _charts(comparison: ShownComparison, results: list[Result], metrics: list[str]) -> None:
-    for place in range(0, len(metrics), 2):
-        for column, metric in zip(st.columns(2), metrics[place : place + 2], strict=False):
-            show_live(column, metric_chart(comparison, results, metric), f"compare.{metric}")
-
-
-def row_heads(comparison: ShownComparison) -> list[str]:
-    """What each model's row is called, marked as it is in the charts."""
-    several = len(comparison.models) > 1
-    return [
-        row_head(model.label, model.source, model.style.colour, glyph, several and place == comparison.reference)
-        for place, (model, glyph) in enumerate(zip(comparison.models, GLYPHS, strict=False))
-    ]
-
-
-def _differences(comparison: ShownComparison, results: list[Result]) -> None:
-    """Every tested difference of a view, for who wants the figures behind the stars."""
-    rows = difference_rows(results, comparison.labels)
-    if rows:
-        with st.expander("All differences: intervals, p-values, effect sizes"):
-            st.dataframe(rows, hide_index=True, key="compare.differences", column_config=DIFFERENCE_COLUMNS)
+    corrected = corrections(results, comparison.question.title)
+    return f"{plain(corrected)}. " if corrected else ""
 
 
 def _duplication(comparison: ShownComparison) -> None:
@@ -168,16 +141,13 @@ def _slices(comparison: ShownComparison) -> None:
     left, right = st.columns(2)
     there = known_dimensions(comparison.choice.data)
     dimension = left.selectbox("Group by", there, key="slice", bind="query-params", help=explain("slices"))
-    cutoffs, first = comparison.choice.cutoffs, comparison.question.primary
-    names = [f"{metric}@{k}" for metric in ACCURACY[:3] for k in cutoffs]
+    names = [f"{metric}@{k}" for metric in ACCURACY[:3] for k in comparison.choice.cutoffs]
     names.append(f"duplication/window@{comparison.question.k}")
-    names = [first, *(name for name in names if name != first)]
+    names = list(dict.fromkeys([comparison.question.primary, *names]))
     name = pick_one(right, "Metric", names, "slice_metric", key="compare.slice_metric", help=explain("ndcg"))
-    shown, rows = readers.slices(
-        comparison.keys, comparison.evaluations, comparison.choice.data, dimension, name, comparison.choice.masking
-    )
-    show_live(st.container(), groups_chart(comparison, name, shown, rows), "compare.slices")
-    st.markdown(slice_table(shown, comparison.labels, rows))
+    shown = comparison.slices_by(dimension, name)
+    show_live(st.container(), groups_chart(comparison, name, shown), "compare.slices")
+    st.markdown(slice_table(shown, comparison.labels))
     st.caption(
         f"Mean and 95% interval over the users of each group; cases in brackets. Groups of fewer than {FEW} cases are "
         "grey. A movie has several genres, so groups by genre overlap."
@@ -200,29 +170,11 @@ def _curves(comparison: ShownComparison) -> None:
 def _configs(comparison: ShownComparison) -> None:
     """What differs between the runs' configurations."""
     everything = st.toggle("Show all settings", key="all_settings", bind="query-params")
-    rows = config_differences(configs_of(comparison), everything)
+    rows = config_differences(comparison.configs, everything)
     if rows:
         st.dataframe(rows, hide_index=True, key="compare.configs")
     else:
         st.caption("Nothing differs between these configurations.")
-
-
-def configs_of(comparison: ShownComparison) -> dict[str, dict[str, Any]]:
-    """The configuration of every run that is compared, by its name."""
-    run_ids = {model.run for group in comparison.members for model in group}
-    runs = comparison.choice.runs
-    labels = labels_of(runs)
-    return {labels[run.run_id]: run.config for run in runs if run.run_id in run_ids}
-
-
-def _losses(_: ShownComparison) -> None:
-    """What the losses' gradients do to repeats."""
-    show_losses()
-
-
-def _article(comparison: ShownComparison) -> None:
-    """The article's figures, its files' and honest ones."""
-    show_article(comparison.choice.runs)
 
 
 VIEWS: dict[str, Callable[[ShownComparison], None]] = {
@@ -232,7 +184,7 @@ VIEWS: dict[str, Callable[[ShownComparison], None]] = {
     "Slices": _slices,
     "Users": show_users,
     "Loss curves": _curves,
-    "Penalties": _losses,
+    "Penalties": lambda _: show_losses(),
     "Configurations": _configs,
-    "Article": _article,
+    "Article": lambda comparison: show_article(comparison.choice.runs),
 }

@@ -1,31 +1,38 @@
 """The Data page's parts: counts, charts, the movie table, and where the data came from."""
 
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
+from numpy.typing import NDArray
+from streamlit.column_config import ListColumn, NumberColumn, TextColumn
 
 from recformer.data import describe
 from recformer.data.dataset import Dataset
 from recformer.data.repeats import Choice, write_choice
 from recformer.data.sources.download import provenance
 from recformer.ui.shared.add_dataset import LICENCE
-from recformer.ui.shared.charts import bar_chart, histogram, popularity_chart
+from recformer.ui.shared.charts import quiet
+from recformer.ui.shared.palette import OKABE_ITO
 from recformer.ui.shared.words import explain
 
 REPEATS: dict[Choice, str] = {"drop": "Drop them", "keep": "Keep them"}
+SPARSITY = "Share of user-movie pairs without a rating."
 
 
 def show_counts(dataset: Dataset) -> None:
     """How much there is."""
     counts = describe.counts(dataset)
-    figures = [
-        ("Users", f"{counts.users:,}"),
-        ("Movies", f"{counts.items:,}"),
-        ("Rated movies", f"{counts.items_rated:,}"),
-        ("Ratings", f"{counts.interactions:,}"),
-        ("Sparsity", f"{100 * counts.sparsity:.1f}%"),
+    tiles = [
+        ("Users", f"{counts.users:,}", None),
+        ("Movies", f"{counts.items:,}", None),
+        ("Rated movies", f"{counts.items_rated:,}", None),
+        ("Ratings", f"{counts.interactions:,}", None),
+        ("Sparsity", f"{100 * counts.sparsity:.1f}%", SPARSITY),
     ]
     with st.container(horizontal=True):
-        for label, value in figures:
-            help_text = "Share of user-movie pairs without a rating." if label == "Sparsity" else None
+        for label, value, help_text in tiles:
             st.metric(label, value, width=140, help=help_text)
     doubts: list[str] = []
     if not describe.times_are_real(dataset):
@@ -70,21 +77,38 @@ def show_time_ties(dataset: Dataset) -> None:
 
 
 def show_charts(dataset: Dataset) -> None:
-    """Interactions over time, the popularity's long tail, and the lengths of histories."""
+    """The popularity's long tail, the lengths of histories, and interactions over time."""
     left, middle, right = st.columns(3)
-    popularity = popularity_chart("Popularity of movies", describe.sorted_popularity(dataset))
-    left.plotly_chart(popularity, key="data.popularity")
-    lengths = histogram("Length of histories", describe.history_lengths(dataset), "movies of one user", "users")
+    left.plotly_chart(_popularity(describe.sorted_popularity(dataset)), key="data.popularity")
+    counts, edges = np.histogram(describe.history_lengths(dataset), bins=40)
+    centres = (edges[:-1] + edges[1:]) / 2
+    lengths = _bars("Length of histories", centres, counts, "movies of one user", "users")
     middle.plotly_chart(lengths, key="data.lengths")
-    with right:
-        if describe.times_are_real(dataset):
-            times = describe.interactions_over_time(dataset)
-            chart = bar_chart(
-                "Ratings over time", times["start"].to_numpy(), times["interactions"].to_numpy(), "", "ratings"
-            )
-            st.plotly_chart(chart, key="data.times")
-        else:
-            st.caption("No chart over time: this set's times are placeholders.")
+    if describe.times_are_real(dataset):
+        times = describe.interactions_over_time(dataset)
+        starts, counts = times["start"].to_numpy(), times["interactions"].to_numpy()
+        right.plotly_chart(_bars("Ratings over time", starts, counts, "", "ratings"), key="data.times")
+    else:
+        right.caption("No chart over time: this set's times are placeholders.")
+
+
+def _bars(title: str, x: NDArray[Any], y: NDArray[Any], x_title: str, y_title: str) -> go.Figure:
+    bars = go.Bar(x=x, y=y, marker={"color": OKABE_ITO[0]}, hovertemplate="%{y:,}<extra>%{x}</extra>")
+    return quiet(go.Figure(bars), title, x_title).update_yaxes(title=y_title)
+
+
+def _popularity(counts: NDArray[np.int64]) -> go.Figure:
+    """Interactions of each movie, most popular first as in `counts`, on logarithmic axes."""
+    kept = np.unique(np.geomspace(1, max(len(counts), 1), 400).astype(np.int64)) - 1
+    line = go.Scatter(
+        x=kept + 1,
+        y=counts[kept],
+        mode="lines",
+        line={"color": OKABE_ITO[0], "width": 2},
+        hovertemplate="%{y:,} ratings<extra>movie %{x}</extra>",
+    )
+    figure = quiet(go.Figure(line), "Popularity of movies", "movies, most popular first")
+    return figure.update_xaxes(type="log").update_yaxes(type="log", title="ratings")
 
 
 def show_movies(dataset: Dataset) -> None:
@@ -101,12 +125,12 @@ def show_movies(dataset: Dataset) -> None:
         hide_index=True,
         height=360,
         column_config={
-            "item_id": st.column_config.NumberColumn("Id", format="%d", width="small"),
-            "title": st.column_config.TextColumn("Movie", width="large"),
-            "year": st.column_config.NumberColumn("Year", format="%d", width="small"),
-            "genres": st.column_config.ListColumn("Genres"),
-            "interactions": st.column_config.NumberColumn("Ratings", width="small"),
-            "mean_rating": st.column_config.NumberColumn("Mean rating", format="%.2f", width="small"),
+            "item_id": NumberColumn("Id", format="%d", width="small"),
+            "title": TextColumn("Movie", width="large"),
+            "year": NumberColumn("Year", format="%d", width="small"),
+            "genres": ListColumn("Genres"),
+            "interactions": NumberColumn("Ratings", width="small"),
+            "mean_rating": NumberColumn("Mean rating", format="%.2f", width="small"),
         },
     )
     st.caption(f"{len(table):,} of {dataset.num_items:,} movies")

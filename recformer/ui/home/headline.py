@@ -1,4 +1,4 @@
-"""Home's answer to "what is better than what": chosen on validation, told on the test, from what is stored already."""
+"""Home's answer to "what is better than what": chosen on validation, reported on the test, from what is stored."""
 
 from collections import Counter
 from contextlib import suppress
@@ -18,7 +18,7 @@ from recformer.run.model_ref import ModelRef, all_baselines
 from recformer.run.overview import RunSummary
 from recformer.ui.shared import readers
 from recformer.ui.shared.charts import interval_chart
-from recformer.ui.shared.palette import baseline_colours, run_colours, styles_together
+from recformer.ui.shared.palette import run_styles
 from recformer.ui.shared.run_views import (
     comparable_kind,
     labels_of,
@@ -49,33 +49,34 @@ def show(runs: list[RunSummary]) -> None:
     candidates = sorted(alike, key=lambda run: (-validated(run), run.created))[:MOST]
     labels = labels_of(runs) | {model.run: model_label({}, model) for model in all_baselines()}
     with st.container(border=True):
-        protocol, figures = _test_figures(candidates)
-        if protocol is not None and figures:
-            _show_test(protocol, figures, labels, run_colours(runs) | baseline_colours())
+        protocol, results = _on_test(candidates)
+        if protocol is not None and results:
+            _show_test(protocol, results, labels, runs)
+            there = {result["run"] for result in results}
+            missing = [labels[model.run] for model in all_baselines() if model.run not in there]
+            if missing:
+                st.caption(f"Not evaluated yet, Compare does it: {plain(listed(missing))}.")
         else:
             title = f"Best on {recorded_dataset_name(candidates[0])} by validation: {labels[candidates[0].run_id]}"
             value = validated(candidates[0])
             st.markdown(f"**{plain(title)}**, validation NDCG@10 {value:.4f}; not evaluated on the test yet")
-        there = {result["run"] for result in figures}
-        missing = [labels[model.run] for model in all_baselines() if model.run not in there]
-        if figures and missing:
-            st.caption(f"Not evaluated yet, Compare does it: {plain(listed(missing))}.")
         chosen = [*(f"{run.run_id}/best" for run in candidates), *map(str, all_baselines())]
         st.page_link(
             "pages/compare.py", label="Compare them", icon=":material/bar_chart:", query_params={"runs": chosen}
         )
 
 
-def _test_figures(candidates: list[RunSummary]) -> tuple[Protocol | None, list[Result]]:
-    """Figures on the test under the split that the candidates were validated on, each compared to the first: those of
+def _on_test(candidates: list[RunSummary]) -> tuple[Protocol | None, list[Result]]:
+    """Results on the test under the split that the candidates were validated on, each compared to the first: those of
     the best by validation first, then baselines; none where that best one is not evaluated."""
     split = recorded_split(candidates[0])
-    keys = _store_keys([ModelRef.of_run(readers.root(), run.run_id) for run in candidates])
+    models = [ModelRef.of_run(readers.root(), run.run_id) for run in candidates]
+    keys = _store_keys(models)
     found = {
         model: [one for one in stored_protocols(key) if one.part == "test" and one.split == split]
         for model, key in keys.items()
     }
-    best = found.get(ModelRef.of_run(readers.root(), candidates[0].run_id))
+    best = found.get(models[0])
     if not best:
         return None, []
     shared = Counter(protocol.key for protocols in found.values() for protocol in protocols)
@@ -96,7 +97,7 @@ def _store_keys(models: list[ModelRef]) -> dict[ModelRef, StoreKey]:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _compared(state: Any, _keys: dict[ModelRef, StoreKey], _protocol: Protocol) -> list[Result]:  # noqa: ARG001  the cache's key
+def _compared(state: Any, _keys: dict[ModelRef, StoreKey], _protocol: Protocol) -> list[Result]:
     """NDCG with the history masked, of what is stored under the protocol; nothing where the first model's is gone."""
     found = {
         model: Evaluation(model, _protocol, (ranks,), None, None)
@@ -107,28 +108,25 @@ def _compared(state: Any, _keys: dict[ModelRef, StoreKey], _protocol: Protocol) 
     return comparison_of(found, first, QUESTION).results("history", NAMES) if first in found else []
 
 
-def _show_test(protocol: Protocol, figures: list[Result], labels: dict[str, str], colours: dict[str, str]) -> None:
-    best = figures[0]["metrics"][QUESTION.primary]
-    title = plain(f"Best on {protocol.dataset} by validation: {labels[figures[0]['run']]}")
+def _show_test(protocol: Protocol, results: list[Result], labels: dict[str, str], runs: list[RunSummary]) -> None:
+    shown = [result["run"] for result in results]
+    names = [labels[run] for run in shown]
+    best = results[0]["metrics"][QUESTION.primary]
     st.markdown(
-        f"**{title}**, test {QUESTION.title} {best['mean']:.4f} :gray[:small[{best['low']:.4f} to {best['high']:.4f}]]",
+        f"**{plain(f'Best on {protocol.dataset} by validation: {names[0]}')}**, test {QUESTION.title} "
+        f"{best['mean']:.4f} :gray[:small[{best['low']:.4f} to {best['high']:.4f}]]",
         help=explain("chosen"),
     )
-    names = [labels[result["run"]] for result in figures]
-    said = _beside(figures, names)
-    if said:
-        st.markdown(plain(said), help=explain("detectable"))
-    if below := answer(names, figures, QUESTION).below:
+    if beside := _beside(results, names):
+        st.markdown(plain(beside), help=explain("detectable"))
+    if below := answer(names, results, QUESTION).below:
         st.markdown(f":orange[:material/trending_down:] {plain(below)}")
-    runs = [result["run"] for result in figures]
-    trained = [run for run in runs if run not in baseline_colours()]
-    together = dict(zip(trained, styles_together([colours[run] for run in trained]), strict=True))
     models = [
-        (name, together[run].colour if run in together else colours[run], [result["metrics"][one] for one in NAMES])
-        for name, run, result in zip(names, runs, figures, strict=True)
+        (name, style.colour, [result["metrics"][one] for one in NAMES])
+        for name, style, result in zip(names, run_styles(runs, shown), results, strict=True)
     ]
     st.plotly_chart(interval_chart("NDCG@k", CUTOFFS, models, QUESTION.k), key="home.headline")
-    corrected = f" · corrected for {len(figures) - 1} comparisons" if len(figures) > 2 else ""
+    corrected = f" · corrected for {len(results) - 1} comparisons" if len(results) > 2 else ""
     st.caption(
         f"{protocol.split['name']} · {protocol.part} · {protocol.cases:,} cases · history masked · bars are 95% "
         f"intervals over users{corrected}",
@@ -136,28 +134,16 @@ def _show_test(protocol: Protocol, figures: list[Result], labels: dict[str, str]
     )
 
 
-def _beside(figures: list[Result], names: list[str]) -> str:
+def _beside(results: list[Result], names: list[str]) -> str:
     """Which of the others the test cannot tell from the first, and which are clearly above it."""
-    found = [
-        (name, result["metrics"][QUESTION.primary]["difference"])
-        for name, result in zip(names[1:], figures[1:], strict=True)
-    ]
-    alike = [name for name, difference in found if difference["verdict"] == "undecided"]
-    above = [name for name, difference in found if difference["verdict"] == "better"]
-    sizes = [difference["detectable"] or 0 for name, difference in found if name in alike]
-    shows = f" (differences from {max(sizes):.3f} on would show)" if any(sizes) else ""
+    differences = {
+        name: result["metrics"][QUESTION.primary]["difference"]
+        for name, result in zip(names[1:], results[1:], strict=True)
+    }
+    alike = [name for name, difference in differences.items() if difference["verdict"] == "undecided"]
+    above = [name for name, difference in differences.items() if difference["verdict"] == "better"]
+    largest = max((differences[name]["detectable"] or 0 for name in alike), default=0)
+    shows = f" (differences from {largest:.3f} on would show)" if largest else ""
     parts = [f"Not distinguishable from it on the test{shows}: {listed(alike)}."] if alike else []
     parts += [f"Clearly above it: {listed(above)}."] if above else []
     return " ".join(parts)
-
-
-def first_steps(runs: list[RunSummary]) -> None:
-    """What to do next, as long as there are few runs of one's own."""
-    if len(runs) > 5:
-        return
-    st.markdown("#### First steps")
-    with st.container(horizontal=True):
-        st.page_link("pages/train.py", label="Start a training run", icon=":material/play_circle:")
-        st.page_link("pages/compare.py", label="Compare the demo runs", icon=":material/bar_chart:")
-        st.page_link("pages/recommend.py", label="See a user's movies", icon=":material/movie:")
-        st.page_link("pages/data.py", label="Look at the data", icon=":material/database:")

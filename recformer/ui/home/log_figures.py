@@ -3,7 +3,6 @@ new."""
 
 import logging
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,14 +55,17 @@ class RunFigures:
     def of(self, runs: list[RunSummary]) -> tuple[list[Figures], int]:
         """The figures of each run, and of how many of them the log is still to be read; those of a new log are of the
         record beside the best checkpoint alone."""
-        root = readers.root()
-        folders = [root.run(run.run_id) for run in runs]
-        found = [self._still(folder, run) for folder, run in zip(folders, runs, strict=True)]
+        pairs = [(readers.root().run(run.run_id), run) for run in runs]
+        found = [self._still(folder, run) for folder, run in pairs]
         missing = [place for place, figures in enumerate(found) if figures is None]
         for place in missing[:AT_ONCE]:
-            found[place] = self._read(folders[place], runs[place])
-        later = [(folders[place], runs[place]) for place in missing[AT_ONCE:]]
-        self._read_later(later)
+            found[place] = self._read(*pairs[place])
+        later = [pairs[place] for place in missing[AT_ONCE:]]
+        with self._lock:
+            self._later = later[::-1]
+            if later and self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="figures", daemon=True)
+                self._thread.start()
         return [figures or _recorded(run) for figures, run in zip(found, runs, strict=True)], len(later)
 
     def busy(self) -> bool:
@@ -85,22 +87,16 @@ class RunFigures:
             self._kept[folder] = replace(before, run=run)
         return before.figures
 
-    def _read(self, folder: Path, run: RunSummary) -> Figures:
-        """What the log says now. One that has changed is likely to grow on, so that it is read on from then on."""
+    def _read(self, folder: Path, run: RunSummary, *, may_keep: bool = True) -> Figures:
+        """What the log says now. One that has changed is likely to grow on, so that its reader is kept from then on; of
+        thousands of runs that have ended nothing more is read."""
         before = self._kept.get(folder)
         files = _event_files(folder)  # before they are read: what comes in between is noticed the next time
-        figures = _figures(run, _from_start(folder) if before is None else lambda: readers.log(run.run_id))
+        figures = _figures(run, folder, keep_reader=may_keep and before is not None)
         if before is not None and before.figures == figures:
             figures = before.figures
         self._kept[folder] = _Kept(run, files, settled(files.values()), figures)
         return figures
-
-    def _read_later(self, runs: list[tuple[Path, RunSummary]]) -> None:
-        with self._lock:
-            self._later = runs[::-1]
-            if self._later and self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="figures", daemon=True)
-                self._thread.start()
 
     def _work(self) -> None:
         while True:
@@ -110,8 +106,7 @@ class RunFigures:
                     self._thread = None
                     return
                 folder, run = self._later.pop()
-            files = _event_files(folder)
-            self._kept[folder] = _Kept(run, files, settled(files.values()), _figures(run, _from_start(folder)))
+            self._read(folder, run, may_keep=False)
 
 
 @st.cache_resource(show_spinner=False)
@@ -120,31 +115,23 @@ def run_figures() -> RunFigures:
     return RunFigures()
 
 
-def _from_start(folder: Path) -> Callable[[], RunLog]:
-    """A reader of a log that nobody keeps: of thousands of runs that have ended nothing more is read."""
-
-    def read() -> RunLog:
-        log = RunLog(folder, folder / INDEX_FILE)
-        log.refresh()
-        return log
-
-    return read
-
-
-def _figures(run: RunSummary, read: Callable[[], RunLog]) -> Figures:
+def _figures(run: RunSummary, folder: Path, keep_reader: bool) -> Figures:
     """A run's figures. Where its log cannot be read, they are those of the record alone: one bad file takes no list
     away."""
     try:
-        log = read()
+        if keep_reader:
+            log = readers.log(run.run_id)
+        else:
+            log = RunLog(folder, folder / INDEX_FILE)
+            log.refresh()
         curves = by_epoch(log.scalars())
     except StoreError as error:
         return replace(_recorded(run), fault=error.on_page)
     except Exception:  # whatever a foreign log holds, the other runs stay in the table
         logging.getLogger(__name__).exception("The log of %s cannot be read", run.run_id)
         return replace(_recorded(run), fault="Its log cannot be read. What the reader met stands on the app's terminal")
-    return Figures(
-        best_values(curves, run.best), loss_points(curves), log_fault(curves) or next(iter(log.left_out), None)
-    )
+    fault = log_fault(curves) or next(iter(log.left_out), None)
+    return Figures(best_values(curves, run.best), loss_points(curves), fault)
 
 
 def _recorded(run: RunSummary) -> Figures:

@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from recformer.jobs.devices import Load
-from recformer.jobs.queue import QueueEntry, lines, move
+from recformer.jobs.queue import lines, move
 from recformer.run.overview import RunSummary
 from recformer.run.settings import Settings, change_settings, read_settings
 from recformer.ui.shared import readers
@@ -17,18 +16,14 @@ def show_machine() -> None:
     """One bar for each device: its load, and its memory."""
     with st.container(horizontal=True):
         for load in readers.loads():
+            label = "Processor" if load.device == "cpu" else load.device
+            share = "" if load.share is None else f"{100 * load.share:.0f}% busy · "
+            used = f"{memory(load.memory_used)} of {memory(load.memory_total)}"
             with st.container(width=300):
-                _bar(load)
-
-
-def _bar(load: Load) -> None:
-    label = "Processor" if load.device == "cpu" else load.device
-    share = "" if load.share is None else f"{100 * load.share:.0f}% busy · "
-    used = f"{memory(load.memory_used)} of {memory(load.memory_total)}"
-    st.progress(
-        min(load.memory_used / load.memory_total, 1.0) if load.share is None else min(load.share, 1.0),
-        text=f"**{label}** :gray[:small[{plain(load.name)}]]  \n:small[{share}memory {used}]",
-    )
+                st.progress(
+                    min(load.memory_used / load.memory_total if load.share is None else load.share, 1.0),
+                    text=f"**{label}** :gray[:small[{plain(load.name)}]]  \n:small[{share}memory {used}]",
+                )
 
 
 def show_queue(active: list[RunSummary]) -> None:
@@ -43,19 +38,14 @@ def show_queue(active: list[RunSummary]) -> None:
     for device, line in sorted(found.items()):
         for run_id in line.running:
             progress_card(known[run_id])
-        _waiting(device, line, known)
+        if line.waiting:
+            with st.container(border=True, gap="small"):
+                st.markdown(f"**Waiting for {'the processor' if device == 'cpu' else device}**")
+                for place, run_id in enumerate(line.waiting, start=1):
+                    _show_waiting(place, known[run_id], last=place == len(line.waiting))
 
 
-def _waiting(device: str, line: QueueEntry, known: dict[str, RunSummary]) -> None:
-    if not line.waiting:
-        return
-    with st.container(border=True, gap="small"):
-        st.markdown(f"**Waiting for {'the processor' if device == 'cpu' else device}**")
-        for place, run_id in enumerate(line.waiting, start=1):
-            _place(place, known[run_id], last=place == len(line.waiting))
-
-
-def _place(place: int, run: RunSummary, last: bool) -> None:
+def _show_waiting(place: int, run: RunSummary, last: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         epochs = run.config.get("num_epochs")
         planned = f" · {epochs} epochs" if epochs else ""

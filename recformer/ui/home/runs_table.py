@@ -4,11 +4,19 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.column_config import (
+    Column,
+    DatetimeColumn,
+    LineChartColumn,
+    ListColumn,
+    NumberColumn,
+    ProgressColumn,
+    TextColumn,
+)
 
 from recformer.config import flat_config, text_of
 from recformer.logs.best import LOSS, NDCG
@@ -55,15 +63,6 @@ def row_of(run: RunSummary, figures: Figures) -> Row:
     return Row(run, settings, figures, entry_of(run, figures.best))
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column that is always on offer."""
-
-    label: str
-    value: Callable[[Row], Any]
-    config: Callable[..., Any]
-
-
 def _progress(row: Row) -> float | None:
     status = row.run.status
     return min(100 * status.step / status.steps, 100) if status is not None and status.steps else None
@@ -74,48 +73,35 @@ def _epochs(row: Row) -> str | None:
     return f"{status.epoch} of {status.num_epochs}" if status is not None else None
 
 
-def _figure(tag: str) -> Callable[[Row], Any]:
-    return lambda row: row.figures.best.get(tag)
-
-
-_small = partial(st.column_config.TextColumn, width="small")
-_number = partial(st.column_config.NumberColumn, width="small")
-FIXED: dict[str, Column] = {
-    "state": Column("State", lambda row: row.run.state.name, _small),
-    NDCG: Column(
-        "NDCG@10",
-        _figure(NDCG),
-        partial(_number, format="%.4f", help="At the run's best epoch; validation part, history masked"),
+FIXED: dict[str, tuple[Callable[[Row], Any], Any]] = {
+    "state": (lambda row: row.run.state.name, TextColumn("State", width="small")),
+    NDCG: (
+        lambda row: row.figures.best.get(NDCG),
+        NumberColumn(
+            "NDCG@10", width="small", format="%.4f", help="At the run's best epoch; validation part, history masked"
+        ),
     ),
-    LOSS: Column(
-        "Loss", _figure(LOSS), partial(_number, format="%.3f", help="Validation loss at the run's best epoch")
+    LOSS: (
+        lambda row: row.figures.best.get(LOSS),
+        NumberColumn("Loss", width="small", format="%.3f", help="Validation loss at the run's best epoch"),
     ),
-    "fault": Column(
-        "Log",
+    "fault": (
         lambda row: row.figures.fault,
-        partial(st.column_config.TextColumn, width="medium", help="What is wrong with a run's log"),
+        TextColumn("Log", width="medium", help="What is wrong with a run's log"),
     ),
-    "curve": Column(
-        "Loss curve",
+    "curve": (
         lambda row: row.figures.loss,
-        partial(st.column_config.LineChartColumn, width=110, help="Validation loss, first to last epoch", color="gray"),
+        LineChartColumn("Loss curve", width=110, help="Validation loss, first to last epoch", color="gray"),
     ),
-    "epochs": Column("Epochs", _epochs, _small),
-    "tags": Column("Tags", lambda row: row.run.labels.tags, partial(st.column_config.ListColumn, width=110)),
-    "begun": Column(
-        "Begun", lambda row: row.run.created, partial(st.column_config.DatetimeColumn, format="distance", width=110)
-    ),
-    "progress": Column(
-        "Progress",
-        _progress,
-        partial(st.column_config.ProgressColumn, format="%d%%", min_value=0, max_value=100, width="small"),
-    ),
-    "dataset": Column("Dataset", lambda row: dataset_name(row.run), _small),
-    "id": Column("Id", lambda row: row.run.run_id, partial(st.column_config.TextColumn, width="medium")),
-    "note": Column(
-        "Note", lambda row: row.run.labels.note or None, partial(st.column_config.TextColumn, width="medium")
-    ),
+    "epochs": (_epochs, TextColumn("Epochs", width="small")),
+    "tags": (lambda row: row.run.labels.tags, ListColumn("Tags", width=110)),
+    "begun": (lambda row: known_stamp(row.run.created), DatetimeColumn("Begun", format="distance", width=110)),
+    "progress": (_progress, ProgressColumn("Progress", format="%d%%", min_value=0, max_value=100, width="small")),
+    "dataset": (lambda row: dataset_name(row.run), TextColumn("Dataset", width="small")),
+    "id": (lambda row: row.run.run_id, TextColumn("Id", width="medium")),
+    "note": (lambda row: row.run.labels.note or None, TextColumn("Note", width="medium")),
 }
+"""The columns that are always on offer: what stands in them, and how it is shown."""
 USUAL = [name for name in FIXED if name not in ("fault", "note")]
 
 
@@ -127,28 +113,22 @@ def column_names(rows: list[Row]) -> list[str]:
 
 
 def column_label(name: str) -> str:
-    return FIXED[name].label if name in FIXED else name
+    return FIXED[name][1]["label"] if name in FIXED else name
 
 
 def frame_of(rows: list[Row], columns: list[str]) -> pd.DataFrame:
     """One row a run, its name first, then `columns`."""
     named = Counter(row.run.name for row in rows)  # of those with one name the id tells which is which
     names = [row.run.name if named[row.run.name] == 1 else f"{row.run.name} · {row.run.run_id}" for row in rows]
-    frame = pd.DataFrame({"run": names})
-    for name in columns:
-        frame[name] = _values(rows, name)
-    return frame
+    return pd.DataFrame({"run": names} | {name: _values(rows, name) for name in columns})
 
 
 def _values(rows: list[Row], name: str) -> pd.Series:
-    if name == "begun":
-        return pd.to_datetime(
-            pd.Series([known_stamp(row.run.created) for row in rows], dtype=float), unit="s", utc=True
-        )
-    if name in FIXED:
-        values = [FIXED[name].value(row) for row in rows]
-        return pd.Series(values, dtype=float if name in (NDCG, LOSS, "progress") else object)
-    return column_of([row.settings.get(name, row.figures.best.get(name)) for row in rows])
+    if name not in FIXED:
+        return column_of([row.settings.get(name, row.figures.best.get(name)) for row in rows])
+    is_number = name in (NDCG, LOSS, "progress", "begun")
+    values = pd.Series([FIXED[name][0](row) for row in rows], dtype=float if is_number else object)
+    return pd.to_datetime(values, unit="s", utc=True) if name == "begun" else values
 
 
 def column_of(values: Iterable[Any]) -> pd.Series:
@@ -161,15 +141,11 @@ def column_of(values: Iterable[Any]) -> pd.Series:
 
 
 def _config(frame: pd.DataFrame) -> dict[str, Any]:
-    config: dict[str, Any] = {"run": st.column_config.TextColumn("Run", width=220)}
+    config: dict[str, Any] = {"run": TextColumn("Run", width=220)}
     for name in frame.columns[1:]:
-        if name in FIXED:
-            config[name] = FIXED[name].config(FIXED[name].label)
-        elif frame[name].dtype == float:
-            share = name.startswith(("metric/", "duplication/"))
-            config[name] = st.column_config.NumberColumn(name, format="%.4f" if share else "%.6g")
-        else:
-            config[name] = st.column_config.TextColumn(name)
+        share = name.startswith(("metric/", "duplication/"))
+        number = NumberColumn(name, format="%.4f" if share else "%.6g")
+        config[name] = FIXED[name][1] if name in FIXED else number if frame[name].dtype == float else Column(name)
     return config
 
 
@@ -183,6 +159,7 @@ def runs_table(rows: list[Row], columns: list[str]) -> list[RunSummary]:
     ids = [row.run.run_id for row in rows]
     key = f"home.runs.{digest(ids)}"
     ticked = st.session_state.get(TICKED)
+    before: Any = {"selection": {"rows": [ids.index(ticked)] if ticked in ids else [], "columns": [], "cells": []}}
     selection: Any = st.dataframe(
         frame,
         key=key,
@@ -191,17 +168,13 @@ def runs_table(rows: list[Row], columns: list[str]) -> list[RunSummary]:
         placeholder="–",
         on_select="rerun",
         selection_mode="single-row",
-        selection_default=_selection([ids.index(ticked)]) if ticked in ids and key not in st.session_state else None,
+        selection_default=before if ticked in ids and key not in st.session_state else None,
         column_config=_config(frame),
     )
     chosen = [rows[place].run for place in selection["selection"]["rows"] if place < len(rows)]
     if chosen or ticked in ids:
         st.session_state[TICKED] = chosen[0].run_id if chosen else None
     return chosen
-
-
-def _selection(rows: list[int]) -> Any:
-    return {"selection": {"rows": rows, "columns": [], "cells": []}}
 
 
 def digest(words: Iterable[str]) -> str:

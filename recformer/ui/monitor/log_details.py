@@ -1,5 +1,7 @@
 """What a run's log holds besides curves, folded, and read when it is opened: nothing here polls."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -7,6 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL.Image import DecompressionBombError
 
+from recformer.logs import details
 from recformer.logs.details import MOST_CHARACTERS, Histogram, Image, LogDetails, Text
 from recformer.ui.shared import readers
 from recformer.ui.shared.charts import quiet
@@ -32,27 +35,33 @@ def show_details(run_id: str) -> None:
         )
         if folded.open:
             with folded:
-                _show(run_id, readers.log_details(run_id))
+                folder = readers.root().run(run_id)
+                _show(run_id, _read(folder, details.stamps(folder)))
 
 
-def _show(run_id: str, details: LogDetails) -> None:
-    for gap in details.gaps:
+@st.cache_resource(max_entries=4, show_spinner="Reading the log …")
+def _read(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> LogDetails:
+    return details.read_whole(folder)
+
+
+def _show(run_id: str, found: LogDetails) -> None:
+    for gap in found.gaps:
         st.warning(plain(gap), icon=":material/warning:")
-    if details.empty:
+    if found.empty:
         st.caption(EMPTY)
-    if details.hyperparameters:
+    if found.hyperparameters:
         st.markdown("##### Hyper-parameters")
-        _hyperparameters(details.hyperparameters)
-    if details.texts:
+        _hyperparameters(found.hyperparameters)
+    if found.texts:
         st.markdown("##### Texts")
-        for text in details.texts:
+        for text in found.texts:
             _text(text)
-    if details.histograms:
+    if found.histograms:
         st.markdown("##### Histograms", help="The stronger the colour, the more of the step's values lie there.")
-        _histograms(run_id, details.histograms)
-    if details.images:
+        _histograms(run_id, found.histograms)
+    if found.images:
         st.markdown("##### Images")
-        _images(details.images)
+        _images(found.images)
 
 
 def _hyperparameters(values: dict[str, bool | float | str]) -> None:

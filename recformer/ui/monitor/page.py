@@ -12,7 +12,7 @@ from recformer.jobs.launch import LOG_FILE
 from recformer.jobs.queue import lines
 from recformer.logs.files import newest
 from recformer.run.job_records import Status
-from recformer.run.overview import DamagedRun, RunSummary, find_run
+from recformer.run.overview import DamagedRun, RunSummary, active_runs, find_run
 from recformer.run.printed import tail
 from recformer.ui.monitor.curves_view import ShownRun, show_curves
 from recformer.ui.shared import readers
@@ -211,7 +211,7 @@ def _place(run: RunSummary) -> str:
     """Where a waiting run stands in its queue, and behind whom."""
     if run.state.name != "queued":
         return ""
-    ids = [other.run_id for other in readers.active_runs()]
+    ids = [other.run_id for other in active_runs(readers.root())]
     line = next((line for line in lines(readers.root(), among=ids).values() if run.run_id in line.waiting), None)
     if line is None:  # its turn has come meanwhile
         return ""

@@ -14,6 +14,7 @@ import streamlit as st
 from streamlit.components import v2
 
 from recformer.data.dataset import Dataset
+from recformer.evaluation.report import as_markdown
 from recformer.ui.shared.live_chart import asset
 from recformer.ui.shared.palette import MOST_GENRES, genre_colour
 from recformer.ui.shared.words import explain, plain
@@ -42,7 +43,7 @@ def lists_of(
     """What the browser draws: a column a model, with a card a movie.
 
     Args:
-        advice: as `advice.advice_of` gives it.
+        advice: as `side_by_side.advice_of` gives it.
         titles: name, checkpoint in small print and colour of each of its models.
         posters: item id to an address the browser may load, for those that have one.
     """
@@ -50,19 +51,14 @@ def lists_of(
     places = {int(item): place for place, item in enumerate(dataset.item_ids)}
     columns: list[dict[str, Any]] = []
     for model, (name, checkpoint, colour) in zip(advice["models"], titles, strict=True):
+        rank = model["target_rank"]
+        target = "" if rank is None else f"held-out movie at rank {rank:,} of {dataset.num_items:,}"
         cards = [
             _card(item, dataset.movies.iloc[places[item["item_id"]]], highest, posters.get(item["item_id"]))
             for item in model["items"]
         ]
-        columns.append(
-            {
-                "name": name,
-                "checkpoint": checkpoint,
-                "colour": colour,
-                "target": _target(model["target_rank"], dataset.num_items),
-                "cards": cards,
-            }
-        )
+        head = {"name": name, "checkpoint": checkpoint, "colour": colour, "target": target}
+        columns.append(head | {"cards": cards})
     return {"columns": columns, "chosen": advice["why"]["item_id"]}
 
 
@@ -79,10 +75,6 @@ def _card(item: Mapping[str, Any], movie: "pd.Series", highest: float, poster: s
         "mark": None if mark is None else {"kind": mark[0], "means": mark[1]},
         "poster": poster,
     }
-
-
-def _target(rank: int | None, num_items: int) -> str:
-    return "" if rank is None else f"held-out movie at rank {rank:,} of {num_items:,}"
 
 
 def show_lists(lists: dict[str, Any], choose: Callable[[int], None]) -> None:
@@ -109,33 +101,34 @@ def show_overlap(advice: Mapping[str, Any], names: Sequence[str]) -> None:
         return
     k = max(len(model["items"]) for model in advice["models"])
     st.markdown(f"**How alike the lists are** :gray[top {k}, {MASKS[advice['masking']]}]", help=OVERLAP_HELP)
-    lines = ["| | Jaccard | RBO |", "|:--|--:|--:|"]
-    for pair in advice["overlap"]:
-        one, other = [plain(names[int(place)]) for place in pair["models"]]
-        lines.append(f"| {one} and {other} | {pair['jaccard']:.2f} | {pair['rbo']:.2f} |")
-    st.markdown("\n".join(lines))
+    rows = [
+        [
+            " and ".join(plain(names[int(place)]) for place in pair["models"]),
+            f"{pair['jaccard']:.2f}",
+            f"{pair['rbo']:.2f}",
+        ]
+        for pair in advice["overlap"]
+    ]
+    st.markdown(as_markdown(pd.DataFrame(rows, columns=["", "Jaccard", "RBO"]), ":--", "--:"))
 
 
 def show_masking(advice: Mapping[str, Any], names: Sequence[str], titles: Mapping[int, str], k: int) -> None:
-    """For each model, the movies of its raw top k that masking takes out, and the held-out movie's rank under each."""
+    """For each model, the movies of its raw top k that masking takes out, and the held-out movie's rank under each
+    masking, the chosen one in bold."""
     st.markdown(f"**What masking changes** :gray[in each model's raw top {k}]", help=explain("masking"))
     if advice["target"] is not None:
-        st.markdown("\n".join(_ranks(advice, names)))
+        rows: list[list[str]] = []
+        for model, name in zip(advice["models"], names, strict=True):
+            ranks = {mask: f"{model['masking']['target_ranks'][mask]:,}" for mask in MASKS}
+            ranks[advice["masking"]] = f"**{ranks[advice['masking']]}**"
+            rows.append([plain(name), *ranks.values()])
+        table = pd.DataFrame(rows, columns=["Rank of the held-out movie", *MASKS.values()])
+        st.markdown(as_markdown(table, ":--", "--:"))
     for model, name in zip(advice["models"], names, strict=True):
         out = model["masking"]["taken_out"]
         more = [item for item in out["history"] if item not in out["window"]]
         also = f"; :gray[the history also] {_titles(more, titles)}" if more else ""
         st.markdown(f"**{plain(name)}** :gray[the window takes out] {_titles(out['window'], titles)}{also}.")
-
-
-def _ranks(advice: Mapping[str, Any], names: Sequence[str]) -> list[str]:
-    """A table of the held-out movie's ranks, those under the masking chosen in bold."""
-    lines = [f"| Rank of the held-out movie | {' | '.join(MASKS.values())} |", "|:--|--:|--:|--:|"]
-    for model, name in zip(advice["models"], names, strict=True):
-        ranks = model["masking"]["target_ranks"]
-        cells = [f"**{ranks[mask]:,}**" if mask == advice["masking"] else f"{ranks[mask]:,}" for mask in MASKS]
-        lines.append(f"| {plain(name)} | {' | '.join(cells)} |")
-    return lines
 
 
 def _titles(items: Sequence[int], titles: Mapping[int, str]) -> str:

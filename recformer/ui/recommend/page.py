@@ -15,14 +15,13 @@ from recformer.run.overview import RunSummary
 from recformer.ui.recommend import predicting, window_editor
 from recformer.ui.recommend.movie_lists import lists_of, show_lists, show_masking, show_overlap
 from recformer.ui.recommend.user_finder import PARAMETERS as FINDER
-from recformer.ui.recommend.user_finder import Asked, find_users
+from recformer.ui.recommend.user_finder import find_users
 from recformer.ui.recommend.why_view import show_why
-from recformer.ui.recommend.window_editor import show_history
 from recformer.ui.shared import readers
 from recformer.ui.shared.evaluating import leave_out
-from recformer.ui.shared.palette import genre_chips, run_colours, styles_together
+from recformer.ui.shared.palette import genre_chips, run_styles
 from recformer.ui.shared.poster_views import posters
-from recformer.ui.shared.run_views import checkpoints, labels_of, model_label, pick_models, suggestion
+from recformer.ui.shared.run_views import choose_models, labels_of, model_label, suggestion
 from recformer.ui.shared.selection import pick_masking, pick_text
 from recformer.ui.shared.words import plain, told
 
@@ -52,29 +51,31 @@ class RecommendChoice:
     def window(self) -> int:
         return self.ready[0].window
 
-    def label(self, model: ModelRef) -> str:
-        return model_label(labels_of(self.runs), model)
+    @property
+    def user_token(self) -> int | None:
+        return None if self.user is None else int(self.data.user_ids.searchsorted(self.user))
 
 
 def choose(runs: list[RunSummary]) -> RecommendChoice | None:
     """Models, user, length and masking, kept in the URL. None where there is nothing to ask yet."""
-    if not checkpoints(runs):
-        st.info("There is no model to ask yet.", icon=":material/info:")
-        st.page_link("pages/train.py", label="Start a training run", icon=":material/play_circle:")
-        return None
-    chosen = pick_models(
-        runs, key="recommend.runs", suggested=suggestion(runs)[:3], baselines=False, max_selections=MOST
+    chosen = choose_models(
+        runs,
+        "There is no model to ask yet.",
+        key="recommend.runs",
+        suggested=suggestion(runs)[:3],
+        baselines=False,
+        max_selections=MOST,
     )
     if not chosen:
-        st.info("Pick one or more models above.", icon=":material/arrow_upward:")
         return None
-    labels, failures = labels_of(runs), predicting.Failures()
+    failures = predicting.Failures()
     data = readers.dataset_of(chosen, failures)
     ready, unfit = predicting.ready(chosen, data)
     _leave_out(runs, failures | unfit)
     if not ready:
         st.info("None of these models can be asked. Pick another one above.", icon=":material/arrow_upward:")
         return None
+    labels = labels_of(runs)
     unknown = [plain(model_label(labels, one.ref)) for one in ready if not one.data_known]
     if unknown:
         st.caption(f"Nothing says which data {', '.join(unknown)} is from; only its sizes fit {plain(data.name)}.")
@@ -82,9 +83,8 @@ def choose(runs: list[RunSummary]) -> RecommendChoice | None:
 
 
 def _leave_out(runs: list[RunSummary], failures: predicting.Failures) -> None:
-    labels = labels_of(runs)
     for model, error in failures.items():
-        leave_out(model_label(labels, model), error)
+        leave_out(model_label(labels_of(runs), model), error)
 
 
 def _whom(runs: list[RunSummary], ready: list[predicting.Ready], data: Dataset) -> RecommendChoice | None:
@@ -109,17 +109,22 @@ def _whom(runs: list[RunSummary], ready: list[predicting.Ready], data: Dataset) 
             "Find a user", key="find", bind="query-params", help="By who they are, or by what the models do for them."
         )
     if finding:
-        known = labels_of(runs)
-        labels = {one.ref: model_label(known, one.ref) for one in ready}
-        find_users(Asked(labels, data, masking, int(k)), _open)
+        labels = labels_of(runs)
+        find_users({one.ref: model_label(labels, one.ref) for one in ready}, data, masking, int(k), _open)
     if user is None and not nobody:
-        _unknown(data)
+        first, last = data.user_ids[0], data.user_ids[-1]
+        st.error(
+            f"There is no user {plain(st.session_state[USER])} in {plain(data.name)}; its user ids go from {first} to "
+            f"{last}.",
+            icon=":material/person_off:",
+        )
+        st.button(f"Open user {first}", key="first_user", icon=":material/person:", on_click=_open, args=(int(first),))
         return None
     return RecommendChoice(ready, data, user, int(k), masking, runs)
 
 
 def _user(data: Dataset) -> int | None:
-    """The user whose id stands in the box; None where there is no such user, which is then said."""
+    """The user whose id stands in the box; None where there is no such user."""
     users = data.user_ids
     text = pick_text(
         st.container(width=130),
@@ -138,17 +143,6 @@ def _user(data: Dataset) -> int | None:
         on_click=lambda: _open(int(random.choice(users))),
     )
     return int(text) if text.isdecimal() and int(text) in data.user_ids else None
-
-
-def _unknown(data: Dataset) -> None:
-    """Say that nobody has the id in the box, and offer somebody who is there."""
-    first, last = data.user_ids[0], data.user_ids[-1]
-    asked = plain(st.session_state[USER])
-    st.error(
-        f"There is no user {asked} in {plain(data.name)}; its user ids go from {first} to {last}.",
-        icon=":material/person_off:",
-    )
-    st.button(f"Open user {first}", key="first_user", icon=":material/person:", on_click=_open, args=(int(first),))
 
 
 def _open(user: int) -> None:
@@ -189,7 +183,7 @@ def ask(choice: RecommendChoice) -> ShownUser | None:
     """Ask every model; those that cannot answer are named, with the reason. None where nobody can be asked about."""
     from recformer.recommend.side_by_side import Query
 
-    data = choice.data
+    data, token = choice.data, choice.user_token
     movies = window_editor.made_up(data, choice.window, nobody=choice.user is None)
     question = Query(choice.user, choice.k, choice.masking, movies, _why(data))
     try:
@@ -199,17 +193,18 @@ def ask(choice: RecommendChoice) -> ShownUser | None:
         st.caption("Open another user, mask less, or pick other models above.")
         return None
     _leave_out(choice.runs, failures)
-    models = [one.ref for one in answering]
-    own = run_colours(choice.runs)
+    models: list[ModelRef] = [one.ref for one in answering]
+    labels = labels_of(choice.runs)
     shown = list(dict.fromkeys(model.run for model in models))
-    styles = dict(zip(shown, styles_together([own[run_id] for run_id in shown]), strict=True))
+    styles = dict(zip(shown, run_styles(choice.runs, shown), strict=True))
+    own = None if token is None else data.item_ids[data.history(token)[:-1][-choice.window :]]
     return ShownUser(
         choice,
         advice,
-        [choice.label(model) for model in models],
+        [model_label(labels, model) for model in models],
         [f"{model.run} · {model.name}" for model in models],
         [styles[model.run].colour for model in models],
-        None if choice.user is None else _own_window(data, choice.user, choice.window),
+        None if own is None else tuple(own.tolist()),
     )
 
 
@@ -224,24 +219,21 @@ def _why(data: Dataset) -> int | None:
     return None
 
 
-def _own_window(data: Dataset, user: int, window: int) -> tuple[int, ...]:
-    history = data.history(_user_token(data, user))[:-1][-window:]
-    return tuple(int(item) for item in data.item_ids[history])
-
-
 def show_person(shown: ShownUser) -> None:
     """Profile, the movie held out, and the input window with what each of its movies does."""
-    choice, data = shown.choice, shown.choice.data
-    if choice.user is None:
+    choice, data, token = shown.choice, shown.choice.data, shown.choice.user_token
+    if token is None:
         st.markdown("**Nobody in particular** · :gray[the mean over 64 users]")
     else:
-        profile = data.users.iloc[_user_token(data, choice.user)]
+        profile = data.users.iloc[token]
         facts = [str(profile[name]) for name in ("gender", "age", "occupation") if str(profile[name])]
-        movies = len(data.history(_user_token(data, choice.user)))
+        movies = len(data.history(token))
         st.markdown(f"**User {choice.user}** · {' · '.join([*map(plain, facts), f'{movies} movies'])}")
     if shown.advice["target"] is not None:
-        held_out = f":green[:material/target:] {_movie(data, shown.advice['target'])}"
-        st.markdown(f"**What they rated next** :gray[held out]  \n{held_out}")
+        held_out = data.movies.iloc[int(data.item_ids.searchsorted(shown.advice["target"]))]
+        year = "" if pd.isna(held_out["year"]) else f" :gray[{held_out['year']}]"
+        movie = f"{plain(str(held_out['title']))}{year}  \n{genre_chips(held_out['genres'])}"
+        st.markdown(f"**What they rated next** :gray[held out]  \n:green[:material/target:] {movie}")
     window_editor.edit_window(data, shown.advice, shown.names, shown.colours, choice.window, shown.own)
 
 
@@ -265,21 +257,8 @@ def _explain(item: int) -> None:
 
 def show_more(shown: ShownUser) -> None:
     """What masking changes, and the whole history."""
-    data, user = shown.choice.data, shown.choice.user
-    show_masking(shown.advice, shown.names, _titles_of(data), shown.choice.k)
-    if user is not None:
-        show_history(data, _user_token(data, user), shown.advice["window"])
-
-
-def _titles_of(data: Dataset) -> dict[int, str]:
-    return dict(zip(data.item_ids.tolist(), data.movies["title"].tolist(), strict=True))
-
-
-def _movie(data: Dataset, item_id: int) -> str:
-    row = data.movies.iloc[int(data.item_ids.searchsorted(item_id))]
-    year = "" if pd.isna(row["year"]) else f" :gray[{row['year']}]"
-    return f"{plain(str(row['title']))}{year}  \n{genre_chips(row['genres'])}"
-
-
-def _user_token(data: Dataset, user: int) -> int:
-    return int(data.user_ids.searchsorted(user))
+    data, token = shown.choice.data, shown.choice.user_token
+    titles = dict(zip(data.item_ids.tolist(), data.movies["title"].tolist(), strict=True))
+    show_masking(shown.advice, shown.names, titles, shown.choice.k)
+    if token is not None:
+        window_editor.show_history(data, token, shown.advice["window"])

@@ -1,6 +1,7 @@
-"""Models asked for recommendations: each kept in memory until its file changes, each user_case asked once."""
+"""Models asked for recommendations: each kept in memory until its file changes, each question asked once."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -48,7 +49,7 @@ def ready(models: list[ModelRef], data: Dataset) -> tuple[list[Ready], Failures]
     for ref in models:
         now = stamp(ref.path)
         try:
-            model, info = _model(str(ref.path), now)
+            model, info = _model(ref.path, now)
             check_fit(readers.root(), info, data, ref)
             require_window(ref, info.shape.window, found[0].window if found else None)
         except RecformerError as error:
@@ -60,7 +61,7 @@ def ready(models: list[ModelRef], data: Dataset) -> tuple[list[Ready], Failures]
 
 
 def advice(asked: list[Ready], data: Dataset, question: "Query") -> "tuple[Advice, list[Ready], Failures]":
-    """What `advice.advice_of` gives of the models that answer, those models, and why others do not.
+    """What `side_by_side.advice_of` gives of the models that answer, those models, and why others do not.
 
     `asked` is not empty. Raises UsageError and DataError for what is wrong with the question, and what kept all of
     the models from answering.
@@ -73,39 +74,33 @@ def advice(asked: list[Ready], data: Dataset, question: "Query") -> "tuple[Advic
     failures: Failures = {}
     for one in asked:
         try:
-            answers.append(Answer(one.ref, _next_scores_of(one, data, question, user_case)))
-            answering.append(one)
+            scores = _next_scores(one, data, question.user, question.movies, user_case)
         except RecformerError as error:
             failures[one.ref] = error
+        else:
+            answers.append(Answer(one.ref, scores))
+            answering.append(one)
     if not answers:
         raise next(iter(failures.values()))
     return advice_of(answers, data, user_case, question), answering, failures
 
 
-def _next_scores_of(one: Ready, data: Dataset, question: "Query", user_case: "UserCase") -> "NextScores":
-    place = (str(one.ref.path), one.stamp, data.fingerprint)
-    return _next_scores(place, question.user, question.movies, one, data, user_case)
-
-
 @st.cache_resource(max_entries=MOST_MODELS, show_spinner="Loading the model …")
-def _model(path: str, now: Stamp | None) -> Any:
+def _model(path: Path, now: Stamp | None) -> Any:
     """Model and record. Sessions share it: a forward pass in evaluation mode changes nothing in a model."""
-    from pathlib import Path
-
     from recformer.checkpoint.load import load
 
-    return load(Path(path))
+    return load(path)
 
 
-@st.cache_resource(max_entries=MOST_SCORES, show_spinner=False)
+@st.cache_resource(
+    max_entries=MOST_SCORES,
+    show_spinner=False,
+    hash_funcs={Ready: lambda one: (str(one.ref.path), one.stamp), Dataset: lambda data: data.fingerprint},
+)
 def _next_scores(
-    place: tuple[str, Stamp | None, str],
-    user: int | None,
-    movies: tuple[int, ...] | None,
-    _one: Ready,
-    _data: Dataset,
-    _user_case: "UserCase",
+    one: Ready, data: Dataset, user: int | None, movies: tuple[int, ...] | None, _case: "UserCase"
 ) -> "NextScores":
     from recformer.recommend.side_by_side import scores_by
 
-    return scores_by(_one.ref, _one.model, _data, _user_case)
+    return scores_by(one.ref, one.model, data, _case)

@@ -1,12 +1,13 @@
 """Finding a user worth looking at: by who they are, or by what the models do for them. A click on a row opens one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
+from streamlit.column_config import NumberColumn
 
 from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError
@@ -14,8 +15,7 @@ from recformer.evaluation.ranks import MAX_K, Masking
 from recformer.recommend.find_users import Filter, Order, UserResult, choices, in_order, kept, people, standing
 from recformer.run.model_ref import ModelRef
 from recformer.ui.home.runs_table import digest
-from recformer.ui.shared import readers
-from recformer.ui.shared.evaluating import evaluated, usable
+from recformer.ui.shared.evaluating import already_stored, evaluated, pending, usable
 from recformer.ui.shared.selection import pick_many, pick_one
 
 if TYPE_CHECKING:
@@ -35,46 +35,34 @@ ORDER_HELP = (
     "apart first. Repeats are worst: most of the raw top k is in the input window. All on each user's last movie, "
     "held out, under the masking chosen above; lists are compared down to place 20."
 )
+Labels = dict[ModelRef, str]
+Found = tuple[list[ModelRef], UserResult]
+"""Models whose ranks are there, in the order of the columns of what they do for each user."""
 
 
-@dataclass(frozen=True, eq=False)
-class Asked:
-    """Which models look for users, and how."""
+def find_users(labels: Labels, data: Dataset, masking: Masking, k: int, open_user: Callable[[int], None]) -> None:
+    """Filters, an order and a table of users; `open_user` is called with the id of the user whose row is clicked.
 
-    models: dict[ModelRef, str]
-    """With their labels."""
-    data: Dataset
-    masking: Masking
-    k: int
-
-
-@dataclass(frozen=True, eq=False)
-class UserResults:
-    """Where every user stands with the models whose ranks are there."""
-
-    models: list[ModelRef]
-    """In the order of the standing's columns."""
-    standing: UserResult
-
-
-def find_users(asked: Asked, open_user: Callable[[int], None]) -> None:
-    """Filters, an order and a table of users; `open_user` is called with the id of the user whose row is clicked."""
-    table = _people(asked.data.fingerprint, asked.data)
+    `labels` names the models that are asked about.
+    """
+    table = _people(data.fingerprint, data)
     with st.container(border=True):
-        order, finder, other = _order(asked)
+        order, finder, other = _order(labels)
         shown = kept(table, _filter(table))
-        known = user_results(asked.models, asked.data, asked.masking, asked.k, needed=order != "id")
-        if order != "id" and known is None:
+        found = _results(labels, data, masking, k, needed=order != "id")
+        if order != "id" and found is None:
             return
-        places = _places(known, finder, other)
-        if order == "finds" and places is None:
+        names = [] if found is None else list(map(str, found[0]))
+        places = [names.index(name) for name in (finder, other) if name in names]
+        if order == "finds" and len(places) < 2:
             st.info("Pick two models above to see whom one serves better than the other.", icon=":material/info:")
             return
-        if order == "disagree" and (known is None or len(known.models) < 2):
+        if order == "disagree" and len(names) < 2:
             st.info("Pick two models above to see where they disagree.", icon=":material/info:")
             return
-        tokens = in_order(shown.index.to_numpy(), order, known.standing if known else None, *(places or (0, 0)))
-        _show(asked, table, tokens, known, order, len(shown), open_user)
+        tokens = in_order(shown.index.to_numpy(), order, found[1] if found else None, *places)
+        frame, config = frame_of(table, tokens[:MOST_ROWS], found, labels, k)
+        _show(_sorted_by_first(frame, order), config, len(tokens), len(shown), open_user)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -82,16 +70,16 @@ def _people(fingerprint: str, _data: Dataset) -> pd.DataFrame:
     return people(_data)
 
 
-def _order(asked: Asked) -> tuple[Order, str, str]:
+def _order(models: Labels) -> tuple[Order, str, str]:
     """The order, and the models that find and miss."""
-    orders = list(ORDERS) if len(asked.models) > 1 else ["id", "repeats"]
+    orders = list(ORDERS) if len(models) > 1 else ["id", "repeats"]
     left, middle, right = st.columns([2, 2, 2], vertical_alignment="bottom")
     order = pick_one(
         left, "Order", orders, "order", key="find.order", show=ORDERS.__getitem__, short=True, help=ORDER_HELP
     )
     if order != "finds":
         return cast("Order", order), "", ""
-    labels = {str(model): label for model, label in asked.models.items()}
+    labels = {str(model): label for model, label in models.items()}
     finder = pick_one(middle, "Found by", list(labels), "finder", key="find.finder", show=labels.__getitem__)
     others = [name for name in labels if name != finder]
     missed = pick_one(right, "Missed by", others, "misser", key="find.misser", show=labels.__getitem__)
@@ -100,63 +88,37 @@ def _order(asked: Asked) -> tuple[Order, str, str]:
 
 def _filter(table: pd.DataFrame) -> Filter:
     """Who is listed, kept in the URL. What a dataset does not say of its users cannot be asked for."""
-    picked: dict[str, tuple[str, ...]] = {}
+
+    def among(name: str, label: str, width: int) -> tuple[str, ...]:
+        values = choices(table, name)
+        with st.container(width=width):
+            if len(values) < 2:
+                return ()
+            return tuple(
+                pick_many(label, values, name, key=f"find.{name}", suggested=[], short=True, placeholder="any")
+            )
+
+    def movies(label: str, name: str, help_text: str, **more: Any) -> int | None:
+        return st.number_input(label, key=name, bind="query-params", width=130, help=help_text, **more)
+
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        for column, label in (("gender", "Gender"), ("age", "Age"), ("occupation", "Occupation")):
-            values = choices(table, column)
-            with st.container(width=220 if column == "occupation" else 170):
-                picked[column] = (
-                    tuple(
-                        pick_many(
-                            label, values, column, key=f"find.{column}", suggested=[], short=True, placeholder="any"
-                        )
-                    )
-                    if len(values) > 1
-                    else ()
-                )
-        shortest = st.number_input(
-            "Movies from",
-            min_value=0,
-            value=0,
-            key="shortest",
-            bind="query-params",
-            width=130,
-            help="Fewest movies in a user's history.",
+        genders = among("gender", "Gender", 170)
+        ages = among("age", "Age", 170)
+        occupations = among("occupation", "Occupation", 220)
+        shortest = movies("Movies from", "shortest", "Fewest movies in a user's history.", min_value=0, value=0)
+        longest = movies(
+            "to", "longest", "Most movies in a user's history.", min_value=1, value=None, placeholder="any"
         )
-        longest = st.number_input(
-            "to",
-            min_value=1,
-            value=None,
-            key="longest",
-            bind="query-params",
-            width=130,
-            placeholder="any",
-            help="Most movies in a user's history.",
-        )
-    limit = None if longest is None else int(longest)
-    return Filter(picked["age"], picked["gender"], picked["occupation"], int(shortest), limit)
-
-
-def _places(known: UserResults | None, finder: str, other: str) -> tuple[int, int] | None:
-    names = [] if known is None else list(map(str, known.models))
-    return (names.index(finder), names.index(other)) if finder in names and other in names else None
+    return Filter(ages, genders, occupations, shortest or 0, longest)
 
 
 def _show(
-    asked: Asked,
-    table: pd.DataFrame,
-    tokens: "np.ndarray[Any, Any]",
-    known: UserResults | None,
-    order: Order,
-    passed: int,
-    open_user: Callable[[int], None],
+    frame: pd.DataFrame, config: dict[str, Any], ordered: int, passed: int, open_user: Callable[[int], None]
 ) -> None:
-    if not len(tokens):
+    """The first of the `ordered` users that an order says something about, of those that `passed` the filters."""
+    if not ordered:
         st.info("Nobody fits. Widen the filters, or choose another order.", icon=":material/filter_alt_off:")
         return
-    first = tokens[:MOST_ROWS]
-    frame, config = frame_of(table, first, known, asked.models, asked.k)
-    frame = _sorted_by_first(frame, order)
     ids = [int(user) for user in frame["user_id"]]
     key = f"find.users.{digest(map(str, ids))}"
 
@@ -175,8 +137,8 @@ def _show(
         selection_mode="single-cell",
         column_config=config,
     )
-    of = f"{passed:,} users" if len(tokens) == passed else f"{len(tokens):,} of {passed:,} users"
-    cut = f", the first {MOST_ROWS:,} of them shown" if len(tokens) > MOST_ROWS else ""
+    of = f"{passed:,} users" if ordered == passed else f"{ordered:,} of {passed:,} users"
+    cut = f", the first {MOST_ROWS:,} of them shown" if ordered > MOST_ROWS else ""
     st.caption(f"{of}{cut}. Click a row to open that user.")
 
 
@@ -189,61 +151,52 @@ def _sorted_by_first(frame: pd.DataFrame, order: Order) -> pd.DataFrame:
 
 
 def frame_of(
-    table: pd.DataFrame, tokens: "np.ndarray[Any, Any]", known: UserResults | None, labels: dict[ModelRef, str], k: int
+    table: pd.DataFrame, tokens: NDArray[np.int64], found: Found | None, labels: Labels, k: int
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The rows that are shown, and how each column is; models' columns only where their ranks are there."""
     frame = table.iloc[tokens].drop(columns=[c for c in ("gender", "age", "occupation") if not choices(table, c)])
-    number = st.column_config.NumberColumn
     config: dict[str, Any] = {
-        "user_id": number("User", format="%d", width="small"),
+        "user_id": NumberColumn("User", format="%d", width="small"),
         "gender": "Gender",
         "age": "Age",
         "occupation": "Occupation",
-        "movies": number("Movies", format="%d", width="small", help="In the whole history."),
+        "movies": NumberColumn("Movies", format="%d", width="small", help="In the whole history."),
     }
-    if known is None:
+    if found is None:
         return frame, config
-    depth, found = min(k, MAX_K), known.standing
-    if len(known.models) > 1:
-        frame = frame.assign(overlap=found.overlap[tokens])
-        config["overlap"] = number(
-            "RBO",
-            format="%.2f",
-            width="small",
-            help=f"Rank-biased overlap of the lists down to place {depth}: 1 alike, 0 nothing shared.",
-        )
-    for place, name in enumerate(known.models):
-        frame = frame.assign(**{f"rank {name}": found.ranks[tokens, place]})
-        config[f"rank {name}"] = number(
-            f"Rank · {labels[name]}", format="%d", help="Of the held-out movie, under the masking chosen."
-        )
-    for place, name in enumerate(known.models):
-        frame = frame.assign(**{f"repeats {name}": found.repeats[tokens, place]})
-        config[f"repeats {name}"] = number(
-            f"Repeats · {labels[name]}", format="%d", help=f"Movies of the input window in the raw top {depth}."
-        )
+    (models, results), depth = found, min(k, MAX_K)
+    if len(models) > 1:
+        frame = frame.assign(overlap=results.overlap[tokens])
+        overlap = f"Rank-biased overlap of the lists down to place {depth}: 1 alike, 0 nothing shared."
+        config["overlap"] = NumberColumn("RBO", format="%.2f", width="small", help=overlap)
+    for kind, values, meaning in (
+        ("rank", results.ranks, "Of the held-out movie, under the masking chosen."),
+        ("repeats", results.repeats, f"Movies of the input window in the raw top {depth}."),
+    ):
+        for place, model in enumerate(models):
+            frame = frame.assign(**{f"{kind} {model}": values[tokens, place]})
+            label = f"{kind.capitalize()} · {labels[model]}"
+            config[f"{kind} {model}"] = NumberColumn(label, format="%d", help=meaning)
     return frame, config
 
 
-def user_results(
-    models: dict[ModelRef, str], data: Dataset, masking: Masking, k: int, *, needed: bool
-) -> UserResults | None:
-    """UserResults of the models (with their labels), under leave_last_out's test part.
+def _results(labels: Labels, data: Dataset, masking: Masking, k: int, *, needed: bool) -> Found | None:
+    """What the models do for each user, under leave_last_out's test part.
 
     None where no ranks are stored; where they are `needed`, the missing ones are computed in the background first, and
-    None says that the page tells how far that is.
+    None means that the page shows how far that is.
     """
-    entries = readers.pending(list(models), data, "leave_last_out")
+    entries = pending(list(labels), data, "leave_last_out")
     if needed:
-        able = usable(entries, models.__getitem__)
-        there = evaluated(able, models.__getitem__)
+        able = usable(entries, labels.__getitem__)
+        there = evaluated(able, labels.__getitem__)
     else:
         able = {model: entry for model, entry in entries.items() if not isinstance(entry, RecformerError)}
-        there = {model: found for model, entry in able.items() if (found := readers.stored(entry)) is not None}
+        there = already_stored(able)
     if not there:
         return None
     keys = tuple(able[model].key for model in there)
-    return UserResults(list(there), _standing(keys, masking, k, list(there.values()), data))
+    return list(there), _standing(keys, masking, k, list(there.values()), data)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)

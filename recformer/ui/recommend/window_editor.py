@@ -117,7 +117,7 @@ def _search(data: Dataset, change: Callable[[Movies], None], movies: Movies, win
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _titles(fingerprint: str, _data: Dataset) -> dict[int, str]:  # noqa: ARG001  it is the cache's key
+def _titles(fingerprint: str, _data: Dataset) -> dict[int, str]:
     """Item id to a title that no other movie has, in the order of the alphabet."""
     movies = _data.movies
     names = [

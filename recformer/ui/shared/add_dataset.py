@@ -1,5 +1,7 @@
 """Getting a dataset from within the app: download with a progress bar, a dropped zip, or a folder on this machine."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from recformer.data.sources.download import Progress, fetch, import_zip
@@ -21,23 +23,24 @@ def offer_download(key: str) -> None:
     """A button for each downloadable set that is not there yet."""
     there = {folder.name for folder in readers.dataset_folders()}
     for name, words in SETS.items():
-        if name in there:
-            continue
-        if st.button(f"Download {name}", key=f"{key}.{name}", icon=":material/download:", help=words):
-            _download(name)
+        if name not in there and st.button(
+            f"Download {name}", key=f"{key}.{name}", icon=":material/download:", help=words
+        ):
+            show = _progress(f"{name}: connecting …")
+            with guard():
+                fetch(name, readers.root().data, show)
+                st.rerun()
     st.caption(LICENCE)
 
 
-def _download(name: str) -> None:
-    bar = st.progress(0.0, text=f"{name}: connecting …")
+def _progress(begin: str) -> Callable[[Progress], None]:
+    bar = st.progress(0.0, text=begin)
 
     def show(progress: Progress) -> None:
         share = progress.done / progress.total if progress.total else 0.0
         bar.progress(min(share, 1.0), text=f"{progress.what}: {progress.done / 1e6:.1f} MB")
 
-    with guard():
-        fetch(name, readers.root().data, show)
-        st.rerun()
+    return show
 
 
 def need_dataset() -> bool:
@@ -59,20 +62,9 @@ def add_dataset() -> None:
         "Or drop a zip", type="zip", key="data.zip", help="A MovieLens archive, as GroupLens gives it out."
     )
     if upload is not None and st.button("Add this zip", key="data.zip.add", type="primary"):
-        bar = st.progress(0.0, text="unpacking …")
+        show = _progress("unpacking …")
         with guard():
-            import_zip(
-                upload,
-                None,
-                readers.root().data,
-                lambda progress: (
-                    bar.progress(
-                        min(progress.done / progress.total, 1.0) if progress.total else 0.0, text=progress.what
-                    )
-                    and None
-                ),
-                file_name=upload.name,
-            )
+            import_zip(upload, None, readers.root().data, show, file_name=upload.name)
             st.rerun()
     folder = st.text_input(
         "Or a folder on this machine", key="data.folder", placeholder="/path/to/ml-1m", help="It is linked, not copied."

@@ -1,12 +1,10 @@
-"""Charts as pure functions of arrays: no Streamlit, no files. Scatter, never ScatterGL (see docs/ARCHITECTURE.md)."""
+"""Charts as pure functions of arrays: no Streamlit, no files. Scatter, never ScatterGL (docs/decisions/charts.md)."""
 
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
-from recformer.evaluation.significance import Question
 from recformer.ui.shared.words import as_text
 
 Chart = go.Figure | dict[str, Any]
@@ -62,7 +60,7 @@ def interval_chart(
             "name": as_text(label),
             "mode": "markers",
             "marker": {"color": colour, "size": 9, "symbol": SYMBOLS[place % len(SYMBOLS)]},
-            "error_y": _bars(intervals, colour),
+            "error_y": error_bars(intervals, colour),
             "hovertemplate": "%{y:.4f}",
         }
         for place, (shift, (label, colour, intervals)) in enumerate(zip(spread, models, strict=True))
@@ -73,83 +71,8 @@ def interval_chart(
     return {"data": traces, "layout": layout}
 
 
-def trade_off_chart(
-    title: str,
-    question: Question,
-    labels: list[str],
-    colours: list[str],
-    points: list[tuple[dict[str, float], dict[str, float]]],
-    front: list[bool],
-) -> go.Figure:
-    """Accuracy (upwards) against duplication (to the right) of each model with both intervals, and the Pareto front.
-
-    `points`: (accuracy, duplication) intervals at the question's k; `front`: which models are not beaten at both.
-    """
-    figure = go.Figure()
-    ends = sorted((other["mean"], one["mean"]) for (one, other), best in zip(points, front, strict=True) if best)
-    figure.add_trace(
-        go.Scatter(
-            x=[x for x, _ in ends],
-            y=[y for _, y in ends],
-            mode="lines",
-            line={"color": "#8C8C8C", "dash": "dot", "width": 1.5},
-            hoverinfo="skip",
-            showlegend=False,
-        )
-    )
-    for place, (label, colour, (one, other)) in enumerate(zip(labels, colours, points, strict=True)):
-        figure.add_trace(
-            go.Scatter(
-                x=[other["mean"]],
-                y=[one["mean"]],
-                name=as_text(label),
-                mode="markers",
-                marker={"color": colour, "size": 11, "symbol": SYMBOLS[place % len(SYMBOLS)]},
-                error_x=_bars([other], colour),
-                error_y=_bars([one], colour),
-                hovertemplate=f"{question.title} %{{y:.4f}}, duplication@{question.k} %{{x:.4f}}",
-            )
-        )
-    quiet(figure, title, f"duplication in the window @{question.k}, raw", legend=True)
-    figure.update_layout(hovermode="closest")
-    figure.update_yaxes(title=question.title)
-    return figure
-
-
-def slice_chart(
-    title: str,
-    slices: list[str],
-    few: list[bool],
-    labels: list[str],
-    colours: list[str],
-    rows: list[list[dict[str, float]]],
-) -> go.Figure:
-    """Dots with intervals, one line a slice, one colour and symbol a model; `few` are drawn pale."""
-    figure = go.Figure()
-    places = np.arange(len(slices))[::-1]  # the first on top
-    spread = np.linspace(0.25, -0.25, len(labels)) if len(labels) > 1 else [0.0]
-    opacity = [0.35 if pale else 1.0 for pale in few]
-    for position, (shift, label, colour) in enumerate(zip(spread, labels, colours, strict=True)):
-        intervals = [row[position] for row in rows]
-        figure.add_trace(
-            go.Scatter(
-                x=[interval["mean"] for interval in intervals],
-                y=places + shift,
-                name=as_text(label),
-                mode="markers",
-                marker={"color": colour, "size": 8, "opacity": opacity, "symbol": SYMBOLS[position % len(SYMBOLS)]},
-                error_x=_bars(intervals, colour),
-                hovertemplate="%{x:.4f}",
-            )
-        )
-    quiet(figure, title, "", legend=len(labels) > 1)
-    figure.update_layout(height=max(HEIGHT, 110 + len(slices) * max(14 * len(labels), 22)), hovermode="closest")
-    figure.update_yaxes(tickvals=places, ticktext=[as_text(label) for label in slices], showgrid=False)
-    figure.update_xaxes(showgrid=True, rangemode="tozero")
-    return figure
-
-
-def _bars(intervals: list[dict[str, float]], colour: str) -> dict[str, object]:
+def error_bars(intervals: list[dict[str, float]], colour: str) -> dict[str, object]:
+    """From the low to the high end of each interval."""
     return {
         "type": "data",
         "array": [interval["high"] - interval["mean"] for interval in intervals],
@@ -157,38 +80,3 @@ def _bars(intervals: list[dict[str, float]], colour: str) -> dict[str, object]:
         "color": colour,
         "thickness": 1.5,
     }
-
-
-def bar_chart(
-    title: str, x: list[object] | NDArray[np.generic], y: NDArray[np.generic], x_title: str, y_title: str
-) -> go.Figure:
-    """Counts as bars in the first colour."""
-    figure = go.Figure(go.Bar(x=x, y=y, marker={"color": "#0072B2"}, hovertemplate="%{y:,}<extra>%{x}</extra>"))
-    quiet(figure, title, x_title)
-    figure.update_yaxes(title=y_title)
-    return figure
-
-
-def histogram(title: str, values: NDArray[np.int64], x_title: str, y_title: str) -> go.Figure:
-    """How often values fall into 40 bins of equal width."""
-    counts, edges = np.histogram(values, bins=40)
-    centres = (edges[:-1] + edges[1:]) / 2
-    return bar_chart(title, centres, counts, x_title, y_title)
-
-
-def popularity_chart(title: str, counts: NDArray[np.int64]) -> go.Figure:
-    """Interactions of each movie, most popular first, on logarithmic axes: the long tail. `counts` is sorted."""
-    kept = np.unique(np.geomspace(1, max(len(counts), 1), 400).astype(np.int64)) - 1
-    figure = go.Figure(
-        go.Scatter(
-            x=kept + 1,
-            y=counts[kept],
-            mode="lines",
-            line={"color": "#0072B2", "width": 2},
-            hovertemplate="%{y:,} ratings<extra>movie %{x}</extra>",
-        )
-    )
-    quiet(figure, title, "movies, most popular first")
-    figure.update_xaxes(type="log")
-    figure.update_yaxes(type="log", title="ratings")
-    return figure

@@ -1,5 +1,5 @@
 """The chart of curves as a pure function of arrays: several lines, what happened to the run, and no more points than
-can be seen. Scatter, never ScatterGL (see docs/ARCHITECTURE.md)."""
+can be seen. Scatter, never ScatterGL (see docs/decisions/charts.md)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from recformer.logs.bounds import is_number
 from recformer.logs.series import Curve
 from recformer.logs.thin import extremes, smooth, thin
 from recformer.ui.shared.charts import Chart, quiet_layout
-from recformer.ui.shared.left_out import BY_NUMBER, MOST_WORDS, drawn_values, laid_out, safe_range
+from recformer.ui.shared.left_out import BY_NUMBER, MOST_WORDS, Line, drawn_values, laid_out, safe_range
 from recformer.ui.shared.words import as_text
 
 LINE_POINTS, CHART_POINTS = 1000, 3000  # more are not seen, and a browser is slow to draw them
@@ -25,24 +25,6 @@ MARK_COLOUR = "#8C8C8C"
 DOT_PX = 5  # a value between two gaps
 SUBTITLE_PX = 30  # with room for the marks' words below it
 EXACT = 2**53  # a browser counts whole numbers one by one up to here
-
-
-@dataclass(frozen=True)
-class Line:
-    """One curve of the chart."""
-
-    label: str
-    colour: str
-    curve: Curve
-    dash: str = "solid"
-    clock: Clock = BY_NUMBER
-    best: float | None = None
-    """The step to mark with a star: the run's best."""
-    legend: bool = True
-    width: float = 2.0
-    """In pixels."""
-    pale: bool = False
-    """Whether it is drawn faintly behind the others, without a place in the legend."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +65,13 @@ def curve_chart(
 
     Smoothed lines keep what was logged faintly behind them. `marks` and `shade_from` (a step from which the rest is
     tinted) are placed by the first line's clock; `mark_words`: whether the marks say what they are. What cannot be
-    drawn as it is asked for (see ui.drawable) is said below the title.
+    drawn as it is asked for (see left_out) is said below the title.
     """
     laid = laid_out(lines, axis, x_title, log_axis)
     axis = laid.axis
     lines = [replace(line, clock=BY_NUMBER) for line in lines] if laid.by_number else lines
-    marks = () if laid.by_number else [mark for mark in marks if _is_placed(mark, lines[0].clock, axis)]
+    marks = () if laid.by_number else marks
+    placed = [(mark, x) for mark in marks if (x := _placed(mark, lines[0].clock, axis)) is not None]
     layout = quiet_layout(as_text(title), laid.x_title, legend=sum(not line.pale for line in lines) > 1)
     layout["uirevision"] = f"{axis} {log_axis}"  # a refresh keeps the zoom, another axis has its own
     if laid.words:
@@ -96,9 +79,8 @@ def curve_chart(
     lines = [replace(line, curve=drawn_values(line.curve, log_axis)) for line in lines]
     _set_axes(layout, lines, axis, log_axis)
     stars = [star for line in lines if (star := _star(line, axis, log_axis)) is not None]
-    clock = lines[0].clock
-    layout["annotations"] = [*stars, *(_mark_word(mark, clock, axis) for mark in marks if mark_words)]
-    layout["shapes"] = [_mark_line(mark, clock, axis) for mark in marks]
+    layout["annotations"] = [*stars, *(_mark_word(mark, x) for mark, x in placed if mark_words)]
+    layout["shapes"] = [_mark_line(x) for _, x in placed]
     if shade_from is not None and not laid.by_number:
         layout["shapes"] += _shade(lines[0], shade_from, axis)
     traces = [_band(band, log_axis) for band in bands]
@@ -228,32 +210,21 @@ def _star(line: Line, axis: Axis, log_axis: bool) -> dict[str, Any] | None:
     }
 
 
-def _mark_line(mark: Mark, clock: Clock, axis: Axis) -> dict[str, Any]:
-    x = _place(mark, clock, axis)
+def _mark_line(x: Any) -> dict[str, Any]:
     look = {"color": MARK_COLOUR, "width": 1, "dash": "dot"}
     return {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "yref": "y domain", "line": look}
 
 
-def _mark_word(mark: Mark, clock: Clock, axis: Axis) -> dict[str, Any]:
-    return {
-        "x": _place(mark, clock, axis),
-        "y": 1,
-        "yref": "y domain",
-        "yanchor": "bottom",
-        "text": mark.word,
-        "showarrow": False,
-        "font": {"color": MARK_COLOUR, "size": 11},
-        "hovertext": mark.details or mark.word,
-    }
+def _mark_word(mark: Mark, x: Any) -> dict[str, Any]:
+    place = {"x": x, "y": 1, "yref": "y domain", "yanchor": "bottom", "showarrow": False}
+    font = {"color": MARK_COLOUR, "size": 11}
+    return {**place, "text": mark.word, "font": font, "hovertext": mark.details or mark.word}
 
 
-def _place(mark: Mark, clock: Clock, axis: Axis) -> Any:
-    return clock.places(np.array([mark.step]), np.array([mark.wall_time]), axis)[0]
-
-
-def _is_placed(mark: Mark, clock: Clock, axis: Axis) -> bool:
-    """Whether it is known where on the axis a mark stands."""
-    return not np.isnan(mark.wall_time if axis == "wall" else _place(mark, clock, axis))
+def _placed(mark: Mark, clock: Clock, axis: Axis) -> Any:
+    """Where on the axis a mark stands; None where that is not known."""
+    x = clock.places(np.array([mark.step]), np.array([mark.wall_time]), axis)[0]
+    return None if np.isnan(mark.wall_time if axis == "wall" else x) else x
 
 
 def _shade(line: Line, step: float, axis: Axis) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Evaluations in the background: one worker for all sessions, which goes on when the page is left."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from recformer.data.dataset import Dataset
+from recformer.data.ties import TimeTies
 from recformer.errors import RecformerError
 from recformer.run.model_ref import ModelRef
 from recformer.ui.shared import readers
-from recformer.ui.shared.faults import show_fault
-from recformer.ui.shared.frame import guard
+from recformer.ui.shared.frame import guard, show_fault
 from recformer.ui.shared.words import plain
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 POLL_S = 0.5
 PATIENCE_S = 1.0  # below it nothing is shown
+MOST_KEPT = 16  # evaluations in memory; a hundred thousand cases are 30 MB
+Label = Callable[[ModelRef], str]
+"""A model to the name people know it by."""
 
 
 @dataclass
@@ -46,9 +50,10 @@ class Evaluator:
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="evaluation")
         self._work: dict[str, Work] = {}
+        self._kept: dict[str, Evaluation] = {}
 
     def ask(self, key: str, what: str, compute: Callable[[Callable[[int, int], None]], Any]) -> Work:
-        """The work called `key`, begun now if it is not under way. `compute` takes a function to tell progress to."""
+        """The work called `key`, begun now if it is not under way. `compute` takes a function to report progress to."""
         with self._lock:
             work = self._work.get(key)
             if work is None:
@@ -70,17 +75,30 @@ class Evaluator:
 
         What failed is remembered, so that it is not computed again at every redraw, until it is forgotten.
         """
-        with self._lock:
-            work = self._work.get(key)
-        error = None if work is None else work.future.exception()
-        if error is not None:
-            raise error.with_traceback(None)  # raised again and again, it would gather traces
+        for work in self.look([key]):
+            if (error := work.future.exception()) is not None:
+                raise error.with_traceback(None)  # raised again and again, it would gather traces
         self.forget(key)
 
     def forget(self, key: str) -> None:
         """Compute this anew when it is asked for again."""
         with self._lock:
             self._work.pop(key, None)
+
+    def stored(self, entry: "Pending") -> "Evaluation | None":
+        """The evaluation from the rank store, kept in memory until the model changes; None where there is none."""
+        with self._lock:
+            kept = self._kept.get(entry.key)
+        found = kept or entry.stored()
+        if found is not None and kept is None:
+            self.keep(entry.key, found)
+        return found
+
+    def keep(self, key: str, evaluation: "Evaluation") -> None:
+        with self._lock:
+            self._kept[key] = evaluation
+            while len(self._kept) > MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
 
 
 @st.cache_resource(show_spinner=False)
@@ -89,8 +107,13 @@ def evaluator() -> Evaluator:
     return Evaluator()
 
 
-Label = Callable[[ModelRef], str]
-"""A model to the name people know it by."""
+def pending(
+    models: Sequence[ModelRef], data: Dataset, split: str, window: int | None = None, time_ties: TimeTies = "file"
+) -> "dict[ModelRef, Pending | RecformerError]":
+    """What evaluating each model on the test part of a split means, or why it cannot be done."""
+    from recformer.evaluation.evaluate import Task, pending_all, split_of
+
+    return pending_all(readers.root(), models, Task(data, split_of(split, time_ties), window=window))
 
 
 def usable(entries: "Mapping[ModelRef, Pending | RecformerError]", label: Label) -> "dict[ModelRef, Pending]":
@@ -104,13 +127,20 @@ def usable(entries: "Mapping[ModelRef, Pending | RecformerError]", label: Label)
     return found
 
 
+def already_stored(entries: "Mapping[ModelRef, Pending]") -> "dict[ModelRef, Evaluation]":
+    """Those of the evaluations that need not be computed."""
+    found = {model: evaluator().stored(entry) for model, entry in entries.items()}
+    return {model: evaluation for model, evaluation in found.items() if evaluation is not None}
+
+
 def evaluated(entries: "Mapping[ModelRef, Pending]", label: Label) -> "dict[ModelRef, Evaluation] | None":
     """Evaluations from the rank store, the missing ones computed in the background first.
 
     None while that goes on: how far it is then stands on the page, which is drawn again in the end. What fails is named
     with its reason and left out.
     """
-    missing = {model: entry for model, entry in entries.items() if readers.stored(entry) is None}
+    there = already_stored(entries)
+    missing = {model: entry for model, entry in entries.items() if model not in there}
     for model, entry in missing.items():
         evaluator().ask(entry.key, label(model), partial(_compute, entry))
     keys = [entry.key for entry in missing.values()]
@@ -125,7 +155,7 @@ def evaluated(entries: "Mapping[ModelRef, Pending]", label: Label) -> "dict[Mode
             if st.button("Try again", key=f"again.{entry.key}", icon=":material/refresh:"):
                 evaluator().forget(entry.key)
                 st.rerun()
-    found = {model: evaluation for model, entry in entries.items() if (evaluation := readers.stored(entry)) is not None}
+    found = already_stored(entries)
     refused = next((evaluation.not_kept for evaluation in found.values() if evaluation.not_kept), "")
     if refused:
         st.warning(f"These figures are shown, but not kept: {plain(refused)}", icon=":material/warning:")
@@ -133,7 +163,9 @@ def evaluated(entries: "Mapping[ModelRef, Pending]", label: Label) -> "dict[Mode
 
 
 def _compute(entry: "Pending", show: Callable[[int, int], None]) -> None:
-    readers.keep_unstored(entry, entry.computed(progress=show))
+    evaluation = entry.computed(progress=show)
+    if evaluation.not_kept:  # what the disk refused to keep is shown all the same
+        evaluator().keep(entry.key, evaluation)
 
 
 def leave_out(label: str, error: RecformerError) -> None:

@@ -1,18 +1,26 @@
-"""What every page begins with: page settings, navigation, and a boundary that turns errors into words."""
+"""What every page begins with: its settings, the navigation, and a boundary that turns errors into messages with what
+mends them."""
 
 import gc
 import logging
 import sys
 import traceback
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 import streamlit as st
+from streamlit.errors import StreamlitDuplicateElementKey
 
+from recformer.data.sources.linking import link_folder
 from recformer.errors import RecformerError
-from recformer.ui.shared.faults import show_fault
+from recformer.files.names import expanded
+from recformer.run.find_dataset import MissingDatasetError, UnknownDatasetError
+from recformer.run.model_ref import ModelRef
+from recformer.run.record import RunDataset, remember_dataset
+from recformer.ui.shared import readers
+from recformer.ui.shared.words import plain, told
 
 PAGES = [
     ("app.py", "Home", ":material/home:", "What is going on?"),
@@ -68,6 +76,56 @@ def guard() -> Generator[None]:
         )
         with st.expander("Details"):
             st.code(f"{type(error).__name__}: {error}\n\n{traceback.format_exc()}", language=None)
+
+
+def show_fault(error: RecformerError, before: str = "") -> None:
+    """The error after the words in `before`, and what mends it. Errors while mending are shown in turn."""
+    st.error(before + told(error), icon=":material/error:")
+    try:
+        with suppress(StreamlitDuplicateElementKey):  # several models lack the same data: asked for once
+            if isinstance(error, MissingDatasetError):
+                _ask_where(error.wanted)
+            elif isinstance(error, UnknownDatasetError):
+                _ask_which(error.models)
+    except RecformerError as another:
+        st.error(told(another), icon=":material/error:")
+
+
+def _ask_where(wanted: RunDataset) -> None:
+    """The field that says where a run's data are now; data/ then has a link to them."""
+    key = f"missing.{wanted.fingerprint or wanted.name}"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        folder = st.text_input(
+            f"Folder of {plain(wanted.name)} on this machine",
+            key=key,
+            placeholder=f"/path/to/{wanted.name}",
+            help="It is linked in data/, not copied.",
+            width=420,
+        )
+        use = st.button("Use this folder", key=f"{key}.use", icon=":material/folder_open:")
+    if use and folder.strip():
+        link_folder(expanded(folder.strip()), readers.root().data, wanted.fingerprint)
+        st.rerun()
+
+
+def _ask_which(models: Sequence[ModelRef]) -> None:
+    """The choice of a dataset for models that do not say theirs; their runs remember it. Raises DataError where it does
+    not fit."""
+    folders = {folder.name: folder for folder in readers.dataset_folders()}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.selectbox("Dataset of these models", list(folders), key="unknown.data", width=420)
+        use = st.button("Use this dataset", key="unknown.data.use", icon=":material/database:")
+    if not (use and folders):
+        return
+    from recformer.checkpoint.load import read_info
+    from recformer.evaluation.dataset_check import check_fit
+
+    data, root = readers.dataset(folders[chosen]), readers.root()
+    for model in models:
+        check_fit(root, read_info(model.path), data, model)
+        if model.run_id is not None:
+            remember_dataset(root, model.run_id, data)
+    st.rerun()
 
 
 def set_imports_aside() -> None:

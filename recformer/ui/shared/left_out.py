@@ -1,9 +1,9 @@
-"""What of a chart's lines can be drawn as it is asked for; what cannot is drawn in the next best way, and said."""
+"""A chart's lines, and what of them can be drawn as it is asked for; what cannot is drawn in the next best way, with a
+note."""
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from recformer.logs.axis import AS_LOGGED, TITLES, Axis, Clock
 from recformer.logs.bounds import is_number
 from recformer.logs.gaps import gaps
 from recformer.logs.series import Curve
+from recformer.ui.shared.words import count
 
 BY_NUMBER = Clock(math.nan)
 """Where points stand by their steps as logged, or by their number."""
@@ -19,13 +20,22 @@ MOST_WORDS = 3
 _LEAST = 1e-100  # drawn as 0 on a linear axis: browsers cannot count in smaller steps
 
 
-class _Line(Protocol):
-    @property
-    def label(self) -> str: ...
-    @property
-    def curve(self) -> Curve: ...
-    @property
-    def clock(self) -> Clock: ...
+@dataclass(frozen=True)
+class Line:
+    """One curve of a chart."""
+
+    label: str
+    colour: str
+    curve: Curve
+    dash: str = "solid"
+    clock: Clock = BY_NUMBER
+    best: float | None = None
+    """The step to mark with a star: the run's best."""
+    legend: bool = True
+    width: float = 2.0
+    """In pixels."""
+    pale: bool = False
+    """Whether it is drawn faintly behind the others, without a place in the legend."""
 
 
 @dataclass(frozen=True)
@@ -40,39 +50,35 @@ class Layout:
     """What is not as it was asked for, or not drawn."""
 
 
-def laid_out(lines: Sequence[_Line], axis: Axis, x_title: str, log_axis: bool) -> Layout:
+def laid_out(lines: Sequence[Line], axis: Axis, x_title: str, log_axis: bool) -> Layout:
     """The axis on which all lines can be drawn, which is `axis` where that says where their points stand."""
     repeated = sum(line.curve.repeated for line in lines if line.curve.by_time)
     later = sum(line.curve.repeated for line in lines if not line.curve.by_time)
-    words = [f"{_points(later)} logged again; the later ones are shown"] if later else []
-    numbered = Layout("step", POINTS if repeated else AS_LOGGED, True, words)
+    words = [f"{count(later, 'point')} logged again; the later ones are shown"] if later else []
+    untimed, by_number = sum(map(_untimed, lines)), False
     if axis in ("epoch", "step") and repeated:
-        if all(_timed(line) for line in lines):
+        by_number = untimed > 0
+        how = "shown in the order they were logged" if by_number else "shown by time"
+        words.append(f"{count(repeated, 'point')} {'shares' if repeated == 1 else 'share'} a step; {how}")
+        if not by_number:
             axis, x_title = "relative", f"{lines[0].clock.unit_name} {TITLES['relative']}"
-            words.append(f"{_share(repeated)} a step; shown by time")
-        else:
-            words.append(f"{_share(repeated)} a step; shown in the order they were logged")
-            return replace(numbered, words=[*words, *_value_words(lines, log_axis)])
-    if axis in ("relative", "wall"):
-        unknown = sum(_untimed(line) for line in lines)
-        if unknown == sum(len(line.curve) for line in lines):
+    elif axis in ("relative", "wall"):
+        by_number = untimed == sum(len(line.curve) for line in lines)
+        if by_number:
             words.append("no usable times in the log; shown by step")
-            return replace(numbered, words=[*words, *_value_words(lines, log_axis)])
-        if unknown:
-            words.append(f"{_points(unknown)} without a usable time left out")
-    return Layout(axis, x_title, False, [*words, *_value_words(lines, log_axis)])
+        elif untimed:
+            words.append(f"{count(untimed, 'point')} without a usable time left out")
+    if by_number:
+        axis, x_title = "step", POINTS if repeated else AS_LOGGED
+    return Layout(axis, x_title, by_number, [*words, *_value_words(lines, log_axis)])
 
 
-def _timed(line: _Line) -> bool:
-    return not _untimed(line)
-
-
-def _untimed(line: _Line) -> int:
+def _untimed(line: Line) -> int:
     """How many points have no place on an axis of time."""
     return len(line.curve) if math.isnan(line.clock.began) else int(np.isnan(line.curve.wall_time).sum())
 
 
-def _value_words(lines: Sequence[_Line], log_axis: bool) -> Iterator[str]:
+def _value_words(lines: Sequence[Line], log_axis: bool) -> Iterator[str]:
     for line in lines:
         name = f"{line.label}: " if len(lines) > 1 else ""
         if (gap := gaps(line.curve)) is not None:
@@ -81,14 +87,6 @@ def _value_words(lines: Sequence[_Line], log_axis: bool) -> Iterator[str]:
             yield f"{name}{gap.words.replace(' step ', ' epoch ') if counts_epochs else gap.words}"
         if log_axis and (below := int((line.curve.value <= 0).sum())):
             yield f"{name}{below:,} not above 0, so not on a logarithmic axis"
-
-
-def _points(count: int) -> str:
-    return "1 point" if count == 1 else f"{count:,} points"
-
-
-def _share(count: int) -> str:
-    return "1 point shares" if count == 1 else f"{count:,} points share"
 
 
 def drawn_values(curve: Curve, log_axis: bool) -> Curve:

@@ -54,6 +54,13 @@ def baseline_colours() -> dict[str, str]:
     return {f"baseline:{name}": GREYS[position % len(GREYS)] for position, name in enumerate(names)}
 
 
+def run_styles(runs: list[RunSummary], shown: Sequence[str]) -> list[Style]:
+    """How runs, by their ids, and baselines, by their names, are drawn together."""
+    own, greys = run_colours(runs), baseline_colours()
+    coloured = iter(styles_together([own[name] for name in shown if name not in greys]))
+    return [Style(greys[name]) if name in greys else next(coloured) for name in shown]
+
+
 def genre_colour(genre: str) -> str:
     """The name of a genre's colour, which it keeps everywhere."""
     return BADGES[sum(map(ord, genre)) % len(BADGES)]

@@ -15,7 +15,7 @@ from recformer.run.paths import CHECKPOINT_FILES
 from recformer.ui.shared import readers
 from recformer.ui.shared.run_actions import stop_button
 from recformer.ui.shared.selection import pick_many
-from recformer.ui.shared.words import STATE_MARKS, duration, number, plain
+from recformer.ui.shared.words import STATE_MARKS, count, duration, number, plain
 
 
 def labels_of(runs: list[RunSummary]) -> dict[str, str]:
@@ -35,11 +35,19 @@ def model_label(labels: Mapping[str, str], model: ModelRef) -> str:
     return label if model.name == "best" else f"{label} ({model.name})"
 
 
-def pick_models(
-    runs: list[RunSummary], *, key: str, suggested: list[ModelRef], baselines: bool, **more: Any
+def choose_models(
+    runs: list[RunSummary], none_yet: str, *, key: str, suggested: list[ModelRef], baselines: bool, **more: Any
 ) -> list[ModelRef]:
-    """Models chosen among the runs' checkpoints and the `baselines`, kept in the URL; "RUN" there means its best."""
-    models = {str(model): model for model in [*checkpoints(runs), *(all_baselines() if baselines else ())]}
+    """Models chosen among the runs' checkpoints and the `baselines`, kept in the URL; "RUN" there means its best.
+
+    Where no run has a checkpoint, `none_yet` and the way to one are shown instead.
+    """
+    trained = checkpoints(runs)
+    if not trained:
+        st.info(none_yet, icon=":material/info:")
+        st.page_link("pages/train.py", label="Start a training run", icon=":material/play_circle:")
+        return []
+    models = {str(model): model for model in [*trained, *(all_baselines() if baselines else ())]}
     labels = labels_of(runs)
     chosen = pick_many(
         "Models",
@@ -51,6 +59,8 @@ def pick_models(
         read=lambda text: text if "/" in text or ":" in text else f"{text}/best",
         **more,
     )
+    if not chosen:
+        st.info("Pick one or more models above.", icon=":material/arrow_upward:")
     return [models[name] for name in chosen]
 
 
@@ -81,12 +91,7 @@ def suggestion(runs: list[RunSummary]) -> list[ModelRef]:
 
 def _kind(run: RunSummary) -> tuple[Any, Any]:
     """Dataset and window of a run, as far as its record says."""
-    return recorded_dataset(run), _recorded(run, "sizes", "window", int)
-
-
-def recorded_dataset(run: RunSummary) -> Any:
-    """The fingerprint of the dataset that the best checkpoint was trained on; None where its record does not say it."""
-    return _recorded(run, "dataset", "fingerprint", str)
+    return _recorded(run, "dataset", "fingerprint", str), _recorded(run, "sizes", "window", int)
 
 
 def recorded_dataset_name(run: RunSummary) -> str:
@@ -130,10 +135,12 @@ def progress_card(run: RunSummary) -> None:
             stop_button(run)
         # While it waits or starts, its figures are those of the launch before.
         if status is not None and status.steps and run.state.name not in ("queued", "starting"):
+            last = status.metrics.get("metric/ndcg@10")
+            ndcg = "" if last is None else f"validation NDCG@10 {number(last)} · "
             st.progress(
                 min(status.step / status.steps, 1.0),
                 text=f"epoch {status.epoch} of {status.num_epochs} · {duration(status.eta_s)} left · "
-                f"loss {number(status.loss)} · {_last_ndcg(run)}"
+                f"loss {number(status.loss)} · {ndcg}"
                 f"{number(status.samples_per_s)} windows/s on {status.device}",
             )
         else:
@@ -142,16 +149,10 @@ def progress_card(run: RunSummary) -> None:
             st.warning(run.state.words, icon=":material/warning:")
 
 
-def _last_ndcg(run: RunSummary) -> str:
-    value = run.status.metrics.get("metric/ndcg@10") if run.status is not None else None
-    return "" if value is None else f"validation NDCG@10 {number(value)} · "
-
-
 def show_damaged(damaged: list[DamagedRun]) -> None:
     """Name the runs whose records cannot be read, and why; the others are shown all the same."""
     if not damaged:
         return
-    count = "1 run cannot be shown" if len(damaged) == 1 else f"{len(damaged)} runs cannot be shown"
-    with st.expander(f":orange[:material/warning: {count}]"):
+    with st.expander(f":orange[:material/warning: {count(len(damaged), 'run')} cannot be shown]"):
         for run in damaged:
             st.markdown(f"**{plain(run.run_id)}** {plain(run.reason)}")

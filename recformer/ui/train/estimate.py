@@ -1,15 +1,17 @@
 """The words about a training before it is launched: its size, how long it takes here, and what computes it."""
 
+import json
 from typing import TYPE_CHECKING
 
-from recformer.config import TrainConfig
+import streamlit as st
+
+from recformer.config import TrainConfig, parse
 from recformer.data.dataset import Dataset
-from recformer.ui.shared import readers
-from recformer.ui.shared.words import duration, plain
+from recformer.ui.shared.words import count, duration, plain
 
 if TYPE_CHECKING:
     from recformer.training.engine import EnginePlan
-    from recformer.training.measure import Speed
+    from recformer.training.measure import Estimate, Speed
 
 
 def what_will_happen(config: TrainConfig, epochs: int, data: Dataset, device: str) -> str:
@@ -18,11 +20,11 @@ def what_will_happen(config: TrainConfig, epochs: int, data: Dataset, device: st
     measured = config.model_copy(
         update={"name": "measured", "seed": 0, "save_minutes": 1.0, "save_steps": 0, "num_epochs": 1}
     )
-    estimate = readers.estimate(measured.model_dump_json(), data.fingerprint, data, device)
-    task = f"{_count(epochs, 'epoch')} on {data.name}"
+    estimate = _estimate(measured.model_dump_json(), data.fingerprint, device, data)
+    task = f"{count(epochs, 'epoch')} on {data.name}"
     size = (
-        f"{estimate.parameters:,} parameters · {_count(estimate.windows, 'training window')} · "
-        f"{_count(estimate.steps_per_epoch, 'step')} an epoch."
+        f"{estimate.parameters:,} parameters · {count(estimate.windows, 'training window')} · "
+        f"{count(estimate.steps_per_epoch, 'step')} an epoch."
     )
     speed = estimate.speed
     if speed is None:
@@ -37,8 +39,14 @@ def what_will_happen(config: TrainConfig, epochs: int, data: Dataset, device: st
     )
 
 
-def _count(number: int, noun: str) -> str:
-    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+@st.cache_data(max_entries=64, show_spinner=False, ttl="10m")
+def _estimate(config: str, fingerprint: str, device: str, _data: Dataset) -> "Estimate":
+    from recformer.data.prepared import prepare
+    from recformer.model.device import resolve
+    from recformer.training.measure import measure
+
+    parsed = parse(json.loads(config))
+    return measure(parsed, prepare(_data, parsed.window, parsed.split), resolve(device))
 
 
 def _engine_words(planned: "EnginePlan", speed: "Speed") -> str:

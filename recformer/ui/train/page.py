@@ -19,11 +19,11 @@ from recformer.run.settings import read_settings
 from recformer.training.changes import FIXED, INEXACT, effective
 from recformer.training.schedule import learning_rate
 from recformer.ui.shared import readers
-from recformer.ui.shared.faults import show_fault
+from recformer.ui.shared.frame import show_fault
 from recformer.ui.shared.run_actions import can_go_on
 from recformer.ui.shared.run_views import checkpoints, labels_of, model_label
 from recformer.ui.shared.selection import pick_one
-from recformer.ui.shared.words import number, plain
+from recformer.ui.shared.words import count, number, plain
 from recformer.ui.train.config_form import config_form
 from recformer.ui.train.estimate import what_will_happen
 
@@ -223,8 +223,15 @@ def _pick_dataset(place: DeltaGenerator) -> Path:
 
 def _pick_device(place: DeltaGenerator) -> str:
     with st.spinner("Loading PyTorch …"):
-        devices = readers.devices()
+        devices = _devices()
     return str(place.selectbox("Device", devices, key="device", help="auto takes the first GPU, else the processor."))
+
+
+@st.cache_resource(show_spinner=False)
+def _devices() -> list[str]:
+    import torch
+
+    return ["auto", "cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
 
 
 def _config_like(name: str) -> TrainConfig:
@@ -240,8 +247,8 @@ def _queue_words(device: str) -> str:
     ahead = len(line.running) + len(line.waiting)
     if len(line.running) < read_settings(readers.root()).jobs_per_device and not line.waiting:
         return ""
-    count = "1 run is" if ahead == 1 else f"{ahead} runs are"
-    return f"  \n:orange[:material/schedule: {count} ahead of it on this device; it waits for its turn.]"
+    runs = f"{count(ahead, 'run')} {'is' if ahead == 1 else 'are'}"
+    return f"  \n:orange[:material/schedule: {runs} ahead of it on this device; it waits for its turn.]"
 
 
 def _launch_box(config: TrainConfig | None, folder: Path, device: str, init_from: str | None) -> None:

@@ -1,0 +1,198 @@
+"""What the Compare page shows: which models, how they are measured, their figures, and what these say; no widgets."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import streamlit as st
+
+from recformer.data.dataset import Dataset
+from recformer.data.ties import TimeTies
+from recformer.evaluation.compare import Comparison
+from recformer.evaluation.conclusion import Conclusion, answer
+from recformer.evaluation.ranks import Masking
+from recformer.evaluation.report import ties_in_time
+from recformer.evaluation.significance import Question
+from recformer.evaluation.slices import Slice, slice_intervals, slices_of
+from recformer.evaluation.table import Evaluation, Result, masking_of
+from recformer.run.model_ref import ModelRef
+from recformer.run.overview import RunSummary
+from recformer.ui.shared.palette import REFERENCE, Style, run_styles
+from recformer.ui.shared.run_views import labels_of, model_label
+
+COMMIT_DIGITS = 7
+ACCURACY = ["ndcg", "mrr", "hr", "map"]
+DUPLICATION = ["duplication/window", "duplication/history"]
+BEYOND = ["novelty", "popularity", "diversity/genre", "coverage", "gini"]
+TITLES = {
+    "ndcg": "NDCG",
+    "mrr": "MRR",
+    "hr": "HR",
+    "map": "MAP",
+    "recall": "Recall",
+    "duplication/window": "Duplication in the input window",
+    "duplication/history": "Duplication in the whole history",
+    "novelty": "Novelty (bits)",
+    "popularity": "Average popularity",
+    "diversity/genre": "Genre diversity within a list",
+    "coverage": "Catalogue coverage",
+    "gini": "Gini coefficient",
+}
+SliceRows = tuple[list[Slice], list[list[Result]]]
+"""Slices, and for each of them an interval a model."""
+
+
+@dataclass(frozen=True)
+class ComparisonChoice:
+    """What is compared with what, and how."""
+
+    models: list[ModelRef]
+    """The reference among them."""
+    reference: ModelRef
+    masking: Masking
+    split: str
+    time_ties: TimeTies
+    window: int | None
+    question: Question
+    cutoffs: list[int]
+    """The question's k among them: what decides is always shown."""
+    data: Dataset
+    runs: list[RunSummary]
+
+    @cached_property
+    def label(self) -> Callable[[ModelRef], str]:
+        """The name people know a model by."""
+        return partial(model_label, labels_of(self.runs))
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """One row of the comparison: a checkpoint, a baseline, or several seeds of one recipe."""
+
+    label: str
+    members: list[ModelRef]
+    """What it stands for: one, or the seeds that are taken together."""
+    evaluation: Evaluation
+    style: Style
+
+    @property
+    def source(self) -> str:
+        """Checkpoint and commit in small print: "best · 1a2b3c4"; "counted, not trained" for a baseline."""
+        if self.members[0].is_baseline:
+            return "counted, not trained"
+        commit = self.evaluation.commit[:COMMIT_DIGITS] or "commit unknown"
+        return f"{self.evaluation.model.checkpoint} · {commit}"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ShownComparison(Comparison):
+    """A comparison with the names and colours of its models; its figures are kept between redraws."""
+
+    choice: ComparisonChoice
+    labels: list[str]
+    styles: list[Style]
+    keys: tuple[str, ...]
+    """Identify the evaluations, for caches."""
+
+    @property
+    def models(self) -> list[Model]:
+        return list(map(Model, self.labels, self.members, self.evaluations, self.styles))
+
+    @property
+    def reference_model(self) -> Model:
+        return self.models[self.reference or 0]
+
+    def results(self, masking: Masking, names: Sequence[str]) -> list[Result]:
+        return _results(self, masking, tuple(names))
+
+    def shown(self, metrics: list[str], cutoffs: list[int] | None = None) -> list[Result]:
+        """Results of these metrics at the chosen cutoffs, one a model; see evaluation.significance for what counts."""
+        cutoffs = cutoffs or self.choice.cutoffs
+        return self.results(self.choice.masking, [f"{metric}@{k}" for metric in metrics for k in cutoffs])
+
+    def primary(self) -> list[Result]:
+        """Results of the primary metric alone, one a model: the same figures wherever it is shown."""
+        return self.results(self.choice.masking, [self.question.primary])
+
+    def slices_by(self, dimension: str, name: str) -> SliceRows:
+        """The metric `name` by one dimension."""
+        return _slices(self, dimension, name)
+
+    @property
+    def conclusion(self) -> Conclusion:
+        return answer(self.labels, self.primary(), self.question)
+
+    @property
+    def leaks(self) -> str:
+        """Which models were trained on cases they are evaluated on; empty where none was."""
+        found = [
+            _leak(label, result)
+            for label, result in zip(self.labels, self.primary(), strict=True)
+            if result["trained_on"] != 0
+        ]
+        return (
+            f"Trained on what it is evaluated on: {'; '.join(found)}. Such figures flatter the model." if found else ""
+        )
+
+    @property
+    def protocol_rows(self) -> dict[str, str]:
+        """How these numbers came about, and what was trained on what."""
+        protocol = self.protocol
+        skipped = f", {protocol.skipped_users} users with too short a history" if protocol.skipped_users else ""
+        trained_on = [(model.label, model.evaluation.trained_on) for model in self.models]
+        return {
+            "Dataset": f"{protocol.dataset} ({protocol.fingerprint})",
+            "Split": f"{protocol.split['name']}, {protocol.part} part",
+            "Cases": f"{protocol.cases:,}{skipped}, window of {protocol.window}",
+            "Ranked": f"among all {protocol.item_set}; ties in score count against the model",
+            "Time": ties_in_time(protocol),
+            "Masking": f"{self.choice.masking} (duplication: none)",
+            "Statistics": f"{self.question.title} is primary; 1,000 bootstrap resamples of users, paired sign flips, "
+            f"Holm over the primary differences and over the others of a view; seed {protocol.bootstrap_seed}",
+            "Trained on test cases": "; ".join(
+                f"{label} {'unknown' if count is None else count}" for label, count in trained_on
+            ),
+        }
+
+    @property
+    def configs(self) -> dict[str, dict[str, Any]]:
+        """The configuration of every run that is compared, by its name."""
+        run_ids = {model.run for group in self.members for model in group}
+        labels = labels_of(self.choice.runs)
+        return {labels[run.run_id]: run.config for run in self.choice.runs if run.run_id in run_ids}
+
+
+def _leak(label: str, result: Result) -> str:
+    count = result["trained_on"]
+    known = (
+        "unknown, it was imported and probably leaks" if count is None else f"{count:,} of {result['cases']:,} cases"
+    )
+    if not result["data_known"]:
+        known += "; nothing says which data it is from, only its sizes fit"
+    return f"{label}: {known}"
+
+
+KEPT_BY: dict[str | type[Any], Callable[[Any], Any]] = {
+    ShownComparison: lambda shown: (shown.keys, shown.reference, shown.question, shown.choice.masking)
+}
+
+
+@st.cache_data(max_entries=128, show_spinner=False, hash_funcs=KEPT_BY)
+def _results(comparison: ShownComparison, masking: Masking, names: tuple[str, ...]) -> list[Result]:
+    return Comparison.results(comparison, masking, names)
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=KEPT_BY)
+def _slices(comparison: ShownComparison, dimension: str, name: str) -> SliceRows:
+    first, data = comparison.evaluations[0], comparison.choice.data
+    found = [] if first.facts is None else slices_of(data, first.facts, first.ranks)
+    shown = [entry for entry in found if entry.dimension == dimension]
+    return shown, slice_intervals(shown, comparison.evaluations, name, masking_of(name, comparison.choice.masking))
+
+
+def styles_of(runs: list[RunSummary], models: list[ModelRef], reference: int | None) -> list[Style]:
+    """How each model is drawn: in its run's colour; baselines, and the reference where there are others, in grey."""
+    others = [place for place in range(len(models)) if place != reference or len(models) == 1]
+    styles = dict(zip(others, run_styles(runs, [models[place].run for place in others]), strict=True))
+    return [styles.get(place, Style(REFERENCE)) for place in range(len(models))]
