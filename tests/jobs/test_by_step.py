@@ -16,7 +16,7 @@ from recformer.run.paths import Root
 from recformer.training import loop
 from recformer.training.loop import DivergedError
 from recformer.training.schedule import is_logged, learning_rate
-from recformer.ui.monitor.run_events import best_epoch
+from recformer.ui.monitor.curves_view import best_epoch
 from tests.builders import dataset_in
 from tests.training_helpers import assert_same_state, curves, small_config, step_curves, train_here
 

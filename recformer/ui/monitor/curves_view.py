@@ -1,31 +1,37 @@
 """The curves of one run or of several, by tag: the controls above, the charts, and what else there is to know."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import cast
+from datetime import datetime
+from typing import Any, cast
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from recformer.errors import StoreError
 from recformer.logs.axis import AS_LOGGED, TITLES, Axis, Clock, clock_of, relative_unit
+from recformer.logs.bounds import finite, known_stamp
 from recformer.logs.by_step import in_epochs
 from recformer.logs.overfitting import overfitting
 from recformer.logs.panels import panels, part_of
+from recformer.logs.reader import RunLog
 from recformer.logs.series import Curve
 from recformer.run.overview import RunSummary
-from recformer.ui.monitor.run_events import best_epoch, marks_of
 from recformer.ui.shared import readers
-from recformer.ui.shared.charts import Chart
 from recformer.ui.shared.curve_chart import Line, Mark, curve_chart
 from recformer.ui.shared.live_chart import show_live
 from recformer.ui.shared.palette import OKABE_ITO, REFERENCE, Style
-from recformer.ui.shared.words import plain, told
+from recformer.ui.shared.words import count, plain, told
 
 AXES: list[Axis] = ["epoch", "step", "relative", "wall"]
 DASHES = ["solid", "dash", "dot", "dashdot"]
 SOLID_FIRST = ["solid", "dash", "dashdot"]  # dotted is training
 MOST_AT_ONCE = 60  # hundreds would bring a browser to its knees; "Find curves" leads to the others
 MOST_PANELS = 12  # what more there is comes when it is asked for
+MOST_RESUMES = 20  # more marks of them are a grey wall; the latest tell
+MOST_DETAILS = 5
 
 
 @dataclass(frozen=True)
@@ -39,20 +45,18 @@ class ShownRun:
 
 @dataclass(frozen=True)
 class _Drawn:
-    shown: ShownRun
+    """A run with its curves."""
+
+    run: RunSummary
+    label: str
+    style: Style
     curves: dict[str, Curve]
     behind: dict[str, Curve]
     """What is drawn faintly behind a curve of the same tag."""
     clock: Clock
     marks: list[Mark]
-
-
-@dataclass(frozen=True)
-class _Look:
-    axis: Axis
-    x_title: str
-    smoothing: float
-    log_axis: bool
+    alone: bool
+    """Whether no other run is drawn."""
 
 
 def show_curves(runs: list[ShownRun]) -> None:
@@ -60,42 +64,16 @@ def show_curves(runs: list[ShownRun]) -> None:
     notes = st.container()  # always there: a chart that moves on the page would lose its zoom
     with notes:
         drawn = [entry for run in runs if (entry := _drawn(run)) is not None]
-    if not drawn:
-        _damage(runs)
-        return
-    unit_s = relative_unit(_longest_s(drawn))
-    drawn = [replace(entry, clock=replace(entry.clock, unit_s=unit_s)) for entry in drawn]
-    losses = _losses(drawn[0].curves) if len(drawn) == 1 else []
-    spoilt = overfitting(*(drawn[0].curves[tag] for tag in losses)) if losses else None
-    if spoilt is not None:
-        unit = "epoch" if drawn[0].clock.steps_per_epoch is not None else "step"
-        notes.markdown(
-            f":orange-badge[:material/trending_up: Overfitting since {unit} {round(spoilt.since, 2):,g}] :gray[:small["
-            f"validation loss is {100 * spoilt.rise:.1f}% above its lowest, while training loss fell on. "
-            "The best checkpoint is kept.]]"
-        )
-    look, words = _controls(drawn)
-    shown = panels({tag for entry in drawn for tag in entry.curves})
-    if len(drawn) > 1:
-        shown = _one_tag_each(shown)
-    if words:
-        shown = {title: tags for title, tags in shown.items() if _matches(words, title, tags)}
-        if not shown:
-            st.caption(f"No curve is called {plain(words)}.")
-    titles = list(shown)
-    if len(titles) > MOST_PANELS:
-        more = min(len(titles), MOST_AT_ONCE)
-        label = f"Show all {more} charts" if more == len(titles) else f"Show {more} of {len(titles):,} charts"
-        titles = titles[: more if st.toggle(label, key="all_charts", bind="query-params") else MOST_PANELS]
-    for start in range(0, len(titles), 2):
-        for column, title in zip(st.columns(2), titles[start : start + 2], strict=False):
-            tint = spoilt.since if spoilt is not None and set(losses) <= set(shown[title]) else None
-            show_live(column, _chart(title, shown[title], drawn, look, tint), title)
-    _notes(drawn)
-    _damage(runs)
+    if drawn:
+        _show_charts(drawn, notes)
+        if any(best_epoch(entry.run) is not None for entry in drawn):
+            dotted = " Dotted: training; solid: validation." if len(drawn) > 1 else ""
+            st.caption(f"★ marks the epoch of the best checkpoint.{dotted}")
+    _show_damage(runs)
 
 
 def _drawn(shown: ShownRun) -> _Drawn | None:
+    """The run with its curves; None, with a word, where there are none."""
     try:
         log = readers.log(shown.run.run_id)
     except StoreError as error:  # one bad log takes no other curve away
@@ -110,23 +88,88 @@ def _drawn(shown: ShownRun) -> _Drawn | None:
     per_epoch = status.steps / status.num_epochs if status is not None and status.steps and status.num_epochs else None
     if per_epoch is not None:
         curves, behind = in_epochs(curves, round(per_epoch))
-    return _Drawn(shown, curves, behind, clock_of(curves, per_epoch), marks_of(shown.run, log, curves))
+    clock, marks = clock_of(curves, per_epoch), _marks(shown.run, log, curves)
+    return _Drawn(shown.run, shown.label, shown.style, curves, behind, clock, marks, alone=True)
 
 
-def _controls(drawn: list[_Drawn]) -> tuple[_Look, str]:
-    """How the curves are drawn, and which: kept in the URL."""
+def _marks(run: RunSummary, log: RunLog, curves: dict[str, Curve]) -> list[Mark]:
+    """Started, each time it was resumed, and stopped, failed or lost; on an axis of steps between those it lies in."""
+    began, first = min(map(_begin, curves.values()), key=lambda begin: begin[0])
+    marks = [_mark("started", first, began)]
+    marks += [_mark("resumed", step - 0.5, wall) for step, wall in log.resumed[-MOST_RESUMES:] if wall > began]
+    status = run.status
+    if run.state.name in ("stopped", "failed", "lost") and status is not None:
+        per_epoch = status.steps / status.num_epochs if status.num_epochs else 0
+        step = status.step / per_epoch if per_epoch else float(max(curve.step[-1] for curve in curves.values()))
+        marks.append(_mark(run.state.name, step, status.time))
+    return marks
+
+
+def _begin(curve: Curve) -> tuple[float, int]:
+    """When a curve's first point was logged, as far as that is known, and its step."""
+    known = curve.wall_time[~np.isnan(curve.wall_time)]
+    return float(known[0]) if len(known) else math.inf, int(curve.step[0])
+
+
+def _mark(word: str, step: float, wall_time: float) -> Mark:
+    known = known_stamp(wall_time)
+    when = "" if known is None else datetime.fromtimestamp(known).strftime(" %d %b %Y, %H:%M")
+    return Mark(word, step, math.nan if known is None else known, f"{word}{when}")
+
+
+def best_epoch(run: RunSummary) -> float | None:
+    """How many epochs were trained until the best checkpoint, where the run's records tell."""
+    best, status = run.best or {}, run.status
+    epoch, step = finite(best.get("epoch")), finite(best.get("step")) or 0.0
+    if epoch is None or run.imported:
+        return None
+    return epoch + (step / status.steps * status.num_epochs if step and status is not None and status.steps else 0.0)
+
+
+def _show_charts(drawn: list[_Drawn], notes: DeltaGenerator) -> None:
+    unit_s, alone = relative_unit(_longest_s(drawn)), len(drawn) == 1
+    drawn = [replace(entry, clock=replace(entry.clock, unit_s=unit_s), alone=alone) for entry in drawn]
+    losses = _losses(drawn[0].curves) if alone else []
+    spoilt = overfitting(*(drawn[0].curves[tag] for tag in losses)) if losses else None
+    if spoilt is not None:
+        unit = "epoch" if drawn[0].clock.steps_per_epoch is not None else "step"
+        notes.markdown(
+            f":orange-badge[:material/trending_up: Overfitting since {unit} {round(spoilt.since, 2):,g}] :gray[:small["
+            f"validation loss is {100 * spoilt.rise:.1f}% above its lowest, while training loss fell on. "
+            "The best checkpoint is kept.]]"
+        )
+    tags = {tag for entry in drawn for tag in entry.curves}
+    look, words = _controls(drawn, many=len(tags) > 8)
+    shown = _panels(tags, words, alone)
+    titles = list(shown)
+    if len(titles) > MOST_PANELS:
+        more = min(len(titles), MOST_AT_ONCE)
+        label = f"Show all {more} charts" if more == len(titles) else f"Show {more} of {len(titles):,} charts"
+        titles = titles[: more if st.toggle(label, key="all_charts", bind="query-params") else MOST_PANELS]
+    for start in range(0, len(titles), 2):
+        for column, title in zip(st.columns(2), titles[start : start + 2], strict=False):
+            chart = curve_chart(
+                title,
+                [line for entry in drawn for line in _lines(entry, shown[title])],
+                marks=drawn[0].marks if alone else (),
+                mark_words="loss" in title.lower(),
+                shade_from=spoilt.since if spoilt is not None and set(losses) <= set(shown[title]) else None,
+                **look,
+            )
+            show_live(column, chart, title)
+
+
+def _controls(drawn: list[_Drawn], many: bool) -> tuple[dict[str, Any], str]:
+    """How the curves are drawn, as `curve_chart` takes it, and words that name some of many: kept in the URL."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        axis = cast(
-            Axis,
-            st.segmented_control(
-                "Horizontal axis",
-                AXES,
-                default="epoch",
-                required=True,
-                key="axis",
-                bind="query-params",
-                help="epoch or optimizer step; relative: hours since each run began; wall: the date.",
-            ),
+        chosen = st.segmented_control(
+            "Horizontal axis",
+            AXES,
+            default="epoch",
+            required=True,
+            key="axis",
+            bind="query-params",
+            help="epoch or optimizer step; relative: hours since each run began; wall: the date.",
         )
         smoothing = st.slider(
             "Smoothing",
@@ -139,9 +182,9 @@ def _controls(drawn: list[_Drawn]) -> tuple[_Look, str]:
             help="Moving average over the points drawn, as TensorBoard's slider does it; what was logged stays faintly "
             "behind. 0 shows what was logged.",
         )
-        many = len({tag for entry in drawn for tag in entry.curves}) > 8
-        words = (
-            st.text_input(
+        words = ""
+        if many or "curves" in st.query_params:
+            words = st.text_input(
                 "Find curves",
                 key="curves",
                 bind="query-params",
@@ -149,18 +192,14 @@ def _controls(drawn: list[_Drawn]) -> tuple[_Look, str]:
                 placeholder="loss",
                 icon=":material/search:",
             )
-            if many or "curves" in st.query_params
-            else ""
-        )
         log_axis = st.toggle("Logarithmic", key="log_axis", bind="query-params")
-    return _Look(axis, _x_title(axis, drawn), smoothing, log_axis), words.strip()
-
-
-def _x_title(axis: Axis, drawn: list[_Drawn]) -> str:
+    axis = cast("Axis", chosen)
     if axis == "relative":
-        return f"{drawn[0].clock.unit_name} {TITLES[axis]}"
-    known = axis == "wall" or all(entry.clock.knows_epochs for entry in drawn)
-    return TITLES[axis] if known else AS_LOGGED
+        x_title = f"{drawn[0].clock.unit_name} {TITLES[axis]}"
+    else:
+        known = axis == "wall" or all(entry.clock.knows_epochs for entry in drawn)
+        x_title = TITLES[axis] if known else AS_LOGGED
+    return {"axis": axis, "x_title": x_title, "smoothing": smoothing, "log_axis": log_axis}, words.strip()
 
 
 def _longest_s(drawn: list[_Drawn]) -> float:
@@ -171,78 +210,67 @@ def _longest_s(drawn: list[_Drawn]) -> float:
     return max((length for length in lengths if not np.isnan(length)), default=0.0)
 
 
-def _one_tag_each(shown: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Charts of one tag each, for several runs: but training and validation of the same stay together."""
-    found: dict[str, list[str]] = {}
-    for title, tags in shown.items():
-        found |= {title: tags} if _is_parted(tags) or len(tags) == 1 else {tag: [tag] for tag in tags}
+def _panels(tags: set[str], words: str, alone: bool) -> dict[str, list[str]]:
+    """Title to tags of each chart whose names hold all the words. Several runs have a chart for each tag, but training
+    and validation of the same stay together."""
+    shown: dict[str, list[str]] = {}
+    for title, group in panels(tags).items():
+        together = alone or len(group) == 1 or _has_training(group)
+        shown |= {title: group} if together else {tag: [tag] for tag in group}
+    wanted = words.lower().split()
+    found = {
+        title: group
+        for title, group in shown.items()
+        if all(word in " ".join([title, *group]).lower() for word in wanted)
+    }
+    if not found:
+        st.caption(f"No curve is called {plain(words)}.")
     return found
 
 
-def _matches(words: str, title: str, tags: list[str]) -> bool:
-    names = " ".join([title, *tags]).lower()
-    return all(word in names for word in words.lower().split())
-
-
-def _chart(title: str, tags: list[str], drawn: list[_Drawn], look: _Look, tint: float | None) -> Chart:
-    alone = len(drawn) == 1
-    lines = [line for entry in drawn for line in _lines(entry, tags, alone=alone)]
-    return curve_chart(
-        title,
-        lines,
-        axis=look.axis,
-        x_title=look.x_title,
-        smoothing=look.smoothing,
-        log_axis=look.log_axis,
-        marks=drawn[0].marks if alone else (),
-        mark_words="loss" in title.lower(),
-        shade_from=tint,
-    )
-
-
-def _lines(entry: _Drawn, tags: list[str], *, alone: bool) -> list[Line]:
+def _lines(entry: _Drawn, tags: list[str]) -> list[Line]:
     """A run's lines of one chart."""
-    draw = _part_line if _is_parted(tags) else _tag_line
-    lines = {tag: draw(entry, tag, tags, alone) for tag in tags if tag in entry.curves}
+    draw = _line_of_part if _has_training(tags) else _line_of_tag
+    lines = {tag: replace(draw(entry, tag, tags), width=entry.style.width) for tag in tags if tag in entry.curves}
     behind = [
         replace(lines[tag], curve=curve, dash="solid", width=1.0, pale=True)
         for tag, curve in entry.behind.items()
         if tag in lines
     ]
-    return [*(replace(line, width=entry.shown.style.width) for line in lines.values()), *behind]
+    return [*lines.values(), *behind]
 
 
-def _is_parted(tags: list[str]) -> bool:
+def _has_training(tags: list[str]) -> bool:
     """Whether a chart sets training beside something else."""
     return len(tags) > 1 and any(part_of(tag) == "train" for tag in tags)
 
 
-def _tag_line(entry: _Drawn, tag: str, tags: list[str], alone: bool) -> Line:
-    """Tags of one chart differ by dash and, of a run alone, by colour; several runs have a chart for each tag."""
-    place, own = tags.index(tag), entry.shown.style.colour
+def _line_of_tag(entry: _Drawn, tag: str, tags: list[str]) -> Line:
+    """Tags of one chart differ by dash and, of a run alone, by colour."""
+    place, own = tags.index(tag), entry.style.colour
     others = [colour for colour in OKABE_ITO if colour != own]
-    colour = others[(place - 1) % len(others)] if alone and place else own
-    label = tag.split("/", 1)[-1] if alone else entry.shown.label
-    star = None if tag == "lr" or tag.startswith("throughput/") else best_epoch(entry.shown.run)
+    colour = others[(place - 1) % len(others)] if entry.alone and place else own
+    label = tag.split("/", 1)[-1] if entry.alone else entry.label
+    star = None if tag == "lr" or tag.startswith("throughput/") else best_epoch(entry.run)
     return Line(label, colour, entry.curves[tag], DASHES[place % len(DASHES)], entry.clock, star)
 
 
-def _part_line(entry: _Drawn, tag: str, tags: list[str], alone: bool) -> Line:
+def _line_of_part(entry: _Drawn, tag: str, tags: list[str]) -> Line:
     """Training is dotted, of a run alone grey as well; what it was validated on is solid, then dashed."""
     part = part_of(tag)
     alike = [other for other in tags if part_of(other) == part]  # val and test, say, are both for validation
     name = part if part and len(alike) == 1 else tag
+    label = name if entry.alone else f"{entry.label} · {name}"
     if part == "train":
-        colour = REFERENCE if alone else entry.shown.style.colour
-        label = name if alone else f"{entry.shown.label} · {name}"
+        colour = REFERENCE if entry.alone else entry.style.colour
         only = all(part_of(other) == "train" for other in tags if other in entry.curves)
-        return Line(label, colour, entry.curves[tag], "dot", entry.clock, legend=alone or only)
-    label = name if alone else entry.shown.label if name == part else f"{entry.shown.label} · {name}"
+        return Line(label, colour, entry.curves[tag], "dot", entry.clock, legend=entry.alone or only)
+    label = entry.label if name == part and not entry.alone else label
     dash = SOLID_FIRST[alike.index(tag) % len(SOLID_FIRST)]
-    return Line(label, entry.shown.style.colour, entry.curves[tag], dash, entry.clock, best_epoch(entry.shown.run))
+    return Line(label, entry.style.colour, entry.curves[tag], dash, entry.clock, best_epoch(entry.run))
 
 
-def _losses(curves: dict[str, Curve]) -> list[str]:
+def _losses(curves: Iterable[str]) -> list[str]:
     """The training and the validation loss among the tags, the first of each; empty where one is missing."""
     for title, tags in panels(curves).items():
         parts = {part_of(tag): tag for tag in reversed(tags)}
@@ -251,28 +279,16 @@ def _losses(curves: dict[str, Curve]) -> list[str]:
     return []
 
 
-def _notes(drawn: list[_Drawn]) -> None:
-    """What the curves alone do not say."""
-    if any(best_epoch(entry.shown.run) is not None for entry in drawn):
-        dotted = " Dotted: training; solid: validation." if len(drawn) > 1 else ""
-        st.caption(f"★ marks the epoch of the best checkpoint.{dotted}")
-
-
-def _damage(runs: list[ShownRun]) -> None:
+def _show_damage(runs: list[ShownRun]) -> None:
     """Which places and files of which logs are left out."""
     for entry in runs:
         try:
             log = readers.log(entry.run.run_id)
         except StoreError:  # said already
             continue
-        if log.damaged:
-            places = [f"{path.name} at byte {offset:,}" for path, offset in log.damaged]
-            count = "1 damaged place" if len(places) == 1 else f"{len(places)} damaged places"
-            _caption(entry, f"{count} in its log left out, all else is shown", places)
-        if log.left_out:
-            _caption(entry, "not all of its log is read", log.left_out)
-
-
-def _caption(entry: ShownRun, words: str, details: list[str]) -> None:
-    said = "; ".join(details[:5]) + (" …" if len(details) > 5 else "")
-    st.caption(f":orange[:material/warning:] {plain(entry.label)}: {words} ({plain(said)}).")
+        places = [f"{path.name} at byte {offset:,}" for path, offset in log.damaged]
+        lost = f"{count(len(places), 'damaged place')} in its log left out, all else is shown"
+        for words, details in ((lost, places), ("not all of its log is read", log.left_out)):
+            if details:
+                some = "; ".join(details[:MOST_DETAILS]) + (" …" if len(details) > MOST_DETAILS else "")
+                st.caption(f":orange[:material/warning:] {plain(entry.label)}: {words} ({plain(some)}).")

@@ -19,7 +19,6 @@ from recformer.ui.shared.words import plain
 
 HIGH = 320
 LINES = 14  # that fit in it
-EMPTY = "This log has no texts, histograms or hyper-parameters."
 BINS = 40
 
 
@@ -27,12 +26,8 @@ BINS = 40
 def show_details(run_id: str) -> None:
     """Texts, histograms, images and hyper-parameters of a run, under a heading that opens."""
     with guard():
-        folded = st.expander(
-            "Texts, histograms, hyper-parameters",
-            icon=":material/data_object:",
-            key="monitor.details",
-            on_change="rerun",
-        )
+        title = "Texts, histograms, hyper-parameters"
+        folded = st.expander(title, icon=":material/data_object:", key="monitor.details", on_change="rerun")
         if folded.open:
             with folded:
                 folder = readers.root().run(run_id)
@@ -48,10 +43,13 @@ def _show(run_id: str, found: LogDetails) -> None:
     for gap in found.gaps:
         st.warning(plain(gap), icon=":material/warning:")
     if found.empty:
-        st.caption(EMPTY)
+        st.caption("This log has no texts, histograms or hyper-parameters.")
     if found.hyperparameters:
         st.markdown("##### Hyper-parameters")
-        _hyperparameters(found.hyperparameters)
+        # As text: the column holds numbers, words, yes and no. Markdown would take what a log says for markup.
+        values = list(map(_shown, found.hyperparameters.values()))
+        rows = pd.DataFrame({"name": list(found.hyperparameters), "value": values})
+        st.dataframe(rows, hide_index=True, width=560, height=HIGH if len(rows) > 8 else "content")
     if found.texts:
         st.markdown("##### Texts")
         for text in found.texts:
@@ -62,12 +60,6 @@ def _show(run_id: str, found: LogDetails) -> None:
     if found.images:
         st.markdown("##### Images")
         _images(found.images)
-
-
-def _hyperparameters(values: dict[str, bool | float | str]) -> None:
-    # As text: numbers, words and yes or no share the column. A table of Markdown would take what a log says for markup.
-    rows = pd.DataFrame({"name": list(values), "value": [_shown(value) for value in values.values()]})
-    st.dataframe(rows, hide_index=True, width=560, height=HIGH if len(rows) > 8 else "content")
 
 
 def _shown(value: bool | float | str) -> str:

@@ -3,7 +3,6 @@
 import time
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 import streamlit as st
 
@@ -17,7 +16,7 @@ from recformer.run.printed import tail
 from recformer.ui.monitor.curves_view import ShownRun, show_curves
 from recformer.ui.shared import readers
 from recformer.ui.shared.frame import guard
-from recformer.ui.shared.palette import run_colours, styles_together
+from recformer.ui.shared.palette import run_styles
 from recformer.ui.shared.run_actions import compare_link, run_actions, stop_button
 from recformer.ui.shared.run_views import labels_of
 from recformer.ui.shared.selection import pick_many
@@ -26,8 +25,9 @@ from recformer.ui.shared.words import STATE_MARKS, duration, memory, number, pla
 REFRESH_S = 2
 LATELY_S = 120.0  # how long the log of a foreign run is watched after its last point, or its folder before the first
 TILE_PX = 106  # eight in a row on a laptop
-LAST_WORDS = 6
-OVERVIEW_HEAD = "| Run | State | Epoch | Training loss | Best NDCG@10 | Windows/s | Time left |"
+LAST_LINES = 6
+OVERVIEW = ["Epoch", "Training loss", "Best NDCG@10", "Windows/s", "Time left"]
+OVERVIEW_HEAD = f"| Run | State | {' | '.join(OVERVIEW)} |"
 MOST_RUNS = 12  # more lines in one chart nobody can tell apart
 LINES = 200
 SEARCHED = 20_000  # lines from the end
@@ -81,8 +81,7 @@ def pick_runs(runs: list[RunSummary]) -> list[ShownRun]:
             compare_link([known[run_id] for run_id in chosen])
     if len(chosen) == 1:
         _labels(known[chosen[0]])
-    own = run_colours(runs)
-    styles = styles_together([own[run_id] for run_id in chosen])
+    styles = run_styles(runs, chosen)
     return [ShownRun(known[run_id], labels[run_id], style) for run_id, style in zip(chosen, styles, strict=True)]
 
 
@@ -144,14 +143,9 @@ def _overview(shown: list[ShownRun]) -> None:
     """Several runs' figures as a table, the state of each in its own row."""
     rows = [OVERVIEW_HEAD, "|---|---|--:|--:|--:|--:|--:|"]
     for entry in shown:
-        status, state = entry.run.status, entry.run.state
-        figures = ["–"] * 5
-        if status is not None:
-            best = _best_ndcg(entry.run)
-            left = duration(status.eta_s) if state.active else "–"
-            epochs = f"{status.epoch} of {status.num_epochs}"
-            figures = [epochs, number(status.loss), best, number(status.samples_per_s), left]
-        rows.append(f"| {plain(entry.label)} | {STATE_MARKS[state.name]} | {' | '.join(figures)} |")
+        tiles = {} if entry.run.status is None else _tiles(entry.run, entry.run.status)
+        figures = " | ".join(tiles.get(label, "–") for label in OVERVIEW)
+        rows.append(f"| {plain(entry.label)} | {STATE_MARKS[entry.run.state.name]} | {figures} |")
     st.markdown("\n".join(rows))
 
 
@@ -166,7 +160,7 @@ def _status(run: RunSummary) -> None:
         st.warning(
             "The process lives but has not reported for a while; its log below may tell why.", icon=":material/warning:"
         )
-    if run.state.name in ("failed", "lost") and (words := tail(_log_file(run), LAST_WORDS)):
+    if run.state.name in ("failed", "lost") and (words := tail(readers.root().run(run.run_id) / LOG_FILE, LAST_LINES)):
         st.caption("The last lines of its log:")
         st.code(words, language=None)
     if status is None:
@@ -176,25 +170,22 @@ def _status(run: RunSummary) -> None:
     if status.steps:
         st.progress(min(status.step / status.steps, 1.0), text=f"step {status.step:,} of {status.steps:,}")
     with st.container(horizontal=True):
-        tiles = [(label, value, None) for label, value in _figures(run, status, run.state.active)]
-        for label, value, help_text in [*tiles, _device(status, run.state.active)]:
-            st.metric(label, value, width=TILE_PX, help=help_text)
+        for label, value in _tiles(run, status).items():
+            st.metric(label, value, width=TILE_PX)
+        label, value, help_text = _device(status, run.state.active)
+        st.metric(label, value, width=TILE_PX, help=help_text)
 
 
-def _best_ndcg(run: RunSummary) -> str:
-    return number(((run.best or {}).get("metrics") or {}).get("metric/ndcg@10"))
-
-
-def _figures(run: RunSummary, status: Status, active: bool) -> list[tuple[str, str]]:
-    return [
-        ("Epoch", f"{status.epoch} of {status.num_epochs}"),
-        ("Time left", duration(status.eta_s) if active else "–"),
-        ("Windows/s", number(status.samples_per_s)),
-        ("Training loss", number(status.loss)),
-        ("Learning rate", number(status.metrics.get("lr"))),
-        ("Best NDCG@10", _best_ndcg(run)),
-        ("Memory", memory(status.memory_bytes)),
-    ]
+def _tiles(run: RunSummary, status: Status) -> dict[str, str]:
+    return {
+        "Epoch": f"{status.epoch} of {status.num_epochs}",
+        "Time left": duration(status.eta_s) if run.state.active else "–",
+        "Windows/s": number(status.samples_per_s),
+        "Training loss": number(status.loss),
+        "Learning rate": number(status.metrics.get("lr")),
+        "Best NDCG@10": number(((run.best or {}).get("metrics") or {}).get("metric/ndcg@10")),
+        "Memory": memory(status.memory_bytes),
+    }
 
 
 def _device(status: Status, active: bool) -> tuple[str, str, str | None]:
@@ -221,10 +212,6 @@ def _place(run: RunSummary) -> str:
     return f" Place {place + 1}" + (f", behind {plain(', '.join(ahead))}." if ahead else ".")
 
 
-def _log_file(run: RunSummary) -> Path:
-    return readers.root().run(run.run_id) / LOG_FILE
-
-
 def show_log(labels: dict[str, str]) -> None:
     """The log of one of several runs, `labels` by id; the first unless another is chosen."""
     with st.expander("Log", icon=":material/article:"):
@@ -242,17 +229,13 @@ def show_log(labels: dict[str, str]) -> None:
             )
         path = readers.root().run(run_id) / LOG_FILE
         if words.strip():
-            found = matching(tail(path, SEARCHED), words)
-            _show("\n".join(found), f"No line holds {words.strip()}.")
+            text, otherwise = "\n".join(matching(tail(path, SEARCHED), words)), f"No line holds {words.strip()}."
         else:
-            _show(tail(path, LINES), "This run has written no log.")
+            text, otherwise = tail(path, LINES), "This run has written no log."
+        st.code(text or otherwise, language=None, height=320 if text else "content")
 
 
 def matching(text: str, words: str) -> list[str]:
     """The last 200 lines that hold all words, whatever their case."""
     wanted = words.lower().split()
     return [line for line in text.split("\n") if all(word in line.lower() for word in wanted)][-LINES:]
-
-
-def _show(text: str, otherwise: str) -> None:
-    st.code(text or otherwise, language=None, height=320 if text else "content")

@@ -12,7 +12,8 @@ from recformer.ui.shared.words import plain
 
 ROWS = [["Run", "Data", "Loss"], ["Model"], ["Training"], ["Machine"]]
 SECTION_GROUP = {"model": "Model", "loss": "Loss", "split": "Data"}
-Slots = dict[str, DeltaGenerator]
+_Field = tuple[str, FieldInfo, Any]
+"""Dotted path, description and value to begin with."""
 
 
 def config_form(start: TrainConfig, key: str, locked: tuple[str, ...] = ()) -> TrainConfig | None:
@@ -27,35 +28,34 @@ def config_form(start: TrainConfig, key: str, locked: tuple[str, ...] = ()) -> T
             with place:
                 form.show(group, columns=1 if len(row) > 1 else 3)
     try:
-        config = parse(form.values, "form")
+        return parse(form.values, "form")
     except ConfigError as error:
         for fault in error.faults:
-            form.tell(fault)
+            form.show_fault(fault)
         return None
-    return config
 
 
 class _Form:
     def __init__(self, start: TrainConfig, key: str, locked: tuple[str, ...]) -> None:
         self.values: dict[str, Any] = {}
-        self._start = start
-        self._key = key
-        self._locked = locked
-        self._slots: Slots = {}
-        self._options: dict[str, Options] = {}
+        self._start, self._key, self._locked = start, key, locked
+        self._slots: dict[str, DeltaGenerator] = {}  # where the faults of a field are shown
 
     def show(self, group: str, columns: int) -> None:
         """The fields of one group, so many side by side, the advanced ones folded."""
-        plain = self._fields(group, advanced=False)
-        advanced = self._fields(group, advanced=True)
-        sections = [section for section, home in SECTION_GROUP.items() if home == group]
         with st.container(border=True):
             st.markdown(f"**{group}**")
-            for section in sections:
-                self._choose(section)
-                plain += self._section_fields(section, advanced=False)
-                advanced += self._section_fields(section, advanced=True)
-            self._grid(plain, columns)
+            fields = self._fields(group)
+            for section in _sections(group):
+                options = self._choose(section)
+                self.values[section] = {"name": options.name}
+                fields += [
+                    (f"{section}.{name}", field, getattr(options, name))
+                    for name, field in type(options).model_fields.items()
+                    if name != "name"
+                ]
+            advanced = [entry for entry in fields if _extra(entry[1], "advanced")]
+            self._grid([entry for entry in fields if entry not in advanced], columns)
             if advanced:
                 with st.expander("Advanced", type="compact"):
                     self._grid(advanced, columns)
@@ -64,72 +64,59 @@ class _Form:
 
     def is_locked(self, group: str) -> bool:
         """Whether nothing of a group can be changed."""
-        names = [path for path, _, _ in [*self._fields(group, False), *self._fields(group, True)]]
-        names += [section for section, home in SECTION_GROUP.items() if home == group]
+        names = [*(path for path, _, _ in self._fields(group)), *_sections(group)]
         return all(name in self._locked for name in names)
 
-    def tell(self, fault: str) -> None:
-        """Show a fault at the field it names, or below the whole form."""
+    def show_fault(self, fault: str) -> None:
+        """At the field that it names, or below the whole form."""
         path = fault.split(" = ")[0].split(":")[0]
         named = [slot for slot in self._slots if slot == path or path.startswith(f"{slot}.")]
         named = named or [slot for slot in self._slots if slot.split(".")[-1] in fault and slot.startswith(path)]
-        target = self._slots[named[0]] if named else st.empty()
-        target.error(plain(fault), icon=":material/error:")
+        place = self._slots[named[0]] if named else st.empty()
+        place.error(plain(fault), icon=":material/error:")
 
-    def _fields(self, group: str, advanced: bool) -> list[tuple[str, FieldInfo, Any]]:
+    def _fields(self, group: str) -> list[_Field]:
         return [
             (name, field, getattr(self._start, name))
             for name, field in TrainConfig.model_fields.items()
-            if name not in SECTIONS and _extra(field, "group") == group and _extra(field, "advanced") == advanced
+            if name not in SECTIONS and _extra(field, "group") == group
         ]
 
-    def _choose(self, section: str) -> None:
-        """Which component: the start's own options where it is the same one, else that component's defaults."""
+    def _choose(self, section: str) -> Options:
+        """The options to begin with of the component chosen: the start's own where it is the same one, else that
+        component's defaults."""
         registry, current = SECTIONS[section], getattr(self._start, section)
-        field = TrainConfig.model_fields[section]
-        if section == "model" and len(registry.names()) == 1:
-            chosen = current.name
-        else:
-            chosen = st.selectbox(
-                str(field.title),
-                registry.names(),
-                index=registry.names().index(current.name),
-                help=field.description,
-                key=f"{self._key}.{section}",
-                disabled=section in self._locked,
-            )
-        self._options[section] = current if chosen == current.name else registry.get(chosen).Options()
-        self.values[section] = {"name": chosen}
+        field, names = TrainConfig.model_fields[section], registry.names()
+        if section == "model" and len(names) == 1:
+            return current
+        chosen = st.selectbox(
+            str(field.title),
+            names,
+            index=names.index(current.name),
+            help=field.description,
+            key=f"{self._key}.{section}",
+            disabled=section in self._locked,
+        )
+        return current if chosen == current.name else registry.get(chosen).Options()
 
-    def _section_fields(self, section: str, advanced: bool) -> list[tuple[str, FieldInfo, Any]]:
-        options = self._options[section]
-        return [
-            (f"{section}.{name}", field, getattr(options, name))
-            for name, field in type(options).model_fields.items()
-            if name != "name" and _extra(field, "advanced") == advanced
-        ]
-
-    def _grid(self, fields: list[tuple[str, FieldInfo, Any]], columns: int) -> None:
+    def _grid(self, fields: list[_Field], columns: int) -> None:
         for start in range(0, len(fields), columns):
             for column, (path, field, value) in zip(st.columns(columns), fields[start : start + columns], strict=False):
+                section, dot, name = path.partition(".")
                 with column:
-                    self._set(
-                        path, _widget(path, field, value, f"{self._key}.{path}", path.split(".")[0] in self._locked)
-                    )
+                    entered = _widget(path, field, value, f"{self._key}.{path}", section in self._locked)
                     self._slots[path] = st.empty()
+                (self.values[section] if dot else self.values)[name or path] = entered
 
-    def _set(self, path: str, value: Any) -> None:
-        section, dot, name = path.partition(".")
-        if dot:
-            self.values[section][name] = value
-        else:
-            self.values[path] = value
+
+def _sections(group: str) -> list[str]:
+    return [section for section, home in SECTION_GROUP.items() if home == group]
 
 
 def _widget(path: str, field: FieldInfo, value: Any, key: str, disabled: bool) -> Any:
     label, limits = str(field.title or path), describe_limits(field)
-    help_text = f"{field.description}" + (f"\n\nAllowed: {limits}." if limits else "")
-    common: dict[str, Any] = {"key": key, "help": help_text, "disabled": disabled}
+    allowed = f"\n\nAllowed: {limits}." if limits else ""
+    common: dict[str, Any] = {"key": key, "help": f"{field.description}{allowed}", "disabled": disabled}
     if get_origin(field.annotation) is Literal:
         choices = list(get_args(field.annotation))
         return st.selectbox(label, choices, index=choices.index(value), **common)

@@ -47,22 +47,21 @@ PRESET_WORDS = {
 def new_run(_runs: list[RunSummary]) -> None:
     """Preset, then every field, a summary, and the launch."""
     left, middle, right = st.columns(3)
+    names = sorted(preset_names(), key=lambda name: name != RECOMMENDED)
     name = left.selectbox(
         "Preset",
-        sorted(preset_names(), key=lambda name: name != RECOMMENDED),
+        names,
         key="preset",
         bind="query-params",
         help="Where the form's values come from; change any of them.",
     )
-    data = _pick_dataset(middle)
-    device = _pick_device(right)
+    data, device = _pick_dataset(middle), _pick_device(right)
     shipped = parse(preset(name))
     epochs = min(shipped.num_epochs, SUGGESTED_EPOCHS)
     shortened = f"; the form begins with {epochs}" if epochs < shipped.num_epochs else ""
     st.caption(f"{PRESET_WORDS[name]} The preset trains {shipped.num_epochs:,} epochs{shortened}.")
-    start = shipped.model_copy(update={"num_epochs": epochs})
     summary = st.container()
-    config = config_form(start, f"train.{name}")
+    config = config_form(shipped.model_copy(update={"num_epochs": epochs}), f"train.{name}")
     with summary:
         _launch_box(config, data, device, None)
 
@@ -83,10 +82,12 @@ def from_weights(runs: list[RunSummary]) -> None:
         key="train.weights",
         show=lambda name: model_label(labels, models[name]),
     )
-    data = _pick_dataset(middle)
-    device = _pick_device(right)
+    data, device = _pick_dataset(middle), _pick_device(right)
     st.caption("Optimizer, schedule and epoch count start over (the article's way). To go on exactly, choose Resume.")
-    start = _config_like(name)
+    from recformer.training.request import config_beginning_with
+
+    start = parse(config_beginning_with(readers.root(), name), name)
+    start = start.model_copy(update={"num_epochs": SUGGESTED_EPOCHS})
     summary = st.container()
     config = config_form(start, f"weights.{name}", locked=("model", "initialisation"))
     with summary:
@@ -116,11 +117,7 @@ def going_on(runs: list[RunSummary]) -> None:
     device = _pick_device(right)
     if run.resumable:
         _resume_form(run, device)
-    else:
-        _again(run, device)
-
-
-def _again(run: RunSummary, device: str) -> None:
+        return
     st.markdown(
         f"**{plain(run.state.words)}** It never saved anything, so there is nothing to go on from: it starts again "
         f"from its first step, with the settings it was given.{_queue_words(device)}"
@@ -232,13 +229,6 @@ def _devices() -> list[str]:
     import torch
 
     return ["auto", "cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-
-
-def _config_like(name: str) -> TrainConfig:
-    from recformer.training.request import config_beginning_with
-
-    mapping = config_beginning_with(readers.root(), name)
-    return parse(mapping, name).model_copy(update={"num_epochs": SUGGESTED_EPOCHS})
 
 
 def _queue_words(device: str) -> str:
