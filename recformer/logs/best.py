@@ -1,17 +1,20 @@
-"""A run's figures at its best epoch, from its best checkpoint's record or, where there is none, from its curves."""
+"""What a run's curves say of it: its metrics at its best epoch, whether it overfits, and what is wrong with its log."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recformer.logs.bounds import finite, is_number
-from recformer.logs.gaps import gaps
+from recformer.logs.curves import gaps
 from recformer.logs.series import Curve
 
 NDCG = "metric/ndcg@10"
 LOSS = "loss/validation"
+LEAST_RISE = 0.01  # of the lowest validation loss; less is noise
+RECENT = 3  # the median of so many last points stands for where the run is now: one bad epoch is no trend
 
 
 def best_values(curves: Mapping[str, Curve], best: Mapping[str, Any] | None) -> dict[str, float]:
@@ -38,12 +41,6 @@ def _at_their_best(curves: Mapping[str, Curve]) -> dict[str, float | None]:
     curve, place = judge
     at = slice(place, place + 1)
     return {tag: _value_at(other, curve, at) for tag, other in curves.items()}
-
-
-def best_step(curves: Mapping[str, Curve]) -> int | None:
-    """The step where NDCG@10 is greatest, else where the loss is least, the first of several; None without numbers."""
-    judge = _judge(curves)
-    return None if judge is None else int(judge[0].step[judge[1]])
 
 
 def _judge(curves: Mapping[str, Curve]) -> tuple[Curve, int] | None:
@@ -113,3 +110,33 @@ def log_fault(curves: Mapping[str, Curve]) -> str | None:
     if there and all(np.isnan(curve.wall_time).all() for curve in there.values()):
         return "no usable times"
     return None
+
+
+@dataclass(frozen=True)
+class Overfitting:
+    """Validation got worse while training got better."""
+
+    since: float
+    """The step of the lowest validation loss."""
+    rise: float
+    """How far the validation loss is above its lowest by now, as a share of that."""
+
+
+def overfitting(train: Curve, validation: Curve) -> Overfitting | None:
+    """What two loss curves say: None unless validation has risen by 1% since its lowest while training fell.
+
+    Validation 5, 4, 4.2, 4.4, 4.5 with training 5, 4, 3, 2, 1: overfitting since the second point, a rise of 10%
+    (the median of the last three is 4.4).
+    """
+    numbers = is_number(validation.value)
+    steps, values = validation.step[numbers], validation.value[numbers]
+    if not len(values) or not len(train) or train.by_time != validation.by_time:
+        return None
+    lowest = int(np.argmin(values))
+    if len(values) - 1 - lowest < RECENT:
+        return None
+    now = float(np.median(values[-RECENT:]))
+    rise = (now - float(values[lowest])) / max(abs(float(values[lowest])), 1e-12)
+    then = int(np.searchsorted(train.step, steps[lowest], side="right")) - 1
+    fell = then >= 0 and float(np.median(train.value[-RECENT:])) < float(train.value[then])
+    return Overfitting(float(steps[lowest]), rise) if rise >= LEAST_RISE and fell else None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from recformer.logs.series import Curve
+from recformer.logs.series import Curve, joined
 
 FOLDER = "by_step"
 TRAIN = "loss/train"
@@ -45,25 +45,17 @@ def in_epochs(curves: Mapping[str, Curve], per_epoch: int) -> tuple[dict[str, Cu
     scattered: dict[str, Curve] = {}
     for tag, curve in steps.items():
         known = epochs.get(tag)
-        if tag != TRAIN:
-            epochs[tag] = _joined(known, curve, per_epoch)
-        elif known is not None and len(known) > 1:
-            scattered[tag] = _joined(None, curve, per_epoch)
+        if tag == TRAIN and known is not None and len(known) > 1:
+            scattered[tag] = _with_shares(None, curve, per_epoch)
         else:
-            epochs[tag] = _joined(None, curve, per_epoch)
+            epochs[tag] = _with_shares(None if tag == TRAIN else known, curve, per_epoch)
     return epochs, scattered
 
 
-def _joined(epochs: Curve | None, steps: Curve, per_epoch: int) -> Curve:
+def _with_shares(epochs: Curve | None, steps: Curve, per_epoch: int) -> Curve:
     """The points of both by epoch; where both have one, that of `steps` holds."""
     shares = Curve(steps.step / per_epoch, steps.wall_time, steps.value)
     if epochs is None:
         return shares
-    alone = ~np.isin(epochs.step * per_epoch, steps.step)
-    step = np.concatenate([epochs.step[alone], shares.step])
-    order = np.argsort(step)
-    return Curve(
-        step[order],
-        np.concatenate([epochs.wall_time[alone], steps.wall_time])[order],
-        np.concatenate([epochs.value[alone], steps.value])[order],
-    )
+    both = joined([epochs.part(~np.isin(epochs.step * per_epoch, steps.step)), shares])
+    return both.part(np.argsort(both.step))

@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from tensorboard.compat.proto import event_pb2
 
+from recformer.logs.series import Curve, joined
 from recformer.logs.tfrecord import Scan
 
 # The generated module builds its classes when imported, where type checkers do not see them.
@@ -38,13 +39,12 @@ _TIME_KEY, _TIME_AT, _STEP_KEY, _STEP_AT = 0x09, 1, 0x10, 10
 
 @dataclass
 class Points:
-    """Scalars of one tag in the order in which they were written. All arrays are (n,)."""
+    """Scalars of one tag in the order in which they were written."""
 
     record: NDArray[np.int64]
-    """Number of the record, counted from the first of the scan."""
-    step: NDArray[np.int64]
-    wall_time: NDArray[np.float64]
-    value: NDArray[np.float64]
+    """(n,) number of the record, counted from the first of the scan."""
+    curve: Curve
+    """Its steps as they were written."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,8 @@ def parse(found: Scan) -> Events:
         _read_one(events, single, number, found.data[start : start + length])
     for tag, found_one_by_one in single.items():
         record, step, wall, value = zip(*found_one_by_one, strict=True)
-        points = Points(np.array(record), np.array(step, np.int64), np.array(wall, float), np.array(value, float))
-        rows.setdefault(tag, []).append(points)
+        curve = Curve(np.array(step, np.int64), np.array(wall, float), np.array(value, float))
+        rows.setdefault(tag, []).append(Points(np.array(record), curve))
     events.points = {tag: _in_order(parts) for tag, parts in rows.items()}
     return events
 
@@ -184,12 +184,8 @@ class _Kind:
         for place in range(self.step_bytes):
             part = (records[:, _STEP_AT + place] & 0x7F).astype(np.uint64)
             step |= part << np.uint64(7 * place)
-        return Points(
-            record=numbers,
-            step=step.view(np.int64),
-            wall_time=_column(records, _TIME_AT, "<f8"),
-            value=_column(records, self.value_at, self.dtype),
-        )
+        wall_time, value = _column(records, _TIME_AT, "<f8"), _column(records, self.value_at, self.dtype)
+        return Points(numbers, Curve(step.view(np.int64), wall_time, value))
 
 
 def _column(records: NDArray[np.uint8], at: int, dtype: str) -> NDArray[np.float64]:
@@ -264,9 +260,4 @@ def _in_order(parts: list[Points]) -> Points:
         return parts[0]
     record = np.concatenate([part.record for part in parts])
     order = np.argsort(record, kind="stable")
-    return Points(
-        record=record[order],
-        step=np.concatenate([part.step for part in parts])[order],
-        wall_time=np.concatenate([part.wall_time for part in parts])[order],
-        value=np.concatenate([part.value for part in parts])[order],
-    )
+    return Points(record[order], joined([part.curve for part in parts]).part(order))

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ import numpy as np
 from recformer.files import gate
 from recformer.logs.bounds import known_stamp, known_times
 from recformer.logs.events import Events, Start, first_wall_time, parse
-from recformer.logs.series import Curve, Series
+from recformer.logs.series import Series
 from recformer.logs.tfrecord import HEADER_BYTES, scan
 
 HEAD_BYTES = 64  # covers the first record, whose wall time no other file shares
@@ -85,7 +85,7 @@ class FolderLog:
         try:
             return self._refresh(entries)
         except _OutOfTurnError:
-            self._forget()
+            self.files, self.series = {}, {}
             self._refresh(entries)
             return True
 
@@ -103,9 +103,6 @@ class FolderLog:
             self.files[file.name] = file
             self._with_open(file.name, lambda handle, file=file: self._read_on(file, handle))
         return any(changed) or bool(fresh)
-
-    def _forget(self) -> None:
-        self.files, self.series = {}, {}
 
     def _with_open(self, name: str, use: Callable[[int], T]) -> T | None:
         """What `use` makes of the open file; None where it was deleted since it was listed."""
@@ -151,7 +148,8 @@ class FolderLog:
 
     def _add(self, file: EventFile, events: Events) -> None:
         """Add the points, and at each session's start take back what came before it."""
-        later = self._after(file)
+        files = list(self.files.values())
+        later = files[files.index(file) + 1 :]
         if events.starts and later:
             raise _OutOfTurnError
         cutoff = min((step for other in later for step, _ in other.starts), default=None)
@@ -169,18 +167,12 @@ class FolderLog:
         for tag, points in events.points.items():
             first = int(np.searchsorted(points.record, begin))
             last = len(points.record) if start is None else int(np.searchsorted(points.record, start.record))
-            kept = slice(first, last)
-            step, wall, value = points.step[kept], points.wall_time[kept], points.value[kept]
+            kept = points.curve.part(slice(first, last))
             if cutoff is not None:
-                before = step < cutoff
-                step, wall, value = step[before], wall[before], value[before]
-            if len(step):
-                self.series.setdefault(tag, Series.empty()).add(Curve(step, known_times(wall), value))
-
-    def _after(self, file: EventFile) -> list[EventFile]:
-        """The files whose events come after those of `file`."""
-        files = list(self.files.values())
-        return files[files.index(file) + 1 :]
+                kept = kept.part(kept.step < cutoff)
+            if len(kept):
+                kept = replace(kept, wall_time=known_times(kept.wall_time))
+                self.series.setdefault(tag, Series.empty()).add(kept)
 
 
 def has_scalars(file: Path) -> bool:

@@ -1,5 +1,6 @@
 """The points of one tag as they were written, growing; and the curve that they make."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,6 +28,19 @@ class Curve:
     def __len__(self) -> int:
         return len(self.step)
 
+    def part(self, which: slice | npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "Curve":
+        """Some of its points, or all in another order."""
+        return replace(self, step=self.step[which], wall_time=self.wall_time[which], value=self.value[which])
+
+
+def joined(curves: Sequence[Curve]) -> Curve:
+    """The points of several, one after the other."""
+    return Curve(
+        np.concatenate([curve.step for curve in curves]),
+        np.concatenate([curve.wall_time for curve in curves]),
+        np.concatenate([curve.value for curve in curves]),
+    )
+
 
 class Series:
     """Points in the order in which they were written. What was given away as a curve is never changed."""
@@ -48,7 +62,7 @@ class Series:
 
     def points(self) -> Curve:
         """All points so far as they were written, which is no order of steps."""
-        return _part(self._room, slice(self._count))
+        return self._room.part(slice(self._count))
 
     def curve(self) -> Curve:
         """The curve of all points so far."""
@@ -63,7 +77,7 @@ class Series:
         if self._rises:
             self._keep(int(np.searchsorted(points.step, step)))
         else:
-            self._hold(_part(points, points.step < step))
+            self._hold(points.part(points.step < step))
 
     def add(self, new: Curve) -> None:
         """Take in points in the order in which they were written."""
@@ -76,14 +90,14 @@ class Series:
     def _keep(self, count: int) -> None:
         """Keep the first `count` points; what comes after them was given away, so it is never written over."""
         if count < self._count:
-            self._room, self._count = _part(self._room, slice(count)), count
+            self._room, self._count = self._room.part(slice(count)), count
 
     def _append(self, new: Curve) -> None:
         count = self._count + len(new)
         if count > len(self._room):
             more = count + count // _GROWTH - self._count
             rest = Curve(np.zeros(more, np.int64), np.zeros(more), np.zeros(more))
-            self._room = _joined(self.points(), rest)
+            self._room = joined([self.points(), rest])
         filled = slice(self._count, count)
         self._room.step[filled], self._room.wall_time[filled] = new.step, new.wall_time
         self._room.value[filled] = new.value
@@ -100,12 +114,12 @@ def arranged(points: Curve) -> Curve:
     timed = not np.isnan(points.wall_time).any()
     order = np.lexsort((points.wall_time, points.step)) if timed else np.argsort(points.step, kind="stable")
     if timed:
-        order = order[~_again(_part(points, order))]
+        order = order[~_again(points.part(order))]
     step = points.step[order]
     last = np.append(np.diff(step) != 0, True)  # of each step: stable sorting has the one written later come last
     repeated = int(len(step) - last.sum())
     if not repeated or step[1] != step[0]:
-        return replace(_part(points, order[last]), repeated=repeated)
+        return replace(points.part(order[last]), repeated=repeated)
     order = np.sort(order)  # as they were written
     if timed:
         order = order[np.argsort(points.wall_time[order], kind="stable")]
@@ -123,15 +137,3 @@ def _again(points: Curve) -> npt.NDArray[np.bool_]:
 
 def _rises(step: npt.NDArray[np.int64 | np.float64]) -> bool:
     return bool(np.all(step[1:] > step[:-1]))
-
-
-def _part(points: Curve, which: slice | npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Curve:
-    return Curve(points.step[which], points.wall_time[which], points.value[which])
-
-
-def _joined(one: Curve, other: Curve) -> Curve:
-    return Curve(
-        np.concatenate([one.step, other.step]),
-        np.concatenate([one.wall_time, other.wall_time]),
-        np.concatenate([one.value, other.value]),
-    )

@@ -58,7 +58,10 @@ def discard(root: Root, run_id: str) -> str:
             with record_lock(folder):  # nobody launches it now
                 _refuse_when_at_work(folder)
                 with train_lock(folder):
-                    entry = _free_entry(root, run_id)
+                    second = int(time.time())
+                    while any(side.exists() for side in _sides(root, f"{run_id}~{second}")):
+                        second += 1
+                    entry = f"{run_id}~{second}"
                     runs, models = _sides(root, entry)
                     # In this order: where only the checkpoints are in the bin, a crash came between the two.
                     _move([(root.model(run_id), models), (folder, runs)])
@@ -77,34 +80,25 @@ def discarded(root: Root) -> list[Discarded]:
 def restore(root: Root, entry: str) -> str:
     """Put a run back under its id, or under a free one made of it where that is taken now; which one it is.
 
-    Raises UsageError for an entry that the bin does not have, and StoreError when the disk refuses; the run then
-    is in the bin as before.
+    `entry` may also be the id of a run that the bin holds once. Raises UsageError for an entry that the bin does not
+    have, and StoreError when the disk refuses; the run then is in the bin as before.
     """
     with edit_lock(root):
-        entry = _entry_called(root, entry)
+        of_run = [one for one in _entries(root) if one.rpartition("~")[0] == entry]
+        entry = of_run[0] if len(of_run) == 1 else entry
         runs, models = _known_sides(root, entry)
         try:
             _show_logs(runs)
-            return _put_back(root, entry, runs, models)
+            run_id = _run_id_for(root, entry.rpartition("~")[0], only_models=not runs.exists())
+            try:
+                _move([(runs, root.run(run_id)), (models, root.model(run_id))])
+            except StoreError:
+                with suppress(OSError):
+                    root.run(run_id).rmdir()  # the folder that was reserved; one that holds anything stays
+                raise
+            return run_id
         finally:
             _hide_logs(root)
-
-
-def _put_back(root: Root, entry: str, runs: Path, models: Path) -> str:
-    run_id = _run_id_for(root, entry.rpartition("~")[0], only_models=not runs.exists())
-    try:
-        _move([(runs, root.run(run_id)), (models, root.model(run_id))])
-    except StoreError:
-        with suppress(OSError):
-            root.run(run_id).rmdir()  # the folder that was reserved; one that holds anything stays
-        raise
-    return run_id
-
-
-def _entry_called(root: Root, text: str) -> str:
-    """The entry `text`, or the only one of the run that is called so."""
-    of_run = [entry for entry in _entries(root) if entry.rpartition("~")[0] == text]
-    return of_run[0] if len(of_run) == 1 else text
 
 
 def empty(root: Root, entry: str | None = None) -> None:
@@ -137,13 +131,6 @@ def _readable(read: Callable[[Path], T | None], folder: Path) -> T | None:
         return None
 
 
-def _free_entry(root: Root, run_id: str) -> str:
-    second = int(time.time())
-    while any(side.exists() for side in _sides(root, f"{run_id}~{second}")):
-        second += 1
-    return f"{run_id}~{second}"
-
-
 def _sides(root: Root, entry: str) -> tuple[Path, Path]:
     """An entry's folders in runs/ and in models/, whether they are there or not. Raises UsageError for no entry."""
     if not ENTRY.fullmatch(entry):
@@ -167,18 +154,17 @@ def _entries(root: Root) -> list[str]:
 
 def _discarded(root: Root, entry: str) -> Discarded:
     run_id, _, second = entry.rpartition("~")
-    runs, models = _sides(root, entry)
-    name = _readable(lambda folder: shown_name(folder, run_id), runs) or run_id
-    return Discarded(entry, run_id, name, float(second), _bytes_below(runs) + _bytes_below(models))
-
-
-def _bytes_below(folder: Path) -> int:
+    sides = _sides(root, entry)
+    name = _readable(lambda folder: shown_name(folder, run_id), sides[0]) or run_id
     size = 0
-    for parent, _, files in os.walk(folder):
-        for file in files:
-            with suppress(OSError):  # removed while we looked
-                size += (Path(parent) / file).lstat().st_size
-    return size
+    for file in [*_files_below(sides[0]), *_files_below(sides[1])]:
+        with suppress(OSError):  # removed while we looked
+            size += file.lstat().st_size
+    return Discarded(entry, run_id, name, float(second), size)
+
+
+def _files_below(folder: Path) -> list[Path]:
+    return [Path(parent) / file for parent, _, files in os.walk(folder) for file in files]
 
 
 def _run_id_for(root: Root, run_id: str, only_models: bool) -> str:
@@ -219,29 +205,26 @@ def _hide_logs(root: Root) -> None:
     What the disk refuses is shown by TensorBoard until the next time; nothing else comes of it.
     """
     for entry in _entries(root):
-        for log in _called(root.runs / BIN / entry, LOG):
-            with suppress(OSError):
-                _rename(log, LOG, HIDDEN_LOG)
+        _rename_logs(root.runs / BIN / entry, LOG, HIDDEN_LOG)
 
 
 def _show_logs(folder: Path) -> None:
     """Give the logs in a folder of the bin their names back. Raises StoreError when the disk refuses."""
-    for log in _called(folder, HIDDEN_LOG):
+    if (error := _rename_logs(folder, HIDDEN_LOG, LOG)) is not None:
+        raise StoreError(_refused(folder, error)) from error
+
+
+def _rename_logs(folder: Path, word: str, other: str) -> OSError | None:
+    """Put `other` in place of `word` in the names of files; what the disk refused, if anything."""
+    refusal = None
+    for file in _files_below(folder):
+        target = file.with_name(file.name.replace(word, other))
         try:
-            _rename(log, HIDDEN_LOG, LOG)
+            if word in file.name and not os.path.lexists(target):  # neither of two files is written over
+                file.rename(target)
         except OSError as error:
-            raise StoreError(_refused(log, error)) from error
-
-
-def _called(folder: Path, word: str) -> list[Path]:
-    """Files below `folder` with `word` in their names."""
-    return [Path(parent) / file for parent, _, files in os.walk(folder) for file in files if word in file]
-
-
-def _rename(file: Path, word: str, other: str) -> None:
-    target = file.with_name(file.name.replace(word, other))
-    if not os.path.lexists(target):  # neither of two files is written over
-        file.rename(target)
+            refusal = error
+    return refusal
 
 
 def _refused(folder: Path, error: OSError) -> str:

@@ -18,10 +18,9 @@ from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
 from benchmarks.event_files import framed, version
 from recformer.errors import StoreError
 from recformer.logs.axis import Axis, clock_of
-from recformer.logs.best import best_values, log_fault, loss_points
+from recformer.logs.best import best_values, log_fault, loss_points, overfitting
 from recformer.logs.bounds import LARGEST, LATEST_S
 from recformer.logs.details import read_whole
-from recformer.logs.overfitting import overfitting
 from recformer.logs.panels import panels
 from recformer.logs.series import Curve
 from recformer.run.overview import list_runs

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recformer.logs.axis import Clock, clock_of, relative_unit
-from recformer.logs.overfitting import Overfitting, overfitting
+from recformer.logs.best import Overfitting, overfitting
 from recformer.logs.panels import panels, part_of
 from recformer.logs.series import Curve
 

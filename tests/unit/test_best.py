@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recformer.logs.best import best_step, best_values, loss_tag
+from recformer.logs.best import best_values, loss_tag
 from recformer.logs.bounds import LARGEST
 from recformer.logs.series import Curve
 
@@ -58,7 +58,8 @@ def test_a_record_that_does_not_say_its_epoch_gives_what_it_has(epoch: object) -
 def test_what_is_no_number_is_never_best_and_never_shown() -> None:
     curves = {"metric/ndcg@10": curve(NAN, 0.1, NAN), "loss/validation": curve(1, NAN, 0)}
     assert best_values(curves, None) == {"metric/ndcg@10": 0.1}
-    assert best_step({"metric/ndcg@10": curve(NAN, NAN), "loss": curve(NAN, 2, float("-inf"))}) == 2
+    judged = {"metric/ndcg@10": curve(NAN, NAN), "loss": curve(NAN, 2, float("-inf")), "lr": curve(7, 8, 9)}
+    assert best_values(judged, None)["lr"] == 8
     assert best_values({"metric/ndcg@10": curve(NAN), "loss": curve(NAN)}, None) == {}
 
 

@@ -20,9 +20,9 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 from torch.utils.tensorboard import SummaryWriter
 
 from recformer.files.names import PROJECT
+from recformer.logs.curves import extremes, smooth, thin
 from recformer.logs.reader import RunLog
 from recformer.logs.series import Curve
-from recformer.logs.thin import extremes, smooth, thin
 
 NAME = "events.out.tfevents.1.host.1.0"
 
@@ -278,7 +278,7 @@ def test_curves_cannot_be_changed_by_their_readers(tmp_path: Path) -> None:
 
 def test_logs_never_import_torch() -> None:
     script = (
-        "import sys\nfrom recformer.logs import reader, tfrecord, thin\n"
+        "import sys\nfrom recformer.logs import curves, reader, tfrecord\n"
         "assert not {'torch', 'tensorflow', 'streamlit', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT, check=True)

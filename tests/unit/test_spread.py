@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from recformer.logs.curves import spread_of
 from recformer.logs.series import Curve
-from recformer.logs.spread import spread_of
 
 
 def curve(steps: list[int], values: list[float]) -> Curve:

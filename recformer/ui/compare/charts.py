@@ -6,8 +6,8 @@ import plotly.graph_objects as go
 from recformer.evaluation.compare import pareto_front
 from recformer.evaluation.slices import FEW
 from recformer.evaluation.table import Result
+from recformer.logs.curves import spread_of
 from recformer.logs.series import Curve
-from recformer.logs.spread import spread_of
 from recformer.run.model_ref import ModelRef
 from recformer.ui.compare.comparison import TITLES, ShownComparison, SliceRows
 from recformer.ui.shared import readers

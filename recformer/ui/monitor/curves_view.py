@@ -12,9 +12,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from recformer.errors import StoreError
 from recformer.logs.axis import AS_LOGGED, TITLES, Axis, Clock, clock_of, relative_unit
+from recformer.logs.best import overfitting
 from recformer.logs.bounds import finite, known_stamp
 from recformer.logs.by_step import in_epochs
-from recformer.logs.overfitting import overfitting
 from recformer.logs.panels import panels, part_of
 from recformer.logs.reader import RunLog
 from recformer.logs.series import Curve

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from recformer.logs.axis import Axis, Clock
 from recformer.logs.bounds import is_number
+from recformer.logs.curves import extremes, smooth, thin
 from recformer.logs.series import Curve
-from recformer.logs.thin import extremes, smooth, thin
 from recformer.ui.shared.charts import Chart, quiet_layout
 from recformer.ui.shared.left_out import BY_NUMBER, MOST_WORDS, Line, drawn_values, laid_out, safe_range
 from recformer.ui.shared.words import as_text

@@ -9,7 +9,7 @@ import numpy as np
 
 from recformer.logs.axis import AS_LOGGED, TITLES, Axis, Clock
 from recformer.logs.bounds import is_number
-from recformer.logs.gaps import gaps
+from recformer.logs.curves import gaps
 from recformer.logs.series import Curve
 from recformer.ui.shared.words import count
 
