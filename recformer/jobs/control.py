@@ -88,10 +88,10 @@ def see_through(root: Root, run_id: str, grace_s: float | None = None) -> str:
     ended = _record_ending(folder, job, "by itself" if obeyed else "killed")
     if ended == "cancelled":
         return "cancelled while it waited"
-    return _last_words(folder, job) if ended == "by itself" else f"killed after {grace_s:g} s"
+    return _how_it_ended(folder, job) if ended == "by itself" else f"killed after {grace_s:g} s"
 
 
-def _last_words(folder: Path, job: JobRecord) -> str:
+def _how_it_ended(folder: Path, job: JobRecord) -> str:
     try:
         status = read_status(folder)
     except StoreError:
@@ -126,34 +126,25 @@ def _ended_within(job: JobRecord, seconds: float) -> bool:
     return True
 
 
-def _family(job: JobRecord | None) -> set[psutil.Process]:
-    """The run's process with its descendants, and its supervisor's with the session that it leads; zombies included."""
-    if job is None:
-        return set()
-    return _kin(job.pid, job.birth) | _kin(job.supervisor_pid, job.supervisor_birth)
+def _family(job: JobRecord) -> set[psutil.Process]:
+    """The run's process, its supervisor's, their descendants, and the members of the sessions that they lead or led;
+    zombies included.
 
-
-def _kin(pid: int | None, born: str | None) -> set[psutil.Process]:
-    """A process, its descendants, and the members of the session that it leads or led.
-
-    The system gives a leader's pid to nobody else while a member of its session lives. So where another
-    process has the pid, nothing is left of the run, and that process's session is not ours to touch.
+    The system gives a leader's pid to nobody else while a member of its session lives. So where another process has
+    the pid, nothing is left of the run, and that process's session is not ours to touch.
     """
-    if pid is None or born is None or birth(pid) not in (None, born):
-        return set()
     members: set[psutil.Process] = set()
-    with suppress(psutil.NoSuchProcess):
-        leader = psutil.Process(pid)
-        members = {leader, *leader.children(recursive=True)}
-    return members | _session(pid)
-
-
-def _session(leader: int) -> set[psutil.Process]:
-    """The processes of the session of `leader`; none where it led none, as in a run started by hand."""
-    members: set[psutil.Process] = set()
-    for process in psutil.process_iter():
+    leaders: set[int] = set()
+    for pid, born in ((job.pid, job.birth), (job.supervisor_pid, job.supervisor_birth)):
+        if pid is None or born is None or birth(pid) not in (None, born):
+            continue
+        leaders.add(pid)
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            members |= {process, *process.children(recursive=True)}
+    for process in psutil.process_iter() if leaders else ():
         with suppress(ProcessLookupError, PermissionError):
-            if os.getsid(process.pid) == leader:
+            if os.getsid(process.pid) in leaders:
                 members.add(process)
     return members
 
@@ -186,15 +177,14 @@ def _living(processes: set[psutil.Process]) -> set[psutil.Process]:
 
 def _record_ending(folder: Path, job: JobRecord, ended: Ending) -> Ending:
     """Write how the stop came out; what stands there then, should the run or another stop have said so first."""
-    if not folder.is_dir():
-        return ended  # deleted meanwhile
-    with record_lock(folder):
-        current = read_job(folder)
-        if current is None or current.launch != job.launch:
-            return ended
-        if current.ended is None:
-            write_job(folder, current.model_copy(update={"ended": ended, "ended_at": time.time()}))
-        return current.ended or ended
+    if folder.is_dir():  # else deleted meanwhile
+        with record_lock(folder):
+            current = read_job(folder)
+            if current is not None and current.launch == job.launch:
+                if current.ended is None:
+                    write_job(folder, current.model_copy(update={"ended": ended, "ended_at": time.time()}))
+                return current.ended or ended
+    return ended
 
 
 if __name__ == "__main__":

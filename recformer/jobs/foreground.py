@@ -48,26 +48,13 @@ def tell_failure(root: Root, run_id: str | None, device: str, error: RecformerEr
     """
     if run_id is None or not RUN_ID.fullmatch(run_id) or not root.run(run_id).is_dir():
         return
+    folder, now = root.run(run_id), time.time()
     with suppress(RecformerError):  # a disk that refuses this too must not hide `error`
-        _write_failure(root.run(run_id), device, error)
-
-
-def _write_failure(folder: Path, device: str, error: RecformerError) -> None:
-    with record_lock(folder):
-        job, status = read_job(folder), read_status(folder)
-    if job is None or job.pid != os.getpid() or (status is not None and status.launch == job.launch):
-        return
-    now = time.time()
-    if status is None:
-        status = Status(
-            state="failed", epoch=0, num_epochs=0, step=0, steps=0, device=device, time=now, progress_time=now
-        )
-    changes = {
-        "launch": job.launch,
-        "state": "failed",
-        "phase": "",
-        "eta_s": None,
-        "time": now,
-        "message": error.on_page,
-    }
-    write_status(folder, status.model_copy(update=changes))
+        with record_lock(folder):
+            job, status = read_job(folder), read_status(folder)
+        if job is None or job.pid != os.getpid() or (status is not None and status.launch == job.launch):
+            return
+        unknown = {"epoch": 0, "num_epochs": 0, "step": 0, "steps": 0, "device": device, "progress_time": now}
+        known = unknown if status is None else status.model_dump()
+        changes = {"launch": job.launch, "state": "failed", "phase": "", "eta_s": None, "time": now}
+        write_status(folder, Status.model_validate(known | changes | {"message": error.on_page}))

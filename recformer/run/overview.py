@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -132,35 +133,34 @@ class _Overview:
     def all(self) -> tuple[list[RunSummary], list[DamagedRun]]:
         with self._lock:
             ids, misnamed = run_folders(self._root)
-            self._seen = {run_id: self._look(run_id) for run_id in ids}
+            self._seen = {run_id: self._look(run_id, self._seen.get(run_id)) for run_id in ids}
             found = [seen.run for seen in self._seen.values()]
-        runs = [run for run in found if isinstance(run, RunSummary)]
         damaged = [run for run in found if isinstance(run, DamagedRun)]
-        return sorted(runs, key=_newest_first), damaged + [DamagedRun(name, _misnamed(name)) for name in misnamed]
+        return _newest_first(found), damaged + list(map(_misnamed, misnamed))
 
     def active(self) -> list[RunSummary]:
         runs_folder = str(self._root.runs)
         with self._lock:
-            ids, _ = run_folders(self._root)
-            self._seen = {
-                run_id: seen
-                if (seen := self._seen.get(run_id)) is not None
-                and seen.at_rest
-                and stamp(f"{runs_folder}/{run_id}") == seen.stamps[0]
-                else self._look(run_id)
-                for run_id in ids
-            }
-            found = [seen.run for seen in self._seen.values()]
-        runs = [run for run in found if isinstance(run, RunSummary) and run.state.active]
-        return sorted(runs, key=_newest_first)
+            before, self._seen = self._seen, {}
+            for run_id in run_folders(self._root)[0]:
+                seen = before.get(run_id)
+                if seen is None or not seen.at_rest or stamp(f"{runs_folder}/{run_id}") != seen.stamps[0]:
+                    seen = self._look(run_id, seen)
+                self._seen[run_id] = seen
+            found = _newest_first([seen.run for seen in self._seen.values()])
+        return [run for run in found if run.state.active]
 
-    def _look(self, run_id: str) -> _Seen:
+    def _look(self, run_id: str, before: _Seen | None) -> _Seen:
         """The run as it is now, read only where it may differ from what was seen of it."""
         stamps = _stamps(self._root, run_id)  # before it is read: what comes in between is noticed the next time
-        before = self._seen.get(run_id)
         if before is not None and before.at_rest and before.stamps == stamps and not before.logs_below:
             return before
-        run = _read(self._root, run_id)
+        try:
+            run = _summary(self._root, run_id)
+        except StoreError as error:
+            run = DamagedRun(run_id, error.on_page)
+        except FileNotFoundError:  # deleted while we looked
+            run = None
         below = isinstance(run, RunSummary) and run.job is None and _has_folders(self._root.run(run_id))
         return _Seen(stamps, settled(stamps), run, below)
 
@@ -172,15 +172,6 @@ def _stamps(root: Root, run_id: str) -> _Stamps:
     return tuple(map(stamp, (folder, model, *records, f"{model}/{BEST_FILE}", f"{model}/{OLD_BEST_FILE}")))
 
 
-def _read(root: Root, run_id: str) -> RunSummary | DamagedRun | None:
-    try:
-        return _summary(root, run_id, time.time())
-    except StoreError as error:
-        return DamagedRun(run_id, error.on_page)
-    except FileNotFoundError:  # deleted while we looked
-        return None
-
-
 def _has_folders(folder: Path) -> bool:
     """Whether there are folders in a run's folder in which event files may be; where that cannot be told, too."""
     try:
@@ -189,14 +180,16 @@ def _has_folders(folder: Path) -> bool:
         return True
 
 
-def _newest_first(run: RunSummary) -> tuple[float, str]:
-    return -run.created, run.run_id
+def _newest_first(found: Iterable[RunSummary | DamagedRun | None]) -> list[RunSummary]:
+    runs = [run for run in found if isinstance(run, RunSummary)]
+    return sorted(runs, key=lambda run: (-run.created, run.run_id))
 
 
-def _misnamed(name: str) -> str:
-    return (
+def _misnamed(name: str) -> DamagedRun:
+    return DamagedRun(
+        name,
         "left out: a run's folder is called by 1 to 80 of a-z, 0-9, '.', '_' and '-', beginning with a letter or a "
-        f"digit. Rename it, to {run_id_from(name)} perhaps"
+        f"digit. Rename it, to {run_id_from(name)} perhaps",
     )
 
 
@@ -205,7 +198,7 @@ def find_run(root: Root, run_id: str) -> RunSummary:
 
     Raises UsageError naming similar ones when there is none, and StoreError when a record of it is damaged.
     """
-    return _summary(root, known_run(root, run_id), time.time())
+    return _summary(root, known_run(root, run_id))
 
 
 def shown_name(folder: Path, run_id: str) -> str:
@@ -216,7 +209,7 @@ def shown_name(folder: Path, run_id: str) -> str:
     return _name(read_labels(folder), read_settings(folder), run_id)
 
 
-def _summary(root: Root, run_id: str, now: float) -> RunSummary:
+def _summary(root: Root, run_id: str) -> RunSummary:
     folder, model = root.run(run_id), root.model(run_id)
     # The process is looked at before its status is read: one that ends in between has then written its last.
     job = read_job(folder)
@@ -229,7 +222,7 @@ def _summary(root: Root, run_id: str, now: float) -> RunSummary:
     return RunSummary(
         run_id=run_id,
         name=_name(labels, config, run_id),
-        state=derive_state(job, status, alive, now),
+        state=derive_state(job, status, alive, time.time()),
         labels=labels,
         job=job,
         status=status,

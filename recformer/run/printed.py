@@ -28,7 +28,7 @@ def tail(path: Path, lines: int = 200) -> str:
     except StoreError as error:
         return str(error)
     rows = data.decode("utf-8", errors="replace").removesuffix("\n").split("\n")
-    return "\n".join(_last_version(row) for row in rows[-lines:])
+    return "\n".join(row.rstrip("\r").rpartition("\r")[2] for row in rows[-lines:])
 
 
 def _end(handle: int, lines: int) -> bytes:
@@ -45,7 +45,3 @@ def _end(handle: int, lines: int) -> bytes:
         newlines += block.count(b"\n")
         blocks.append(block)
     return b"".join(reversed(blocks))
-
-
-def _last_version(row: str) -> str:
-    return row.rstrip("\r").rpartition("\r")[2]

@@ -101,7 +101,7 @@ def read_record(folder: Path) -> RunRecord | None:
 
     Raises StoreError when it is damaged.
     """
-    if (record := _written(folder)) is not None:
+    if (record := gate.read_record(folder / FILE, gate.CONFIG, _RECORD)) is not None:
         return record
     fields = old_record(folder)
     return None if fields is None else _RECORD.validate_python(fields)
@@ -112,15 +112,11 @@ def read_settings(folder: Path) -> dict[str, Any]:
 
     Only what all versions share is checked; `config.parse` checks all. Raises StoreError when they are damaged.
     """
-    record = _written(folder)
+    record = gate.read_record(folder / FILE, gate.CONFIG, _RECORD)
     settings = (old_config(folder) or {}) if record is None else record.settings  # whatever became of origin.json
     gate.validated(settings, _SHOWN, folder / (CONFIG_FILE if record is None else FILE), gate.CONFIG)
     # A section may be written by its name alone.
     return settings | {key: {"name": settings[key]} for key in SECTIONS if isinstance(settings.get(key), str)}
-
-
-def _written(folder: Path) -> RunRecord | None:
-    return gate.read_record(folder / FILE, gate.CONFIG, _RECORD)
 
 
 def settings_in(fields: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """What people set for all runs under a root: how many train at once, and how long a stop waits before it kills."""
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -49,7 +48,10 @@ def change_settings(root: Root, **changes: object) -> Settings:
     try:
         changed = Settings.model_validate(read_settings(root).model_dump() | changes)
     except ValidationError as error:
-        faults = "; ".join(_fault(fault) for fault in error.errors())
+        faults = "; ".join(
+            f"{fault['loc'][0]} = {fault['input']!r}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
+            for fault in error.errors()
+        )
         raise UsageError(f"settings: {faults}; allowed: {ALLOWED}") from None
     write_json(_path(root), changed.model_dump())
     return changed
@@ -57,8 +59,3 @@ def change_settings(root: Root, **changes: object) -> Settings:
 
 def _path(root: Root) -> Path:
     return root.runs / FILE
-
-
-def _fault(fault: Any) -> str:
-    reason = fault["msg"][:1].lower() + fault["msg"][1:]
-    return f"{'.'.join(map(str, fault['loc']))} = {fault['input']!r}: {reason}"

@@ -31,6 +31,10 @@ class RunState:
         return self.name in ACTIVE
 
 
+WAITING, STARTING = RunState("queued", "Waiting for its turn."), RunState("starting", "Starting.")
+STOPPING = "Stopping: it ends its step and saves."
+
+
 def derive_state(job: JobRecord | None, status: Status | None, alive: bool, now: float) -> RunState:
     """The state of a run, from its records, whether its process is alive, and the time (seconds since 1970).
 
@@ -73,16 +77,18 @@ def _final(job: JobRecord | None, status: Status) -> RunState:
 
 def _alive(job: JobRecord | None, status: Status | None, now: float) -> RunState:
     if job is not None and job.stop_requested_at is not None:
-        name, words = "stopping", "Stopping: it ends its step and saves."
+        name, words = "stopping", STOPPING
     elif status is None:
         waits = job is not None and job.started_at is None
-        name, words = ("queued", "Waiting for its turn.") if waits else ("starting", "Starting.")
+        name, words = ("queued", WAITING.words) if waits else ("starting", STARTING.words)
     elif status.state == "stopping":
-        name, words = "stopping", "Stopping: it ends its step and saves."
+        name, words = "stopping", STOPPING
     elif status.state == "starting":
         name, words = "starting", f"Starting: {status.phase}." if status.phase else "Starting."
     else:
-        name, words = "running", _running_words(status)
+        doing = status.phase.capitalize() or "Running"
+        name = "running"
+        words = f"{doing}: epoch {status.epoch} of {status.num_epochs}, step {status.step} of {status.steps}."
     silence = _silence(job, status, now)
     if name == "queued" or silence is None:
         return RunState(name, words)
@@ -111,72 +117,44 @@ def _gone(job: JobRecord | None, status: Status | None, now: float) -> RunState:
     if job.ended == "cancelled":
         return RunState("stopped", "Cancelled before its turn came; nothing was trained.")
     if job.pid is None and status is None:
-        return _without_process(job, now)
+        if abs(now - _since(job)) > SPAWN_LIMIT_S:
+            return RunState("lost", "Lost: its process was never started.")
+        return WAITING if job.started_at is None else STARTING
     if job.ended == "killed":
-        return RunState("stopped", f"Killed{_after(job)}: it did not end when asked to stop.")
+        asked, ended = job.stop_requested_at, job.ended_at
+        after = f" after {ended - asked:.0f} s" if asked is not None and ended is not None and ended >= asked else ""
+        return RunState("stopped", f"Killed{after}: it did not end when asked to stop.")
     if job.stop_requested_at is not None or job.ended is not None:
         saved = "before it began to train" if status is None else "when asked to, but it did not say that it saved"
         return RunState("stopped", f"Stopped {saved}.")
     if job.out_of_memory:
-        return RunState("failed", _out_of_memory_words(status))
+        memory = 0 if status is None else status.memory_bytes
+        used = f" while it used {memory / 1e9:.1f} GB" if memory else ""
+        return RunState(
+            "failed",
+            f"Killed for memory: the operating system ran out and killed its process{used}. What it saved is intact; "
+            "resume it when there is more memory, or start from its weights with a smaller batch.",
+        )
     if job.exit_code is not None and job.exit_code > 0:
         return RunState("failed", f"Failed with exit code {job.exit_code}; its log may tell why.")
     if job.exit_code is not None and job.exit_code < 0:
-        return RunState(
-            "lost", f"Lost: its process was killed by {_signal(-job.exit_code)}, from outside or by a crash."
-        )
+        number = -job.exit_code
+        name = f" ({Signals(number).name})" if number in set(Signals) else ""
+        return RunState("lost", f"Lost: its process was killed by signal {number}{name}, from outside or by a crash.")
     if job.started_at is None:
         return RunState("lost", "Lost: its process ended while it waited for its turn.")
     return RunState("lost", _lost_words(status))
-
-
-def _out_of_memory_words(status: Status | None) -> str:
-    used = "" if status is None or not status.memory_bytes else f" while it used {_gigabytes(status.memory_bytes)}"
-    return (
-        f"Killed for memory: the operating system ran out and killed its process{used}. What it saved is intact; "
-        "resume it when there is more memory, or start from its weights with a smaller batch."
-    )
 
 
 def _lost_words(status: Status | None) -> str:
     if status is not None and status.free_memory_bytes is not None and status.free_memory_bytes < LITTLE_MEMORY_BYTES:
         return (
             "Lost: the process ended without saying why when the machine had only "
-            f"{_gigabytes(status.free_memory_bytes)} of memory left; it was probably killed for memory."
+            f"{status.free_memory_bytes / 1e9:.1f} GB of memory left; it was probably killed for memory."
         )
     if status is not None and status.state == "stopping":
         return "Lost: the process ended while stopping, and did not say that it saved."
     return "Lost: the process ended without saying why; its log may tell."
-
-
-def _signal(number: int) -> str:
-    try:
-        return f"signal {number} ({Signals(number).name})"
-    except ValueError:
-        return f"signal {number}"
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"
-
-
-def _without_process(job: JobRecord, now: float) -> RunState:
-    if abs(now - _since(job)) > SPAWN_LIMIT_S:
-        return RunState("lost", "Lost: its process was never started.")
-    if job.started_at is None:
-        return RunState("queued", "Waiting for its turn.")
-    return RunState("starting", "Starting.")
-
-
-def _after(job: JobRecord) -> str:
-    if job.stop_requested_at is None or job.ended_at is None or job.ended_at < job.stop_requested_at:
-        return ""
-    return f" after {job.ended_at - job.stop_requested_at:.0f} s"
-
-
-def _running_words(status: Status) -> str:
-    doing = status.phase.capitalize() or "Running"
-    return f"{doing}: epoch {status.epoch} of {status.num_epochs}, step {status.step} of {status.steps}."
 
 
 def _with_message(words: str, status: Status) -> str:

@@ -130,7 +130,7 @@ class Damage(RuleBasedStateMachine):
         """Of a record; what was missing of the one before stays missing."""
         model, record = self.models[name], self.new_record(draw)
         record.begin = len(model.data)
-        cut = int(part * len(record.whole))
+        cut = max(int(part * len(record.whole)), 1)  # nothing at all of a record is no damage
         self.append(name, record.whole[:cut])
         model.records.append(record)
         model.rest = record.whole[cut:]
