@@ -1,7 +1,7 @@
 """Item-based nearest neighbours: what was watched by those who watched what this user did."""
 
 import warnings
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,20 +11,13 @@ from recformer.data.windows import Windows
 from recformer.model.baseline.counts import fractions, ranges, token_counts, training_positions, users_at
 from recformer.registry import BASELINES
 
+if TYPE_CHECKING:
+    from torch import Tensor  # imported where it is used, so that listing the baselines does not load it
+
 NEIGHBOURS = 200
 BLOCK = 256  # items at once: similarities of 256 × 60,000 float32 are 61 MB
 
 warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")  # the product goes through it inside
-
-
-@dataclass(frozen=True, eq=False)
-class Sparse:
-    """The cells of a matrix that are not 0, ordered by row and column."""
-
-    rows: NDArray[np.int64]
-    columns: NDArray[np.int64]
-    values: NDArray[np.float32]
-    shape: tuple[int, int]
 
 
 @BASELINES.register("item_knn")
@@ -48,46 +41,41 @@ class ItemKnn:
 
     def __init__(self, prepared: Prepared) -> None:
         self._windows = prepared.windows
-        self._similar_to = _transposed(nearest_neighbours(_item_users(prepared)))  # in row i: j with i as neighbour
+        self._similar_to = nearest_neighbours(_item_users(prepared)).t().coalesce()  # in row i: j with i as neighbour
         self._fallback = (fractions(token_counts(prepared)) - 1).astype(np.float32)  # (V,) in [−1, 0)
 
     def scores(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Scores of all tokens for the windows `rows`: (B,) → (B, V)."""
-        similar = _product(_histories(self._windows, rows), self._similar_to)  # (B, I)
+        similar = _product(_histories(self._windows, rows), self._similar_to).numpy()  # (B, I)
         scores = np.tile(self._fallback, (len(rows), 1))
         np.copyto(scores[:, : self._windows.num_items], similar, where=similar > 0)
         return scores
 
 
-def nearest_neighbours(item_users: Sparse, count: int = NEIGHBOURS) -> Sparse:
-    """(I, I): in row i the similarities of i to its `count` nearest neighbours, from which items (I, U) users had."""
-    num_items = item_users.shape[0]
-    users = np.maximum(np.bincount(item_users.rows, minlength=num_items), 1).astype(np.float32)  # (I,)
-    user_items = _transposed(item_users)
-    parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
-    for start in range(0, num_items, BLOCK):
-        block = _rows_between(item_users, start, min(start + BLOCK, num_items))
-        items = np.arange(start, start + block.shape[0])
-        norms: NDArray[np.float32] = np.sqrt(users[items][:, None] * users)  # one root: n(i) = n(j) divides exactly
-        similarity = _product(block, user_items) / norms  # (block, I)
-        similarity[np.arange(len(items)), items] = 0
-        rows, columns = _largest(similarity, count)
-        parts.append((rows + start, columns, similarity[rows, columns]))
-    rows, columns, values = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Sparse(rows, columns, values, (num_items, num_items))
+def nearest_neighbours(item_users: "Tensor", count: int = NEIGHBOURS) -> "Tensor":
+    """Sparse (I, I): in row i the similarities of i to its `count` nearest neighbours, and to all as near as the last.
+
+    `item_users`: (I, U), sparse, 1 where a user had an item.
+    """
+    import torch
+
+    num_items = len(item_users)
+    users = torch.bincount(item_users.indices()[0], minlength=num_items).clamp(min=1).float()  # (I,)
+    user_items = item_users.t().coalesce()
+    parts: list[Tensor] = []
+    for items in torch.arange(num_items).split(BLOCK):
+        norms = np.sqrt(
+            (users[items, None] * users).numpy()
+        )  # rounded right, unlike torch.sqrt: n(i) = n(j) divides exactly
+        similarity = _product(item_users.index_select(0, items), user_items) / torch.from_numpy(norms)  # (block, I)
+        similarity[torch.arange(len(items)), items] = 0
+        last = similarity.topk(min(count, num_items), dim=1).values[:, -1:]
+        parts.append(similarity.where(similarity >= last, 0).to_sparse())
+    return torch.cat(parts).coalesce()
 
 
-def _largest(dense: NDArray[np.float32], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows and columns of the `count` largest values above 0 in each row, and of all that equal the last of them."""
-    keep = dense > 0
-    if count < dense.shape[1]:
-        keep &= dense >= np.partition(dense, -count, axis=1)[:, -count, None]
-    rows, columns = np.nonzero(keep)
-    return rows, columns
-
-
-def _item_users(prepared: Prepared) -> Sparse:
-    """(I, U): 1 where a user has an item in the training part."""
+def _item_users(prepared: Prepared) -> "Tensor":
+    """Sparse (I, U): 1 where a user has an item in the training part."""
     windows = prepared.windows
     positions = training_positions(prepared)
     positions = positions[windows.tokens[positions] < windows.num_items]  # without SOS and EOS
@@ -95,38 +83,25 @@ def _item_users(prepared: Prepared) -> Sparse:
     return _binary(windows.tokens[positions], users_at(windows, positions), (windows.num_items, num_users))
 
 
-def _histories(windows: Windows, rows: NDArray[np.int64]) -> Sparse:
-    """(B, I): 1 where a user had an item before the target."""
+def _histories(windows: Windows, rows: NDArray[np.int64]) -> "Tensor":
+    """Sparse (B, I): 1 where a user had an item before the target."""
     first = windows.user_starts[windows.users[rows]] + 1  # after SOS
     lengths = windows.target_positions(rows) - first
     items = windows.tokens[ranges(first, lengths)]
     return _binary(np.repeat(np.arange(len(rows)), lengths), items, (len(rows), windows.num_items))
 
 
-def _binary(rows: NDArray[np.integer], columns: NDArray[np.integer], shape: tuple[int, int]) -> Sparse:
-    """1 at each of these cells, however often it is named."""
+def _binary(rows: NDArray[np.integer], columns: NDArray[np.integer], shape: tuple[int, int]) -> "Tensor":
+    """Sparse: 1 at each of these cells, however often it is named."""
+    import torch
+
     cells = np.unique(rows.astype(np.int64) * shape[1] + columns)
-    return Sparse(cells // shape[1], cells % shape[1], np.ones(len(cells), dtype=np.float32), shape)
+    places = torch.from_numpy(np.stack(np.divmod(cells, shape[1])))
+    return torch.sparse_coo_tensor(places, torch.ones(len(cells)), shape, check_invariants=False, is_coalesced=True)
 
 
-def _transposed(matrix: Sparse) -> Sparse:
-    order = np.argsort(matrix.columns, kind="stable")
-    return Sparse(matrix.columns[order], matrix.rows[order], matrix.values[order], (matrix.shape[1], matrix.shape[0]))
+def _product(left: "Tensor", right: "Tensor") -> "Tensor":
+    """Dense product of two sparse matrices."""
+    import torch
 
-
-def _rows_between(matrix: Sparse, start: int, stop: int) -> Sparse:
-    cells = slice(*np.searchsorted(matrix.rows, [start, stop]))
-    shape = (stop - start, matrix.shape[1])
-    return Sparse(matrix.rows[cells] - start, matrix.columns[cells], matrix.values[cells], shape)
-
-
-def _product(left: Sparse, right: Sparse) -> NDArray[np.float32]:
-    """Dense left · right. Torch multiplies sparse matrices, numpy does not."""
-    import torch  # here, so that listing the baselines does not load it
-
-    def tensor(matrix: Sparse) -> torch.Tensor:
-        cells = torch.from_numpy(np.stack([matrix.rows, matrix.columns]))
-        values = torch.from_numpy(matrix.values)
-        return torch.sparse_coo_tensor(cells, values, matrix.shape, check_invariants=False, is_coalesced=True)
-
-    return torch.sparse.mm(tensor(left), tensor(right)).to_dense().numpy()
+    return torch.sparse.mm(left, right).to_dense()
