@@ -19,7 +19,7 @@ from recformer.run.model_ref import ModelRef, all_baselines, find_model
 from recformer.run.paths import Root
 
 if TYPE_CHECKING:
-    from recformer.evaluation.article_comparison import ArticleModel
+    from recformer.evaluation.article import ArticleModel
     from recformer.evaluation.compare import Comparison
     from recformer.evaluation.evaluate import Task
     from recformer.evaluation.significance import Question
@@ -356,9 +356,8 @@ def _refuse_beside_article(context: typer.Context) -> None:
 
 
 def _compare_article(runs: list[str] | None, data: Path | None, device: str, kind: Format) -> None:
-    """The article three ways: see recformer.evaluation.article_comparison."""
-    from recformer.evaluation.article_comparison import article_models, article_rows
-    from recformer.evaluation.article_figures import EXPLANATIONS
+    """The article three ways: see recformer.evaluation.article."""
+    from recformer.evaluation.article import EXPLANATIONS, article_models, article_rows
     from recformer.evaluation.evaluate import evaluate as evaluate_model
     from recformer.evaluation.report import render_article
     from recformer.model.device import resolve

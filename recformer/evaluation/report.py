@@ -72,7 +72,7 @@ def render(
 
 
 def render_article(rows: Rows, explanations: dict[str, str], kind: Format) -> str:
-    """The rows of `evaluation.article_comparison.article_rows`, each difference explained below."""
+    """The rows of `evaluation.article.article_rows`, each difference explained below."""
     import pandas as pd
 
     table = pd.DataFrame(

@@ -10,11 +10,13 @@ import pytest
 from recformer.config import override, parse, preset
 from recformer.data.dataset import Dataset
 from recformer.errors import UsageError
-from recformer.evaluation.article_comparison import article_models, article_rows, honest_runs
-from recformer.evaluation.article_figures import (
+from recformer.evaluation.article import (
     CUTOFFS,
     PUBLISHED,
     RECIPES,
+    article_models,
+    article_rows,
+    honest_runs,
     recipe_of_config,
     recipe_of_weights,
     weights_digest,
@@ -78,7 +80,7 @@ def ran(recipe: str, epochs: int, ndcg: float, data: str = "small", created: flo
 
 
 def chosen(*runs: Any) -> list[str]:
-    with patch("recformer.evaluation.article_comparison.recipe_of_config", side_effect=lambda config: config["recipe"]):
+    with patch("recformer.evaluation.article.recipe_of_config", side_effect=lambda config: config["recipe"]):
         return [run.run_id for run in honest_runs(list(runs)).values()]
 
 
@@ -110,7 +112,7 @@ def test_the_run_with_most_epochs_of_a_recipe_is_its_honest_row_and_the_row_says
     train_here(root, "longer", dataset, small_config(num_epochs=2))
     train_here(root, "newer", dataset, small_config())
     train_here(root, "leaking", dataset, small_config(split="random_windows"))
-    with patch("recformer.evaluation.article_comparison.recipe_of_config", return_value="penalty"):
+    with patch("recformer.evaluation.article.recipe_of_config", return_value="penalty"):
         models = article_models(root, list_runs(root)[0])
     assert [(model.recipe, model.way, model.model.run_id) for model in models] == [("penalty", "honest", "longer")]
     evaluations = [evaluate(root, model.model, model.task(dataset)) for model in models]

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from recformer.errors import RecformerError
-from recformer.evaluation.article_figures import CUTOFFS, EXPLANATIONS
+from recformer.evaluation.article import CUTOFFS, EXPLANATIONS
 from recformer.evaluation.report import as_markdown
 from recformer.evaluation.table import Evaluation
 from recformer.run.model_ref import ModelRef
@@ -18,7 +18,7 @@ from recformer.ui.shared.run_views import labels_of
 from recformer.ui.shared.words import explain, plain
 
 if TYPE_CHECKING:
-    from recformer.evaluation.article_comparison import ArticleModel
+    from recformer.evaluation.article import ArticleModel
 
 TITLES = {"hr": "HR", "mrr": "MRR", "ndcg": "NDCG", "duplication/window": "Duplication"}
 WAYS = {"published": "as published", "its file": "its file, its protocol", "honest": "trained and asked honestly"}
@@ -51,7 +51,7 @@ def show_article(runs: list[RunSummary]) -> None:
 
 def _rows(runs: list[RunSummary]) -> list[dict[str, Any]] | None:
     """None while they are computed."""
-    from recformer.evaluation.article_comparison import SPLITS, article_models
+    from recformer.evaluation.article import SPLITS, article_models
 
     models = {one.model: one for one in article_models(readers.root(), runs)}
     entries: dict[ModelRef, Any] = {}
@@ -72,7 +72,7 @@ def _rows(runs: list[RunSummary]) -> list[dict[str, Any]] | None:
 def _article_rows(
     keys: tuple[str, ...], _models: "list[ArticleModel]", _evaluations: list[Evaluation]
 ) -> list[dict[str, Any]]:
-    from recformer.evaluation.article_comparison import article_rows
+    from recformer.evaluation.article import article_rows
 
     return article_rows(_models, _evaluations)
 
