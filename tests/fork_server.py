@@ -42,7 +42,6 @@ IMPORTED = (  # no page: what pages keep in memory needs the server that runs
     "recformer.evaluation.compare",
     "recformer.evaluation.significance",
     "recformer.recommend.side_by_side",
-    "recformer.recommend.text",
     "recformer.sweep.grid",
     "recformer.training.engine",
     "recformer.training.import_run",

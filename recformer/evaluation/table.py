@@ -85,12 +85,8 @@ def direction(name: str) -> int:
 
 def case_values(evaluation: Evaluation, masking: Masking, names: Sequence[str]) -> NDArray[np.float64]:
     """(N, M) one row a case, one column a name of `metric_names`; the mean over seeds where there are several."""
-    return np.mean(_values_by_seed(evaluation, [(name, masking) for name in names]), axis=0)
-
-
-def _values_by_seed(evaluation: Evaluation, columns: Sequence[Column]) -> list[NDArray[np.float64]]:
-    """For each seed (N, M), one row a case, one column a quantity."""
-    return [_values(ranks, evaluation.facts, columns) for ranks in evaluation.seeds]
+    columns: list[Column] = [(name, masking) for name in names]
+    return np.mean([_values(ranks, evaluation.facts, columns) for ranks in evaluation.seeds], axis=0)
 
 
 def _values(ranks: Ranks, facts: Facts | None, columns: Sequence[Column]) -> NDArray[np.float64]:
@@ -135,15 +131,15 @@ def summarise(
     "catalogue". Raises EvaluationError when the protocols differ.
     """
     protocol, question = protocol_of_all(evaluations), question or Question()
-    names = metric_names(cutoffs, protocol.time_ties)
+    names, of_all = metric_names(cutoffs, protocol.time_ties), catalogue_names(cutoffs)
     if baseline is not None and question.primary not in names:
         names.insert(0, question.primary)
-    measured = _measured(evaluations, [(name, masking) for masking in MASKINGS for name in names], baseline)
-    catalogues = {masking: _catalogue(evaluations, masking, catalogue_names(cutoffs), baseline) for masking in MASKINGS}
+    columns: list[Column] = [(name, masking) for masking in MASKINGS for name in [*names, *of_all]]
+    measured = _measured(evaluations, columns, baseline)
     results = [
-        _result(evaluation, masking, {name: measured[place][name, masking] for name in names})
-        | {"catalogue": catalogues[masking][place]}
-        for place, evaluation in enumerate(evaluations)
+        _result(evaluation, masking, {name: values[name, masking] for name in names})
+        | {"catalogue": {name: _of_catalogue(values[name, masking]) for name in of_all}}
+        for evaluation, values in zip(evaluations, measured, strict=True)
         for masking in MASKINGS
     ]
     for masking in MASKINGS:
@@ -168,18 +164,12 @@ def summarise_view(
     EvaluationError as `summarise` does.
     """
     protocol = protocol_of_all(evaluations)
-    of_all = [name for name in names if _parts(name)[0] in CATALOGUE_METRICS.names()]
-    columns: dict[str, Masking] = {name: masking_of(name, masking) for name in names if name not in of_all}
-    measured = _measured(evaluations, list(columns.items()), baseline)
-    results: list[Result] = []
-    for evaluation, means, values in zip(
-        evaluations, measured, _catalogue(evaluations, masking, of_all, baseline), strict=True
-    ):
-        metrics = {name: means[name, under] for name, under in columns.items()}
-        for name, entry in values.items():
-            difference = {"difference": {"mean": entry["difference"]}} if "difference" in entry else {}
-            metrics[name] = {"mean": entry["value"], "low": None, "high": None} | difference
-        results.append(_result(evaluation, masking, {name: metrics[name] for name in names}))
+    columns: dict[str, Column] = {name: (name, masking_of(name, masking)) for name in names}
+    measured = _measured(evaluations, list(columns.values()), baseline)
+    results = [
+        _result(evaluation, masking, {name: values[column] for name, column in columns.items()})
+        for evaluation, values in zip(evaluations, measured, strict=True)
+    ]
     correct(results, names, question or Question(), protocol.time_ties)
     return results
 
@@ -200,10 +190,25 @@ def protocol_of_all(evaluations: Sequence[Evaluation]) -> Protocol:
 def _measured(
     evaluations: Sequence[Evaluation], columns: Sequence[Column], baseline: int | None
 ) -> list[dict[Column, Result]]:
-    """For each model the quantities with their intervals, and the tested differences to the baseline."""
+    """For each model the quantities, with their intervals and the tested differences to the baseline where they are
+    means over cases."""
+    of_all = [column for column in columns if _parts(column[0])[0] in CATALOGUE_METRICS.names()]
+    measured = _means(evaluations, [column for column in columns if column not in of_all], baseline)
+    for name, masking in of_all:
+        values = [_catalogue_value(evaluation, name, masking) for evaluation in evaluations]
+        for place, value in enumerate(values):
+            entry = measured[place][name, masking] = {"mean": value, "low": None, "high": None}
+            if baseline is not None and place != baseline:
+                entry["difference"] = {"mean": value - values[baseline]}
+    return measured
+
+
+def _means(
+    evaluations: Sequence[Evaluation], columns: Sequence[Column], baseline: int | None
+) -> list[dict[Column, Result]]:
     if not columns:
         return [{} for _ in evaluations]
-    by_seed = [_values_by_seed(evaluation, columns) for evaluation in evaluations]
+    by_seed = [[_values(ranks, evaluation.facts, columns) for ranks in evaluation.seeds] for evaluation in evaluations]
     tables = [
         user_sums(np.mean(values, axis=0), evaluation.ranks.user)
         for values, evaluation in zip(by_seed, evaluations, strict=True)
@@ -222,6 +227,19 @@ def _measured(
         if len(values) > 1:
             _add_seeds(metrics, values)
     return measured
+
+
+def _catalogue_value(evaluation: Evaluation, name: str, masking: Masking) -> float:
+    """A quantity of the lists as a whole; the mean over seeds where there are several."""
+    base, k = _parts(name)
+    lists = [_lists(ranks, evaluation.facts, masking) for ranks in evaluation.seeds]
+    return float(np.mean([CATALOGUE_METRICS.get(base)(one, k) for one in lists]))
+
+
+def _of_catalogue(entry: Result) -> Result:
+    """How a summary holds a quantity of the lists as a whole."""
+    difference = {"difference": entry["difference"]["mean"]} if "difference" in entry else {}
+    return {"value": entry["mean"]} | difference
 
 
 def _intervals(table: UserSums) -> list[Result]:
@@ -261,22 +279,3 @@ def _add_seeds(metrics: dict[Column, Result], values: Sequence[NDArray[np.float6
     for metric, column in zip(metrics.values(), means.T, strict=True):
         spread = float(column.std(ddof=1))
         metric["seeds"] = {"low": float(column.min()), "high": float(column.max()), "sd": spread}
-
-
-def _catalogue(
-    evaluations: Sequence[Evaluation], masking: Masking, names: Sequence[str], baseline: int | None
-) -> list[dict[str, Any]]:
-    """For each model {"value"} of each quantity of its lists as a whole, with the "difference" to the baseline's."""
-    found: list[dict[str, Any]] = [{name: {} for name in names} for _ in evaluations]
-    if not names:
-        return found
-    for evaluation, entries in zip(evaluations, found, strict=True):
-        lists = [_lists(ranks, evaluation.facts, masking) for ranks in evaluation.seeds]
-        for name, entry in entries.items():
-            base, k = _parts(name)
-            entry["value"] = float(np.mean([CATALOGUE_METRICS.get(base)(one, k) for one in lists]))
-    for place, entries in enumerate(found):
-        if baseline is not None and place != baseline:
-            for name, entry in entries.items():
-                entry["difference"] = entry["value"] - found[baseline][name]["value"]
-    return found
