@@ -1,8 +1,7 @@
 """Several models' lists side by side, each movie a card, with lines that follow a movie from list to list.
 
-Below them, what the lists have in common and what masking changes in each. The cards are a component of our own:
-Streamlit has none that point at each other. What it shows is made by `lists_of`, which knows nothing of Streamlit; the
-browser writes titles as text, never as markup.
+Below them, why the chosen movie is there, what the lists have in common and what masking changes in each. The cards are
+a component of our own: Streamlit has none that point at each other. The browser writes titles as text, never as markup.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,16 +12,15 @@ import pandas as pd
 import streamlit as st
 from streamlit.components import v2
 
-from recformer.data.dataset import Dataset
 from recformer.evaluation.report import as_markdown
+from recformer.ui.recommend.asking import ShownUser
+from recformer.ui.recommend.window_editor import WHY_HELP
 from recformer.ui.shared.live_chart import asset
 from recformer.ui.shared.palette import MOST_GENRES, genre_colour
 from recformer.ui.shared.words import explain, plain
 
 FOLDER = Path(__file__).parent
-
-HTML = '<div class="scroller"><div class="lists"></div></div>'
-MARKS = {  # what an item says of itself → kind, word, what it means
+MARKS = {  # what an item says of itself → kind, what it means
     "hit": ("hit", "the held-out movie"),
     "repeat_window": ("repeat", "in the input window"),
     "seen": ("seen", "earlier in the history"),
@@ -34,32 +32,32 @@ OVERLAP_HELP = (
 MASKS = {"none": "nothing masked", "window": "window masked", "history": "history masked"}
 
 
-def lists_of(
-    advice: Mapping[str, Any],
-    dataset: Dataset,
-    titles: Sequence[tuple[str, str, str]],
-    posters: Mapping[int, str],
-) -> dict[str, Any]:
-    """What the browser draws: a column a model, with a card a movie.
+def show_lists(shown: ShownUser, posters: Mapping[int, str], choose: Callable[[int], None]) -> None:
+    """A column a model, with a card a movie; `choose` is called with the id of the movie that somebody clicks.
 
-    Args:
-        advice: as `side_by_side.advice_of` gives it.
-        titles: name, checkpoint in small print and colour of each of its models.
-        posters: item id to an address the browser may load, for those that have one.
+    `posters`: item id to an address the browser may load, for those that have one.
     """
-    highest = max((item["score"] for model in advice["models"] for item in model["items"]), default=1.0)
-    places = {int(item): place for place, item in enumerate(dataset.item_ids)}
+
+    def chosen() -> None:
+        clicked = (st.session_state.get("recommend.lists") or {}).get("chosen")
+        if isinstance(clicked, int):
+            choose(clicked)
+
+    data, models = shown.choice.data, shown.advice["models"]
+    highest = max((item["score"] for model in models for item in model["items"]), default=1.0)
+    places = {int(item): place for place, item in enumerate(data.item_ids)}
     columns: list[dict[str, Any]] = []
-    for model, (name, checkpoint, colour) in zip(advice["models"], titles, strict=True):
+    for model, name, checkpoint, colour in zip(models, shown.names, shown.checkpoints, shown.colours, strict=True):
         rank = model["target_rank"]
-        target = "" if rank is None else f"held-out movie at rank {rank:,} of {dataset.num_items:,}"
+        target = "" if rank is None else f"held-out movie at rank {rank:,} of {data.num_items:,}"
         cards = [
-            _card(item, dataset.movies.iloc[places[item["item_id"]]], highest, posters.get(item["item_id"]))
+            _card(item, data.movies.iloc[places[item["item_id"]]], highest, posters.get(item["item_id"]))
             for item in model["items"]
         ]
         head = {"name": name, "checkpoint": checkpoint, "colour": colour, "target": target}
         columns.append(head | {"cards": cards})
-    return {"columns": columns, "chosen": advice["why"]["item_id"]}
+    lists = {"columns": columns, "chosen": shown.advice["why"]["item_id"]}
+    _component()(key="recommend.lists", data=lists, on_chosen_change=chosen, width="stretch", height="content")
 
 
 def _card(item: Mapping[str, Any], movie: "pd.Series", highest: float, poster: str | None) -> dict[str, Any]:
@@ -77,54 +75,75 @@ def _card(item: Mapping[str, Any], movie: "pd.Series", highest: float, poster: s
     }
 
 
-def show_lists(lists: dict[str, Any], choose: Callable[[int], None]) -> None:
-    """Draw the lists; `choose` is called with the id of the movie that somebody clicks."""
-
-    def chosen() -> None:
-        clicked = (st.session_state.get("recommend.lists") or {}).get("chosen")
-        if isinstance(clicked, int):
-            choose(clicked)
-
-    component()(key="recommend.lists", data=lists, on_chosen_change=chosen, width="stretch", height="content")
-
-
 @st.cache_resource(show_spinner=False)
-def component() -> Any:
-    """The component, made once for the app."""
+def _component() -> Any:
+    html = '<div class="scroller"><div class="lists"></div></div>'
     style, script = asset("movie_lists.css", FOLDER), asset("movie_lists.js", FOLDER)
-    return v2.component("movie_lists", html=HTML, css=style, js=script)
+    return v2.component("movie_lists", html=html, css=style, js=script)
 
 
-def show_overlap(advice: Mapping[str, Any], names: Sequence[str]) -> None:
+def show_why(shown: ShownUser) -> None:
+    """A sentence a model: which movie of the window speaks for the recommendation most."""
+    st.markdown(f"**Why {plain(shown.advice['why']['title'])}?**", help=WHY_HELP)
+    lines = [
+        # The run's colour beside its name; Streamlit's own Markdown knows a few colours only.
+        f'<span style="color:{colour}">&#9632;</span> **{plain(name)}** {_reason(model["why"])}'
+        for model, name, colour in zip(shown.advice["models"], shown.names, shown.colours, strict=True)
+    ]
+    st.markdown("  \n".join(lines), unsafe_allow_html=True)
+
+
+def _reason(why: Mapping[str, Any]) -> str:
+    """One sentence about the movie of the window that does most, as Markdown."""
+    now = f"ranks it {why['rank']:,} at {_percent(why['score'])}"
+    lifts = [reason["lift"] for reason in why["reasons"]]
+    if not lifts:
+        return f"{now}; the window is empty, so nothing in it speaks for or against it."
+    best, worst = (why["reasons"][lifts.index(end)] for end in (max(lifts), min(lifts)))
+    if best["lift"] > 0:
+        return f"{now}. *{plain(best['title'])}* speaks for it most: {_without(best)}."
+    most = f"*{plain(worst['title'])}* speaks against it most: {_without(worst)}"
+    return f"{now}. Nothing in the window speaks for it; {most}."
+
+
+def _without(reason: Mapping[str, Any]) -> str:
+    return f"without it, rank {reason['rank_without']:,} at {_percent(reason['score_without'])}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g}%" if share < 0.1 else f"{100 * share:.0f}%"
+
+
+def show_overlap(shown: ShownUser) -> None:
     """Jaccard and RBO of each pair of lists."""
+    advice = shown.advice
     if not advice["overlap"]:
         return
     k = max(len(model["items"]) for model in advice["models"])
     st.markdown(f"**How alike the lists are** :gray[top {k}, {MASKS[advice['masking']]}]", help=OVERLAP_HELP)
-    rows = [
-        [
-            " and ".join(plain(names[int(place)]) for place in pair["models"]),
-            f"{pair['jaccard']:.2f}",
-            f"{pair['rbo']:.2f}",
-        ]
-        for pair in advice["overlap"]
-    ]
+    rows: list[list[str]] = []
+    for pair in advice["overlap"]:
+        names = " and ".join(plain(shown.names[int(place)]) for place in pair["models"])
+        rows.append([names, f"{pair['jaccard']:.2f}", f"{pair['rbo']:.2f}"])
     st.markdown(as_markdown(pd.DataFrame(rows, columns=["", "Jaccard", "RBO"]), ":--", "--:"))
 
 
-def show_masking(advice: Mapping[str, Any], names: Sequence[str], titles: Mapping[int, str], k: int) -> None:
+def show_masking(shown: ShownUser) -> None:
     """For each model, the movies of its raw top k that masking takes out, and the held-out movie's rank under each
     masking, the chosen one in bold."""
-    st.markdown(f"**What masking changes** :gray[in each model's raw top {k}]", help=explain("masking"))
+    advice, data = shown.advice, shown.choice.data
+    titles = dict(zip(data.item_ids.tolist(), data.movies["title"].tolist(), strict=True))
+    raw = f"in each model's raw top {shown.choice.k}"
+    st.markdown(f"**What masking changes** :gray[{raw}]", help=explain("masking"))
     if advice["target"] is not None:
         rows: list[list[str]] = []
-        for model, name in zip(advice["models"], names, strict=True):
+        for model, name in zip(advice["models"], shown.names, strict=True):
             ranks = {mask: f"{model['masking']['target_ranks'][mask]:,}" for mask in MASKS}
             ranks[advice["masking"]] = f"**{ranks[advice['masking']]}**"
             rows.append([plain(name), *ranks.values()])
         table = pd.DataFrame(rows, columns=["Rank of the held-out movie", *MASKS.values()])
         st.markdown(as_markdown(table, ":--", "--:"))
-    for model, name in zip(advice["models"], names, strict=True):
+    for model, name in zip(advice["models"], shown.names, strict=True):
         out = model["masking"]["taken_out"]
         more = [item for item in out["history"] if item not in out["window"]]
         also = f"; :gray[the history also] {_titles(more, titles)}" if more else ""

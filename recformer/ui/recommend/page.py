@@ -1,22 +1,19 @@
 """The Recommend page's parts: who is asked about, by which models, and what they answer."""
 
 import random
-from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError
-from recformer.evaluation.ranks import Masking
 from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary
-from recformer.ui.recommend import predicting, window_editor
-from recformer.ui.recommend.movie_lists import lists_of, show_lists, show_masking, show_overlap
+from recformer.ui.recommend import asking, window_editor
+from recformer.ui.recommend.asking import RecommendChoice, ShownUser
+from recformer.ui.recommend.movie_lists import show_lists, show_masking, show_overlap, show_why
 from recformer.ui.recommend.user_finder import PARAMETERS as FINDER
 from recformer.ui.recommend.user_finder import find_users
-from recformer.ui.recommend.why_view import show_why
 from recformer.ui.shared import readers
 from recformer.ui.shared.evaluating import leave_out
 from recformer.ui.shared.palette import genre_chips, run_styles
@@ -34,28 +31,6 @@ PARAMETERS = {"runs", "user", "nobody", "k", "masking", WHY, window_editor.PARAM
 """What this page knows of an address."""
 
 
-@dataclass(frozen=True, eq=False)
-class RecommendChoice:
-    """Whose movies, by which models."""
-
-    ready: list[predicting.Ready]
-    """Not empty."""
-    data: Dataset
-    user: int | None
-    """None for nobody of the dataset."""
-    k: int
-    masking: Masking
-    runs: list[RunSummary]
-
-    @property
-    def window(self) -> int:
-        return self.ready[0].window
-
-    @property
-    def user_token(self) -> int | None:
-        return None if self.user is None else int(self.data.user_ids.searchsorted(self.user))
-
-
 def choose(runs: list[RunSummary]) -> RecommendChoice | None:
     """Models, user, length and masking, kept in the URL. None where there is nothing to ask yet."""
     chosen = choose_models(
@@ -68,9 +43,9 @@ def choose(runs: list[RunSummary]) -> RecommendChoice | None:
     )
     if not chosen:
         return None
-    failures = predicting.Failures()
+    failures = asking.Failures()
     data = readers.dataset_of(chosen, failures)
-    ready, unfit = predicting.ready(chosen, data)
+    ready, unfit = asking.ready(chosen, data)
     _leave_out(runs, failures | unfit)
     if not ready:
         st.info("None of these models can be asked. Pick another one above.", icon=":material/arrow_upward:")
@@ -82,12 +57,12 @@ def choose(runs: list[RunSummary]) -> RecommendChoice | None:
     return _whom(runs, ready, data)
 
 
-def _leave_out(runs: list[RunSummary], failures: predicting.Failures) -> None:
+def _leave_out(runs: list[RunSummary], failures: asking.Failures) -> None:
     for model, error in failures.items():
         leave_out(model_label(labels_of(runs), model), error)
 
 
-def _whom(runs: list[RunSummary], ready: list[predicting.Ready], data: Dataset) -> RecommendChoice | None:
+def _whom(runs: list[RunSummary], ready: list[asking.Ready], data: Dataset) -> RecommendChoice | None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         nobody = st.session_state.get("nobody", st.query_params.get("nobody") == "true")
         user = None if nobody else _user(data)
@@ -166,19 +141,6 @@ def _begin_anew() -> None:
     st.query_params.pop(WHY, None)
 
 
-@dataclass(frozen=True, eq=False)
-class ShownUser:
-    """What the models answered, and how they are called and coloured."""
-
-    choice: RecommendChoice
-    advice: dict[str, Any]
-    names: list[str]
-    checkpoints: list[str]
-    colours: list[str]
-    own: tuple[int, ...] | None
-    """The user's own window; None for nobody."""
-
-
 def ask(choice: RecommendChoice) -> ShownUser | None:
     """Ask every model; those that cannot answer are named, with the reason. None where nobody can be asked about."""
     from recformer.recommend.side_by_side import Query
@@ -187,7 +149,7 @@ def ask(choice: RecommendChoice) -> ShownUser | None:
     movies = window_editor.made_up(data, choice.window, nobody=choice.user is None)
     question = Query(choice.user, choice.k, choice.masking, movies, _why(data))
     try:
-        advice, answering, failures = predicting.advice(choice.ready, data, question)
+        advice, answering, failures = asking.advice(choice.ready, data, question)
     except RecformerError as error:
         st.error(told(error), icon=":material/error:")
         st.caption("Open another user, mask less, or pick other models above.")
@@ -234,21 +196,19 @@ def show_person(shown: ShownUser) -> None:
         year = "" if pd.isna(held_out["year"]) else f" :gray[{held_out['year']}]"
         movie = f"{plain(str(held_out['title']))}{year}  \n{genre_chips(held_out['genres'])}"
         st.markdown(f"**What they rated next** :gray[held out]  \n:green[:material/target:] {movie}")
-    window_editor.edit_window(data, shown.advice, shown.names, shown.colours, choice.window, shown.own)
+    window_editor.edit_window(shown)
 
 
 def show_answers(shown: ShownUser) -> None:
     """The lists, what their marks mean, why the chosen movie is there, overlap, and what masking changes."""
-    data = shown.choice.data
-    titles = list(zip(shown.names, shown.checkpoints, shown.colours, strict=True))
-    pictures = posters(data, {item["item_id"] for model in shown.advice["models"] for item in model["items"]})
-    show_lists(lists_of(shown.advice, data, titles, pictures), _explain)
+    items = {item["item_id"] for model in shown.advice["models"] for item in model["items"]}
+    show_lists(shown, posters(shown.choice.data, items), _explain)
     st.caption(
         "hit: the held-out movie · repeat: in the input window · seen: earlier in the history · lines join one movie "
         "in neighbouring lists · %: the model's probability over all movies · click a card to ask why"
     )
-    show_why(shown.advice, shown.names, shown.colours)
-    show_overlap(shown.advice, shown.names)
+    show_why(shown)
+    show_overlap(shown)
 
 
 def _explain(item: int) -> None:
@@ -257,8 +217,6 @@ def _explain(item: int) -> None:
 
 def show_more(shown: ShownUser) -> None:
     """What masking changes, and the whole history."""
-    data, token = shown.choice.data, shown.choice.user_token
-    titles = dict(zip(data.item_ids.tolist(), data.movies["title"].tolist(), strict=True))
-    show_masking(shown.advice, shown.names, titles, shown.choice.k)
-    if token is not None:
-        window_editor.show_history(data, token, shown.advice["window"])
+    show_masking(shown)
+    if shown.choice.user_token is not None:
+        window_editor.show_history(shown, shown.choice.user_token)

@@ -3,19 +3,21 @@
 The window that was made up is in the URL (`movies`: item ids, oldest first), and only there: a link shows the same.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from streamlit.column_config import CheckboxColumn, ListColumn, NumberColumn, TextColumn
 
 from recformer.data.dataset import Dataset
 from recformer.recommend.window_edits import Movies, added, moved, read, removed, search, written
-from recformer.ui.recommend.why_view import HELP as WHY_HELP
-from recformer.ui.recommend.why_view import bars
+from recformer.ui.recommend.asking import ShownUser
 from recformer.ui.shared.palette import genre_chips
 from recformer.ui.shared.words import plain
 
@@ -30,10 +32,16 @@ NOBODY_HELP = (
     "Models know each user by a vector of their own; for nobody, the mean over 64 users spread evenly over the dataset "
     "is taken."
 )
+WHY_HELP = (
+    "Each movie of the input window is left out in turn (the window then begins with one empty place more), and the "
+    "model is asked again. A bar to the right: with that movie the recommendation is likelier than without it. "
+    "Click a card above to ask about another movie."
+)
+Change = Callable[[Movies], None]
 
 
 def made_up(data: Dataset, window: int, *, nobody: bool) -> Movies | None:
-    """The window that the URL asks for, told where it cannot be had whole; None where it is the user's own."""
+    """The window that the URL asks for, with a warning where it is not whole; None where it is the user's own."""
     if PARAMETER not in st.query_params:
         return () if nobody else None
     movies, problems = read(st.query_params[PARAMETER], data.item_ids, window)
@@ -42,61 +50,46 @@ def made_up(data: Dataset, window: int, *, nobody: bool) -> Movies | None:
     return movies
 
 
-def edit_window(
-    data: Dataset, advice: Mapping[str, Any], names: list[str], colours: list[str], window: int, own: Movies | None
-) -> None:
-    """The window's movies, latest first, each with its part in the recommendation that is explained.
-
-    Args:
-        names: of the advice's models.
-        colours: of the advice's models.
-        window: T, how many movies fit.
-        own: the user's own window; None for nobody.
-    """
-    movies: Movies = tuple(advice["window"])
-    edited = own is not None and movies != own
-    told = "made up, latest first" if edited or own is None else "latest first"
-    help_text = NOBODY_HELP if own is None else "The latest movies before the held-out one: all that a model reads."
-    st.markdown(f"**Input window** :gray[{told}]", help=help_text)
-    if movies:
-        st.caption(f"What each does for **{plain(advice['why']['title'])}**", help=WHY_HELP)
-    _search(data, partial(_change, own), movies, window)
-    st.html(STYLE)
-    for place in range(len(movies) - 1, -1, -1):
-        _row(data, advice, names, colours, movies, place, partial(_change, own))
-    empty = window - len(movies)
-    if empty and movies:
-        st.caption(f"{empty} more {'fits' if empty == 1 else 'fit'}; before these, nothing is known (SOS).")
-    elif empty:
-        st.caption("Nothing watched yet: the models know only where a history begins (SOS). Add a movie above.")
-    if edited:
-        st.button(
-            "Back to the user's own",
-            key="window.reset",
-            icon=":material/undo:",
-            on_click=forget,
-            help="Shows the held-out movie and the ranks again.",
-        )
-    elif own is None and movies:
-        st.button("Begin again", key="window.clear", icon=":material/undo:", on_click=forget)
-
-
 def forget() -> None:
     """Let the window be the user's own again."""
     st.query_params.pop(PARAMETER, None)
 
 
-def _change(own: Movies | None, movies: Movies) -> None:
-    """Keep an edited window in the URL; the user's own goes without saying."""
-    if movies == (own or ()):
-        forget()
-    else:
-        st.query_params[PARAMETER] = written(movies)
+def edit_window(shown: ShownUser) -> None:
+    """The window's movies, latest first, each with its part in the recommendation that is explained."""
+    own, movies, window = shown.own, shown.window, shown.choice.window
+    edited = own is not None and movies != own
+    order = "made up, latest first" if edited or own is None else "latest first"
+    help_text = NOBODY_HELP if own is None else "The latest movies before the held-out one: all that a model reads."
+    st.markdown(f"**Input window** :gray[{order}]", help=help_text)
+    if movies:
+        st.caption(f"What each does for **{plain(shown.advice['why']['title'])}**", help=WHY_HELP)
+
+    def change(movies: Movies) -> None:
+        """Keep an edited window in the URL; the user's own goes without saying."""
+        if movies == (own or ()):
+            forget()
+        else:
+            st.query_params[PARAMETER] = written(movies)
+
+    titles = _titles(shown.choice.data.fingerprint, shown.choice.data)
+    _add(titles, movies, window, change)
+    st.html(STYLE)
+    for place in range(len(movies) - 1, -1, -1):
+        _show_movie(shown, place, titles[movies[place]], change)
+    empty = window - len(movies)
+    if empty and movies:
+        st.caption(f"{empty} more {'fits' if empty == 1 else 'fit'}; before these, nothing is known (SOS).")
+    elif empty:
+        st.caption("Nothing watched yet: the models know only where a history begins (SOS). Add a movie above.")
+    undo = partial(st.button, icon=":material/undo:", on_click=forget)
+    if edited:
+        undo("Back to the user's own", key="window.reset", help="Shows the held-out movie and the ranks again.")
+    elif own is None and movies:
+        undo("Begin again", key="window.clear")
 
 
-def _search(data: Dataset, change: Callable[[Movies], None], movies: Movies, window: int) -> None:
-    titles = _titles(data.fingerprint, data)
-
+def _add(titles: dict[int, str], movies: Movies, window: int, change: Change) -> None:
     def add() -> None:
         item = st.session_state["window.add"]
         st.session_state["window.add"] = None
@@ -120,28 +113,19 @@ def _search(data: Dataset, change: Callable[[Movies], None], movies: Movies, win
 def _titles(fingerprint: str, _data: Dataset) -> dict[int, str]:
     """Item id to a title that no other movie has, in the order of the alphabet."""
     movies = _data.movies
-    names = [
+    names = pd.Series(
         title if pd.isna(year) else f"{title} ({year})"
         for title, year in zip(movies["title"], movies["year"], strict=True)
-    ]
-    twice = set(pd.Series(names)[pd.Series(names).duplicated(keep=False)])
+    )
     found = {
-        int(item): f"{name} · {item}" if name in twice else name
-        for item, name in zip(_data.item_ids, names, strict=True)
+        int(item): f"{name} · {item}" if twice else name
+        for item, name, twice in zip(_data.item_ids, names, names.duplicated(keep=False), strict=True)
     }
     return dict(sorted(found.items(), key=lambda entry: entry[1].casefold()))
 
 
-def _row(
-    data: Dataset,
-    advice: Mapping[str, Any],
-    names: list[str],
-    colours: list[str],
-    movies: Movies,
-    place: int,
-    change: Callable[[Movies], None],
-) -> None:
-    title = _titles(data.fingerprint, data)[movies[place]]
+def _show_movie(shown: ShownUser, place: int, title: str, change: Change) -> None:
+    data, movies = shown.choice.data, shown.window
     with st.container(gap=None):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             with st.container(width="stretch", gap=None):
@@ -164,12 +148,45 @@ def _row(
                         on_click=change,
                         args=(after,),
                     )
-        st.html(bars(advice, place, names, colours))
+        st.html(_bars(shown, place))
 
 
-def show_history(data: Dataset, user_token: int, window: Sequence[int]) -> None:
+def _bars(shown: ShownUser, place: int) -> str:
+    """Markup of one bar a model for the window's movie at `place`; window_editor.css is its style."""
+    whys = [model["why"] for model in shown.advice["models"]]
+    longest = max((abs(reason["lift"]) for why in whys for reason in why["reasons"]), default=0.0) or 1.0
+    bars = zip(shown.names, whys, shown.colours, strict=True)
+    return "".join(_bar(name, why, why["reasons"][place], colour, longest) for name, why, colour in bars)
+
+
+def _bar(name: str, why: Mapping[str, Any], reason: Mapping[str, Any], colour: str, longest: float) -> str:
+    width = 50 * abs(reason["lift"]) / longest
+    left = 50 if reason["lift"] > 0 else 50 - width
+    before, after, effect = why["rank"], reason["rank_without"], _effect(reason["lift"])
+    rank = "rank stays" if before == after else f"rank {before:,} → {after:,}"
+    return (
+        f'<div class="why-bar"><div class="track" role="img" aria-label="{escape(name)}: {effect}">'
+        f'<i style="left:{left:.1f}%;width:{width:.1f}%;background:{colour}"></i><b></b></div>'
+        f'<span class="says">{effect} · {rank}</span></div>'
+    )
+
+
+def _effect(lift: float) -> str:
+    """What a movie does to another's probability, as a factor: "×2.0", "÷1.5"."""
+    factor = math.exp(abs(lift))
+    if factor < 1.005:
+        return "×1"
+    shown = f"{factor:.2f}" if factor < 1.1 else f"{factor:.2g}" if factor < 10 else f"{factor:,.0f}"
+    return f"{'×' if lift > 0 else '÷'}{shown}"
+
+
+def show_history(shown: ShownUser, user_token: int) -> None:
     """The movies before the held-out one, latest first; a search box finds them by title or genre."""
-    frame = history_of(data, user_token, window)
+    data = shown.choice.data
+    begin, end = int(data.offsets[user_token]), int(data.offsets[user_token + 1]) - 1
+    movies = data.movies.iloc[data.items[begin:end][::-1]].reset_index(drop=True)
+    frame = movies[["title", "year", "genres"]].assign(rating=data.ratings[begin:end][::-1])
+    frame.insert(0, "input", np.isin(movies["item_id"], shown.window))
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     left.markdown(f"**History** :gray[{len(frame)} movies before the held-out one, latest first]")
     text = right.text_input(
@@ -189,25 +206,10 @@ def show_history(data: Dataset, user_token: int, window: Sequence[int]) -> None:
         hide_index=True,
         height=300 if len(frame) > 7 else "auto",
         column_config={
-            "input": st.column_config.CheckboxColumn("Input", help="In the models' input window", width="small"),
-            "title": st.column_config.TextColumn("Movie", width="large"),
-            "year": st.column_config.NumberColumn("Year", format="%d", width="small"),
-            "genres": st.column_config.ListColumn("Genres"),
-            "rating": st.column_config.NumberColumn("Rating", format="%g", width="small", help="That the user gave."),
+            "input": CheckboxColumn("Input", help="In the models' input window", width="small"),
+            "title": TextColumn("Movie", width="large"),
+            "year": NumberColumn("Year", format="%d", width="small"),
+            "genres": ListColumn("Genres"),
+            "rating": NumberColumn("Rating", format="%g", width="small", help="That the user gave."),
         },
-    )
-
-
-def history_of(data: Dataset, user_token: int, window: Sequence[int]) -> pd.DataFrame:
-    """input (in the window), title, year, genres and rating of the movies before the held-out one, latest first."""
-    begin, end = int(data.offsets[user_token]), int(data.offsets[user_token + 1]) - 1
-    movies = data.movies.iloc[data.items[begin:end][::-1]]
-    return pd.DataFrame(
-        {
-            "input": np.isin(movies["item_id"].to_numpy(), window),
-            "title": movies["title"].to_numpy(),
-            "year": movies["year"].to_numpy(),
-            "genres": movies["genres"].to_numpy(),
-            "rating": data.ratings[begin:end][::-1],
-        }
     )

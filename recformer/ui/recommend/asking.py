@@ -1,4 +1,5 @@
-"""Models asked for recommendations: each kept in memory until its file changes, each question asked once."""
+"""Models asked for recommendations, and what they answer: each model is kept in memory until its file changes, each
+question asked once."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,10 @@ import streamlit as st
 
 from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError
+from recformer.evaluation.ranks import Masking
 from recformer.files.stamps import Stamp, stamp
 from recformer.run.model_ref import ModelRef
+from recformer.run.overview import RunSummary
 from recformer.ui.shared import readers
 
 if TYPE_CHECKING:
@@ -33,6 +36,46 @@ class Ready:
     """T, the tokens that it reads."""
     data_known: bool
     """Whether anything says which data it was trained on; where not, only its sizes fit."""
+
+
+@dataclass(frozen=True, eq=False)
+class RecommendChoice:
+    """Whose movies, by which models."""
+
+    ready: list[Ready]
+    """Not empty."""
+    data: Dataset
+    user: int | None
+    """None for nobody of the dataset."""
+    k: int
+    masking: Masking
+    runs: list[RunSummary]
+
+    @property
+    def window(self) -> int:
+        return self.ready[0].window
+
+    @property
+    def user_token(self) -> int | None:
+        return None if self.user is None else int(self.data.user_ids.searchsorted(self.user))
+
+
+@dataclass(frozen=True, eq=False)
+class ShownUser:
+    """What the models answered, and how they are called and coloured."""
+
+    choice: RecommendChoice
+    advice: dict[str, Any]
+    names: list[str]
+    checkpoints: list[str]
+    colours: list[str]
+    own: tuple[int, ...] | None
+    """The user's own window; None for nobody."""
+
+    @property
+    def window(self) -> tuple[int, ...]:
+        """Item ids of the window that was asked about, oldest first."""
+        return tuple(self.advice["window"])
 
 
 Failures = dict[ModelRef, RecformerError]
