@@ -113,20 +113,15 @@ def _read_frame(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _remove_leftovers(cache: Path) -> None:
-    """Remove what processes that were killed while storing left there."""
-    for folder in cache.glob(f"{TEMPORARY}*"):
-        with suppress(FileNotFoundError):  # stored or removed meanwhile
-            if time.time() - folder.stat().st_mtime > LEFTOVER_S:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
 def _store(dataset: Dataset, entry: Path) -> None:
     """Write the entry whole or not at all; a disk that refuses is no reason not to load."""
     temporary: Path | None = None
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(entry.parent)
+        for leftover in entry.parent.glob(f"{TEMPORARY}*"):  # of processes that were killed while storing
+            with suppress(FileNotFoundError):  # stored or removed meanwhile
+                if time.time() - leftover.stat().st_mtime > LEFTOVER_S:
+                    shutil.rmtree(leftover, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(dir=entry.parent, prefix=TEMPORARY))
         np.savez(temporary / "arrays.npz", **{name: getattr(dataset, name) for name in ARRAYS})
         for name, frame in (("movies", dataset.movies), ("users", dataset.users)):

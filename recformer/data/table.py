@@ -229,30 +229,20 @@ def read_ratings(
         columns, first_line = tuple(columns_of(header.decode("utf-8", "replace"))), 2
     if not body.strip(b"\n"):
         raise DataError(f"{path}: there is no interaction in it, only a header. Fetch the dataset again")
-    _check_ending(path, body, first_line)
+    if not body.endswith(b"\n"):
+        line, last = body.count(b"\n"), body.rpartition(b"\n")[2].decode("utf-8", "replace")
+        raise DataError(
+            f"{path}, line {first_line + line}: the last line {shown(last)} has no line break, so the file may have "
+            "been cut in the middle of it; allowed: a line break after every line. Fetch the dataset again, or add the "
+            "line break if the line is whole"
+        )
     if body.endswith(b"\n\n"):
         body = body.rstrip(b"\n") + b"\n"  # blank lines at the end hold nothing
     table = _parse(body, separator, columns)
-    if table is None:
-        raise _first_fault(path, body, separator, columns, first_line)
-    times = table["timestamp"]
-    ratings = Ratings(
-        path, first_line, table["user_id"], table["item_id"], table["rating"].astype(np.float32), times.astype(np.int64)
-    )
-    _check_ranges(ratings, times, highest)
-    return ratings
-
-
-def _check_ending(path: Path, body: bytes, first_line: int) -> None:
-    if body.endswith(b"\n"):
-        return
-    last = body[body.rfind(b"\n") + 1 :].decode("utf-8", "replace")
-    line = first_line + body.count(b"\n")
-    raise DataError(
-        f"{path}, line {line}: the last line {shown(last)} has no line break, so the file may have been cut "
-        "in the middle of it; allowed: a line break after every line. Fetch the dataset again, or add the line "
-        "break if the line is whole"
-    )
+    if table is None or not all(_possible(name, values, highest).all() for name, values in table.items()):
+        raise _first_fault(path, body, separator, columns, first_line, highest)
+    ratings, times = table["rating"].astype(np.float32), table["timestamp"].astype(np.int64)
+    return Ratings(path, first_line, table["user_id"], table["item_id"], ratings, times)
 
 
 def _parse(body: bytes, separator: str, columns: Sequence[str]) -> dict[str, NDArray[Any]] | None:
@@ -276,15 +266,20 @@ def _parse(body: bytes, separator: str, columns: Sequence[str]) -> dict[str, NDA
     return {column: table.column(column).to_numpy() for column in columns}
 
 
-def _first_fault(path: Path, body: bytes, separator: str, columns: Sequence[str], first_line: int) -> DataError:
-    """The error for what is not right in lines that Arrow did not read; the slow way, taken only then."""
+def _first_fault(
+    path: Path, body: bytes, separator: str, columns: Sequence[str], first_line: int, highest: float | None
+) -> DataError:
+    """The error for the first line that is not right; the slow way, taken only then."""
     lines = body.removesuffix(b"\n").decode("utf-8", "backslashreplace").split("\n")
     try:
-        split = read_table(path, separator, columns, lines, first_line)
+        table = Table(path, first_line, read_table(path, separator, columns, lines, first_line).columns, lines)
         for column in columns:
             pattern, allowed = _PATTERNS[column]
-            table = Table(path, first_line, split.columns, lines)
-            table.check(column, table.columns[column].str.fullmatch(pattern), allowed)
+            if column == "rating" and highest is not None:
+                allowed = f"a number from 0 to {highest:g} (for another scale use the recbole format)"
+            spelled = table.columns[column].str.fullmatch(pattern)
+            numbers = table.columns[column].where(spelled, "-1").astype("float64").to_numpy()
+            table.check(column, spelled & _possible(column, numbers, highest), allowed)
     except DataError as error:
         return error
     return DataError(
@@ -293,24 +288,11 @@ def _first_fault(path: Path, body: bytes, separator: str, columns: Sequence[str]
     )
 
 
-def _check_ranges(table: Ratings, times: NDArray[np.float64], highest: float | None) -> None:
-    """Raise DataError for the first value that is a number but cannot be what the column says."""
-    rating, rating_allowed = np.isfinite(table.ratings), "a number"
-    if highest is not None:
-        rating = (table.ratings >= 0) & (table.ratings <= highest)
-        rating_allowed = f"a number from 0 to {highest:g} (for another scale use the recbole format)"
-    whole_time = (times >= 0) & (times <= LATEST_TIME) & (np.floor(times) == times)
-    checks = (
-        ("user_id", table.user_ids >= 0, table.user_ids, _WHOLE_ALLOWED),
-        ("item_id", table.item_ids >= 0, table.item_ids, _WHOLE_ALLOWED),
-        ("rating", rating, table.ratings, rating_allowed),
-        ("timestamp", whole_time, times, _TIME_ALLOWED),
-    )
-    faults = [
-        (row := int(np.argmin(good)), f"{name} is {values[row]}", allowed)
-        for name, good, values, allowed in checks
-        if not good.all()
-    ]
-    if faults:
-        row, found, allowed = min(faults)
-        raise fault(table.path, table.first_line + row, found, allowed)
+def _possible(column: str, values: NDArray[Any], highest: float | None) -> NDArray[np.bool_]:
+    """(N,) which numbers can be what the column of this name says."""
+    if column == "timestamp":
+        return (values >= 0) & (values <= LATEST_TIME) & (np.floor(values) == values)
+    if column == "rating":
+        most = np.finfo(np.float32).max
+        return (values >= (-most if highest is None else 0)) & (values <= (most if highest is None else highest))
+    return values >= 0

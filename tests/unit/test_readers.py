@@ -86,8 +86,8 @@ def test_windows_line_ends_give_the_same_dataset(folder: Path, tmp_path: Path) -
         ("978300000", "timestamp is ''"),
         ("978300000", "timestamp is 'soon'"),
         ("978300000", "timestamp is '1_000'"),
-        ("978300000", "timestamp is -5"),
-        ("978300000", "timestamp is 9783000000000"),
+        ("978300000", "timestamp is '-5'"),
+        ("978300000", "timestamp is '9783000000000'"),
     ],
 )
 def test_a_wrong_timestamp_is_named_with_its_line(folder: Path, found: str, said: str) -> None:
@@ -224,7 +224,7 @@ def test_an_empty_genre_of_movielens_1m_is_named(tmp_path: Path) -> None:
 def test_a_rating_beyond_five_stars_is_named(tmp_path: Path) -> None:
     folder = write_ml1m(tmp_path / "small", SMALL, SMALL_MOVIES)
     edit(folder / "ratings.dat", "2::20::5", "2::20::55")
-    assert "line 3: rating is 55.0; allowed: a number from 0 to 5" in error_of(folder)
+    assert "line 3: rating is '55' in " in error_of(folder)
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "1e999"])

@@ -35,14 +35,14 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
-def unpack(archive: Path | IO[bytes], target: Path, progress: Report, label: str, only: Sequence[str] = ()) -> None:
-    """Unpack a zip archive into the folder `target`, a single top folder taken away.
+def unpack(archive: IO[bytes], target: Path, progress: Report, label: str, only: Sequence[str] = ()) -> None:
+    """Unpack the zip archive in an open file into the folder `target`, a single top folder taken away.
 
     Of the files `only`, where they are given, none but those are unpacked, without their folders. Raises DownloadError
     when the archive is broken or encrypted, holds a name that leads outside, a link, too many files or too many bytes,
     or lacks one of `only`. `target` then holds a part: the caller throws it away.
     """
-    with _clear_errors(label, target), _opened(archive, label) as opened:
+    with _clear_errors(label, target), gate.open_zip(archive, Path(label), gate.ARCHIVE) as opened:
         infos = [info for info in opened.infolist() if not only or info.filename in only]
         if only and len(infos) != len(only):
             raise _refused(label, f"it holds {len(infos)} of {', '.join(only)}", "an archive with all of them")
@@ -57,16 +57,6 @@ def unpack(archive: Path | IO[bytes], target: Path, progress: Report, label: str
         for member, parts in zip(members, places, strict=True):
             done = _extract(opened, member, target.joinpath(*parts), done, label)
             progress(Progress(f"Unpacking {label}", done, total))
-
-
-@contextmanager
-def _opened(archive: Path | IO[bytes], label: str) -> Generator[zipfile.ZipFile]:
-    if isinstance(archive, Path):
-        with gate.open_file(archive, gate.ARCHIVE) as file, gate.open_zip(file, archive, gate.ARCHIVE) as opened:
-            yield opened
-    else:
-        with gate.open_zip(archive, Path(label), gate.ARCHIVE) as opened:
-            yield opened
 
 
 @contextmanager

@@ -86,10 +86,14 @@ def import_zip(file: Path | IO[bytes], name: str | None, data_dir: Path, progres
     with _exclusive(name, data_dir, progress):
         if folder.exists():
             raise DownloadError(f"there is a dataset {name} already ({folder}); choose another name")
-        origin = _origin_of_upload(file, label)
-        with _landing(folder) as unpacked:
-            unpack(file, unpacked, progress, label)
-            _check_parses(unpacked, label)
+        with _opened(file, label) as opened, _landing(folder) as unpacked:
+            origin = _origin_of_upload(opened, label)
+            unpack(opened, unpacked, progress, label)
+            try:
+                read_dataset(unpacked)
+            except DataError as error:
+                message = str(error).replace(f"{unpacked}/", f"{label}/").replace(str(unpacked), label)
+                raise DataError(f"{message}. Nothing of it was kept") from error
             _write_source(unpacked, *origin)
         return folder
 
@@ -156,8 +160,8 @@ def _land(
     archive: Path, folder: Path, progress: Report, label: str, origin: tuple[str, str], only: Sequence[str] = ()
 ) -> Path:
     """Unpack a downloaded archive into `folder`, with the record of where it came from."""
-    with _landing(folder) as unpacked:
-        unpack(archive, unpacked, progress, label, only)
+    with gate.open_file(archive, gate.ARCHIVE) as opened, _landing(folder) as unpacked:
+        unpack(opened, unpacked, progress, label, only)
         find_reader(unpacked)[1].files(unpacked)
         _write_source(unpacked, *origin)
     return folder
@@ -185,24 +189,23 @@ def _is_there(folder: Path) -> bool:
     return True
 
 
-def _check_parses(unpacked: Path, label: str) -> None:
+@contextmanager
+def _opened(file: Path | IO[bytes], label: str) -> Generator[IO[bytes]]:
+    """An archive that somebody gave us, open. Raises DownloadError."""
     try:
-        read_dataset(unpacked)
-    except DataError as error:
-        message = str(error).replace(f"{unpacked}/", f"{label}/").replace(str(unpacked), label)
-        raise DataError(f"{message}. Nothing of it was kept") from error
-
-
-def _origin_of_upload(file: Path | IO[bytes], label: str) -> tuple[str, str, str]:
-    """Source, checksum and licence of an archive that somebody gave us."""
-    try:
-        with gate.open_file(file, gate.ARCHIVE) if isinstance(file, Path) else nullcontext(file) as opened:
-            digests: dict[str, str] = {}
-            for algorithm in ("md5", "sha256"):
-                opened.seek(0)
-                digests[algorithm] = hashlib.file_digest(cast("BufferedReader", opened), algorithm).hexdigest()
+        opened = gate.open_file(file, gate.ARCHIVE) if isinstance(file, Path) else nullcontext(file)
     except OSError as error:
         raise DownloadError(f"{label} cannot be read: {error.strerror or error}. Choose the file again") from error
+    with opened as archive:
+        yield archive
+
+
+def _origin_of_upload(archive: IO[bytes], label: str) -> tuple[str, str, str]:
+    """Source, checksum and licence of an archive that somebody gave us."""
+    digests: dict[str, str] = {}
+    for algorithm in ("md5", "sha256"):
+        archive.seek(0)
+        digests[algorithm] = hashlib.file_digest(cast("BufferedReader", archive), algorithm).hexdigest()
     for name, published in MD5.items():
         if digests["md5"] == published:
             return f"{label}, imported by hand: GroupLens' original {name}.zip", f"md5 {published}", LICENCE
