@@ -12,9 +12,7 @@ import numpy as np
 
 from benchmarks.figure import Figure, report
 from recformer.statistics.bootstrap import bootstrap
-from recformer.statistics.effect_size import paired_effect_size
-from recformer.statistics.holm import holm
-from recformer.statistics.sign_flips import sign_flip_p
+from recformer.statistics.paired import holm, paired_effect_size, sign_flip_p
 from recformer.statistics.users import side_by_side, user_sums
 
 MODELS, METRICS, USERS, RUNS, TARGET_S = 5, 12, 6040, 7, 2.0

@@ -15,8 +15,7 @@ import numpy as np
 from recformer.data.ties import TimeTies
 from recformer.errors import UsageError
 from recformer.evaluation.ranks import MAX_K
-from recformer.statistics.holm import holm
-from recformer.statistics.power import detectable
+from recformer.statistics.paired import detectable, holm
 
 Result = dict[str, Any]
 Family = Literal["primary", "exploratory"]

@@ -18,9 +18,7 @@ from recformer.metric.lists import Lists
 from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
 from recformer.run.model_ref import ModelRef
 from recformer.statistics.bootstrap import bootstrap_levels
-from recformer.statistics.effect_size import paired_effect_size
-from recformer.statistics.power import standard_error
-from recformer.statistics.sign_flips import sign_flip_p
+from recformer.statistics.paired import paired_effect_size, sign_flip_p, standard_error
 from recformer.statistics.users import UserSums, side_by_side, user_sums
 
 Result = dict[str, Any]

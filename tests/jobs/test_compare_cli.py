@@ -11,7 +11,7 @@ import pytest
 from recformer.data.dataset import Dataset
 from recformer.evaluation.slices import DIMENSIONS
 from recformer.run.paths import Root
-from recformer.statistics.holm import holm
+from recformer.statistics.paired import holm
 from tests.builders import dataset_in
 from tests.training_helpers import SMALL_SET, assert_clear_failure, json_of, run_here, save_untrained
 

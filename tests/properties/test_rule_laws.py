@@ -12,7 +12,7 @@ from recformer.errors import UsageError
 from recformer.evaluation.conclusion import answer
 from recformer.evaluation.significance import METRICS, PRIMARY, Question, asked, correct
 from recformer.evaluation.table import metric_names, summarise, summarise_view
-from recformer.statistics.holm import holm
+from recformer.statistics.paired import holm
 from tests.evaluation_builders import evaluation_of, made_up_ranks
 
 OTHERS = [name for name in metric_names([1, 3, 5, 10]) if name != PRIMARY]

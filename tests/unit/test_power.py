@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recformer.statistics.bootstrap import bootstrap, bootstrap_levels
-from recformer.statistics.power import detectable, standard_error
-from recformer.statistics.sign_flips import sign_flip_p
+from recformer.statistics.paired import detectable, sign_flip_p, standard_error
 from recformer.statistics.users import UserSums, user_sums
 
 COMPARISONS = st.integers(1, 200)

@@ -18,11 +18,9 @@ from recformer.evaluation.table import (
     summarise,
     summarise_view,
 )
-from recformer.statistics import sign_flips
+from recformer.statistics import paired
 from recformer.statistics.bootstrap import bootstrap
-from recformer.statistics.effect_size import paired_effect_size
-from recformer.statistics.holm import holm
-from recformer.statistics.sign_flips import sign_flip_p
+from recformer.statistics.paired import holm, paired_effect_size, sign_flip_p
 from recformer.statistics.users import UserSums, user_sums
 from tests.evaluation_builders import evaluation_of, made_up_ranks
 
@@ -111,23 +109,23 @@ def test_p_does_not_ask_which_model_is_the_better_one_nor_in_which_unit() -> Non
 def test_p_is_the_same_each_time() -> None:
     differences = user_sums(*simulated(5, 30, seed=5))
     first = sign_flip_p(differences).tolist()
-    sign_flips._known.clear()  # pyright: ignore[reportPrivateUsage]
+    paired._known.clear()  # pyright: ignore[reportPrivateUsage]
     assert sign_flip_p(differences).tolist() == first
 
 
 def test_a_p_value_that_is_known_is_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
     values, users = np.random.default_rng(5).normal(0.1, 1, (40, 4)), np.arange(40)
-    compute, widths = sign_flips._p_values, list[int]()  # pyright: ignore[reportPrivateUsage]
-    monkeypatch.setattr(sign_flips, "_known", {})
-    monkeypatch.setattr(sign_flips, "_p_values", lambda sums: widths.append(sums.shape[1]) or compute(sums))
+    compute, widths = paired._p_values, list[int]()  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(paired, "_known", {})
+    monkeypatch.setattr(paired, "_p_values", lambda sums: widths.append(sums.shape[1]) or compute(sums))
     few = sign_flip_p(user_sums(values[:, :2], users)).tolist()
     more = sign_flip_p(user_sums(values[:, [3, 0, 1, 3, 2]], users)).tolist()
     assert more[1:3] == few and more[0] == more[3]
     assert sign_flip_p(user_sums(values, users)).tolist() == [*few, more[4], more[3]]
     assert widths == [2, 2]
-    monkeypatch.setattr(sign_flips, "MOST_KNOWN", 3)
+    monkeypatch.setattr(paired, "MOST_KNOWN", 3)
     assert sign_flip_p(user_sums(values[:, :1] + 1, users)).tolist() != few[:1]
-    assert len(sign_flips._known) == 1  # pyright: ignore[reportPrivateUsage]
+    assert len(paired._known) == 1  # pyright: ignore[reportPrivateUsage]
 
 
 def test_p_of_one_quantity_does_not_depend_on_what_is_tested_beside_it() -> None:
