@@ -11,7 +11,7 @@ import typer
 
 from recformer import __version__
 from recformer.cli import runs
-from recformer.cli.runs import JsonOption
+from recformer.cli.runs import JsonOption, print_facts
 from recformer.errors import RecformerError, UsageError
 from recformer.evaluation.report import Format, render
 from recformer.files.names import IS_INSTALLED, PROJECT, checked_run_id, expanded
@@ -33,9 +33,14 @@ app.add_typer(runs.app, name="runs")
 
 Masking = Literal["history", "window", "none"]
 TimeTies = Literal["file", "hash", "as_set"]
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Folder of the dataset.", metavar="DIR", parser=expanded)
-]
+
+
+def _path(*names: str, help: str, metavar: str = "DIR", **more: Any) -> Any:
+    """An option that names a file or folder, `~` expanded."""
+    return typer.Option(*names, help=help, metavar=metavar, parser=expanded, **more)
+
+
+DataOption = Annotated[Path | None, _path("--data", help="Folder of the dataset.")]
 SplitOption = Annotated[str, typer.Option("--split", help="Split to evaluate under.")]
 TimeTiesOption = Annotated[
     TimeTies,
@@ -111,13 +116,11 @@ def choose_root(
     context: typer.Context,
     root: Annotated[
         Path | None,
-        typer.Option(
+        _path(
             "--root",
             help="Where runs/, models/ and data/ are; else the project's folder, or the current one where Recformer is "
             "installed as a package.",
             envvar="RECFORMER_ROOT",
-            metavar="DIR",
-            parser=expanded,
         ),
     ] = None,
     _version: Annotated[
@@ -170,11 +173,12 @@ def data_info(
     as_json: JsonOption = False,
 ) -> None:
     """Counts of a dataset, how much of it is tied in time or repeated, and its fingerprint."""
+    from recformer.data.assemble import find_reader
     from recformer.data.describe import counts, time_ties_of
     from recformer.data.repeats import write_choice
 
     if repeats is not None:
-        _dataset_folder(directory)
+        find_reader(directory)  # nothing is written where there is no dataset
         write_choice(directory, repeats)
     dataset = _dataset(directory)
     facts: dict[str, Any] = {
@@ -186,15 +190,13 @@ def data_info(
         "repeated_rows": dataset.repeats.rows,
         "repeats": dataset.repeats.choice,
     }
-    _print_facts(facts, as_json)
+    print_facts(facts, as_json)
 
 
 @app.command()
 def train(
     preset: Annotated[str | None, typer.Option("--preset", help="Shipped configuration to begin with.")] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="YAML configuration.", metavar="FILE", parser=expanded)
-    ] = None,
+    config: Annotated[Path | None, _path("--config", help="YAML configuration.", metavar="FILE")] = None,
     data: DataOption = None,
     assignments: Annotated[
         list[str] | None,
@@ -216,7 +218,6 @@ def train(
     ] = None,
 ) -> None:
     """Train a run in the foreground. Ctrl-C ends the step that is going on, saves, and stops."""
-    from recformer.config import parse
     from recformer.jobs import foreground
     from recformer.sweep import grid
     from recformer.training import request
@@ -233,19 +234,17 @@ def train(
         else:
             mapping, source = request.chosen_mapping(_root, preset, config, init_from, changes)
             new_id = checked_run_id(run_id) if run_id is not None else None
-            variants = grid.variants(mapping, source) if grid.is_sweep(mapping) else None
-            single = parse(mapping, source) if variants is None else None
+            variants = grid.variants(mapping, source)
             dataset = request.dataset_in(_root, _required(data))
-            if variants is not None:
-                plans = grid.planned(
-                    _root,
-                    variants,
-                    new_id,
-                    lambda config, new_id: request.fresh(_root, config, new_id, dataset, device, init_from),
-                )
+            plans = grid.planned(
+                _root,
+                variants,
+                new_id,
+                lambda config, new_id: request.fresh(_root, config, new_id, dataset, device, init_from),
+            )
+            if grid.is_sweep(mapping):
                 raise typer.Exit(grid.carry_out(_root, plans))
-            assert single is not None
-            asked = request.fresh(_root, single, new_id, dataset, device, init_from)
+            asked = plans[0]
             outcome = foreground.carry_out(_root, asked)
     except RecformerError as error:
         foreground.tell_failure(_root, run_id if resume is None else resume, device, error)
@@ -438,11 +437,10 @@ def import_checkpoint(
     name: Annotated[str, typer.Option("--name", help="Id of the run it becomes.", metavar="RUN_ID")],
     events: Annotated[
         list[Path] | None,
-        typer.Option(
+        _path(
             "--events",
             help="TensorBoard event file; files of several folders become parts called as these.",
             metavar="FILE",
-            parser=expanded,
         ),
     ] = None,
     data: DataOption = None,
@@ -471,27 +469,12 @@ def _warn(text: str) -> None:
     print(f"warning: {text}", file=sys.stderr)
 
 
-def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(facts, indent=2))
-        return
-    for name, value in facts.items():
-        print(f"{name}: {value}")
-
-
 def _required(data: Path | None) -> Path:
     if data is None:
         raise UsageError(
             "--data DIR is missing: name the folder of a dataset (see: python -m recformer data fetch ml-100k)"
         )
     return data
-
-
-def _dataset_folder(folder: Path) -> None:
-    """Raises DataError where there is no dataset in `folder`: nothing is written there then."""
-    from recformer.data.assemble import find_reader
-
-    find_reader(folder)
 
 
 def _dataset(folder: Path) -> Any:

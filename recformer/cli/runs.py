@@ -78,11 +78,7 @@ def show(context: typer.Context, run_id: RunArgument, as_json: JsonOption = Fals
     facts = _facts(find_run(root, checked_run_id(run_id)))
     if facts["state"] in ("failed", "lost"):
         facts["log"] = tail(root.run(run_id) / LOG_FILE, LAST_WORDS)
-    if as_json:
-        print(json.dumps(facts, indent=2))
-        return
-    for name, value in facts.items():
-        print(f"{name}: {value}")
+    print_facts(facts, as_json)
 
 
 @app.command("stop")
@@ -262,6 +258,14 @@ def empty_bin(context: typer.Context, yes: YesOption = False) -> None:
     _ask(f"Remove {count} ({size}) for good?", yes)
     trash.empty(root)
     print(f"{count} ({size}) removed for good")
+
+
+def print_facts(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    for name, value in facts.items():
+        print(f"{name}: {value}")
 
 
 def _picked(root: Root, query: str, found: "list[RunSummary]") -> "list[RunSummary]":

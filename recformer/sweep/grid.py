@@ -37,7 +37,10 @@ def is_sweep(mapping: dict[str, Any]) -> bool:
 
 
 def variants(mapping: dict[str, Any], source: str) -> list[Variant]:
-    """The runs of a sweep, in the order of their values. Raises ConfigError with the faults of all of them."""
+    """The runs of a sweep, in the order of their values; one without a suffix where there is no list.
+
+    Raises ConfigError with the faults of all of them.
+    """
     lists = {key: value for key in SWEPT if isinstance(value := _value(mapping, key), list)}
     empty = [f"{key} = []: a list needs at least one value" for key, values in lists.items() if not values]
     if empty:
@@ -69,7 +72,7 @@ def planned(
     faults: list[str] = []
     for variant in found:
         try:
-            new_id = None if run_id is None else checked_run_id(f"{run_id}-{variant.suffix}")
+            new_id = None if run_id is None else checked_run_id("-".join(filter(None, [run_id, variant.suffix])))
             plans.append(plan(variant.config, new_id))
         except UsageError as error:
             faults += [str(error)] if str(error) not in faults else []
@@ -117,6 +120,8 @@ def _value(mapping: dict[str, Any], key: str) -> Any:
 
 
 def _variant(config: TrainConfig, keys: list[str]) -> Variant:
+    if not keys:
+        return Variant("", config)
     values: list[str] = []
     name = config.name
     if "loss.penalty" in keys:
