@@ -55,11 +55,9 @@ def write_best(folder: Path, model: nn.Module, info: CheckpointInfo, make_folder
     record = json.dumps(asdict(info), allow_nan=False)
     tensors = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
     content = safetensors.torch.save(tensors, metadata={"recformer": record})
-
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(content)
-
-    write_atomically(folder / "best.safetensors", write, make_folder=make_folder)
+    write_atomically(
+        folder / "best.safetensors", lambda temporary: temporary.write_bytes(content), make_folder=make_folder
+    )
     with suppress(OSError):  # the record of an earlier version, which stood beside the weights
         (folder / "best.json").unlink(missing_ok=True)
 
@@ -71,11 +69,7 @@ def write_archive(path: Path, value: dict[str, Any], keep: Path | None = None, m
     """
     buffer = io.BytesIO()
     torch.save(value, buffer)
-
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(buffer.getbuffer())
-
-    write_atomically(path, write, keep, make_folder)
+    write_atomically(path, lambda temporary: temporary.write_bytes(buffer.getbuffer()), keep, make_folder)
 
 
 def read_archive(path: Path) -> dict[str, Any]:
@@ -282,30 +276,18 @@ def _why_unreadable(path: Path, error: Exception) -> str:
         )
     if not isinstance(error, pickle.UnpicklingError):
         return damaged(path, " ".join(str(error).split())[:120] or type(error).__name__)
-    if not zipfile.is_zipfile(path) and not _is_pickle(path):
+    with gate.open_file(path, gate.CHECKPOINT) as file:
+        head = file.read(2)
+    is_pickle = head[:1] == b"\x80"
+    if not zipfile.is_zipfile(path) and not is_pickle:
         return f"{path} is no PyTorch checkpoint"
-    reason = _reason(str(error))
-    if reason.startswith("Unsupported operand") and not _is_plain_pickle(path):
+    # What PyTorch found, without its advice to load the file all the same.
+    found = str(error).split("Check the documentation")[0].split("WeightsUnpickler error:")[-1]
+    reason = " ".join(found.split("Please use")[0].split("trusted source.")[-1].split())[:160]
+    by_python = is_pickle and head[1:] > b"\x02"  # PyTorch's own archives keep to protocol 2
+    if reason.startswith("Unsupported operand") and not by_python:
         return damaged(path, reason)
     return (
         f"{path} was refused: its pickle would do more than load tensors, and could run code ({reason}). "
         f"{_SAVE_WEIGHTS} alone"
     )
-
-
-def _reason(text: str) -> str:
-    """What PyTorch found, without its advice to load the file all the same."""
-    found = text.split("Check the documentation")[0].split("WeightsUnpickler error:")[-1]
-    return " ".join(found.split("Please use")[0].split("trusted source.")[-1].split())[:160]
-
-
-def _is_pickle(path: Path) -> bool:
-    with gate.open_file(path, gate.CHECKPOINT) as file:
-        return file.read(1) == b"\x80"
-
-
-def _is_plain_pickle(path: Path) -> bool:
-    """Whether Python's pickle module wrote it: PyTorch's own archives keep to protocol 2."""
-    with gate.open_file(path, gate.CHECKPOINT) as file:
-        head = file.read(2)
-    return head[:1] == b"\x80" and head[1:] > b"\x02"

@@ -12,7 +12,7 @@ from recformer.errors import StoreError
 
 
 def write_atomically(
-    path: Path, write: Callable[[Path], None], keep: Path | None = None, make_folder: bool = True
+    path: Path, write: Callable[[Path], object], keep: Path | None = None, make_folder: bool = True
 ) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to disk, then rename it over `path`.
 
@@ -84,15 +84,11 @@ def remove_leftovers(folder: Path, names: Iterable[str] = ("*",)) -> None:
         raise StoreError(f"could not remove what was left half written in {folder}: {error.strerror}") from error
 
 
-def write_text(path: Path, text: str, make_folder: bool = True) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write `text` atomically (see write_atomically)."""
-
-    def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
-
-    write_atomically(path, write, make_folder=make_folder)
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
-def write_json(path: Path, value: Any, make_folder: bool = True) -> None:
+def write_json(path: Path, value: Any) -> None:
     """Write `value` as JSON atomically. NaN and infinity are refused (ValueError): JSON has none."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n", make_folder)
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recformer.logs.bounds import finite, is_number
 from recformer.logs.curves import gaps
@@ -37,7 +36,8 @@ def best_values(curves: Mapping[str, Curve], best: Mapping[str, Any] | None) -> 
 def _at_their_best(curves: Mapping[str, Curve]) -> dict[str, float | None]:
     judge = _judge(curves)
     if judge is None:
-        return {tag: _last(curve.value) for tag, curve in curves.items()}
+        numbers = {tag: curve.value[is_number(curve.value)] for tag, curve in curves.items()}
+        return {tag: float(values[-1]) if len(values) else None for tag, values in numbers.items()}
     curve, place = judge
     at = slice(place, place + 1)
     return {tag: _value_at(other, curve, at) for tag, other in curves.items()}
@@ -71,11 +71,6 @@ def _value_at_step(curve: Curve, step: float) -> float | None:
     """The last value up to `step`; None where there is none, or it is no number."""
     place = int(np.searchsorted(curve.step, step, side="right")) - 1
     return None if place < 0 else finite(float(curve.value[place]))
-
-
-def _last(values: NDArray[np.float64]) -> float | None:
-    numbers = values[is_number(values)]
-    return float(numbers[-1]) if len(numbers) else None
 
 
 def _numbers(record: Any) -> dict[str, float]:

@@ -1,8 +1,6 @@
 """An incremental reader of a run's TensorBoard log: each refresh reads only what was added."""
 
-import itertools
 import threading
-from collections.abc import Container
 from pathlib import Path
 
 from recformer.errors import StoreError
@@ -116,11 +114,10 @@ class RunLog:
         for name, folder in sorted(self._folders.items()):
             for tag, series in folder.series.items():
                 if len(series):
-                    curves[_free(f"{printable(name)}/{tag}" if name else tag, curves)] = series.curve()
+                    shown = first = f"{printable(name)}/{tag}" if name else tag
+                    number = 1
+                    while shown in curves:  # a folder and a tag may make the same name
+                        number += 1
+                        shown = f"{first} ({number})"
+                    curves[shown] = series.curve()
         return dict(sorted(curves.items()))
-
-
-def _free(tag: str, taken: Container[str]) -> str:
-    """`tag`, with a number where there is one called so: a folder and a tag may make the same name."""
-    names = (tag if number == 1 else f"{tag} ({number})" for number in itertools.count(1))
-    return next(name for name in names if name not in taken)

@@ -74,10 +74,11 @@ class Series:
     def cut(self, step: int) -> None:
         """Drop the points at `step` and later."""
         points = self.points()
-        if self._rises:
-            self._keep(int(np.searchsorted(points.step, step)))
-        else:
+        if not self._rises:
             self._hold(points.part(points.step < step))
+        elif (count := int(np.searchsorted(points.step, step))) < self._count:
+            # What comes after them was given away, so it is never written over.
+            self._room, self._count = self._room.part(slice(count)), count
 
     def add(self, new: Curve) -> None:
         """Take in points in the order in which they were written."""
@@ -85,14 +86,6 @@ class Series:
             return
         follows = not self._count or new.step[0] > self._room.step[self._count - 1]
         self._rises = self._rises and bool(follows) and _rises(new.step)
-        self._append(new)
-
-    def _keep(self, count: int) -> None:
-        """Keep the first `count` points; what comes after them was given away, so it is never written over."""
-        if count < self._count:
-            self._room, self._count = self._room.part(slice(count)), count
-
-    def _append(self, new: Curve) -> None:
         count = self._count + len(new)
         if count > len(self._room):
             more = count + count // _GROWTH - self._count

@@ -1,6 +1,7 @@
 """Where the dataset of a run is now: where its record says, or where else in data/ the same data lie."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from recformer.data.assemble import datasets
@@ -84,9 +85,9 @@ def find_dataset(root: Root, wanted: RunDataset, load: Load | None = None) -> Da
     if there is not None and _is_of(there, wanted):
         return there
     for folder in sorted(datasets(root.data), key=lambda folder: folder.name != wanted.name):
-        found = _loaded(load, folder)
-        if found is not None and _is_of(found, wanted):
-            return found
+        with suppress(DataError):  # the Data page tells
+            if _is_of(found := load(folder), wanted):
+                return found
     if there is None:
         raise problem or MissingDatasetError(root, wanted)
     return there
@@ -95,10 +96,3 @@ def find_dataset(root: Root, wanted: RunDataset, load: Load | None = None) -> Da
 def _is_of(dataset: Dataset, wanted: RunDataset) -> bool:
     """Whether it is the run's; of a run that never began only the name is known."""
     return dataset.fingerprint == wanted.fingerprint if wanted.fingerprint else dataset.name == wanted.name
-
-
-def _loaded(load: Load, folder: Path) -> Dataset | None:
-    try:
-        return load(folder)
-    except DataError:
-        return None  # the Data page tells

@@ -4,6 +4,7 @@ People change these at any time, what was asked for never changes: so they have 
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -106,13 +107,11 @@ def give_colour(root: Root, run_id: str) -> None:
 
 
 def _rarest(root: Root) -> int:
-    taken = [0] * COLOURS
+    taken: Counter[int | None] = Counter()
     for run_id in run_ids(root):
         with suppress(StoreError):  # a damaged record takes no colour
-            colour = read_labels(root.run(run_id)).colour
-            if colour is not None:
-                taken[colour] += 1
-    return taken.index(min(taken))
+            taken[read_labels(root.run(run_id)).colour] += 1
+    return min(range(COLOURS), key=lambda colour: taken[colour])
 
 
 def _change(root: Root, run_id: str, change: Callable[[Labels], dict[str, Any]]) -> Labels:
