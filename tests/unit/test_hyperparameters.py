@@ -18,19 +18,19 @@ from tests.unit.test_tensorboard_writer import files_of_at_most
 STATUS: Any = api_pb2
 
 
-def told(folder: Path, tag: str) -> Any:
+def message_of(folder: Path, tag: str) -> Any:
     """What TensorBoard has under a tag of the plugin, None where there is nothing."""
     about = EventAccumulator(str(folder)).Reload().summary_metadata.get(f"_hparams_/{tag}")
     return None if about is None else plugin_data_pb2.HParamsPluginData.FromString(about.plugin_data.content)
 
 
 def values(folder: Path) -> dict[str, Any]:
-    hparams = told(folder, "session_start_info").session_start_info.hparams
+    hparams = message_of(folder, "session_start_info").session_start_info.hparams
     return {name: getattr(value, value.WhichOneof("kind")) for name, value in hparams.items()}
 
 
 def status(folder: Path) -> int | None:
-    end = told(folder, "session_end_info")
+    end = message_of(folder, "session_end_info")
     return None if end is None else end.session_end_info.status
 
 
@@ -65,7 +65,7 @@ def test_a_resumed_run_shows_its_newest_values_and_its_first_start(tmp_path: Pat
             writer.write(launch + 1, {"loss": rate})
     assert values(tmp_path)["learning_rate"] == 0.25
     (first, _) = sorted(path.name for path in tmp_path.glob("events.out.*"))
-    start = told(tmp_path, "session_start_info").session_start_info.start_time_secs
+    start = message_of(tmp_path, "session_start_info").session_start_info.start_time_secs
     assert start <= time.time()
     assert int(start) == int(first.split(".")[3])
 

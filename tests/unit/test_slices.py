@@ -237,7 +237,7 @@ def test_a_slice_of_several_seeds_is_their_mean() -> None:
         assert joined["mean"] == pytest.approx((one["mean"] + other["mean"]) / 2)
 
 
-def told(count: int, lengths: np.ndarray | None = None) -> list[dict[str, Any]]:
+def message_of(count: int, lengths: np.ndarray | None = None) -> list[dict[str, Any]]:
     dataset, facts, ranks = cases(count=count, lengths=lengths)
     task = Task(dataset, parse_section("split", "leave_last_out"))
     models = [evaluation_of(ranks, "one", facts), evaluation_of(made_up_ranks(5, ranks.user), "other", facts)]
@@ -245,7 +245,7 @@ def told(count: int, lengths: np.ndarray | None = None) -> list[dict[str, Any]]:
 
 
 def test_slices_are_told_with_their_count_their_models_and_whether_they_are_few() -> None:
-    document = told(120)
+    document = message_of(120)
     assert [entry["few"] for entry in document] == [entry["cases"] < FEW for entry in document]
     assert {entry["few"] for entry in document} == {True, False}
     for entry in document:
@@ -255,5 +255,5 @@ def test_slices_are_told_with_their_count_their_models_and_whether_they_are_few(
 
 @pytest.mark.parametrize(("count", "few"), [(FEW - 1, True), (FEW, False)])
 def test_thirty_cases_are_the_least_that_are_not_few(count: int, few: bool) -> None:
-    (entry,) = (slice_ for slice_ in told(count, np.full(count, 7)) if slice_["dimension"] == "history length")
+    (entry,) = (slice_ for slice_ in message_of(count, np.full(count, 7)) if slice_["dimension"] == "history length")
     assert (entry["label"], entry["cases"], entry["few"]) == ("7 movies", count, few)

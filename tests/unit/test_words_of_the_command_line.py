@@ -9,7 +9,7 @@ import pytest
 
 from recformer.errors import DataError, RecformerError
 from recformer.files.names import PROJECT
-from recformer.ui.shared.words import told
+from recformer.ui.shared.words import message_of
 
 OPTION = re.compile(r"(?<![\w-])--[a-z]|\b(python|recformer) -m\b|-m recformer|\b(see|with): (runs|data|train)\b", re.I)
 ARGUMENT = re.compile(r"--\S+")  # of a command that is put together, not words for people
@@ -45,7 +45,7 @@ def test_an_error_says_what_to_do_where_it_is_read() -> None:
     error = DataError("no data", cli="Add --data DIR", page="Open the Data page")
     assert str(error) == "no data. Add --data DIR"
     assert error.on_page == "no data. Open the Data page"
-    assert told(error) == "no data. Open the Data page"
+    assert message_of(error) == "no data. Open the Data page"
 
 
 def test_an_error_without_such_remedies_is_its_message_everywhere() -> None:
@@ -55,4 +55,4 @@ def test_an_error_without_such_remedies_is_its_message_everywhere() -> None:
 
 @pytest.mark.parametrize("path", [path for path in FILES if "ui" in path.parts], ids=lambda path: path.name)
 def test_a_page_shows_an_error_by_the_words_for_pages(path: Path) -> None:
-    assert not re.search(r"str\(error\)", path.read_text()), "told(error) says what to do on a page"
+    assert not re.search(r"str\(error\)", path.read_text()), "message_of(error) says what to do on a page"

@@ -14,6 +14,7 @@ from recformer.ui.compare.comparison import ACCURACY, BEYOND, DUPLICATION, TITLE
 from recformer.ui.compare.loss_view import show_losses
 from recformer.ui.compare.tables import config_differences, difference_rows, metric_table, row_heads, slice_table
 from recformer.ui.compare.user_scatter import show_users
+from recformer.ui.shared.frame import in_columns
 from recformer.ui.shared.live_chart import show_live
 from recformer.ui.shared.selection import pick_many, pick_one
 from recformer.ui.shared.words import explain, plain
@@ -86,9 +87,8 @@ def _ranking(comparison: ShownComparison) -> None:
     if rows := difference_rows(results, comparison.labels):
         with st.expander("All differences: intervals, p-values, effect sizes"):
             st.dataframe(rows, hide_index=True, key="compare.differences", column_config=DIFFERENCE_COLUMNS)
-    for place in range(0, len(metrics), 2):
-        for column, metric in zip(st.columns(2), metrics[place : place + 2], strict=False):
-            show_live(column, metric_chart(comparison, results, metric), f"compare.{metric}")
+    for column, metric in in_columns(metrics):
+        show_live(column, metric_chart(comparison, results, metric), f"compare.{metric}")
 
 
 def _tables(comparison: ShownComparison, results: list[Result], metrics: list[str]) -> None:

@@ -13,7 +13,7 @@ from recformer.ui.home.run_groups import group_keys, show_groups
 from recformer.ui.home.runs_table import USUAL, Row, column_label, column_names, rows_of, runs_table
 from recformer.ui.shared.run_actions import run_actions
 from recformer.ui.shared.selection import pick_many, pick_one
-from recformer.ui.shared.words import plain, told
+from recformer.ui.shared.words import message_of, plain
 
 READING = "home.reading"  # whether logs were still to be read when the table was drawn
 FEW = 8  # so many runs are seen at a glance
@@ -124,7 +124,7 @@ def _searched(rows: list[Row]) -> set[str]:
     try:
         hits = picked(query, [row.entry for row in rows])
     except UsageError as error:
-        st.error(f"{told(error)}. Until then nothing is searched for.")
+        st.error(f"{message_of(error)}. Until then nothing is searched for.")
         hits = [True] * len(rows)
     return {row.run.run_id for row, hit in zip(rows, hits, strict=True) if hit}
 

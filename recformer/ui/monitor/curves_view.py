@@ -21,9 +21,10 @@ from recformer.logs.series import Curve
 from recformer.run.overview import RunSummary
 from recformer.ui.shared import readers
 from recformer.ui.shared.curve_chart import Line, Mark, curve_chart
+from recformer.ui.shared.frame import in_columns
 from recformer.ui.shared.live_chart import show_live
 from recformer.ui.shared.palette import OKABE_ITO, REFERENCE, Style
-from recformer.ui.shared.words import count, plain, told
+from recformer.ui.shared.words import count, message_of, plain
 
 AXES: list[Axis] = ["epoch", "step", "relative", "wall"]
 DASHES = ["solid", "dash", "dot", "dashdot"]
@@ -77,7 +78,7 @@ def _drawn(shown: ShownRun) -> _Drawn | None:
     try:
         log = readers.log(shown.run.run_id)
     except StoreError as error:  # one bad log takes no other curve away
-        st.warning(f"{plain(shown.label)}: {told(error)}", icon=":material/warning:")
+        st.warning(f"{plain(shown.label)}: {message_of(error)}", icon=":material/warning:")
         return None
     curves, behind = log.scalars(), dict[str, Curve]()
     if not curves:
@@ -146,17 +147,16 @@ def _show_charts(drawn: list[_Drawn], notes: DeltaGenerator) -> None:
         more = min(len(titles), MOST_AT_ONCE)
         label = f"Show all {more} charts" if more == len(titles) else f"Show {more} of {len(titles):,} charts"
         titles = titles[: more if st.toggle(label, key="all_charts", bind="query-params") else MOST_PANELS]
-    for start in range(0, len(titles), 2):
-        for column, title in zip(st.columns(2), titles[start : start + 2], strict=False):
-            chart = curve_chart(
-                title,
-                [line for entry in drawn for line in _lines(entry, shown[title])],
-                marks=drawn[0].marks if alone else (),
-                mark_words="loss" in title.lower(),
-                shade_from=spoilt.since if spoilt is not None and set(losses) <= set(shown[title]) else None,
-                **look,
-            )
-            show_live(column, chart, title)
+    for column, title in in_columns(titles):
+        chart = curve_chart(
+            title,
+            [line for entry in drawn for line in _lines(entry, shown[title])],
+            marks=drawn[0].marks if alone else (),
+            mark_words="loss" in title.lower(),
+            shade_from=spoilt.since if spoilt is not None and set(losses) <= set(shown[title]) else None,
+            **look,
+        )
+        show_live(column, chart, title)
 
 
 def _controls(drawn: list[_Drawn], many: bool) -> tuple[dict[str, Any], str]:

@@ -13,7 +13,7 @@ from recformer.logs import details
 from recformer.logs.details import MOST_CHARACTERS, Histogram, Image, LogDetails, Text
 from recformer.ui.shared import readers
 from recformer.ui.shared.charts import quiet
-from recformer.ui.shared.frame import guard
+from recformer.ui.shared.frame import guard, in_columns
 from recformer.ui.shared.palette import run_colours
 from recformer.ui.shared.words import plain
 
@@ -80,11 +80,10 @@ def _text(text: Text) -> None:
 
 def _histograms(run_id: str, histograms: list[Histogram]) -> None:
     colour = run_colours(readers.runs()[0])[run_id]
-    for start in range(0, len(histograms), 2):
-        for column, histogram in zip(st.columns(2), histograms[start : start + 2], strict=False):
-            column.plotly_chart(histogram_chart(histogram, colour), key=f"histogram.{run_id}.{histogram.tag}")
-            if len(histogram.step) < histogram.logged:
-                column.caption(f"{len(histogram.step)} of {histogram.logged:,} steps.")
+    for column, histogram in in_columns(histograms):
+        column.plotly_chart(histogram_chart(histogram, colour), key=f"histogram.{run_id}.{histogram.tag}")
+        if len(histogram.step) < histogram.logged:
+            column.caption(f"{len(histogram.step)} of {histogram.logged:,} steps.")
 
 
 def _images(images: list[Image]) -> None:

@@ -20,7 +20,7 @@ from recformer.ui.shared.palette import run_styles
 from recformer.ui.shared.run_actions import compare_link, run_actions, stop_button
 from recformer.ui.shared.run_views import labels_of
 from recformer.ui.shared.selection import pick_many
-from recformer.ui.shared.words import STATE_MARKS, duration, memory, number, plain, told
+from recformer.ui.shared.words import STATE_MARKS, duration, memory, message_of, number, plain
 
 REFRESH_S = 2
 LATELY_S = 120.0  # how long the log of a foreign run is watched after its last point, or its folder before the first
@@ -121,7 +121,7 @@ def _as_of_now(shown: ShownRun) -> ShownRun | None:
     try:
         return replace(shown, run=find_run(readers.root(), shown.run.run_id))
     except RecformerError as error:
-        st.warning(f"{plain(shown.label)}: {told(error)}", icon=":material/warning:")
+        st.warning(f"{plain(shown.label)}: {message_of(error)}", icon=":material/warning:")
         return None
 
 

@@ -20,7 +20,7 @@ from recformer.ui.shared.palette import genre_chips, run_styles
 from recformer.ui.shared.poster_views import posters
 from recformer.ui.shared.run_views import choose_models, labels_of, model_label, suggestion
 from recformer.ui.shared.selection import pick_masking, pick_text
-from recformer.ui.shared.words import plain, told
+from recformer.ui.shared.words import message_of, plain
 
 MOST = 4  # columns that can be read side by side
 WHY = "why"
@@ -151,7 +151,7 @@ def ask(choice: RecommendChoice) -> ShownUser | None:
     try:
         advice, answering, failures = asking.advice(choice.ready, data, question)
     except RecformerError as error:
-        st.error(told(error), icon=":material/error:")
+        st.error(message_of(error), icon=":material/error:")
         st.caption("Open another user, mask less, or pick other models above.")
         return None
     _leave_out(choice.runs, failures)

@@ -5,12 +5,14 @@ import gc
 import logging
 import sys
 import traceback
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.errors import StreamlitDuplicateElementKey
 
 from recformer.data.sources.linking import link_folder
@@ -20,7 +22,7 @@ from recformer.run.find_dataset import MissingDatasetError, UnknownDatasetError
 from recformer.run.model_ref import ModelRef
 from recformer.run.record import RunDataset, remember_dataset
 from recformer.ui.shared import readers
-from recformer.ui.shared.words import plain, told
+from recformer.ui.shared.words import message_of, plain
 
 PAGES = [
     ("app.py", "Home", ":material/home:", "What is going on?"),
@@ -33,6 +35,7 @@ PAGES = [
 TABLES = Path(__file__).with_name("tables.css")
 ICON = Path(__file__).with_name("icon.png")  # a Material or emoji icon in the tab would be fetched from the network
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @contextmanager
@@ -80,7 +83,7 @@ def guard() -> Generator[None]:
 
 def show_fault(error: RecformerError, before: str = "") -> None:
     """The error after the words in `before`, and what mends it. Errors while mending are shown in turn."""
-    st.error(before + told(error), icon=":material/error:")
+    st.error(before + message_of(error), icon=":material/error:")
     try:
         with suppress(StreamlitDuplicateElementKey):  # several models lack the same data: asked for once
             if isinstance(error, MissingDatasetError):
@@ -88,7 +91,7 @@ def show_fault(error: RecformerError, before: str = "") -> None:
             elif isinstance(error, UnknownDatasetError):
                 _ask_which(error.models)
     except RecformerError as another:
-        st.error(told(another), icon=":material/error:")
+        st.error(message_of(another), icon=":material/error:")
 
 
 def _ask_where(wanted: RunDataset) -> None:
@@ -126,6 +129,12 @@ def _ask_which(models: Sequence[ModelRef]) -> None:
         if model.run_id is not None:
             remember_dataset(root, model.run_id, data)
     st.rerun()
+
+
+def in_columns(items: Sequence[T], number: int = 2) -> Iterator[tuple[DeltaGenerator, T]]:
+    """Each of the items with the column that it stands in, `number` of them in a row."""
+    for start in range(0, len(items), number):
+        yield from zip(st.columns(number), items[start : start + number], strict=False)
 
 
 def set_imports_aside() -> None:

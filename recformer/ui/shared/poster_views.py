@@ -10,7 +10,7 @@ from recformer.errors import RecformerError
 from recformer.files.stamps import Stamp, stamp
 from recformer.recommend.posters import change_place, found_in, is_table, place_of, thumbnail
 from recformer.ui.shared import readers
-from recformer.ui.shared.words import told
+from recformer.ui.shared.words import message_of
 
 HELP = (
     "A folder with images called by the movie's id (260.jpg, .png or .webp), or a CSV with the columns item_id and url "
@@ -37,7 +37,7 @@ def choose_posters(data: Dataset) -> None:
     try:
         place = place_of(readers.root(), data)
     except RecformerError as error:
-        st.error(told(error), icon=":material/error:")
+        st.error(message_of(error), icon=":material/error:")
         place = None
     if key not in st.session_state:
         st.session_state[key] = "" if place is None else str(place)
@@ -51,7 +51,7 @@ def choose_posters(data: Dataset) -> None:
             count = len(_found(place, stamp(place)).keys() & set(data.item_ids.tolist()))
             st.caption(f"{count:,} of {data.num_items:,} movies have a poster. Recommend shows them on the cards.")
     except RecformerError as error:
-        st.error(told(error), icon=":material/error:")
+        st.error(message_of(error), icon=":material/error:")
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

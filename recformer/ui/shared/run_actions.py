@@ -3,8 +3,7 @@
 import streamlit as st
 
 from recformer.jobs.control import stop_detached
-from recformer.run import labels
-from recformer.run import trash as run_bin
+from recformer.run import labels, trash
 from recformer.run.overview import RunSummary
 from recformer.run.settings import read_settings
 from recformer.ui.shared import readers
@@ -26,11 +25,23 @@ def run_actions(run: RunSummary, *, monitor: bool = True) -> None:
             st.page_link(
                 "pages/monitor.py", label="Monitor", icon=":material/monitoring:", query_params={"run": run.run_id}
             )
-        if run.checkpoints:
-            chosen = {"runs": f"{run.run_id}/{run.checkpoints[0]}"}
+        first = f"{run.run_id}/{run.checkpoints[0]}" if run.checkpoints else ""
+        if first:
+            chosen = {"runs": first}
             st.page_link("pages/compare.py", label="Compare", icon=":material/bar_chart:", query_params=chosen)
             st.page_link("pages/recommend.py", label="Recommend", icon=":material/movie:", query_params=chosen)
-        _start_links(run)
+        if not run.state.active and can_go_on(run):
+            label = "Resume" if run.resumable else "Start again"
+            going_on = {"mode": "Resume", "resume": run.run_id}
+            st.page_link("pages/train.py", label=label, icon=":material/resume:", query_params=going_on)
+        if first:
+            st.page_link(
+                "pages/train.py",
+                label="Start from these weights",
+                icon=":material/start:",
+                query_params={"mode": "Start from weights", "weights": first},
+                help="A new run that begins with this run's weights; this run stays as it is.",
+            )
         _menu(run)
 
 
@@ -46,35 +57,19 @@ def stop_button(run: RunSummary) -> None:
     if run.state.name == "stopping":
         st.button("Stopping …", key=f"stop.{run.run_id}", disabled=True, icon=":material/stop_circle:")
         return
-    waits = run.state.name == "queued"
-    grace = duration(read_settings(readers.root()).grace_s)
-    if st.button(
-        "Cancel" if waits else "Stop",
-        key=f"stop.{run.run_id}",
-        icon=":material/cancel:" if waits else ":material/stop_circle:",
-        help="Takes it out of the queue; it can be started again later."
-        if waits
-        else f"Ends the step that is going on, saves, and stops; it can be resumed exactly from there. If it has not "
-        f"ended after {grace}, it is killed.",
-    ):
+    if run.state.name == "queued":
+        label, icon = "Cancel", ":material/cancel:"
+        what = "Takes it out of the queue; it can be started again later."
+    else:
+        label, icon = "Stop", ":material/stop_circle:"
+        grace = duration(read_settings(readers.root()).grace_s)
+        what = (
+            "Ends the step that is going on, saves, and stops; it can be resumed exactly from there. If it has not "
+            f"ended after {grace}, it is killed."
+        )
+    if st.button(label, key=f"stop.{run.run_id}", icon=icon, help=what):
         stop_detached(readers.root(), run.run_id)
         st.rerun()
-
-
-def _start_links(run: RunSummary) -> None:
-    if not run.state.active and can_go_on(run):
-        label = "Resume" if run.resumable else "Start again"
-        going_on = {"mode": "Resume", "resume": run.run_id}
-        st.page_link("pages/train.py", label=label, icon=":material/resume:", query_params=going_on)
-    if run.checkpoints:
-        weights = {"mode": "Start from weights", "weights": f"{run.run_id}/{run.checkpoints[0]}"}
-        st.page_link(
-            "pages/train.py",
-            label="Start from these weights",
-            icon=":material/start:",
-            query_params=weights,
-            help="A new run that begins with this run's weights; this run stays as it is.",
-        )
 
 
 def can_go_on(run: RunSummary) -> bool:
@@ -143,7 +138,7 @@ def _delete(run: RunSummary) -> None:
         )
         with st.container(horizontal=True):
             if st.button("Delete", type="primary", icon=":material/delete:", key=f"delete.{run.run_id}"):
-                run_bin.discard(readers.root(), run.run_id)
+                trash.discard(readers.root(), run.run_id)
                 st.rerun()
             if st.button("Keep it", key=f"keep.{run.run_id}"):
                 st.rerun()

@@ -109,6 +109,6 @@ def plain(text: str) -> str:
     return text
 
 
-def told(error: RecformerError) -> str:
-    """What a page says of an error, with what to do on a page."""
+def message_of(error: RecformerError) -> str:
+    """What a page shows of an error, with what to do about it there."""
     return plain(error.on_page)

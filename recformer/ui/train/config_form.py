@@ -8,6 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from recformer.config import SECTIONS, Options, TrainConfig, describe_limits, parse
 from recformer.errors import ConfigError
+from recformer.ui.shared.frame import in_columns
 from recformer.ui.shared.words import plain
 
 ROWS = [["Run", "Data", "Loss"], ["Model"], ["Training"], ["Machine"]]
@@ -100,13 +101,12 @@ class _Form:
         return current if chosen == current.name else registry.get(chosen).Options()
 
     def _grid(self, fields: list[_Field], columns: int) -> None:
-        for start in range(0, len(fields), columns):
-            for column, (path, field, value) in zip(st.columns(columns), fields[start : start + columns], strict=False):
-                section, dot, name = path.partition(".")
-                with column:
-                    entered = _widget(path, field, value, f"{self._key}.{path}", section in self._locked)
-                    self._slots[path] = st.empty()
-                (self.values[section] if dot else self.values)[name or path] = entered
+        for column, (path, field, value) in in_columns(fields, columns):
+            section, dot, name = path.partition(".")
+            with column:
+                entered = _widget(path, field, value, f"{self._key}.{path}", section in self._locked)
+                self._slots[path] = st.empty()
+            (self.values[section] if dot else self.values)[name or path] = entered
 
 
 def _sections(group: str) -> list[str]:
