@@ -51,19 +51,11 @@ def show_export(comparison: ShownComparison, ranking: list[str], parameters: set
 def to_csv(comparison: ShownComparison, ranking: list[str]) -> str:
     """One row a figure, each of them with its model and its protocol, so that files can be put together."""
     protocol = comparison.protocol
-    setting = {
-        "dataset": protocol.dataset,
-        "fingerprint": protocol.fingerprint,
-        "split": protocol.split["name"],
-        "time_ties": protocol.time_ties,
-        "part": protocol.part,
-        "window": protocol.window,
-        "item_set": protocol.item_set,
-        "cases": protocol.cases,
-        "reference": str(comparison.reference_model.members[0]),
-        "primary": comparison.question.primary,
-        "margin": comparison.question.margin,
-    }
+    fields = ("dataset", "fingerprint", "split", "time_ties", "part", "window", "item_set", "cases")
+    setting: dict[str, Any] = {name: getattr(protocol, name) for name in fields}
+    setting["split"] = protocol.split["name"]
+    setting["reference"] = str(comparison.reference_model.members[0])
+    setting |= {"primary": comparison.question.primary, "margin": comparison.question.margin}
     rows: list[dict[str, Any]] = []
     for section in sections(comparison, ranking):
         for label, result in zip(comparison.labels, section.results, strict=True):

@@ -68,6 +68,8 @@ def new_run(_runs: list[RunSummary]) -> None:
 
 def from_weights(runs: list[RunSummary]) -> None:
     """A new run that begins with a checkpoint's weights: optimizer, schedule and epochs start over."""
+    from recformer.training.request import config_beginning_with
+
     models = {str(model): model for model in checkpoints(runs)}
     if not models:
         st.info("There is no checkpoint to begin with yet. Train a run first.", icon=":material/info:")
@@ -84,8 +86,6 @@ def from_weights(runs: list[RunSummary]) -> None:
     )
     data, device = _pick_dataset(middle), _pick_device(right)
     st.caption("Optimizer, schedule and epoch count start over (the article's way). To go on exactly, choose Resume.")
-    from recformer.training.request import config_beginning_with
-
     start = parse(config_beginning_with(readers.root(), name), name)
     start = start.model_copy(update={"num_epochs": SUGGESTED_EPOCHS})
     summary = st.container()
