@@ -92,11 +92,11 @@ def _seen(windows: Windows, rows: NDArray[np.int64], device: torch.device) -> di
 def _keys(scores: Tensor) -> Tensor:
     """(B, C) float32 → (B, C) int64 in the same order, of equal scores the lower token above.
 
-    The bits of positive floats are in their order as integers, those of negative ones in the opposite order.
+    The bits of positive floats are in their order as integers, those of negative ones once all but the sign are turned.
     """
-    bits = (scores + 0.0).view(torch.int32).long()  # + 0.0 makes 0.0 of −0.0
-    ordered = torch.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
-    return (ordered << 32) - torch.arange(scores.shape[1], device=scores.device)
+    bits = (scores + 0.0).view(torch.int32)  # + 0.0 makes 0.0 of −0.0
+    bits ^= (bits >> 31) & 0x7FFFFFFF
+    return bits.long().mul_(2**32).sub_(torch.arange(scores.shape[1], device=scores.device))
 
 
 def _ranks(
@@ -113,10 +113,11 @@ def _ranks(
     ranks: dict[Masking, NDArray[np.int64]] = {masking: np.ones(there.shape, dtype=np.int64) for masking in MASKINGS}
     for place in range(there.shape[1]):
         rows = np.flatnonzero(there[:, place])
-        which = torch.from_numpy(rows).to(scores.device)
-        ahead = scores[which] >= scores[which].gather(1, targets[which, place : place + 1])
+        which = slice(None) if len(rows) == len(there) else torch.from_numpy(rows).to(scores.device)
+        own = scores[which]
+        ahead = own >= own.gather(1, targets[which, place : place + 1])
         for masking, mask in shown.items():
-            ranks[masking][rows, place] += (ahead & mask[which]).sum(dim=1).cpu().numpy()
+            ranks[masking][rows, place] += torch.count_nonzero(ahead & mask[which], dim=1).cpu().numpy()
     return ranks
 
 

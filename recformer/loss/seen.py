@@ -46,7 +46,10 @@ class Seen:
 
     def marks(self, span: Span) -> Tensor:
         """(B, V) bool: the distinct items of the window or the history. A history of [SOS 4 2 4] marks 2 and 4."""
-        cases, tokens = self._window_cells() if span == "window" else self._history_cells()
+        if span == "window":
+            cases, tokens = torch.arange(len(self.window), device=self.window.device)[:, None], self.window
+        else:
+            cases, tokens = self._history_cells()
         marks = torch.zeros(len(self.window), self.sequences.num_items + 2, dtype=torch.bool, device=tokens.device)
         marks[cases, tokens] = True
         marks[:, self.sequences.num_items :] = False
@@ -55,9 +58,6 @@ class Seen:
     def repeats(self, span: Span, targets: Tensor) -> Tensor:
         """(B, V) bool: `marks` without each case's own target (B,), which is right also where it repeats."""
         return self.marks(span).scatter(1, targets[:, None], False)
-
-    def _window_cells(self) -> tuple[Tensor, Tensor]:
-        return torch.arange(len(self.window), device=self.window.device)[:, None], self.window
 
     def _history_cells(self) -> tuple[Tensor, Tensor]:
         """(M,) case and token of everything from SOS to before each target; M is their number in all."""

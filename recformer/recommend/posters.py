@@ -41,19 +41,21 @@ def change_place(root: Root, dataset: Dataset, text: str) -> Path | None:
     Raises UsageError for a place that holds no posters of this dataset, StoreError when the disk refuses.
     """
     place = _place(text.strip()) if text.strip() else None
-    if place is not None and not (_links(place) if is_table(place) else _images(place)).keys() & _ids(dataset):
+    if place is not None and not (_links(place) if is_table(place) else _images(place)).keys() & set(
+        dataset.item_ids.tolist()
+    ):
         raise UsageError(
             f"{place} holds no poster of a movie of {dataset.name}: name images by the movie's id, such as "
             f"{dataset.item_ids[0]}.jpg, or give each id a link in a CSV with the columns item_id and url"
         )
     known = _places(root)
     known.pop(dataset.fingerprint, None)
-    write_json(_path(root), known if place is None else known | {dataset.fingerprint: str(place)})
+    write_json(root.runs / FILE, known if place is None else known | {dataset.fingerprint: str(place)})
     return place
 
 
 def _places(root: Root) -> dict[str, str]:
-    return gate.read_record(_path(root), gate.POSTER_PLACES, _PLACES) or {}
+    return gate.read_record(root.runs / FILE, gate.POSTER_PLACES, _PLACES) or {}
 
 
 def _place(text: str) -> Path:
@@ -92,26 +94,18 @@ def thumbnail(path: Path) -> str | None:
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _path(root: Root) -> Path:
-    return root.runs / FILE
-
-
-def _ids(dataset: Dataset) -> set[int]:
-    return set(dataset.item_ids.tolist())
-
-
 def _images(folder: Path) -> dict[int, Path]:
     if not gate.is_folder(folder):
         raise UsageError(f"{folder} is neither a folder of images nor a .csv file on this machine")
     try:
-        files = [path for path in folder.iterdir() if _is_image(path)]
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS)
     except OSError as error:
         raise UsageError(f"{folder} cannot be read: {error.strerror}. Check that the folder may be read") from None
-    return {int(path.stem): path for path in sorted(files)}
+    return {int(path.stem): path for path in files if _is_id(path.stem)}
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS and path.stem.isdecimal() and len(path.stem) <= MOST_DIGITS
+def _is_id(text: str) -> bool:
+    return text.isdecimal() and len(text) <= MOST_DIGITS
 
 
 def _links(table: Path) -> dict[int, str]:
@@ -130,7 +124,7 @@ def _links(table: Path) -> dict[int, str]:
 
 def _link(table: Path, line: int, row: dict[str, str]) -> tuple[int, str]:
     item, address = (row["item_id"] or "").strip(), (row["url"] or "").strip()
-    if not item.isdecimal() or len(item) > MOST_DIGITS:
+    if not _is_id(item):
         raise UsageError(f"{table}, line {line}: item_id {item[:80]!r} is no whole number of at most 18 digits")
     try:
         parts = urlsplit(address)
