@@ -47,21 +47,19 @@ class Protocol:
     @property
     def key(self) -> str:
         """16 hex digits that differ where the protocols do, the same as before there were several ways with ties."""
-        told = self._fixed()
+        values = self._fixed()
         if self.time_ties == "file":
-            del told["time_ties"]
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+            del values["time_ties"]
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def _fixed(self) -> dict[str, Any]:
         """What must be equal; the share of ties is a fact about the cases and follows from it."""
-        told = asdict(self)
-        del told["time_tied"]
-        return told
+        return {name: value for name, value in asdict(self).items() if name != "time_tied"}
 
     def differing(self, other: "Protocol") -> list[str]:
         """Names of what is not the same in another protocol."""
-        told = other._fixed()
-        return [name for name, value in self._fixed().items() if value != told[name]]
+        others = other._fixed()
+        return [name for name, value in self._fixed().items() if value != others[name]]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -15,7 +15,7 @@ Format = Literal["table", "markdown", "csv", "latex", "json"]
 Rows = Sequence[dict[str, Any]]
 UNKNOWN_DATA = "unknown: only its sizes fit"
 TESTS = ["low", "high", "p", "p_holm", "effect_size", "family", "comparisons", "detectable", "verdict", "equivalent"]
-"""What is told of a difference beside its mean, in files."""
+"""What files hold of a difference beside its mean."""
 BOOKTABS = (r"\resizebox{\linewidth}{!}{%", "}", r"\toprule", r"\midrule", r"\bottomrule")
 _LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -67,8 +67,8 @@ def render(
     if kind == "latex":
         return _ruled(table, " ".join([*sentences, caption]))
     write = as_markdown if kind == "markdown" else _aligned
-    said = ["\n".join([*sentences, "", caption] if sentences else [caption])]
-    return "\n\n".join([write(table), *said, *([write(_slice_table(slices, titles))] if slices else [])])
+    text = "\n".join([*sentences, "", caption] if sentences else [caption])
+    return "\n\n".join([write(table), text, *([write(_slice_table(slices, titles))] if slices else [])])
 
 
 def render_article(rows: Rows, explanations: dict[str, str], kind: Format) -> str:
@@ -113,8 +113,8 @@ def corrections(results: Rows, title: str) -> str:
         "primary": f"{title} is primary: Holm over its {counts.get('primary')} differences",
         "exploratory": f"all else is exploratory: Holm over the {counts.get('exploratory')} other differences here",
     }
-    told = [words[family] for family in words if family in counts]
-    return f"{'; '.join(told)} (* p < .05, ** p < .01, *** p < .001)" if told else ""
+    parts = [words[family] for family in words if family in counts]
+    return f"{'; '.join(parts)} (* p < .05, ** p < .01, *** p < .001)" if parts else ""
 
 
 def _caption(comparison: "Comparison", results: Rows, masking: "Masking") -> str:
