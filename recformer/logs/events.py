@@ -162,20 +162,16 @@ class _Kind:
         """(n,) which of the records (n, words) are of this kind."""
         differs = np.zeros(len(words), dtype=np.uint64)
         width = 8 * words.shape[1]
-        fixed = np.frombuffer(self._fixed().ljust(width, b"\0"), "<u8")
-        model = np.frombuffer(self.record.ljust(width, b"\0"), "<u8")
-        for column in np.flatnonzero(fixed):
-            differs |= (words[:, column] ^ model[column]) & fixed[column]
-        return differs == 0
-
-    def _fixed(self) -> bytes:
-        """Which bits of a record are the same in all of this kind."""
-        mask = bytearray(b"\xff" * len(self.record))
+        mask = bytearray(b"\xff" * len(self.record))  # which bits are the same in all of this kind
         mask[_TIME_AT : _TIME_AT + 8] = bytes(8)
         mask[_STEP_AT : _STEP_AT + self.step_bytes] = b"\x80" * self.step_bytes  # whether the varint goes on
         size = np.dtype(self.dtype).itemsize
         mask[self.value_at : self.value_at + size] = bytes(size)
-        return bytes(mask)
+        fixed = np.frombuffer(mask.ljust(width, b"\0"), "<u8")
+        model = np.frombuffer(self.record.ljust(width, b"\0"), "<u8")
+        for column in np.flatnonzero(fixed):
+            differs |= (words[:, column] ^ model[column]) & fixed[column]
+        return differs == 0
 
     def read(self, words: NDArray[np.uint64], numbers: NDArray[np.int64]) -> Points:
         """The points in records (n, words) of this kind."""

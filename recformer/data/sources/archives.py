@@ -81,7 +81,13 @@ def _checked_members(infos: list[zipfile.ZipInfo], label: str) -> list[zipfile.Z
         raise _refused(label, f"it holds {len(infos)} files", f"at most {MAX_FILES}")
     for info in infos:
         _check_name(info, label)
-    members = [info for info in infos if not info.is_dir() and not _is_extra(info.filename)]
+    members = [
+        info
+        for info in infos
+        if not info.is_dir()
+        and not info.filename.startswith("__MACOSX/")
+        and info.filename.rpartition("/")[2] != ".DS_Store"
+    ]
     total = sum(info.file_size for info in members)
     if total > MAX_BYTES:
         raise _refused(label, f"it unpacks to {total} bytes", f"at most {MAX_BYTES}")
@@ -103,10 +109,6 @@ def _check_name(info: zipfile.ZipInfo, label: str) -> None:
         raise _refused(label, f"{info.filename!r} is compressed in an unusual way", "deflated files")
     if info.flag_bits & _ENCRYPTED:
         raise _refused(label, f"{info.filename!r} is encrypted", "an archive without a password")
-
-
-def _is_extra(name: str) -> bool:
-    return name.startswith("__MACOSX/") or name.rpartition("/")[2] == ".DS_Store"
 
 
 def _extract(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, done: int, label: str) -> int:

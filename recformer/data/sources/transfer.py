@@ -1,9 +1,8 @@
 """Files from elsewhere, kept only with the checksum they must have; one over HTTP goes on where it broke off."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pooch
 import requests
@@ -33,9 +32,11 @@ def fetch_checked(source: str, checksum: str, target: Path, fetch: Callable[[Pat
     """
     pooch.get_logger().setLevel("WARNING")  # what goes on is told by progress
 
-    downloader: Any = partial(_called_by_pooch, fetch)
+    def download(_source: str, output: str, _pooch: object) -> None:
+        fetch(Path(output))
+
     try:
-        pooch.retrieve(source, checksum, target.name, target.parent, downloader=downloader)
+        pooch.retrieve(source, checksum, target.name, target.parent, downloader=cast("Any", download))
     except ValueError as error:
         raise ChecksumError(
             f"{source}: {str(error).partition('. ')[0]}; nothing of it was kept. The file was damaged or changed on "
@@ -46,10 +47,6 @@ def fetch_checked(source: str, checksum: str, target: Path, fetch: Callable[[Pat
             f"{target} could not be written: {error.strerror or error}. Free some space, then try again"
         ) from error
     return target
-
-
-def _called_by_pooch(fetch: Callable[[Path], None], _source: str, output: str, _pooch: object) -> None:
-    fetch(Path(output))
 
 
 def fetch_archive(url: str, checksum: str, target: Path, advance: Callable[[int, int | None], None]) -> Path:
