@@ -54,7 +54,6 @@ ALLOWED = {
     ("checkpoint.weights", "zipfile.is_zipfile"): "of a file that torch.load refused",
     ("training.import_run", "shutil.copyfile"): "after _check_events",
     # our own words, within this process
-    ("evaluation.evaluate", "json.loads"): "a cache's key",
     ("ui.train.estimate", "json.loads"): "a cache's key",
     # our own source code
     ("ui.shared.live_chart", "(folder / name).read_text"): "a script or style sheet of ours",
