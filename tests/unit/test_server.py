@@ -184,7 +184,7 @@ def test_while_the_server_starts_the_records_of_all_runs_are_read_for_home(
     monkeypatch.setenv("RECFORMER_ROOT", str(tmp_path))
     monkeypatch.setattr(stamps, "SETTLED_NS", -60_000_000_000)  # what was copied just now counts as settled
     prepare()
-    monkeypatch.setattr(overview, "_read", lambda *_: pytest.fail("a record was read again"))
+    monkeypatch.setattr(overview, "_summary", lambda *_: pytest.fail("a record was read again"))
     assert [run.run_id for run in overview.list_runs(Root(tmp_path))[0]] == ["demo-baseline"]
 
 
