@@ -7,6 +7,7 @@ component; the other keys of a section are that component's own options.
 import difflib
 import json
 from collections.abc import Iterable, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_origin
 
@@ -276,6 +277,13 @@ def preset(name: str) -> dict[str, Any]:
     if name not in preset_names():
         raise UsageError(f"preset: there is no {name!r}; allowed: {', '.join(preset_names())}")
     return read_mapping(PRESETS / f"{name}.yaml")
+
+
+def preset_description(name: str) -> str:
+    """What a shipped preset is for: the comment at the top of its file. Raises UsageError as `preset` does."""
+    preset(name)
+    lines = (PRESETS / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    return " ".join(line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines))
 
 
 def override(mapping: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:

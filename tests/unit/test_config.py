@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from recformer.config import dump, override, parse, preset, preset_names, read_mapping
+from recformer.config import dump, override, parse, preset, preset_description, preset_names, read_mapping
 from recformer.errors import ConfigError, UsageError
 
 PRESETS = ["baseline", "compiled_scheduler", "fast", "masked_softmax", "penalty", "soft_penalty", "unlikelihood"]
@@ -241,9 +241,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_preset_is_answered_with_the_presets() -> None:
-    with pytest.raises(
-        UsageError, match="baseline, compiled_scheduler, fast, masked_softmax, penalty, soft_penalty, unlikelihood"
-    ):
+    with pytest.raises(UsageError, match=", ".join(PRESETS)):
         preset("basline")
 
 
@@ -260,3 +258,8 @@ def test_shares_that_leave_nothing_for_training_are_refused() -> None:
     section = {"name": "random_windows", "validation_fraction": 0.5, "test_fraction": 0.5}
     (fault,) = faults_of(preset("baseline") | {"split": section})
     assert "leave nothing for training" in fault
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_says_at_its_top_what_it_is_for(name: str) -> None:
+    assert preset_description(name).endswith(".")

@@ -54,6 +54,8 @@ ALLOWED = {
     ("checkpoint.weights", "zipfile.is_zipfile"): "of a file that torch.load refused",
     ("training.import_run", "shutil.copyfile"): "after _check_events",
     # our own words, within this process
+    ("logs.details", "SummaryReader"): "after _refuse_what_cannot_be_read",
+    ("logs.details", "EventAccumulator"): "after _refuse_what_cannot_be_read",
     ("ui.train.estimate", "json.loads"): "a cache's key",
     # our own source code
     ("ui.shared.live_chart", "(folder / name).read_text"): "a script or style sheet of ours",

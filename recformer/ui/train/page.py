@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from recformer.config import TrainConfig, parse, preset, preset_names
+from recformer.config import TrainConfig, parse, preset, preset_description, preset_names
 from recformer.errors import RecformerError
 from recformer.jobs.devices import queue_of
 from recformer.jobs.launch import resume, submit
@@ -31,17 +31,6 @@ FAULTY = ":red[:material/error: The form has faults, shown at their fields below
 SUGGESTED_EPOCHS = 20  # the article's 1000 would take hours on a laptop; the form says how to get them
 RECOMMENDED = "fast"
 MEASURING = "Measuring the speed on this machine; a new shape of model is compiled first …"
-PRESET_WORDS = {
-    "fast": "Recommended: the article's model with its first weights from co-occurrence counts, and one cycle of a "
-    "high learning rate. On MovieLens-1M it is as good after 2 epochs as the baseline after 30.",
-    "baseline": "The article's baseline: cross-entropy, constant learning rate.",
-    "penalty": "The article's duplication penalty. It has no gradient, so it trains as cross-entropy does "
-    "(docs/EVALUATION.md).",
-    "compiled_scheduler": "The article's third recipe: batches of 4096, cosine schedule.",
-    "soft_penalty": "Ours: the baseline with a duplication penalty that has a gradient, the probability on repeats.",
-    "unlikelihood": "Ours: the baseline with unlikelihood training (Welleck et al. 2019) against repeats.",
-    "masked_softmax": "Ours: the baseline trained among unseen movies alone, as the history is masked in use.",
-}
 
 
 def new_run(_runs: list[RunSummary]) -> None:
@@ -59,7 +48,7 @@ def new_run(_runs: list[RunSummary]) -> None:
     shipped = parse(preset(name))
     epochs = min(shipped.num_epochs, SUGGESTED_EPOCHS)
     shortened = f"; the form begins with {epochs}" if epochs < shipped.num_epochs else ""
-    st.caption(f"{PRESET_WORDS[name]} The preset trains {shipped.num_epochs:,} epochs{shortened}.")
+    st.caption(f"{preset_description(name)} The preset trains {shipped.num_epochs:,} epochs{shortened}.")
     summary = st.container()
     config = config_form(shipped.model_copy(update={"num_epochs": epochs}), f"train.{name}")
     with summary:
