@@ -13,7 +13,7 @@ run: $(VENV)/.app  ## install what is needed, get MovieLens-100K, open the app o
 
 test: $(VENV)/.dev  ## all tests, in real processes and a real Chromium
 	$(PY) -m tests.browser.chromium
-	$(PY) -m pytest -n 2 --dist loadfile tests
+	$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder tests
 
 test-all: export RECFORMER_TESTS := all
 test-all: test  ## the same with three times as many random examples, and all seeds of interrupted runs

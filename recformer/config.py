@@ -282,7 +282,7 @@ def preset(name: str) -> dict[str, Any]:
 def preset_description(name: str) -> str:
     """What a shipped preset is for: the comment at the top of its file. Raises UsageError as `preset` does."""
     preset(name)
-    lines = (PRESETS / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    lines = gate.read_bytes(PRESETS / f"{name}.yaml", gate.GIVEN_CONFIG).decode().splitlines()
     return " ".join(line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines))
 
 
