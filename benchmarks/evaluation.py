@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from recformer.data.windows import Windows
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -25,7 +26,6 @@ from benchmarks.figure import Figure, report
 from benchmarks.ml1m import folder_asked_for, parsed
 from recformer.config import parse, parse_section, preset
 from recformer.data.prepared import Prepared, prepare
-from recformer.data.windows import Windows
 from recformer.evaluation.ranker import rank_cases
 from recformer.evaluation.ranks import Ranks
 from recformer.metric.duplication import duplication

@@ -128,6 +128,15 @@ class TrainConfig(Options):
         ge=1,
         le=200,
     )
+    short_histories: Literal["skip", "pad"] = option(
+        "skip",
+        "Short histories",
+        "What is done with training cases that have fewer tokens before them than the window. skip: they are not "
+        "trained on, as in the article. pad: they are, with start tokens in front; right where many users have few "
+        "items. Evaluation judges every user, and fills short windows so.",
+        group="Data",
+        advanced=True,
+    )
     best_by: Literal["ndcg@10", "loss"] = option(
         "ndcg@10",
         "Best checkpoint by",
@@ -192,12 +201,17 @@ class TrainConfig(Options):
 
     @model_validator(mode="before")
     @classmethod
-    def _compile_to_engine(cls, value: Any) -> Any:
-        """Configurations written before there were engines said `compile: true` or `false`."""
-        if not isinstance(value, dict) or not isinstance(cast("dict[str, Any]", value).get("compile"), bool):
+    def _from_earlier_versions(cls, value: Any) -> Any:
+        """Before there were engines it said `compile: true` or `false`; random_windows drew windows of `window`."""
+        if not isinstance(value, dict):
             return value
         mapping = dict(cast("dict[str, Any]", value))
-        return {"engine": "compiled", **mapping} if mapping.pop("compile") else mapping
+        if isinstance(mapping.get("compile"), bool) and mapping.pop("compile"):
+            mapping = {"engine": "compiled", **mapping}
+        window = mapping.get("window")
+        if isinstance(mapping.get("split"), str | dict) and isinstance(window, int):
+            mapping["split"] = with_window_size(mapping["split"], window)
+        return mapping
 
     @field_validator("initialisation")
     @classmethod
@@ -224,6 +238,12 @@ class TrainConfig(Options):
         if isinstance(value, Options):
             return value
         return parse_section(str(info.field_name), value)
+
+
+def with_window_size(split: Any, window: int) -> Any:
+    """A section `split` in which random_windows says how large its windows are: those of the model, if it does not."""
+    section = {"name": split} if isinstance(split, str) else cast("dict[str, Any]", split)
+    return {"size": window, **section} if section.get("name") == "random_windows" else split
 
 
 def parse_section(kind: str, value: Any) -> Options:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from recformer.data.windows import Windows
 from torch import Tensor
 
-from recformer.data.windows import Windows
 from recformer.errors import EvaluationError
 from recformer.evaluation import ranker
 from recformer.evaluation.native_ranks import evaluation_library

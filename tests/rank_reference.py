@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-
 from recformer.data.windows import Windows
 
 MAX_K = 20

@@ -22,6 +22,15 @@ class TrainedOn(TypedDict):
     fingerprint: str
 
 
+class Provenance(TypedDict):
+    """What weights were trained on."""
+
+    fingerprint: str
+    """Of the dataset."""
+    split: dict[str, Any]
+    """Name and options."""
+
+
 @dataclass(frozen=True)
 class CheckpointInfo:
     """The JSON beside (or, for last.pt, inside) a checkpoint: all that is needed to build and judge its model."""
@@ -41,6 +50,9 @@ class CheckpointInfo:
     """Name and fingerprint of what it was trained on; None for an imported file of which nobody said it."""
     split: dict[str, Any] | None = None
     """Name and options of the split it was trained under; None for an imported file."""
+    ancestors: list[Provenance] | None = None
+    """What every checkpoint that its weights began with was trained on, the nearest first; None where nobody said it,
+    as before this was recorded."""
     imported: bool = False
     commit: str = ""
     """Commit of the code that trained it; "" where that is not known."""

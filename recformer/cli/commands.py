@@ -13,6 +13,7 @@ from recformer import __version__
 from recformer.cli import runs
 from recformer.cli.runs import JsonOption, print_facts
 from recformer.errors import RecformerError, UsageError
+from recformer.evaluation.ranks import RECENT
 from recformer.evaluation.report import Format, render
 from recformer.files.names import IS_INSTALLED, PROJECT, checked_run_id, expanded
 from recformer.run.model_ref import ModelRef, all_baselines, find_model
@@ -57,10 +58,10 @@ ModelsArgument = Annotated[
     list[str],
     typer.Argument(help="Run ids, RUN/last, checkpoint files, or baseline:NAME.", metavar="MODEL …"),
 ]
-WindowOption = Annotated[
-    int | None,
+RecentOption = Annotated[
+    int,
     typer.Option(
-        "--window", help="Latest items that count as the window, for models with windows of several sizes.", min=1
+        *("--recent", "--window"), min=1, help="Latest items that count as the window, for masking and for duplication."
     ),
 ]
 MaskOption = Annotated[
@@ -260,7 +261,7 @@ def evaluate(
     time_ties: TimeTiesOption = "file",
     k: CutoffOption = "3,5,10",
     mask: MaskOption = "history",
-    window: WindowOption = None,
+    recent: RecentOption = RECENT,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -269,7 +270,7 @@ def evaluate(
 
     cutoffs = checked_cutoffs(_whole_numbers(k))
     models = [find_model(_root, name) for name in runs]
-    comparison = _compared(models, _task(models, data, split, time_ties, window), device=device)
+    comparison = _compared(models, _task(models, data, split, time_ties, recent), device=device)
     print(render(comparison, cutoffs, "json" if as_json else "table", mask))
 
 
@@ -286,7 +287,7 @@ def compare(
     time_ties: TimeTiesOption = "file",
     k: CutoffOption = "3,5,10",
     mask: MaskOption = "history",
-    window: WindowOption = None,
+    recent: RecentOption = RECENT,
     primary: Annotated[
         str | None,
         typer.Option(
@@ -336,7 +337,7 @@ def compare(
     models = [find_model(_root, name) for name in runs]
     reference = models[0] if baseline is None else find_model(_root, baseline)
     models = models if reference in models else [reference, *models]
-    task = _task(models, data, split, time_ties, window)
+    task = _task(models, data, split, time_ties, recent)
     if baselines and not any(model.is_baseline for model in models):
         models += all_baselines()
     comparison = _compared(models, task, reference, question, join_seeds, device)
@@ -494,11 +495,11 @@ def _dataset_for(models: list[ModelRef], data: Path | None) -> Any:
     return _dataset(data) if data is not None else dataset_of_models(_root, models)
 
 
-def _task(models: list[ModelRef], data: Path | None, split: str, time_ties: TimeTies, window: int | None) -> "Task":
+def _task(models: list[ModelRef], data: Path | None, split: str, time_ties: TimeTies, recent: int) -> "Task":
     from recformer.evaluation.evaluate import Task, split_of
 
     options = split_of(split, time_ties)
-    return Task(_dataset_for(models, data), options, window=window)
+    return Task(_dataset_for(models, data), options, recent=recent)
 
 
 def _compared(

@@ -188,7 +188,8 @@ def _published(recipe: str) -> Result:
 
 def _measured(model: ArticleModel, evaluation: Evaluation) -> Result:
     (result,) = summarise_view([evaluation], model.masking, [f"{name}@{k}" for name in NAMES for k in CUTOFFS])
-    leak = "unknown: probably leaks" if evaluation.trained_on is None else f"{evaluation.trained_on} trained on"
+    trained_on = evaluation.known.trained_on
+    leak = "unknown: probably leaks" if trained_on is None else f"{trained_on} trained on"
     trained = f", {model.epochs} epochs" if model.epochs else ""
     return {
         "recipe": model.recipe,

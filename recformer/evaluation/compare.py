@@ -1,12 +1,13 @@
 """The one way to compare: models and a protocol in, one comparison out, for pages, exports, report and command line."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError, UsageError
+from recformer.evaluation.cases import Known
 from recformer.evaluation.evaluate import Task, pending_all
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import Masking, Progress
@@ -140,13 +141,19 @@ def join_seeds(evaluations: Sequence[Evaluation]) -> Evaluation:
     """Several seeds of one recipe as one model, named after the first, whose values are the mean over seeds."""
     if len(evaluations) == 1:
         return evaluations[0]
-    known = [evaluation.trained_on for evaluation in evaluations if evaluation.trained_on is not None]
+    known = [evaluation.known for evaluation in evaluations]
     return replace(
         evaluations[0],
         seeds=tuple(ranks for evaluation in evaluations for ranks in evaluation.seeds),
-        trained_on=max(known) if len(known) == len(evaluations) else None,
+        known=Known(_most(one.trained_on for one in known), _most(one.validated_on for one in known)),
         data_known=all(evaluation.data_known for evaluation in evaluations),
     )
+
+
+def _most(counts: Iterable[int | None]) -> int | None:
+    """The largest count; None where one is not known."""
+    there = list(counts)
+    return None if None in there else max(count for count in there if count is not None)
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[bool]:

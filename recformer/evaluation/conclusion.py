@@ -20,10 +20,13 @@ class Conclusion:
     """Which models lie below a baseline."""
     undecided: str
     """Which models the data cannot tell from the reference, each with its interval and its detectable difference."""
+    leaks: str
+    """Which models have seen cases that they are evaluated on."""
 
     @property
     def sentences(self) -> list[str]:
-        return [sentence for sentence in (f"{self.model} {self.words}", self.below, self.undecided) if sentence]
+        every = (f"{self.model} {self.words}", self.below, self.undecided, self.leaks)
+        return [sentence for sentence in every if sentence]
 
 
 def answer(labels: Sequence[str], results: Sequence[Result], question: Question) -> Conclusion:
@@ -35,7 +38,8 @@ def answer(labels: Sequence[str], results: Sequence[Result], question: Question)
     best = max(range(len(figures)), key=lambda place: figures[place]["mean"])
     words = f"has the highest {question.title}, {figures[best]['mean']:.4f}{_certainty(labels, figures, best)}."
     runs = [result["run"] for result in results]
-    return Conclusion(labels[best], words, _below(labels, runs, figures), _undecided(labels, figures, question))
+    undecided = _undecided(labels, figures, question)
+    return Conclusion(labels[best], words, _below(labels, runs, figures), undecided, _leaks(labels, results))
 
 
 def _certainty(labels: Sequence[str], figures: Sequence[Result], best: int) -> str:
@@ -88,6 +92,26 @@ def _undecided(labels: Sequence[str], figures: Sequence[Result], question: Quest
         if _is_tested(figure) and figure["difference"]["verdict"] == "undecided"
     ]
     return f"Not told apart from the reference: {'; '.join(open_)}." if open_ else ""
+
+
+def _leaks(labels: Sequence[str], results: Sequence[Result]) -> str:
+    """Which models, by themselves or by what their weights began with, have seen cases that they are evaluated on."""
+    trained = [_seen(label, result) for label, result in zip(labels, results, strict=True) if result["trained_on"] != 0]
+    leaking = f"Trained on what it is evaluated on: {'; '.join(trained)}. Such values flatter the model."
+    chosen = [
+        f"{label}: {result['validated_on']:,} of {result['cases']:,} cases"
+        for label, result in zip(labels, results, strict=True)
+        if result["validated_on"]
+    ]
+    also = f"Its best checkpoint was chosen on what it is evaluated on: {'; '.join(chosen)}." if chosen else ""
+    return " ".join(part for part in (leaking if trained else "", also) if part)
+
+
+def _seen(label: str, result: Result) -> str:
+    if (count := result["trained_on"]) is not None:
+        return f"{label}: {count:,} of {result['cases']:,} cases"
+    data = "" if result["data_known"] else "; nothing says which data it is from, only its sizes fit"
+    return f"{label}: unknown, since it or what it began with was imported; it probably leaks{data}"
 
 
 def beside(difference: dict[str, Any], question: Question) -> str:

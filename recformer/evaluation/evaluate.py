@@ -5,48 +5,43 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from recformer.checkpoint.info import CheckpointInfo
 from recformer.checkpoint.load import read_info
-from recformer.config import Options, describe_limits, parse_section
+from recformer.config import Options, describe_limits
 from recformer.data.dataset import Dataset
+from recformer.data.histories import Cases
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.split.base import Part
-from recformer.errors import CheckpointError, EvaluationError, NotNumbersError, RecformerError, StoreError, UsageError
-from recformer.evaluation.cases import cases_trained_on, facts_of
+from recformer.errors import NotNumbersError, RecformerError, StoreError, UsageError
+from recformer.evaluation.baselines import rank_baseline
+from recformer.evaluation.cases import Known, facts_of, known_cases
 from recformer.evaluation.dataset_check import check_fit, knows_its_data
 from recformer.evaluation.protocol import protocol_of
-from recformer.evaluation.ranks import Progress, Ranks, batches, concatenate
+from recformer.evaluation.provenance import splits_of, trainings_of
+from recformer.evaluation.ranks import RECENT, Progress, Ranks
 from recformer.evaluation.store import StoreKey, store_key_of, store_ranks, stored_ranks
-from recformer.evaluation.table import Evaluation
-from recformer.model.baseline.counts import Baseline
-from recformer.registry import BASELINES, SPLITS
+from recformer.evaluation.table import Evaluation, Settings
+from recformer.registry import SPLITS
 from recformer.run.model_ref import ModelRef
 from recformer.run.paths import Root
 
 if TYPE_CHECKING:
     import torch
 
-DEFAULT_WINDOW = 5  # the article's; where only baselines are evaluated
-BASELINE_BATCH = 1024  # scores of 1024 × 60,000 float32 are 246 MB
-
-
 _prepared: Any = lru_cache(maxsize=4)(prepare)  # frozen options have a hash, which pyright does not see
 
 
 @dataclass(frozen=True)
 class Task:
-    """What to evaluate on: dataset, split, part and window."""
+    """What to evaluate on: dataset, split and part."""
 
     dataset: Dataset
     split: Options
     part: Part = "test"
-    window: int | None = None
-    """Latest items that count as the input window, and that a case must have before it; None: as many as the model's
-    input has. Models with windows of different sizes are compared under the largest."""
+    recent: int = RECENT
+    """Latest tokens of a history that count as its window, for masking and for duplication."""
 
 
 def split_of(name: str, time_ties: str = "file") -> Options:
@@ -66,7 +61,7 @@ class Pending:
     empty: Evaluation
     """The evaluation without ranks."""
     store_key: StoreKey | None
-    rank: "Callable[[torch.device | None, Progress | None], Ranks]"
+    rank: "Callable[[torch.device | None, Progress | None], tuple[Ranks, Settings]]"
 
     @property
     def key(self) -> str:
@@ -77,19 +72,19 @@ class Pending:
 
     def stored(self) -> Evaluation | None:
         """The evaluation from the rank store; None where it has to be computed."""
-        ranks = None if self.store_key is None else stored_ranks(self.store_key, self.empty.protocol)
-        return None if ranks is None else replace(self.empty, seeds=(ranks,))
+        found = None if self.store_key is None else stored_ranks(self.store_key, self.empty.protocol)
+        return None if found is None else replace(self.empty, seeds=(found[0],), settings=found[1])
 
     def computed(self, device: "torch.device | None" = None, progress: Progress | None = None) -> Evaluation:
         """The evaluation computed and kept in the rank store, which takes seconds to minutes."""
-        ranks = self.rank(device, progress)
+        ranks, settings = self.rank(device, progress)
         not_kept = ""
         if self.store_key is not None:
             try:
-                store_ranks(self.store_key, self.empty.protocol, ranks)
+                store_ranks(self.store_key, self.empty.protocol, ranks, self.empty.known, settings)
             except StoreError as error:  # a disk that refuses takes nothing from what is computed
                 not_kept = str(error)
-        return replace(self.empty, seeds=(ranks,), not_kept=not_kept)
+        return replace(self.empty, seeds=(ranks,), settings=settings, not_kept=not_kept)
 
 
 def evaluate(
@@ -114,20 +109,20 @@ def pending(root: Root, model: ModelRef, task: Task) -> Pending:
     info = None if model.is_baseline else read_info(model.path)
     if info is not None:
         check_fit(root, info, task.dataset, model)
-    prepared: Prepared = _prepared(task.dataset, _checked_window(task, info, model), task.split)
-    cases = prepared.split.rows(task.part)
+    prepared: Prepared = _prepared(task.dataset, task.split)
+    cases = prepared.split.cases(task.part)
 
-    def rank(device: "torch.device | None", progress: Progress | None) -> Ranks:
+    def rank(device: "torch.device | None", progress: Progress | None) -> tuple[Ranks, Settings]:
         if info is None:
-            return rank_baseline(model.name, prepared, cases, progress)
-        return _rank_checkpoint(model, info, prepared, cases, device, progress)
+            return rank_baseline(model.name, prepared, cases, progress, task.recent)
+        return _rank_checkpoint(model, info, prepared, cases, task.recent, device, progress), {}
 
     empty = Evaluation(
         model=model,
-        protocol=protocol_of(prepared, task.split, task.part),
+        protocol=protocol_of(prepared, task.split, task.part, task.recent),
         seeds=(),
         facts=facts_of(prepared, task.part),
-        trained_on=0 if info is None else _trained_on(info, task, prepared),
+        known=_known_cases(root, model, info, task, prepared),
         commit="" if info is None else info.commit,
         data_known=info is None or knows_its_data(root, info, model),
     )
@@ -135,14 +130,8 @@ def pending(root: Root, model: ModelRef, task: Task) -> Pending:
 
 
 def pending_all(root: Root, models: Sequence[ModelRef], task: Task) -> dict[ModelRef, Pending | RecformerError]:
-    """What evaluating each of the models means, or why it cannot be done.
-
-    A baseline has no window of its own and takes the largest of the others'.
-    """
-    found = {model: _try(root, model, task) for model in models if not model.is_baseline}
-    windows = [entry.empty.protocol.window for entry in found.values() if isinstance(entry, Pending)]
-    for_baselines = replace(task, window=task.window or max(windows, default=None))
-    return {model: found[model] if model in found else _try(root, model, for_baselines) for model in models}
+    """What evaluating each of the models means, or why it cannot be done."""
+    return {model: _try(root, model, task) for model in models}
 
 
 def _try(root: Root, model: ModelRef, task: Task) -> Pending | RecformerError:
@@ -156,7 +145,8 @@ def _rank_checkpoint(
     model: ModelRef,
     info: CheckpointInfo,
     prepared: Prepared,
-    cases: NDArray[np.int64],
+    cases: Cases,
+    recent: int,
     device: "torch.device | None",
     progress: Progress | None,
 ) -> Ranks:
@@ -167,52 +157,17 @@ def _rank_checkpoint(
     network, _ = load(model.path, info)
     place = device or resolve("auto")
     try:
-        return rank_cases(network.to(place), prepared, cases, place, progress, info.shape.window)
+        return rank_cases(network.to(place), prepared, cases, info.shape.window, place, progress, recent)
     except NotNumbersError:
         raise NotNumbersError(str(model)) from None
 
 
-def rank_baseline(name: str, prepared: Prepared, rows: NDArray[np.int64], progress: Progress | None = None) -> Ranks:
-    """Ranks of the cases `rows` (B,) by the baseline `name`, counted from the training part of the same split.
-
-    Raises UsageError when there is no such baseline.
-    """
-    import torch
-
-    from recformer.evaluation.ranker import rank_batch
-
-    scorer: Baseline = BASELINES.get(name)(prepared)
-    items_only = prepared.split.item_set == "items"
-    parts: list[Ranks] = []
-    for batch in batches(rows, BASELINE_BATCH):
-        scores, targets = torch.from_numpy(scorer.scores(batch)), prepared.split.targets_of(batch)
-        parts.append(rank_batch(scores, prepared.windows, batch, items_only, targets))
-        if progress is not None:
-            progress(sum(len(part) for part in parts), len(rows))
-    return concatenate(parts)
-
-
-def _checked_window(task: Task, info: CheckpointInfo | None, what: ModelRef) -> int:
-    """The window to evaluate under. Raises EvaluationError when the model needs a longer one."""
+def _known_cases(root: Root, model: ModelRef, info: CheckpointInfo | None, task: Task, prepared: Prepared) -> Known:
+    """How many of the cases the model, or what its weights began with, was trained on, and validated on."""
     if info is None:
-        return task.window or DEFAULT_WINDOW
-    own = info.shape.window
-    if task.window is not None and task.window < own:
-        raise EvaluationError(
-            f"{what} reads the latest {own} items, so it cannot be evaluated under a window of {task.window}: "
-            f"use {own} or more",
-            cli=f"Add --window {own}",
-            page="Let each have its own window, by the button above",
-        )
-    return task.window or own
-
-
-def _trained_on(info: CheckpointInfo, task: Task, prepared: Prepared) -> int | None:
-    """How many of the cases were training targets; None where the training split is not known."""
-    if info.split is None or info.imported:
-        return None
-    try:
-        training: Prepared = _prepared(task.dataset, info.shape.window, parse_section("split", info.split))
-    except ValueError as error:
-        raise CheckpointError(f"the split in the checkpoint's record is damaged: {error}") from None
-    return cases_trained_on(prepared, task.part, training)
+        return Known(0, 0)
+    trainings = trainings_of(root, model, info)
+    splits = None if trainings is None else splits_of(trainings, task.dataset.fingerprint)
+    if splits is None:
+        return Known(None, None)
+    return known_cases(prepared, task.part, tuple(_prepared(task.dataset, split) for split in splits))

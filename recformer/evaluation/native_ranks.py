@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from recformer.data.windows import Windows
+from recformer.data.histories import Cases, Histories
 from recformer.errors import NotNumbersError
 from recformer.evaluation.ranks import MAX_K, Ranks
 from recformer.model.movie_transformer import MovieTransformer
@@ -30,30 +30,30 @@ def evaluation_library() -> CDLL | None:
     return found
 
 
-def native_ranks(scores: Tensor, windows: Windows, rows: NDArray[np.int64], candidates: int) -> Ranks | None:
-    """Ranks of the cases `rows` (B,) from scores (B, V), of which the first `candidates` tokens are ranked.
+def native_ranks(scores: Tensor, histories: Histories, cases: Cases, candidates: int, recent: int) -> Ranks | None:
+    """Ranks of cases (B) from scores (B, V), of which the first `candidates` tokens are ranked.
 
     None where the library cannot: without a compiler, and for scores that are not float32, contiguous and on the CPU.
     Raises NotNumbersError when a candidate's score is not a number.
     """
-    plain = _plain([scores]) and scores.is_contiguous() and tuple(scores.shape) == (len(rows), windows.num_tokens)
+    plain = _plain([scores]) and scores.is_contiguous() and tuple(scores.shape) == (len(cases), histories.num_tokens)
     native = evaluation_library() if plain else None
     if native is None:
         return None
     at = c_void_p(scores.data_ptr())
-    return _ranks(windows, rows, candidates, lambda cases, found: native.rank(cases, at, found))
+    return _ranks(histories, cases, candidates, recent, lambda given, found: native.rank(given, at, found))
 
 
-def _ranks(windows: Windows, rows: NDArray[np.int64], candidates: int, rank: Callable[[Any, Any], int]) -> Ranks:
+def _ranks(histories: Histories, cases: Cases, candidates: int, recent: int, rank: Callable[[Any, Any], int]) -> Ranks:
     """The ranks that `rank` writes, given the cases and where to; it returns 0 where a score is not a number."""
-    users = windows.users[rows]
-    tokens = np.ascontiguousarray(windows.tokens, dtype=np.int32)
-    starts, firsts = windows.starts[rows], windows.user_starts[users]
-    cases = _Cases(
-        *(_place(tokens), _place(starts), _place(firsts)), len(rows), windows.size, windows.num_tokens, candidates
+    tokens = np.ascontiguousarray(histories.tokens, dtype=np.int32)
+    ends, firsts = np.ascontiguousarray(cases.ends), histories.user_starts[cases.users]
+    given = _Cases(
+        *(_place(tokens), _place(ends), _place(firsts)), len(cases), recent, histories.num_tokens, candidates
     )
-    found = Ranks(user=users, target=windows.targets(rows), **{name: _empty(name, len(rows)) for name in RANKS})
-    if not rank(byref(cases), byref(_Ranks(*(_place(getattr(found, name)) for name in RANKS)))):
+    empty = {name: _empty(name, len(cases)) for name in RANKS}
+    found = Ranks(user=cases.users, target=histories.targets(cases), **empty)
+    if not rank(byref(given), byref(_Ranks(*(_place(getattr(found, name)) for name in RANKS)))):
         raise NotNumbersError
     return found
 
@@ -90,13 +90,19 @@ class NativeModel:
         self._native.score(byref(self.call), *places, c_int64(len(tokens)), c_void_p(found.data_ptr()))
         return found
 
-    def ranks(self, inputs: NDArray[np.int32], windows: Windows, rows: NDArray[np.int64], candidates: int) -> Ranks:
-        """As `native_ranks` from `scores`, without keeping these; `inputs` (B, T) are the model's own windows."""
-        tokens, users = self._checked(inputs, windows.users[rows])
-        if self.call.vocabulary != windows.num_tokens:
-            raise IndexError(f"a model of {self.call.vocabulary} tokens for windows of {windows.num_tokens}")
+    def ranks(
+        self, inputs: NDArray[np.int32], histories: Histories, cases: Cases, candidates: int, recent: int
+    ) -> Ranks:
+        """As `native_ranks` from `scores`, without keeping these; `inputs` (B, T) are what the model reads."""
+        tokens, users = self._checked(inputs, cases.users)
+        if self.call.vocabulary != histories.num_tokens:
+            raise IndexError(f"a model of {self.call.vocabulary} tokens for histories of {histories.num_tokens}")
         model = (byref(self.call), c_void_p(_place(tokens)), c_void_p(_place(users)))
-        return _ranks(windows, rows, candidates, lambda cases, found: self._native.score_and_rank(*model, cases, found))
+
+        def rank(given: Any, found: Any) -> int:
+            return self._native.score_and_rank(*model, given, found)
+
+        return _ranks(histories, cases, candidates, recent, rank)
 
     def _checked(self, inputs: _Tokens, users: _Tokens) -> tuple[_Tokens, _Tokens]:
         """Windows and users as the library reads them."""
@@ -156,8 +162,8 @@ def _empty(name: str, rows: int) -> NDArray[Any]:
 
 class _Cases(Structure):
     _fields_ = (
-        *((name, c_void_p) for name in ("tokens", "windows", "firsts")),
-        *((name, c_int64) for name in ("rows", "window", "vocabulary", "candidates")),
+        *((name, c_void_p) for name in ("tokens", "ends", "firsts")),
+        *((name, c_int64) for name in ("rows", "recent", "vocabulary", "candidates")),
     )
 
 

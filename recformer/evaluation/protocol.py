@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from recformer.config import Options
+from recformer.data.histories import interactions
 from recformer.data.prepared import Prepared
-from recformer.data.split.base import Part, item_places, time_ties_of
+from recformer.data.split.base import Part, time_ties_of
 from recformer.data.ties import TimeTies, tied
 from recformer.errors import EvaluationError
 from recformer.statistics.bootstrap import SEED
@@ -31,8 +32,9 @@ class Protocol:
     """Of the rows evaluated, so that a changed split shows."""
     skipped_users: int
     """Users whose history is too short to give a case."""
-    window: int
-    """Tokens of the input."""
+    recent: int
+    """Latest tokens of a history that count as its window, for masking and for duplication. How many a model reads is
+    its own affair."""
     item_set: str
     """items: the whole catalogue; tokens: SOS and EOS too, as in the article."""
     history: str = "all items of the user before the target"
@@ -65,7 +67,7 @@ class Protocol:
         return asdict(self)
 
 
-def protocol_of(prepared: Prepared, split: Options, part: Part) -> Protocol:
+def protocol_of(prepared: Prepared, split: Options, part: Part, recent: int) -> Protocol:
     """The protocol of evaluating on one part of prepared data."""
     options = split.model_dump(mode="json")
     options.pop("time_ties", None)
@@ -74,10 +76,10 @@ def protocol_of(prepared: Prepared, split: Options, part: Part) -> Protocol:
         fingerprint=prepared.dataset.fingerprint,
         split=options,
         part=part,
-        cases=len(prepared.split.rows(part)),
+        cases=len(prepared.split.cases(part)),
         cases_fingerprint=prepared.split.fingerprint(part),
         skipped_users=prepared.split.skipped_users,
-        window=prepared.windows.size,
+        recent=recent,
         item_set=prepared.split.item_set,
         time_ties=time_ties_of(split),
         time_tied=_share_tied(prepared, part),
@@ -86,31 +88,18 @@ def protocol_of(prepared: Prepared, split: Options, part: Part) -> Protocol:
 
 def _share_tied(prepared: Prepared, part: Part) -> float:
     """Share of a part's cases whose target is at the time of the interaction before or after it; EOS is at none."""
-    windows, rows = prepared.windows, prepared.split.rows(part)
-    items = rows[windows.targets(rows) < windows.num_items]
-    return float(tied(prepared.dataset)[item_places(windows, items)].sum() / len(rows))
-
-
-class MixedProtocolsError(EvaluationError):
-    """Results that may not stand in one table. `window`: the one to evaluate all under, where windows differ."""
-
-    def __init__(self, differing: list[str], window: int) -> None:
-        self.window = window if "window" in differing else None
-        remedy = (
-            f"Evaluate all of them under one window, {window}"
-            if self.window
-            else "Evaluate all of them on the same dataset and split, with ties in time broken in one way"
-        )
-        super().__init__(
-            f"results under different protocols cannot stand in one table: {', '.join(differing)} differ. {remedy}",
-            cli=f"Add --window {window}" if self.window else "",
-        )
+    histories, cases = prepared.histories, prepared.split.cases(part)
+    items = cases[histories.targets(cases) < histories.num_items]
+    return float(tied(prepared.dataset)[interactions(items)].sum() / len(cases))
 
 
 def require_same(protocols: list[Protocol]) -> Protocol:
-    """The one protocol of all. Raises MixedProtocolsError naming what differs and what to do."""
+    """The one protocol of all. Raises EvaluationError naming what differs and what to do."""
     for other in protocols[1:]:
         differing = protocols[0].differing(other)
         if differing:
-            raise MixedProtocolsError(differing, max(protocol.window for protocol in protocols))
+            raise EvaluationError(
+                f"results under different protocols cannot stand in one table: {', '.join(differing)} differ. Evaluate "
+                "all of them on one dataset, split and part, with one window, and ties in time broken in one way"
+            )
     return protocols[0]

@@ -3,78 +3,72 @@
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from recformer.data.histories import Cases, Histories
 from recformer.data.prepared import Prepared
-from recformer.data.windows import Windows
 from recformer.evaluation.native_ranks import native_model, native_ranks
-from recformer.evaluation.ranks import Progress, Ranks, batches, concatenate
+from recformer.evaluation.ranks import RECENT, Progress, Ranks, batches, concatenate
 from recformer.evaluation.torch_ranks import torch_ranks, with_all_targets
 
 BATCH = 512  # logits of 512 × 3885 float32 are 8 MB: near what the caches of two cores hold
 THREADS = torch.get_num_threads()
 
-_Work = Callable[[NDArray[np.int64]], Ranks]
+_Work = Callable[[Cases], Ranks]
 
 
 def rank_cases(
     model: nn.Module,
     prepared: Prepared,
-    rows: NDArray[np.int64],
+    cases: Cases,
+    window: int,
     device: torch.device,
     progress: Progress | None = None,
-    inputs: int | None = None,
+    recent: int = RECENT,
 ) -> Ranks:
-    """Ranks of the cases `rows` (N,) of the prepared windows. Raises NotNumbersError when a score is not a number.
+    """Ranks of cases of the prepared histories. Raises NotNumbersError when a score is not a number.
 
-    `inputs`: how many of a window's latest tokens the model reads; all where None.
+    `window`: how many of the latest tokens the model reads; `recent`: how many are the case's window.
     """
-    windows, items_only = prepared.windows, prepared.split.item_set == "items"
+    histories, item_set = prepared.histories, prepared.split.item_set
     native = native_model(model)
 
-    def ranked(batch: NDArray[np.int64]) -> Ranks:
-        targets = prepared.split.targets_of(batch)
-        if native is None:
-            scores = _logits(model, windows, batch, device, inputs)
-        elif targets is None:
-            return native.ranks(_inputs(windows, batch, inputs), windows, batch, _candidates(windows, items_only))
-        else:
-            scores = native.scores(_inputs(windows, batch, inputs), windows.users[batch])
-        return rank_batch(scores, windows, batch, items_only, targets)
+    def ranked(batch: Cases) -> Ranks:
+        inputs = histories.inputs(batch, window)
+        if native is not None and batch.num_targets is None:
+            return native.ranks(inputs, histories, batch, _candidates(histories, item_set), recent)
+        scores = _logits(model, inputs, batch, device) if native is None else native.scores(inputs, batch.users)
+        return rank_batch(scores, histories, batch, item_set, recent)
 
     parts: list[Ranks] = []
     with _evaluating(model), _at_once(device) as each:
-        for part in each(ranked, batches(rows, BATCH)):
+        for part in each(ranked, batches(cases, BATCH)):
             parts.append(part)
             if progress is not None:
-                progress(sum(len(part) for part in parts), len(rows))
+                progress(sum(len(part) for part in parts), len(cases))
     return concatenate(parts)
 
 
 def score(
-    model: nn.Module, windows: Windows, rows: NDArray[np.int64], device: torch.device
-) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-    """Batches of `rows` with the model's logits (B, V), in evaluation mode and without gradients."""
+    model: nn.Module, histories: Histories, cases: Cases, window: int, device: torch.device
+) -> Iterator[tuple[Cases, Tensor, Tensor]]:
+    """Batches of cases with what the model reads, (B, T) int64, and its logits (B, V), in evaluation mode and without
+    gradients."""
     with _evaluating(model):
-        for batch in batches(rows, BATCH):
-            yield batch, _logits(model, windows, batch, device)
+        for batch in batches(cases, BATCH):
+            inputs = histories.inputs(batch, window)
+            yield batch, torch.from_numpy(inputs).to(device, torch.int64), _logits(model, inputs, batch, device)
 
 
-def _logits(
-    model: nn.Module, windows: Windows, rows: NDArray[np.int64], device: torch.device, inputs: int | None = None
-) -> Tensor:
-    """(B, V) without gradients, from the latest `inputs` tokens of each window."""
-    tokens = torch.from_numpy(_inputs(windows, rows, inputs)).to(device)
+def _logits(model: nn.Module, inputs: NDArray[np.int32], cases: Cases, device: torch.device) -> Tensor:
+    """(B, V) without gradients, from inputs (B, T)."""
     with torch.no_grad():
-        return model(tokens, torch.from_numpy(windows.users[rows]).to(device))
-
-
-def _inputs(windows: Windows, rows: NDArray[np.int64], inputs: int | None) -> NDArray[np.int32]:
-    return windows.inputs(rows)[:, -(inputs or windows.size) :]
+        return model(torch.from_numpy(inputs).to(device), torch.from_numpy(cases.users).to(device))
 
 
 @contextmanager
@@ -88,7 +82,7 @@ def _evaluating(model: nn.Module) -> Generator[None]:
 
 
 @contextmanager
-def _at_once(device: torch.device) -> Generator[Callable[[_Work, Iterator[NDArray[np.int64]]], Iterator[Ranks]]]:
+def _at_once(device: torch.device) -> Generator[Callable[[_Work, Iterator[Cases]], Iterator[Ranks]]]:
     """What maps work over batches, keeping their order: on processors one batch each, elsewhere one after the other.
 
     PyTorch would rather share each operation among the processors, which then wait for one another a hundred times a
@@ -106,25 +100,22 @@ def _at_once(device: torch.device) -> Generator[Callable[[_Work, Iterator[NDArra
 
 
 def rank_batch(
-    logits: Tensor,
-    windows: Windows,
-    rows: NDArray[np.int64],
-    items_only: bool,
-    targets: NDArray[np.int64] | None = None,
+    logits: Tensor, histories: Histories, cases: Cases, item_set: Literal["items", "tokens"], recent: int = RECENT
 ) -> Ranks:
     """Ranks of one batch. Raises NotNumbersError when a candidate's score is not a number.
 
     Args:
         logits: (B, V) scores of all tokens.
-        windows: where input, target and history of each row come from.
-        rows: (B,) rows of `windows`.
-        items_only: rank the catalogue's items alone, not SOS and EOS.
-        targets: (B,) how many tokens from a row's target on are its targets, None: one each.
+        histories: what the cases are of.
+        cases: (B) of them.
+        item_set: what is ranked: the catalogue's items alone, or SOS and EOS too.
+        recent: how many of the latest tokens are the case's window.
     """
-    candidates = _candidates(windows, items_only)
-    found = native_ranks(logits, windows, rows, candidates) or torch_ranks(logits, windows, rows, candidates)
-    return found if targets is None else with_all_targets(found, logits, windows, rows, candidates, targets)
+    candidates = _candidates(histories, item_set)
+    found = native_ranks(logits, histories, cases, candidates, recent)
+    found = found or torch_ranks(logits, histories, cases, candidates, recent)
+    return found if cases.num_targets is None else with_all_targets(found, logits, histories, cases, candidates, recent)
 
 
-def _candidates(windows: Windows, items_only: bool) -> int:
-    return windows.num_items if items_only else windows.num_tokens
+def _candidates(histories: Histories, item_set: Literal["items", "tokens"]) -> int:
+    return histories.num_items if item_set == "items" else histories.num_tokens

@@ -7,7 +7,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from recformer.data.histories import Cases
+
 MAX_K = 20
+RECENT = 5  # the article's; latest tokens of a history that count as its window, for masking and for duplication
 Masking = Literal["none", "window", "history"]
 MASKINGS: tuple[Masking, ...] = ("none", "window", "history")
 
@@ -23,7 +26,7 @@ class Ranks:
     rank_none: NDArray[np.int32]
     """(N,) 1 + other candidates that score at least as much as the target."""
     rank_window: NDArray[np.int32]
-    """(N,) the same without the items of the input window."""
+    """(N,) the same without the items of the window, the latest `recent` tokens of the history."""
     rank_history: NDArray[np.int32]
     """(N,) the same without all items the user had before the target."""
     window_repeats_none: NDArray[np.uint8]
@@ -83,7 +86,7 @@ Progress = Callable[[int, int], None]
 """Called with cases done and cases in all."""
 
 
-def batches(rows: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:
-    """`rows` in consecutive pieces of at most `size`."""
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
+def batches(cases: Cases, size: int) -> Iterator[Cases]:
+    """The cases in consecutive pieces of at most `size`."""
+    for start in range(0, len(cases), size):
+        yield cases[start : start + size]

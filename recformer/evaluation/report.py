@@ -127,7 +127,7 @@ def _caption(comparison: "Comparison", results: Rows, masking: "Masking") -> str
         f"{protocol.dataset} ({protocol.fingerprint}) · {protocol.split['name']} · {protocol.part} · "
         f"{protocol.cases} cases{skipped} · ranked among all {protocol.item_set} · masking: {masking} "
         f"(duplication: none) · ties in score count against the model · {ties_in_time(protocol)} · "
-        f"window of {protocol.window} · 95% bootstrap intervals over users, seed {protocol.bootstrap_seed}{tests}"
+        f"window of {protocol.recent} · 95% bootstrap intervals over users, seed {protocol.bootstrap_seed}{tests}"
     )
 
 
@@ -235,7 +235,7 @@ def _figures(summary: dict[str, Any]) -> "pd.DataFrame":
     import pandas as pd
 
     protocol = summary["protocol"]
-    setting = {name: protocol[name] for name in ("dataset", "fingerprint", "part", "window", "item_set")}
+    setting = {name: protocol[name] for name in ("dataset", "fingerprint", "part", "recent", "item_set")}
     setting |= {"split": protocol["split"]["name"], "time_ties": protocol["time_ties"]}
     about = ("run", "checkpoint", "masking", "cases", "trained_on", "seeds")
     rows: list[dict[str, Any]] = []

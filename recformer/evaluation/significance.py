@@ -18,6 +18,7 @@ from recformer.evaluation.ranks import MAX_K
 from recformer.statistics.paired import detectable, holm
 
 Result = dict[str, Any]
+Settings = dict[str, float]
 Family = Literal["primary", "exploratory"]
 METRICS = ("ndcg", "mrr", "hr")
 """What may be primary. MAP is MRR here."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from recformer.errors import StoreError
+from recformer.evaluation.cases import Known
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import MAX_K, Ranks
 from recformer.files import gate
@@ -23,7 +24,7 @@ from recformer.model import baseline
 from recformer.run.model_ref import ModelRef
 from recformer.run.paths import Root
 
-_PROTOCOL = TypeAdapter(Protocol)
+_PROTOCOL, _KNOWN, _SETTINGS = TypeAdapter(Protocol), TypeAdapter(Known), TypeAdapter(dict[str, float])
 FORMAT = 3  # of equal scores the lower token is listed first
 
 
@@ -82,8 +83,9 @@ def _source_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def stored_ranks(store_key: StoreKey, protocol: Protocol) -> Ranks | None:
-    """The ranks under a protocol, None where they are missing, damaged or of an older state of the model."""
+def stored_ranks(store_key: StoreKey, protocol: Protocol) -> tuple[Ranks, dict[str, float]] | None:
+    """The ranks under a protocol, and the settings of a baseline; None where they are missing, damaged or of an older
+    state of the model."""
     path = store_key.path(protocol)
     if not path.is_file():
         return None
@@ -97,24 +99,31 @@ def stored_ranks(store_key: StoreKey, protocol: Protocol) -> Ranks | None:
             if stored.metadata.num_rows != protocol.cases or not _is_plain(stored.schema_arrow):
                 return None
             ranks = _from_table(stored.read())
-        return ranks if len(ranks) == protocol.cases else None
+        settings = gate.validated(record.get("settings", {}), _SETTINGS, path, gate.EVALUATION)
+        return (ranks, settings) if len(ranks) == protocol.cases else None
     except (StoreError, OSError, ValueError, KeyError, TypeError, NotImplementedError):
         return None  # computed again and written over
 
 
-def stored_protocols(store_key: StoreKey) -> list[Protocol]:
-    """The protocols under which a model as it is now is evaluated already; damaged records are left out."""
-    found: list[Protocol] = []
+def stored_protocols(store_key: StoreKey) -> list[tuple[Protocol, Known]]:
+    """The protocols under which a model as it is now is evaluated already, and what it had seen of their cases.
+
+    Damaged records are left out, and those of earlier versions, whose cases were windows: another protocol.
+    """
+    found: list[tuple[Protocol, Known]] = []
     for path in sorted(store_key.folder.glob(f"{store_key.name}-*.json")):
         with suppress(StoreError):
             record = gate.read_object(path, gate.EVALUATION) or {}
             protocol = gate.validated(record.get("protocol"), _PROTOCOL, path, gate.EVALUATION)
+            known = gate.validated(record.get("known"), _KNOWN, path, gate.EVALUATION)
             if record.get("format") == FORMAT and record.get("checkpoint") == store_key.digest:
-                found.append(protocol)
+                found.append((protocol, known))
     return found
 
 
-def store_ranks(store_key: StoreKey, protocol: Protocol, ranks: Ranks) -> None:
+def store_ranks(
+    store_key: StoreKey, protocol: Protocol, ranks: Ranks, known: Known, settings: dict[str, float]
+) -> None:
     """Keep the ranks of the model that has the key's digest. Raises StoreError when the disk refuses."""
     path = store_key.path(protocol)
     write_atomically(path, lambda temporary: parquet.write_table(_to_table(ranks), temporary, write_page_checksum=True))
@@ -123,7 +132,8 @@ def store_ranks(store_key: StoreKey, protocol: Protocol, ranks: Ranks) -> None:
         "checkpoint": store_key.digest,
         "evaluated": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    write_json(path.with_suffix(".json"), record | {"protocol": protocol.as_dict()})
+    record |= {"known": asdict(known), "settings": settings, "protocol": protocol.as_dict()}
+    write_json(path.with_suffix(".json"), record)
 
 
 def _is_plain(schema: Any) -> bool:

@@ -1,7 +1,7 @@
 """From ranks to the numbers that are shown: means with intervals, tested differences to a baseline, one JSON shape."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from recformer.data.ties import TimeTies
 from recformer.errors import EvaluationError, UsageError
-from recformer.evaluation.cases import Facts
+from recformer.evaluation.cases import Facts, Known
 from recformer.evaluation.protocol import Protocol, require_same
 from recformer.evaluation.ranks import MASKINGS, MAX_K, Masking, Ranks
-from recformer.evaluation.significance import Question, correct
+from recformer.evaluation.significance import Question, Settings, correct
 from recformer.metric.lists import Lists
 from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
 from recformer.run.model_ref import ModelRef
@@ -37,8 +37,10 @@ class Evaluation:
     """One ranking; several where runs that differ in their seed alone are taken together."""
     facts: Facts | None
     """None where no metric of lists is asked for."""
-    trained_on: int | None
-    """Cases of the protocol that the model was trained on; None where nobody knows (an imported file)."""
+    known: Known
+    """Cases of the protocol that the model, or what its weights began with, has seen."""
+    settings: Settings = field(default_factory=dict[str, float])
+    """Of a baseline those that validation chose; empty for all others."""
     commit: str = ""
     """Commit of the code that trained it."""
     not_kept: str = ""
@@ -264,7 +266,9 @@ def _result(evaluation: Evaluation, masking: Masking, metrics: dict[str, Any]) -
         "masking": masking,
         "cases": len(evaluation.ranks),
         "seeds": len(evaluation.seeds),
-        "trained_on": evaluation.trained_on,
+        "trained_on": evaluation.known.trained_on,
+        "validated_on": evaluation.known.validated_on,
+        "settings": evaluation.settings,
         "commit": evaluation.commit,
         "data_known": evaluation.data_known,
         "metrics": metrics,

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recformer.data.windows import Windows
+from recformer.data.histories import Cases, Histories
 from recformer.errors import NotNumbersError
 from recformer.evaluation.ranks import MASKINGS, MAX_K, Masking, Ranks
 
@@ -16,8 +16,8 @@ HIDDEN = torch.iinfo(torch.int64).min
 """Below the key of every candidate."""
 
 
-def torch_ranks(logits: Tensor, windows: Windows, rows: NDArray[np.int64], candidates: int) -> Ranks:
-    """Ranks of the cases `rows` (B,) from scores (B, V) on any device. Raises NotNumbersError.
+def torch_ranks(logits: Tensor, histories: Histories, cases: Cases, candidates: int, recent: int) -> Ranks:
+    """Ranks of cases (B) from scores (B, V) on any device. Raises NotNumbersError.
 
     The first `candidates` tokens are ranked. Of equal scores the lower token is listed first.
     """
@@ -25,9 +25,9 @@ def torch_ranks(logits: Tensor, windows: Windows, rows: NDArray[np.int64], candi
     scores = logits[:, :candidates]
     if bool(scores.isnan().any()):
         raise NotNumbersError
-    target = torch.from_numpy(windows.targets(rows)).to(logits.device, torch.int64)[:, None]  # (B, 1)
-    seen = _seen(windows, rows, logits.device)
-    ranks = _ranks(logits, candidates, seen, target, np.ones((len(rows), 1), dtype=np.bool_))
+    target = torch.from_numpy(histories.targets(cases)).to(logits.device, torch.int64)[:, None]  # (B, 1)
+    seen = _seen(histories, cases, recent, logits.device)
+    ranks = _ranks(logits, candidates, seen, target, np.ones((len(cases), 1), dtype=np.bool_))
     keys, tops = _keys(scores), dict[Masking, Tensor]()
     for masking, marks in seen.items():
         hidden = marks.scatter(1, target, False)[:, :candidates]  # what is looked for keeps its place in every list
@@ -36,8 +36,8 @@ def torch_ranks(logits: Tensor, windows: Windows, rows: NDArray[np.int64], candi
     raw, unrepeated = tops["none"], tops["window"]
     repeated = _among(seen["history"] & ~seen["window"], unrepeated)
     return Ranks(
-        user=windows.users[rows],
-        target=windows.targets(rows),
+        user=cases.users,
+        target=histories.targets(cases),
         **{f"rank_{masking}": found[:, 0].astype(np.int32) for masking, found in ranks.items()},
         window_repeats_none=_repeats(_among(seen["window"], raw)),
         history_repeats_none=_repeats(_among(seen["history"], raw)),
@@ -47,28 +47,17 @@ def torch_ranks(logits: Tensor, windows: Windows, rows: NDArray[np.int64], candi
 
 
 def with_all_targets(
-    first: Ranks,
-    scores: Tensor,
-    windows: Windows,
-    rows: NDArray[np.int64],
-    candidates: int,
-    targets: NDArray[np.int64],
+    first: Ranks, scores: Tensor, histories: Histories, cases: Cases, candidates: int, recent: int
 ) -> Ranks:
-    """Ranks with all targets of the rows (B,), from `first`, the ranks with the first of them alone.
+    """Ranks with all targets of the cases (B), from `first`, the ranks with the first of them alone.
 
     A target's rank counts the other candidates, no targets, that score at least as much. So the j-th best of a case's
-    targets stands j − 1 places below its rank.
-
-    Args:
-        scores: (B, V) numbers, on any device.
-        candidates: the first so many tokens are ranked.
-        targets: (B,) how many tokens from a row's target on are its targets; one that is there twice counts once.
-
-    The lists stay those of `first`, in which the other targets are masked where they were in the history before.
+    targets stands j − 1 places below its rank. One that is there twice counts once. The lists stay those of `first`, in
+    which the other targets are masked where they were in the history before. Arguments as in `torch_ranks`.
     """
-    tokens, there = _targets(windows, rows, targets)
+    tokens, there = _targets(histories, cases)
     aims = torch.from_numpy(tokens).to(scores.device)
-    ranks = _ranks(scores, candidates, _seen(windows, rows, scores.device), aims, there)
+    ranks = _ranks(scores, candidates, _seen(histories, cases, recent, scores.device), aims, there)
     found: dict[str, Any] = {"num_targets": there.sum(axis=1, dtype=np.int32)}
     for masking in MASKINGS:
         places = _places(ranks[masking], there)
@@ -76,17 +65,18 @@ def with_all_targets(
     return replace(first, **found)
 
 
-def _seen(windows: Windows, rows: NDArray[np.int64], device: torch.device) -> dict[Masking, Tensor]:
-    """(B, V) bool for each masking: nothing, the tokens of each row's input, all tokens before its target."""
-    nothing = torch.zeros(len(rows), windows.num_tokens, dtype=torch.bool, device=device)
-    inputs = torch.from_numpy(windows.inputs(rows)).to(device, torch.int64)
-    ends = windows.target_positions(rows)
-    lengths = ends - windows.user_starts[windows.users[rows]]
-    positions = np.arange(lengths.sum()) + np.repeat(ends - lengths.cumsum(), lengths)
-    case = torch.from_numpy(np.repeat(np.arange(len(rows)), lengths)).to(device)
-    token = torch.from_numpy(windows.tokens[positions]).to(device, torch.int64)
-    history = nothing.index_put((case, token), torch.ones((), dtype=torch.bool, device=device))
-    return {"none": nothing, "window": nothing.scatter(1, inputs, True), "history": history}
+def _seen(histories: Histories, cases: Cases, recent: int, device: torch.device) -> dict[Masking, Tensor]:
+    """(B, V) bool for each masking: nothing, the `recent` tokens before each target, all tokens before it."""
+    nothing = torch.zeros(len(cases), histories.num_tokens, dtype=torch.bool, device=device)
+
+    def marked(lengths: NDArray[np.int64]) -> Tensor:
+        places = np.arange(lengths.sum()) + np.repeat(cases.ends - lengths.cumsum(), lengths)
+        case = torch.from_numpy(np.repeat(np.arange(len(cases)), lengths)).to(device)
+        token = torch.from_numpy(histories.tokens[places]).to(device, torch.int64)
+        return nothing.index_put((case, token), torch.ones((), dtype=torch.bool, device=device))
+
+    before = cases.ends - histories.user_starts[cases.users]
+    return {"none": nothing, "window": marked(np.minimum(before, recent)), "history": marked(before)}
 
 
 def _keys(scores: Tensor) -> Tensor:
@@ -121,17 +111,17 @@ def _ranks(
     return ranks
 
 
-def _targets(
-    windows: Windows, rows: NDArray[np.int64], targets: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """(B, M) the targets of each row, and which of them are there: no more than the row has, and each once.
+def _targets(histories: Histories, cases: Cases) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """(B, M) the targets of each case, and which of them are there: no more than the case has, and each once.
 
     Equal ones lie side by side, since the order of what is tied goes by user and item.
     """
-    reach = np.arange(targets.max())
-    places = windows.target_positions(rows)[:, None] + np.minimum(reach, targets[:, None] - 1)
-    tokens = windows.tokens[places].astype(np.int64)
-    there = reach < targets[:, None]
+    assert cases.num_targets is not None
+    counts = cases.num_targets[:, None]
+    reach = np.arange(counts.max())
+    places = cases.ends[:, None] + np.minimum(reach, counts - 1)
+    tokens = histories.tokens[places].astype(np.int64)
+    there = reach < counts
     there[:, 1:] &= tokens[:, 1:] != tokens[:, :-1]
     return tokens, there
 

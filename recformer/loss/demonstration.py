@@ -77,4 +77,4 @@ def _mass(logits: Tensor) -> float:
 def _seen() -> Seen:
     """A user who had the movies of the window and nothing else."""
     sequences = Sequences(torch.tensor([MOVIES, *WINDOW, TARGET]), torch.tensor([0, 5]), MOVIES)
-    return Seen(sequences, torch.tensor([WINDOW]), users=torch.tensor([0]), starts=torch.tensor([1]))
+    return Seen(sequences, torch.tensor([WINDOW]), users=torch.tensor([0]), ends=torch.tensor([1 + len(WINDOW)]))

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from recformer.data.windows import Windows
+from recformer.data.histories import Histories
 
 Span = Literal["window", "history"]
 """The input window, or all that the user had before the target."""
@@ -23,10 +23,10 @@ class Sequences:
     num_items: int
 
     @classmethod
-    def of(cls, windows: Windows, device: torch.device) -> "Sequences":
-        """The tokens of `windows` as tensors on `device`."""
-        tokens = torch.from_numpy(windows.tokens).to(device, torch.int64)
-        return cls(tokens, torch.from_numpy(windows.user_starts).to(device), windows.num_items)
+    def of(cls, histories: Histories, device: torch.device) -> "Sequences":
+        """The tokens of `histories` as tensors on `device`."""
+        tokens = torch.from_numpy(histories.tokens).to(device, torch.int64)
+        return cls(tokens, torch.from_numpy(histories.user_starts).to(device), histories.num_items)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +38,11 @@ class Seen:
 
     sequences: Sequences
     window: Tensor
-    """(B, T) int64, input tokens."""
+    """(B, T) int64, input tokens, SOS in front where a user had fewer."""
     users: Tensor
     """(B,) int64, user tokens."""
-    starts: Tensor
-    """(B,) int64, where each window begins in the sequences."""
+    ends: Tensor
+    """(B,) int64, where each target stands in the sequences."""
 
     def marks(self, span: Span) -> Tensor:
         """(B, V) bool: the distinct items of the window or the history. A history of [SOS 4 2 4] marks 2 and 4."""
@@ -62,7 +62,7 @@ class Seen:
     def _history_cells(self) -> tuple[Tensor, Tensor]:
         """(M,) case and token of everything from SOS to before each target; M is their number in all."""
         firsts = self.sequences.user_starts[self.users]  # (B,)
-        lengths = self.starts + self.window.shape[1] - firsts  # (B,)
+        lengths = self.ends - firsts  # (B,)
         cases = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)  # (M,)
         before = lengths.cumsum(0) - lengths  # (B,)
         steps = torch.arange(len(cases), device=lengths.device) - before[cases]  # (M,)

@@ -50,14 +50,25 @@ def _p_values(sums: NDArray[np.float32]) -> NDArray[np.float64]:
     # Means that are equal but for rounding are as far: differences that cancel out leave a total of no size of its own.
     far = np.abs(total) - ROUNDING * np.abs(sums).sum(axis=0, dtype=np.float64)
     as_far = np.ones(sums.shape[1])
-    flips = min(max(SIGNS // len(sums), LEAST_FLIPS), MOST_FLIPS)
-    width = -(-len(sums) // 8)
+    for flipped in sums_under_flips(sums):
+        as_far += (np.abs(flipped) >= far).sum(axis=0)
+    return as_far / (flips_of(len(sums)) + 1)
+
+
+def flips_of(num_users: int) -> int:
+    """How many random choices of signs this many users are given."""
+    return min(max(SIGNS // num_users, LEAST_FLIPS), MOST_FLIPS)
+
+
+def sums_under_flips(sums: NDArray[np.float32]) -> Iterator[NDArray[np.float64]]:
+    """(R, M) the sums of the columns (U, M) under random signs, one sign a user; `flips_of` rows in all."""
+    total = sums.sum(axis=0, dtype=np.float64)
+    flips, width = flips_of(len(sums)), -(-len(sums) // 8)
     kept = flips * width <= KEPT_BYTES  # drawing them takes longer than all the rest, and they are always the same
     for bits in _kept_bits(flips, width) if kept else _bits(flips, width):
         heads = np.unpackbits(bits, axis=1, count=len(sums)).astype(np.float32)  # (R, U) of 0 and 1
         # A sign is 2 · head − 1, so Σ sign · x = 2 · Σ head · x − Σ x.
-        as_far += (np.abs(2 * (heads @ sums) - total) >= far).sum(axis=0)
-    return as_far / (flips + 1)
+        yield 2 * (heads @ sums) - total
 
 
 def _bits(flips: int, width: int) -> Iterator[NDArray[np.uint8]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
-from recformer.data.prepared import Prepared
+from recformer.data.histories import Cases, Histories
 from recformer.model.factors import Factors
 
 SMOOTHING = 0.3  # added to counts found and expected: one sight of a rare pair is weak evidence
@@ -24,36 +24,34 @@ def recency(window: int) -> NDArray[np.float32]:
     return (1 / (1 + np.arange(window)[::-1] / 4)).astype(np.float32)
 
 
-def factors_of(prepared: Prepared, rank: int) -> Factors:
-    """Factors of `rank` columns, from the training windows alone; zeros where there are fewer. Draws random numbers."""
-    windows = prepared.windows
-    starts, users = windows.starts[prepared.split.train], windows.users[prepared.split.train]
-    targets = windows.tokens[starts + windows.size]
-    popularity = np.bincount(targets, minlength=windows.num_tokens)
+def factors_of(histories: Histories, cases: Cases, window: int, rank: int) -> Factors:
+    """Factors of `rank` columns, from training `cases` and the `window` tokens before each; zeros where there are
+    fewer. Draws random numbers."""
+    targets = histories.targets(cases)
+    popularity = np.bincount(targets, minlength=histories.num_tokens)
     tokens = np.sort(np.argsort(-popularity, kind="stable")[:FREQUENT])
-    left, right = _factorized(_log_lift(_counts(prepared, starts, targets, tokens)), rank)
-    before, after = torch.zeros(2, windows.num_tokens, rank)
+    left, right = _factorized(_log_lift(_counts(histories, cases, window, tokens)), rank)
+    before, after = torch.zeros(2, histories.num_tokens, rank)
     before[torch.from_numpy(tokens)], after[torch.from_numpy(tokens)] = left, right
     return Factors(
         before=before,
         after=after,
-        users=_means(before, targets, users, len(windows.user_starts) - 1),
+        users=_means(before, targets, cases.users, histories.num_users),
         log_popularity=torch.from_numpy(np.log(1.0 + popularity)).to(torch.float32),
     )
 
 
-def _counts(
-    prepared: Prepared, starts: NDArray[np.int64], targets: NDArray[np.int32], tokens: NDArray[np.int64]
-) -> NDArray[np.float32]:
+def _counts(histories: Histories, cases: Cases, window: int, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
     """(N, N) how often each of `tokens` (N,) is in a window with each as its target, recent ones counting more."""
-    windows, size = prepared.windows, len(tokens)
-    place = np.full(windows.num_tokens, -1)
+    size, firsts = len(tokens), histories.user_starts[cases.users]
+    place = np.full(histories.num_tokens, -1)
     place[tokens] = np.arange(size)
     counts = np.zeros(size * size, dtype=np.float32)
-    columns, weights = place[targets], recency(windows.size)
-    for position in range(max(windows.size - LATEST, 0), windows.size):
-        rows = place[windows.tokens[starts + position]]
-        counted = (rows >= 0) & (columns >= 0)
+    columns, weights = place[histories.targets(cases)], recency(window)
+    for position in range(max(window - LATEST, 0), window):
+        places = cases.ends - window + position
+        rows = place[histories.tokens[np.maximum(places, firsts)]]
+        counted = (places >= firsts) & (rows >= 0) & (columns >= 0)
         found = np.bincount(rows[counted] * size + columns[counted], minlength=size * size)
         counts += weights[position] * found.astype(np.float32)
     return counts.reshape(size, size)

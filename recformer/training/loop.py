@@ -9,14 +9,12 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recformer.checkpoint.info import CheckpointInfo
 from recformer.checkpoint.weights import write_best
 from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared
-from recformer.data.windows import Windows
 from recformer.errors import RecformerError
 from recformer.evaluation.ranker import rank_batch, score
 from recformer.evaluation.ranks import concatenate
@@ -302,31 +300,24 @@ def validate(
 ) -> tuple[float, dict[str, float]] | None:
     """Validation loss, and NDCG, HR and MRR at 10 with the history masked, and raw duplication at 10.
 
-    Computed on the validation rows, with dropout off. None when `should_stop` says so, which each batch asks.
+    Computed on the validation part, with dropout off. None when `should_stop` says so, which each batch asks.
     """
     loss_function = LOSSES.get(config.loss.name)(config.loss)
     loss_sum, parts = 0.0, []
-    windows, rows = prepared.windows, prepared.split.validation
-    sequences = Sequences.of(windows, device)
-    for batch, logits in score(model, windows, rows, device):
+    histories, cases = prepared.histories, prepared.split.validation
+    sequences = Sequences.of(histories, device)
+    for batch, tokens, logits in score(model, histories, cases, config.window, device):
         if should_stop():
             return None
-        targets = torch.from_numpy(windows.targets(batch)).to(device, torch.int64)
-        loss_sum += float(loss_function(logits, targets, _seen(sequences, windows, batch))) * len(batch)
-        items_only, several = prepared.split.item_set == "items", prepared.split.targets_of(batch)
-        parts.append(rank_batch(logits, windows, batch, items_only, several))
+        targets = torch.from_numpy(histories.targets(batch)).to(device, torch.int64)
+        users, ends = (torch.from_numpy(part).to(device, torch.int64) for part in (batch.users, batch.ends))
+        loss_sum += float(loss_function(logits, targets, Seen(sequences, tokens, users, ends))) * len(batch)
+        parts.append(rank_batch(logits, histories, batch, prepared.split.item_set))
     ranks = concatenate(parts)
     arguments = (ranks.places("history"), 10, ranks.num_targets)
     metrics = {f"metric/{name}@10": float(METRICS.get(name)(*arguments).mean()) for name in ("ndcg", "hr", "mrr")}
     repeats = float(np.mean(duplication(ranks.repeats("window", "none"), 10)))
-    return loss_sum / len(rows), metrics | {"duplication/window@10": repeats}
-
-
-def _seen(sequences: Sequences, windows: Windows, rows: NDArray[np.int64]) -> Seen:
-    """What was seen before the targets of the windows `rows` (B,)."""
-    parts = (windows.inputs(rows), windows.users[rows], windows.starts[rows])
-    device = sequences.tokens.device
-    return Seen(sequences, *(torch.from_numpy(part).to(device, torch.int64) for part in parts))
+    return loss_sum / len(cases), metrics | {"duplication/window@10": repeats}
 
 
 def _is_better(scalars: dict[str, float], best: dict[str, float], by: str) -> bool:

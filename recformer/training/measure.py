@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared
 from recformer.registry import MODELS
-from recformer.training.batches import EpochBatches
+from recformer.training.batches import EpochBatches, training_cases
 from recformer.training.engine import EnginePlan, plan
 from recformer.training.engine_choice import SECONDS, Speeds, measure_engines
 from recformer.training.initialisation import new_model, sizes_of
@@ -65,7 +65,7 @@ def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Es
     kind = "cpu" if device.type == "cpu" else "cuda"
     fits = parameters <= MOST_PARAMETERS and operations <= MOST_OPERATIONS[kind]
     rows = min(config.batch_size, MOST_ROWS, STEP_OPERATIONS[kind] // (3 * operations))  # backward is twice forward
-    windows = len(prepared.split.train)
+    windows = len(training_cases(config, prepared))
     steps = -(-windows // config.batch_size)
     return Estimate(
         parameters=parameters,
@@ -81,7 +81,7 @@ def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Es
 def _size_of(config: TrainConfig, prepared: Prepared) -> tuple[int, int]:
     """Trainable values, and operations of one window's forward pass, without the memory or the time of either."""
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.windows)).eval()
+        model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.histories, config.window)).eval()
         model(torch.zeros(1, config.window, dtype=torch.int64), torch.zeros(1, dtype=torch.int64))
     return sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops()
 
@@ -103,7 +103,7 @@ def _speed(config: TrainConfig, rows: int, prepared: Prepared, device: torch.dev
     return Speed(
         engines=speeds,
         begin_s=STARTING_S + initialised_s + speeds.build_s + choosing_s + (COMPILING_S if compiles else 0.0),
-        epoch_s=len(prepared.split.train) / rate + validations * validation_s,
+        epoch_s=batches.cases / rate + validations * validation_s,
     )
 
 
@@ -111,8 +111,8 @@ def _validation_s(
     model: torch.nn.Module, prepared: Prepared, config: TrainConfig, device: torch.device, rate: float
 ) -> float:
     """Seconds of a validation, from as many of its cases as training takes a second for."""
-    rows = prepared.split.validation
-    some = rows[: max(int(rate * SECONDS), 1)]
+    cases = prepared.split.validation
+    some = cases[: max(int(rate * SECONDS), 1)]
     begun = time.perf_counter()
     validate(model, replace(prepared, split=replace(prepared.split, validation=some)), config, device)
-    return (time.perf_counter() - begun) * len(rows) / len(some)
+    return (time.perf_counter() - begun) * len(cases) / len(some)

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field, TypeAdapter
 from torch import Tensor, nn
 
-from recformer.checkpoint.info import CheckpointInfo
+from recformer.checkpoint.info import CheckpointInfo, Provenance, info_from
 from recformer.checkpoint.weights import check_constants, read_archive, write_archive
 from recformer.errors import CheckpointError
 from recformer.files import gate
@@ -116,6 +116,8 @@ class TrainState:
     """What there is to tell about how it was restored."""
     engine: str | None = None
     """What computed its steps so far; None before the first. Another one would round, and drop, otherwise."""
+    ancestors: list[Provenance] | None = None
+    """What its first weights were trained on, as the run saved it; None where it saved nothing of it."""
     _last_is_whole: bool = True
 
     def save(self, models: Path, info: CheckpointInfo, make_folder: bool = True) -> None:
@@ -155,6 +157,7 @@ class TrainState:
             ) from None
         self.position = saved.content.position
         self.engine = saved.content.engine
+        self.ancestors = None if saved.content.info is None else info_from(saved.content.info, saved.path).ancestors
         self._last_is_whole = saved.problem is None
         changed = self._changes(saved.content.environment)
         self.notes += [note for note in (saved.problem, changed) if note]

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import torch
 
-from recformer.checkpoint.info import CheckpointInfo
+from recformer.checkpoint.info import CheckpointInfo, Provenance
+from recformer.checkpoint.load import read_info
 from recformer.checkpoint.weights import check_constants, read_state
 from recformer.config import TrainConfig, dump
+from recformer.data.histories import Histories
 from recformer.data.prepared import Prepared, prepare
-from recformer.data.windows import Windows
 from recformer.errors import CheckpointError, EvaluationError, RecformerError, StoreError
 from recformer.evaluation.evaluate import Task, evaluate
+from recformer.evaluation.provenance import trainings_of
 from recformer.files.writing import remove_leftovers
 from recformer.logs import by_step
 from recformer.run.model_ref import find_model
@@ -52,7 +54,7 @@ def train(root: Root, request: Request, launch: str = "") -> Outcome:
         with Heartbeat(folder, device, config.num_epochs, 0, launch) as heartbeat:
             try:
                 heartbeat.update(phase="loading data")
-                prepared = prepare(request.dataset, config.window, config.split)
+                prepared = prepare(request.dataset, config.split)
                 state = _start(root, request, prepared, resume)
                 batches = EpochBatches(prepared, config, device)
                 heartbeat.update(steps=config.num_epochs * batches.steps, epoch=state.position.epoch)
@@ -63,7 +65,7 @@ def train(root: Root, request: Request, launch: str = "") -> Outcome:
                 ):
                     if not resume:
                         writer.note("config", dump(config))
-                    info = _info(request, prepared.windows)
+                    info = _info(request, prepared.histories, _ancestors(root, request, state))
                     say = partial(_say, folder / LOG_FILE)
                     training = Training(
                         config,
@@ -162,14 +164,29 @@ def _load_weights(model: torch.nn.Module, path: Path) -> None:
         raise CheckpointError(f"the weights in {path} do not fit this configuration and dataset: {faults}") from None
 
 
-def _info(request: Request, windows: Windows) -> CheckpointInfo:
+def _ancestors(root: Root, request: Request, state: TrainState) -> list[Provenance] | None:
+    """What the weights that the run began with were trained on; None where nobody knows.
+
+    The run remembers it itself: what it began with may be gone when it is resumed.
+    """
+    if state.ancestors is not None or request.record.init_from is None:
+        return state.ancestors or []
+    try:
+        parent = find_model(root, request.record.init_from)
+        return trainings_of(root, parent, read_info(parent.path))
+    except RecformerError:
+        return None
+
+
+def _info(request: Request, histories: Histories, ancestors: list[Provenance] | None) -> CheckpointInfo:
     record, dataset = request.record, request.dataset
     return CheckpointInfo(
         run_id=request.run_id,
         model=request.config.model.model_dump(mode="json"),
-        sizes=asdict(sizes_of(windows)),
+        sizes=asdict(sizes_of(histories, request.config.window)),
         dataset={"name": dataset.name, "fingerprint": dataset.fingerprint},
         split=request.config.split.model_dump(mode="json"),
+        ancestors=ancestors,
         commit=record.resumed[-1].commit if record.resumed else record.commit,
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from recformer.data.windows import windows_of
 
 from recformer.checkpoint.load import load, read_info
 from recformer.checkpoint.weights import read_state
@@ -13,7 +14,6 @@ from recformer.config import parse, preset
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
 from recformer.data.describe import counts
-from recformer.data.windows import windows_of
 from recformer.logs.reader import RunLog
 from recformer.run.paths import Root
 from tests.training_helpers import json_of, run_cli

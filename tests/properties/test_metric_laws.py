@@ -8,8 +8,8 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-
 from recformer.data.windows import Windows, windows_of
+
 from recformer.errors import EvaluationError
 from recformer.evaluation.cases import Facts
 from recformer.evaluation.protocol import Protocol

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from recformer.data.windows import Windows, windows_of
+
 from recformer.evaluation.ranks import MASKINGS
 from tests.both_rankings import rank_batch
 from tests.builders import dataset_of

@@ -3,11 +3,11 @@
 import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from recformer.data.windows import windows_of
 
 from recformer.config import parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
-from recformer.data.windows import windows_of
 from recformer.errors import DataError
 from recformer.registry import SPLITS
 from tests.builders import dataset_of

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from recformer.data.windows import windows_of
 
 import recformer.model.baseline.item_knn as item_knn_module
 from recformer.config import parse_section
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.split.base import Split
-from recformer.data.windows import windows_of
 from recformer.errors import DataError, UsageError
 from recformer.evaluation.evaluate import rank_baseline
 from recformer.evaluation.ranks import Ranks

@@ -12,8 +12,8 @@ os.environ["NUMBA_DISABLE_JIT"] = "1"
 
 import ir_measures
 import ranx
-
 from recformer.data.windows import windows_of
+
 from recformer.evaluation.ranker import rank_batch
 from recformer.registry import METRICS
 from tests.builders import dataset_of

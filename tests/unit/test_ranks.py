@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from recformer.data.windows import Windows, windows_of
 
 from recformer.config import parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
-from recformer.data.windows import Windows, windows_of
 from recformer.errors import EvaluationError
 from recformer.evaluation.ranker import rank_cases
 from recformer.evaluation.ranks import MASKINGS, MAX_K

@@ -5,9 +5,9 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from recformer.data.windows import windows_of
 
 from recformer.data.prepared import prepare
-from recformer.data.windows import windows_of
 from recformer.loss.seen import Seen, Sequences, Span
 from recformer.training.batches import EpochBatches
 from tests.builders import dataset_in, dataset_of

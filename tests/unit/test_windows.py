@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recformer.data.windows import Windows, windows_of
 
 from recformer.data.dataset import Dataset
-from recformer.data.windows import Windows, windows_of
 from tests.builders import dataset_in, dataset_of
 
 

@@ -1,17 +1,16 @@
-"""What every split gives: rows of the windows for training, validation and test."""
+"""What every split gives: cases for training, validation and test."""
 
 import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from recformer.config import Options, option
 from recformer.data.dataset import Dataset
+from recformer.data.histories import Cases, Histories, interactions
 from recformer.data.ties import TimeTies, group_starts
-from recformer.data.windows import Windows
 from recformer.errors import DataError
 
 Part = Literal["train", "validation", "test"]
@@ -19,29 +18,24 @@ Part = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Disjoint rows of one dataset's windows."""
+    """Cases of one dataset's histories. No held-out target is a training target."""
 
-    train: NDArray[np.int64]
-    validation: NDArray[np.int64]
-    test: NDArray[np.int64]
+    train: Cases
+    """Everything that may be trained to be predicted, from the first item of a user on."""
+    validation: Cases
+    test: Cases
     item_set: Literal["items", "tokens"]
     """What is ranked: the catalogue's items, or all tokens (SOS and EOS too, as the article does)."""
     skipped_users: int = 0
-    """Users whose history is too short to give a case; nothing is dropped in silence."""
-    num_targets: NDArray[np.int64] | None = None
-    """(W,) how many tokens, from a held-out window's target on, are its targets; None: one each."""
+    """Users without a test case because they have too few interactions; nothing is dropped in silence."""
 
-    def rows(self, part: Part) -> NDArray[np.int64]:
-        """Rows of one part, ascending."""
+    def cases(self, part: Part) -> Cases:
+        """Cases of one part, in the order of users and time."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[part]
 
-    def targets_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """(B,) how many targets the held-out windows `rows` (B,) have; None: one each."""
-        return None if self.num_targets is None else self.num_targets[rows]
-
     def fingerprint(self, part: Part) -> str:
-        """16 hex digits over the rows of one part."""
-        return hashlib.sha256(np.ascontiguousarray(self.rows(part)).tobytes()).hexdigest()[:16]
+        """16 hex digits over the cases of one part."""
+        return hashlib.sha256(np.ascontiguousarray(self.cases(part).ends).tobytes()).hexdigest()[:16]
 
 
 class SplitOptions(Options):
@@ -92,32 +86,31 @@ class Fractions(SplitOptions):
         return self
 
 
-def targets_at_once(dataset: Dataset, windows: Windows) -> NDArray[np.int64]:
-    """(W,) how many interactions of its user, from a window's target on, are at the target's time; 1 for EOS.
+def with_targets_at_once(dataset: Dataset, cases: Cases) -> Cases:
+    """The cases, each with all interactions of its user, from the target on, that are at the target's time.
 
-    Times 1 2 2 2 of one user and windows of one token, [SOS] → a, [a] → b, [b] → c, [c] → d, [d] → EOS: 1 3 2 1 1.
+    Times 1 2 2 2 of one user: the case that ends at the first 2 has 3 targets, the next ones 2 and 1. No target may be
+    EOS.
     """
-    rows = np.arange(len(windows))
-    places = item_places(windows, rows)
+    places = interactions(cases)
     ends = np.append(np.flatnonzero(group_starts(dataset)), dataset.num_interactions)
-    counts = np.ones(len(rows), dtype=np.int64)
-    items = windows.targets(rows) != windows.eos
-    counts[items] = ends[np.searchsorted(ends, places[items], side="right")] - places[items]
-    return counts
+    counts = ends[np.searchsorted(ends, places, side="right")] - places
+    return Cases(cases.users, cases.ends, counts)
 
 
-def item_places(windows: Windows, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which interactions the targets of `rows` are: (B,) → (B,). EOS is none: its place means nothing."""
-    return windows.target_positions(rows) - 2 * windows.users[rows] - 1  # without SOS and EOS
+def item_cases(histories: Histories) -> Cases:
+    """All cases whose target is an item."""
+    cases = histories.all_cases()
+    return cases[histories.targets(cases) != histories.eos]
 
 
-def require_parts(split: Split, windows: Windows, name: str) -> Split:
-    """`split` itself. Raises DataError when a part is empty, saying how many windows there were."""
-    empty = [part for part in ("train", "validation", "test") if not len(split.rows(part))]
+def require_parts(split: Split, dataset: Dataset, name: str) -> Split:
+    """`split` itself. Raises DataError when a part is empty, saying how much there was."""
+    empty = [part for part in ("train", "validation", "test") if not len(split.cases(part))]
     if empty:
         raise DataError(
-            f"split {name}: no cases for {' and '.join(empty)} (the dataset has {len(windows)} windows of "
-            f"{windows.size} tokens). Use a dataset with longer histories, a smaller window, another split, or ties "
-            "in time by file or hash where all of a user's interactions are at one time"
+            f"split {name}: no cases for {' and '.join(empty)} (the dataset has {dataset.num_interactions:,} "
+            f"interactions of {dataset.num_users:,} users). Use a dataset with longer histories, another split, or "
+            "ties in time by file or hash where all of a user's interactions are at one time"
         )
     return split

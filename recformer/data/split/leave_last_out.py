@@ -4,10 +4,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recformer.data.dataset import Dataset
-from recformer.data.split.base import Split, SplitOptions, item_places, require_parts, targets_at_once, time_ties_option
+from recformer.data.histories import Cases, Histories, interactions
+from recformer.data.split.base import (
+    Split,
+    SplitOptions,
+    item_cases,
+    require_parts,
+    time_ties_option,
+    with_targets_at_once,
+)
 from recformer.data.ties import TimeTies, group_starts
-from recformer.data.windows import Windows
 from recformer.registry import SPLITS
+
+LEAST = 3  # interactions of a user who is judged: one to learn from, one to validate, one to test
 
 
 class LeaveLastOutOptions(SplitOptions):
@@ -20,8 +29,9 @@ class LeaveLastOut:
     """The usual split of sequential recommendation (Kang and McAuley 2018, SASRec). EOS is never a target here:
     where a history ends would tell what is held out.
 
-    With ties as sets, "last" are all interactions at the last time together, and nothing at a held-out time is trained
-    on. A user all of whose interactions are at one time has no history before it, and gives no case.
+    Users with fewer than three interactions are trained on and not judged. With ties as sets, "last" are all
+    interactions at the last time together, and nothing at a held-out time is trained on; a held-out case needs an
+    interaction before it.
     """
 
     Options = LeaveLastOutOptions
@@ -29,23 +39,23 @@ class LeaveLastOut:
     def __init__(self, options: LeaveLastOutOptions) -> None:
         self.options = options
 
-    def __call__(self, dataset: Dataset, windows: Windows) -> Split:
-        """Rows for each part. Raises DataError when a part is empty."""
+    def __call__(self, dataset: Dataset, histories: Histories) -> Split:
+        """Cases for each part. Raises DataError when a part is empty."""
         as_set = self.options.time_ties == "as_set"
+        cases = item_cases(histories)
+        places, users = interactions(cases), cases.users
         test_from, validation_from = _last_groups(dataset, group_starts(dataset) if as_set else None)
-        rows = np.arange(len(windows))
-        rows = rows[windows.targets(rows) != windows.eos]
-        places, users = item_places(windows, rows), windows.users[rows]
-        test = rows[places == test_from[users]]
-        split = Split(
-            rows[places < validation_from[users]],
-            rows[(places == validation_from[users]) & (places < test_from[users])],
-            test,
-            "items",
-            dataset.num_users - len(test),
-            targets_at_once(dataset, windows) if as_set else None,
-        )
-        return require_parts(split, windows, "leave_last_out")
+        judged = np.diff(dataset.offsets) >= LEAST
+        trained = ~judged[users] | (places < validation_from[users])
+        later = judged[users] & (places > dataset.offsets[:-1][users])  # with an interaction before it
+
+        def held_out(at: NDArray[np.bool_]) -> Cases:
+            return with_targets_at_once(dataset, cases[at & later]) if as_set else cases[at & later]
+
+        test = held_out(places == test_from[users])
+        validation = held_out((places == validation_from[users]) & (places < test_from[users]))
+        split = Split(cases[trained], validation, test, "items", dataset.num_users - len(test))
+        return require_parts(split, dataset, "leave_last_out")
 
 
 def _last_groups(dataset: Dataset, starts: NDArray[np.bool_] | None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

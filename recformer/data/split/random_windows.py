@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from recformer.config import option
 from recformer.data.dataset import Dataset
+from recformer.data.histories import Histories
 from recformer.data.split.base import Fractions, Split, require_parts, time_ties_option
 from recformer.data.ties import STEP, mixed
-from recformer.data.windows import Windows
 from recformer.registry import SPLITS
 
 
@@ -24,6 +24,15 @@ class RandomWindowsOptions(Fractions):
         ge=0,
         le=2**31,
     )
+    size: int = option(
+        5,
+        "Window size",
+        "Tokens of the windows that are drawn: only what has so many before it is a case (the article uses 5).",
+        group="Data",
+        advanced=True,
+        ge=1,
+        le=200,
+    )
 
 
 @SPLITS.register("random_windows")
@@ -36,15 +45,15 @@ class RandomWindows:
     def __init__(self, options: RandomWindowsOptions) -> None:
         self.options = options
 
-    def __call__(self, dataset: Dataset, windows: Windows) -> Split:
-        """Rows for each part. Raises DataError when a part is empty."""
-        draw = uniform_by_row(len(windows), self.options.split_seed)
+    def __call__(self, dataset: Dataset, histories: Histories) -> Split:
+        """Cases for each part. Raises DataError when a part is empty."""
+        cases = histories.all_cases(self.options.size)
+        draw = uniform_by_row(len(cases), self.options.split_seed)
         test = draw < self.options.test_fraction
         validation = ~test & (draw < self.options.test_fraction + self.options.validation_fraction)
-        rows = np.arange(len(windows))
-        skipped = dataset.num_users - len(np.unique(windows.users))
-        split = Split(rows[~test & ~validation], rows[validation], rows[test], "tokens", skipped)
-        return require_parts(split, windows, "random_windows")
+        skipped = dataset.num_users - len(np.unique(cases.users))
+        split = Split(cases[~test & ~validation], cases[validation], cases[test], "tokens", skipped)
+        return require_parts(split, dataset, "random_windows")
 
 
 def uniform_by_row(count: int, seed: int) -> NDArray[np.float64]:

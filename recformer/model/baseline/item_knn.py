@@ -1,107 +1,88 @@
 """Item-based nearest neighbours: what was watched by those who watched what this user did."""
 
-import warnings
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
+from recformer.data.histories import Cases
 from recformer.data.prepared import Prepared
-from recformer.data.windows import Windows
-from recformer.model.baseline.counts import fractions, ranges, token_counts, training_positions, users_at
+from recformer.model.baseline.counts import training_positions
+from recformer.model.baseline.votes import Fallback, Sparse, latest_items
 from recformer.registry import BASELINES
-
-if TYPE_CHECKING:
-    from torch import Tensor  # imported where it is used, so that listing the baselines does not load it
 
 NEIGHBOURS = 200
 BLOCK = 256  # items at once: similarities of 256 × 60,000 float32 are 61 MB
 
-warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")  # the product goes through it inside
-
 
 @BASELINES.register("item_knn")
 class ItemKnn:
-    """score(j) = Σ sim(i, j) over the distinct items i that the user had before the target and that are among the 200
+    """score(j) = Σ decay^age(i) · sim(i, j) over the `latest` items i of the history (0: all) that are among the 200
     nearest neighbours of j.
 
-    sim(i, j) = n(i, j) / √(n(i) n(j)) with the users who have i, j or both in the training part: the cosine of two
-    columns of the binary user-item matrix. Neighbours as near as the 200th all stay; no item is its own neighbour.
-    Items without a neighbour in the history, and SOS and EOS, come last, by popularity, with scores below 0.
+    sim(i, j) = n(i, j) / (√(n(i) n(j)) + shrinkage) with the users who have i, j or both in the training part: without
+    shrinkage the cosine of two columns of the binary user-item matrix. Neighbours as near as the 200th all stay; no
+    item is its own neighbour. Items without votes, and SOS and EOS, come last, by popularity, with scores below 0.
 
-    Source: Sarwar, Karypis, Konstan and Riedl 2001 (cosine; the neighbours are those of the item that is
-    scored); for binary data and top-N lists, sums of similarities as in Deshpande and Karypis 2004.
+    Source: Sarwar, Karypis, Konstan and Riedl 2001 (cosine; the neighbours are those of the item that is scored); for
+    binary data and top-N lists, sums of similarities as in Deshpande and Karypis 2004.
 
     Three users had {a, b}, {a, b, c} and {a}: sim(a, b) = 2 / √(3 · 2) = 0.816, sim(a, c) = 1 / √(3 · 1) = 0.577,
     sim(b, c) = 1 / √(2 · 1) = 0.707; who had a and b gets c with 0.577 + 0.707 = 1.284.
     """
 
     TITLE = "Item kNN"
-    DESCRIPTION = "Recommends what was watched by people who watched the same movies, in whatever order."
+    DESCRIPTION = "Recommends what was watched by people who watched the same movies."
+    GRID = (
+        {"latest": 0, "decay": 1.0, "shrinkage": 0.0},
+        *({"latest": 10, "decay": 0.8, "shrinkage": shrinkage} for shrinkage in (0.0, 10.0, 50.0)),
+    )
 
     def __init__(self, prepared: Prepared) -> None:
-        self._windows = prepared.windows
-        self._similar_to = nearest_neighbours(_item_users(prepared)).t().coalesce()  # in row i: j with i as neighbour
-        self._fallback = (fractions(token_counts(prepared)) - 1).astype(np.float32)  # (V,) in [−1, 0)
+        self._histories = prepared.histories
+        self._user_items = user_items(prepared)
+        self._fallback = Fallback(prepared)
+        self._similar: dict[float, Sparse] = {}
 
-    def scores(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Scores of all tokens for the windows `rows`: (B,) → (B, V)."""
-        similar = _product(_histories(self._windows, rows), self._similar_to).numpy()  # (B, I)
-        scores = np.tile(self._fallback, (len(rows), 1))
-        np.copyto(scores[:, : self._windows.num_items], similar, where=similar > 0)
-        return scores
+    def scores(self, cases: Cases, latest: float, decay: float, shrinkage: float) -> NDArray[np.float32]:
+        """(B, V) scores of all tokens for cases (B)."""
+        history = latest_items(self._histories, cases, int(latest), decay)
+        if not latest:
+            history.data[:] = 1  # an item that is there twice counts once
+        return self._fallback.below((history @ self._similar_with(shrinkage)).toarray())
 
-
-def nearest_neighbours(item_users: "Tensor", count: int = NEIGHBOURS) -> "Tensor":
-    """Sparse (I, I): in row i the similarities of i to its `count` nearest neighbours, and to all as near as the last.
-
-    `item_users`: (I, U), sparse, 1 where a user had an item.
-    """
-    import torch
-
-    num_items = len(item_users)
-    users = torch.bincount(item_users.indices()[0], minlength=num_items).clamp(min=1).float()  # (I,)
-    user_items = item_users.t().coalesce()
-    parts: list[Tensor] = []
-    for items in torch.arange(num_items).split(BLOCK):
-        norms = np.sqrt(
-            (users[items, None] * users).numpy()
-        )  # rounded right, unlike torch.sqrt: n(i) = n(j) divides exactly
-        similarity = _product(item_users.index_select(0, items), user_items) / torch.from_numpy(norms)  # (block, I)
-        similarity[torch.arange(len(items)), items] = 0
-        last = similarity.topk(min(count, num_items), dim=1).values[:, -1:]
-        parts.append(similarity.where(similarity >= last, 0).to_sparse())
-    return torch.cat(parts).coalesce()
+    def _similar_with(self, shrinkage: float) -> Sparse:
+        """(I, I) in row i the similarity to every j that has i as a neighbour; kept for the last shrinkage alone."""
+        if shrinkage not in self._similar:
+            self._similar = {shrinkage: nearest_neighbours(self._user_items, shrinkage).T.tocsr()}
+        return self._similar[shrinkage]
 
 
-def _item_users(prepared: Prepared) -> "Tensor":
-    """Sparse (I, U): 1 where a user has an item in the training part."""
-    windows = prepared.windows
-    positions = training_positions(prepared)
-    positions = positions[windows.tokens[positions] < windows.num_items]  # without SOS and EOS
-    num_users = len(windows.user_starts) - 1
-    return _binary(windows.tokens[positions], users_at(windows, positions), (windows.num_items, num_users))
+def user_items(prepared: Prepared) -> Sparse:
+    """(U, I) float32: 1 where a user has an item in the training part."""
+    histories = prepared.histories
+    places = training_positions(prepared)
+    places = places[histories.tokens[places] < histories.num_items]  # without SOS and EOS
+    cells = (histories.users_at(places), histories.tokens[places])
+    found = sparse.coo_array(
+        (np.ones(len(places), np.float32), cells), shape=(histories.num_users, histories.num_items)
+    )
+    matrix: Sparse = found.tocsr()
+    matrix.data[:] = 1
+    return matrix
 
 
-def _histories(windows: Windows, rows: NDArray[np.int64]) -> "Tensor":
-    """Sparse (B, I): 1 where a user had an item before the target."""
-    first = windows.user_starts[windows.users[rows]] + 1  # after SOS
-    lengths = windows.target_positions(rows) - first
-    items = windows.tokens[ranges(first, lengths)]
-    return _binary(np.repeat(np.arange(len(rows)), lengths), items, (len(rows), windows.num_items))
-
-
-def _binary(rows: NDArray[np.integer], columns: NDArray[np.integer], shape: tuple[int, int]) -> "Tensor":
-    """Sparse: 1 at each of these cells, however often it is named."""
-    import torch
-
-    cells = np.unique(rows.astype(np.int64) * shape[1] + columns)
-    places = torch.from_numpy(np.stack(np.divmod(cells, shape[1])))
-    return torch.sparse_coo_tensor(places, torch.ones(len(cells)), shape, check_invariants=False, is_coalesced=True)
-
-
-def _product(left: "Tensor", right: "Tensor") -> "Tensor":
-    """Dense product of two sparse matrices."""
-    import torch
-
-    return torch.sparse.mm(left, right).to_dense()
+def nearest_neighbours(user_items: Sparse, shrinkage: float = 0.0, count: int = NEIGHBOURS) -> Sparse:
+    """(I, I): in row i the similarities of i to its `count` nearest neighbours, from who had what (U, I)."""
+    item_users: Sparse = user_items.T.tocsr()
+    users = np.maximum(np.diff(item_users.indptr), 1).astype(np.float32)  # (I,)
+    blocks: list[Sparse] = []
+    for start in range(0, item_users.shape[0], BLOCK):
+        block = item_users[start : start + BLOCK]
+        items = np.arange(start, start + block.shape[0])
+        norms = np.sqrt(users[items][:, None] * users)  # one root: n(i) = n(j) divides exactly
+        similarity = (block @ user_items).toarray() / (norms + np.float32(shrinkage))  # (block, I)
+        similarity[np.arange(len(items)), items] = 0
+        if count < similarity.shape[1]:
+            similarity[similarity < np.partition(similarity, -count, axis=1)[:, -count, None]] = 0
+        blocks.append(sparse.csr_array(similarity))
+    return sparse.vstack(blocks).tocsr()

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from recformer.data.histories import Cases
 from recformer.data.prepared import Prepared
 from recformer.model.baseline.counts import fractions, ranges, token_counts, training_steps
 from recformer.registry import BASELINES
@@ -22,24 +23,25 @@ class Markov:
 
     TITLE = "Markov chain"
     DESCRIPTION = "Recommends what most often came right after the last movie."
+    GRID = ({},)
 
     def __init__(self, prepared: Prepared) -> None:
-        windows = prepared.windows
+        histories = prepared.histories
         steps = training_steps(prepared)
-        codes = windows.tokens[steps].astype(np.int64) * windows.num_tokens + windows.tokens[steps + 1]
+        codes = histories.tokens[steps].astype(np.int64) * histories.num_tokens + histories.tokens[steps + 1]
         found, counts = np.unique(codes, return_counts=True)
-        self._windows = windows
-        self._bounds = np.searchsorted(found, np.arange(windows.num_tokens + 1) * windows.num_tokens)  # (V + 1,)
-        self._nexts = found % windows.num_tokens  # tokens that came after i: from bounds[i] to bounds[i + 1]
+        self._histories = histories
+        self._bounds = np.searchsorted(found, np.arange(histories.num_tokens + 1) * histories.num_tokens)  # (V + 1,)
+        self._nexts = found % histories.num_tokens  # tokens that came after i: from bounds[i] to bounds[i + 1]
         self._counts = counts.astype(np.float64)
         self._fractions = fractions(token_counts(prepared))  # (V,)
 
-    def scores(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Scores of all tokens for the windows `rows`: (B,) → (B, V)."""
-        last = self._windows.tokens[self._windows.target_positions(rows) - 1]
+    def scores(self, cases: Cases) -> NDArray[np.float32]:
+        """(B, V) scores of all tokens for cases (B)."""
+        last = self._histories.tokens[cases.ends - 1]
         lengths = self._bounds[last + 1] - self._bounds[last]
         places = ranges(self._bounds[last], lengths)
         nexts = self._nexts[places]
-        scores = np.tile(self._fractions.astype(np.float32), (len(rows), 1))
-        scores[np.repeat(np.arange(len(rows)), lengths), nexts] = self._counts[places] + self._fractions[nexts]
+        scores = np.tile(self._fractions.astype(np.float32), (len(cases), 1))
+        scores[np.repeat(np.arange(len(cases)), lengths), nexts] = self._counts[places] + self._fractions[nexts]
         return scores

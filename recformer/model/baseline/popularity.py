@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from recformer.data.histories import Cases
 from recformer.data.prepared import Prepared
 from recformer.model.baseline.counts import token_counts
 from recformer.registry import BASELINES
@@ -14,10 +15,11 @@ class Popularity:
 
     TITLE = "Popularity"
     DESCRIPTION = "Recommends to everybody what most people watched."
+    GRID = ({},)
 
     def __init__(self, prepared: Prepared) -> None:
         self._counts = token_counts(prepared).astype(np.float32)  # (V,)
 
-    def scores(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Scores of all tokens for the windows `rows`: (B,) → (B, V), each row the same."""
-        return np.tile(self._counts, (len(rows), 1))
+    def scores(self, cases: Cases) -> NDArray[np.float32]:
+        """(B, V) scores of all tokens for cases (B), each row the same."""
+        return np.tile(self._counts, (len(cases), 1))

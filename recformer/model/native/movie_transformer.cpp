@@ -283,7 +283,8 @@ struct Step {  // the same as in movie_transformer.py
   float *token_grads;          // (rows, T, D) of the embeddings read
   float *user_grads;           // (rows, U)
   const int64_t *sequence;     // tokens of all users, one after the other
-  const int64_t *starts;       // (rows,) where the windows begin in it; the target stands behind the window
+  const int64_t *ends;         // (rows,) where the targets stand in it, behind their windows
+  const int64_t *firsts;       // (rows,) where their users' tokens begin; where a window would begin before, SOS fills it
   const int64_t *users;        // (rows,)
   const int64_t *seen_from;    // (rows,) from where on what stands before the target counts as a repeat
   float *losses;               // (rows,)
@@ -316,15 +317,18 @@ struct Chunk {  // up to LANES rows, padded with lanes of no weight
   V weight;  // 1 / rows of the batch
 };
 
+inline int64_t input_of(const Step &step, int64_t row, int t) {
+  return step.sequence[std::max(step.ends[row] - T + t, step.firsts[row])];  // the first token is SOS
+}
+
 inline Chunk chunk_of(const Step &step, int64_t first) {
   Chunk chunk = {};
   chunk.first = first;
   chunk.count = std::min<int64_t>(step.rows - first, LANES);
   for (int l = 0; l < chunk.count; l++) {
-    const int64_t *window = step.sequence + step.starts[first + l];
-    for (int t = 0; t < T; t++) chunk.tokens[t][l] = window[t];
+    for (int t = 0; t < T; t++) chunk.tokens[t][l] = input_of(step, first + l, t);
     chunk.users[l] = step.users[first + l];
-    chunk.targets[l] = window[T];
+    chunk.targets[l] = step.sequence[step.ends[first + l]];
     chunk.weight[l] = 1.0f / step.rows;
   }
   return chunk;
@@ -350,7 +354,7 @@ void forward(const Step &step, const Weights &w, const Chunk &chunk, const Noise
 
 // The distinct items that the user had before the target, the target itself left out, from `seen_from` on.
 std::vector<int64_t> repeats_of(const Step &step, int64_t row, std::vector<int64_t> &noted) {
-  const int64_t end = step.starts[row] + T, target = step.sequence[end];
+  const int64_t end = step.ends[row], target = step.sequence[end];
   std::vector<int64_t> repeats;
   for (int64_t i = step.seen_from[row]; i < end; i++) {
     const int64_t token = step.sequence[i];
@@ -521,7 +525,7 @@ void scatter_all(const Step &step, int64_t thread) {
   std::memset(step.grads[USER] + low_user * U, 0, sizeof(float) * (high_user - low_user) * U);
   for (int64_t row = 0; row < step.rows; row++) {
     for (int t = 0; t < T; t++)
-      scatter(step.sequence[step.starts[row] + t], step.token_grads + (row * T + t) * D, D, low, high, step.grads[TOKEN]);
+      scatter(input_of(step, row, t), step.token_grads + (row * T + t) * D, D, low, high, step.grads[TOKEN]);
     scatter(step.users[row], step.user_grads + row * U, U, low_user, high_user, step.grads[USER]);
   }
 }

@@ -11,9 +11,9 @@ constexpr int K = MAX_K;  // recommendations listed, as in evaluation/ranks.py
 
 struct Cases {  // the same as in native/evaluation.py
   const int32_t *tokens;   // of all users, one after the other
-  const int64_t *windows;  // (rows,) where each case's window begins in it; the target stands behind the window
+  const int64_t *ends;     // (rows,) where each case's target stands in it, behind its history
   const int64_t *firsts;   // (rows,) where its user's tokens begin
-  int64_t rows, window, vocabulary, candidates;
+  int64_t rows, recent, vocabulary, candidates;  // the `recent` tokens before a target are its window
 };
 
 struct Ranks {
@@ -136,7 +136,7 @@ class Ranker {
 
   // Ranks of one case from the scores (vocabulary,) of its row; false where one is not a number.
   bool rank(int64_t row, const float *scores) {
-    const int32_t *end = cases_.tokens + cases_.windows[row] + cases_.window;
+    const int32_t *first = cases_.tokens + cases_.firsts[row], *end = cases_.tokens + cases_.ends[row];
     target_ = *end;
     if (!scores_.read(scores, cases_.candidates, scores[target_])) return false;
     window_.begin();
@@ -144,9 +144,9 @@ class Ranker {
     const int64_t ahead = scores_.ahead();
     int64_t of_window = 0, of_history = 0;  // ahead of the target or equal, and masked
     hidden_ = 0;
-    for (const int32_t *token = end - cases_.window; token < end; token++)
+    for (const int32_t *token = std::max(first, end - cases_.recent); token < end; token++)
       if (window_.add(*token)) of_window += counts(*token, scores);
-    for (const int32_t *token = cases_.tokens + cases_.firsts[row]; token < end; token++)
+    for (const int32_t *token = first; token < end; token++)
       if (history_.add(*token)) {
         of_history += counts(*token, scores);
         hidden_++;
@@ -165,10 +165,10 @@ class Ranker {
   bool hides(const Marks &marks, int64_t token) const { return token != target_ && marks.has(token); }
 
   void lists(int64_t row) {
-    const std::vector<uint64_t> *best = &scores_.best(2 * K + cases_.window);
+    const std::vector<uint64_t> *best = &scores_.best(2 * K + cases_.recent);
     int found = 0;
     for (uint64_t key : *best) found += !hides(history_, token_of(key));
-    if (found < K && (int64_t)best->size() < cases_.candidates) best = &scores_.best(K + std::max<int64_t>(hidden_, cases_.window));
+    if (found < K && (int64_t)best->size() < cases_.candidates) best = &scores_.best(K + std::max<int64_t>(hidden_, cases_.recent));
     raw_list(row, *best);
     window_list(row, *best);
     history_list(row, *best);

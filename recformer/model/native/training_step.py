@@ -101,16 +101,17 @@ class NativeStep:
         beta1, beta2 = self._group["betas"]
         call.rate, call.beta1, call.beta2, call.adam_epsilon = self._group["lr"], beta1, beta2, self._group["eps"]
         call.correction1, call.root_correction2 = 1 - beta1**count, (1 - beta2**count) ** 0.5
-        call.update, call.rows = update, len(seen.starts)
+        call.update, call.rows = update, len(seen.ends)
         if call.rows > len(self._losses):
             raise ValueError(f"a batch of {call.rows} windows: at most {len(self._losses)} were said")
         call.seed = int(torch.empty((), dtype=torch.int64).random_())
-        sequences, starts, users = seen.sequences, seen.starts.contiguous(), seen.users.contiguous()
-        seen_from = sequences.user_starts[users] if self._loss.of == "history" else starts
-        call.sequence, call.starts = sequences.tokens.data_ptr(), starts.data_ptr()
+        sequences, ends, users = seen.sequences, seen.ends.contiguous(), seen.users.contiguous()
+        firsts = sequences.user_starts[users]
+        seen_from = firsts if self._loss.of == "history" else torch.maximum(ends - seen.window.shape[1], firsts)
+        call.sequence, call.ends, call.firsts = sequences.tokens.data_ptr(), ends.data_ptr(), firsts.data_ptr()
         call.users, call.seen_from = users.data_ptr(), seen_from.data_ptr()
         self._library.train_step(byref(call))
-        return self._reduced(len(seen.starts))
+        return self._reduced(len(seen.ends))
 
     @property
     def gradients(self) -> dict[str, Tensor]:
@@ -228,7 +229,7 @@ def _pointers(tensors: Sequence[Tensor | None]) -> Any:
 
 POINTERS = (
     *("weights", "first", "second", "grads", "sizes", "dense_at", "dense", "scratch", "logits", "token_grads"),
-    *("user_grads", "sequence", "starts", "users", "seen_from", "losses", "top_repeats"),
+    *("user_grads", "sequence", "ends", "firsts", "users", "seen_from", "losses", "top_repeats"),
 )
 COUNTS = ("dense_size", "rows", "vocabulary", "num_items", "num_users", "threads", "loss", "update")
 REALS = (

@@ -53,7 +53,7 @@ class ComparisonChoice:
     masking: Masking
     split: str
     time_ties: TimeTies
-    window: int | None
+    recent: int
     question: Question
     cutoffs: list[int]
     """The question's k among them: what decides is always shown."""
@@ -124,35 +124,22 @@ class ShownComparison(Comparison):
         return answer(self.labels, self.primary(), self.question)
 
     @property
-    def leaks(self) -> str:
-        """Which models were trained on cases they are evaluated on; empty where none was."""
-        found = [
-            _leak(label, result)
-            for label, result in zip(self.labels, self.primary(), strict=True)
-            if result["trained_on"] != 0
-        ]
-        return (
-            f"Trained on what it is evaluated on: {'; '.join(found)}. Such figures flatter the model." if found else ""
-        )
-
-    @property
     def protocol_rows(self) -> dict[str, str]:
         """How these numbers came about, and what was trained on what."""
         protocol = self.protocol
         skipped = f", {protocol.skipped_users} users with too short a history" if protocol.skipped_users else ""
-        trained_on = [(model.label, model.evaluation.trained_on) for model in self.models]
+        known = [(model.label, model.evaluation.known) for model in self.models]
         return {
             "Dataset": f"{protocol.dataset} ({protocol.fingerprint})",
             "Split": f"{protocol.split['name']}, {protocol.part} part",
-            "Cases": f"{protocol.cases:,}{skipped}, window of {protocol.window}",
+            "Cases": f"{protocol.cases:,}{skipped}, window of {protocol.recent}",
             "Ranked": f"among all {protocol.item_set}; ties in score count against the model",
             "Time": ties_in_time(protocol),
             "Masking": f"{self.choice.masking} (duplication: none)",
             "Statistics": f"{self.question.title} is primary; 1,000 bootstrap resamples of users, paired sign flips, "
             f"Holm over the primary differences and over the others of a view; seed {protocol.bootstrap_seed}",
-            "Trained on test cases": "; ".join(
-                f"{label} {'unknown' if count is None else count}" for label, count in trained_on
-            ),
+            "Trained on these cases": "; ".join(f"{label} {_count(seen.trained_on)}" for label, seen in known),
+            "Chosen on these cases": "; ".join(f"{label} {_count(seen.validated_on)}" for label, seen in known),
         }
 
     @property
@@ -163,14 +150,8 @@ class ShownComparison(Comparison):
         return {labels[run.run_id]: run.config for run in self.choice.runs if run.run_id in run_ids}
 
 
-def _leak(label: str, result: Result) -> str:
-    count = result["trained_on"]
-    known = (
-        "unknown, it was imported and probably leaks" if count is None else f"{count:,} of {result['cases']:,} cases"
-    )
-    if not result["data_known"]:
-        known += "; nothing says which data it is from, only its sizes fit"
-    return f"{label}: {known}"
+def _count(cases: int | None) -> str:
+    return "unknown" if cases is None else f"{cases:,}"
 
 
 KEPT_BY: dict[str | type[Any], Callable[[Any], Any]] = {

@@ -51,7 +51,7 @@ def show_export(comparison: ShownComparison, ranking: list[str], parameters: set
 def to_csv(comparison: ShownComparison, ranking: list[str]) -> str:
     """One row a figure, each of them with its model and its protocol, so that files can be put together."""
     protocol = comparison.protocol
-    fields = ("dataset", "fingerprint", "split", "time_ties", "part", "window", "item_set", "cases")
+    fields = ("dataset", "fingerprint", "split", "time_ties", "part", "recent", "item_set", "cases")
     setting: dict[str, Any] = {name: getattr(protocol, name) for name in fields}
     setting["split"] = protocol.split["name"]
     setting["reference"] = str(comparison.reference_model.members[0])

@@ -7,10 +7,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from recformer.data.ties import TimeTies
 from recformer.evaluation.compare import comparison_of, configs_of, seed_groups
-from recformer.evaluation.ranks import MAX_K
+from recformer.evaluation.ranks import MAX_K, RECENT
 from recformer.evaluation.significance import METRICS, PRIMARY, Question, asked
 from recformer.registry import SPLITS
-from recformer.run.model_ref import ModelRef, all_baselines
+from recformer.run.model_ref import all_baselines
 from recformer.run.overview import RunSummary
 from recformer.ui.compare.comparison import ComparisonChoice, ShownComparison, styles_of
 from recformer.ui.shared import readers
@@ -20,12 +20,13 @@ from recformer.ui.shared.selection import pick_many, pick_masking, pick_one
 from recformer.ui.shared.words import explain, plain
 
 if TYPE_CHECKING:
-    from recformer.evaluation.evaluate import Pending
+    pass
 
 CUTOFFS = ["1", "3", "5", "10", str(MAX_K)]
 USUAL_CUTOFFS = ["3", "5", "10"]
+LONGEST = 200  # items of a window
 PARAMETERS = {
-    *("runs", "baseline", "primary", "margin", "masking", "split", "time_ties", "k", "window"),
+    *("runs", "baseline", "primary", "margin", "masking", "split", "time_ties", "k", "recent", "window"),
     *("view", "metrics", "join_seeds"),
     *("slice", "slice_metric", "x", "y", "all_settings", "article_k"),
 }
@@ -47,7 +48,7 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
     if not chosen:
         return None
     left, second, third, last = st.columns([4, 3, 2, 5])  # what is asked
-    middle, right, beside, _ = st.columns([4.5, 3.5, 2.5, 3.5])  # under which protocol
+    middle, right, beside, latest, _ = st.columns([4.5, 3.5, 2.5, 1.5, 2])  # under which protocol
     models, labels = {str(model): model for model in chosen}, labels_of(runs)
     reference = pick_one(
         left,
@@ -76,7 +77,7 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
         masking=masking,
         split=split,
         time_ties=cast("TimeTies", time_ties),
-        window=_asked_window(),
+        recent=_pick_recent(latest),
         question=question,
         cutoffs=sorted({*map(int, lengths or USUAL_CUTOFFS), question.k}),
         data=readers.dataset_of(chosen),
@@ -112,25 +113,21 @@ def _pick_question(first: DeltaGenerator, second: DeltaGenerator) -> Question:
     return asked(primary, margin or None)
 
 
-def _asked_window() -> int | None:
-    """The window of the URL that all are evaluated under, with the way back; None for each model's own."""
-    text = st.query_params.get("window", "")
-    if not (text.isdecimal() and int(text) > 0):
-        return None
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"All are evaluated under a window of {int(text)}.", width="content")
-        if st.button("Let each have its own", key="compare.own_window", icon=":material/undo:", type="tertiary"):
-            del st.query_params["window"]
-            st.rerun()
-    return int(text)
+def _pick_recent(place: DeltaGenerator) -> int:
+    """How many latest items count as the window, kept in the URL; links made by earlier versions call it window."""
+    if (before := st.query_params.get("window")) is not None:
+        if before.isdecimal() and 1 <= int(before) <= LONGEST:
+            st.query_params["recent"] = before
+        del st.query_params["window"]
+    return place.number_input("Window", 1, LONGEST, RECENT, key="recent", bind="query-params", help=explain("recent"))
 
 
 def compare(choice: ComparisonChoice) -> ShownComparison | None:
-    """The comparison; None while it is computed in the background, where none of the models can be evaluated, or where
-    their protocols differ: each is then shown instead."""
-    entries = pending(choice.models, choice.data, choice.split, choice.window, choice.time_ties)
+    """The comparison; None while it is computed in the background, or where none of the models can be evaluated: that
+    is then shown instead."""
+    entries = pending(choice.models, choice.data, choice.split, choice.recent, choice.time_ties)
     able = usable(entries, choice.label)
-    if not able or not _same_window(able):
+    if not able:
         return None
     configs = configs_of(choice.runs)
     # Asked before anything is computed, so that it is always there.
@@ -155,26 +152,6 @@ def compare(choice: ComparisonChoice) -> ShownComparison | None:
     )
 
 
-def _same_window(usable: "dict[ModelRef, Pending]") -> bool:
-    """Whether all can stand in one table; where not, why, and the button that makes it so."""
-    windows = {entry.empty.protocol.window for entry in usable.values()}
-    if len(windows) == 1:
-        return True
-    sizes = ", ".join(map(str, sorted(windows)))
-    st.error(
-        f"These models see windows of different sizes ({sizes}). Their cases and their repeats are not the same, so "
-        "their figures cannot stand in one table.",
-        icon=":material/error:",
-    )
-    if st.button(f"Evaluate all under a window of {max(windows)}", key="compare.window", type="primary"):
-        st.query_params["window"] = str(max(windows))
-        st.rerun()
-    st.caption(
-        "Each model still reads as many movies as it was trained with; cases and repeats are those of the window."
-    )
-    return False
-
-
 def _seeds_together() -> bool:
     return st.toggle(
         "Take seeds together",
@@ -194,8 +171,8 @@ def show_conclusion(comparison: ShownComparison) -> None:
         st.markdown(f":orange[:material/trending_down:] {plain(found.below)}")
     if found.undecided:
         st.caption(plain(found.undecided), help=explain("detectable"))
-    if comparison.leaks:
-        st.warning(plain(comparison.leaks), icon=":material/warning:")
+    if leaks := comparison.conclusion.leaks:
+        st.warning(plain(leaks), icon=":material/warning:")
 
 
 def show_protocol(comparison: ShownComparison) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from recformer.errors import RecformerError
+from recformer.evaluation.cases import Known
 from recformer.evaluation.compare import comparison_of
 from recformer.evaluation.conclusion import answer, listed
 from recformer.evaluation.protocol import Protocol
@@ -46,24 +47,47 @@ def show(runs: list[RunSummary]) -> None:
         return
     kind = Counter(map(comparable_kind, own)).most_common(1)[0][0]
     alike = [run for run in own if comparable_kind(run) == kind]
-    candidates = sorted(alike, key=lambda run: (-validated(run), run.created))[:MOST]
+    ranked = sorted(alike, key=lambda run: (-validated(run), run.created))
+    candidates, knowing = _without_who_knows_the_test(ranked)
     labels = labels_of(runs) | {model.run: model_label({}, model) for model in all_baselines()}
     with st.container(border=True):
-        protocol, results = _on_test(candidates)
+        protocol, results = _on_test(candidates) if candidates else (None, [])
         if protocol is not None and results:
             _show_test(protocol, results, labels, runs)
             there = {result["run"] for result in results}
             missing = [labels[model.run] for model in all_baselines() if model.run not in there]
             if missing:
                 st.caption(f"Not evaluated yet, Compare does it: {plain(listed(missing))}.")
-        else:
+        elif candidates:
             title = f"Best on {recorded_dataset_name(candidates[0])} by validation: {labels[candidates[0].run_id]}"
             value = validated(candidates[0])
             st.markdown(f"**{plain(title)}**, validation NDCG@10 {value:.4f}; not evaluated on the test yet")
+        if knowing:
+            names = listed([labels[run.run_id] for run in knowing])
+            st.caption(f"Left out, since they have seen test cases or nobody knows: {plain(names)}.")
         chosen = [*(f"{run.run_id}/best" for run in candidates), *map(str, all_baselines())]
         st.page_link(
             "pages/compare.py", label="Compare them", icon=":material/bar_chart:", query_params={"runs": chosen}
         )
+
+
+def _without_who_knows_the_test(ranked: list[RunSummary]) -> tuple[list[RunSummary], list[RunSummary]]:
+    """The first runs that have seen no case of the test they were evaluated on, and the runs before them that have."""
+    clean: list[RunSummary] = []
+    knowing: list[RunSummary] = []
+    for run in ranked:
+        tests = _tests_of(ModelRef.of_run(readers.root(), run.run_id), recorded_split(run))
+        (clean if all(known.nothing for _, known in tests) else knowing).append(run)
+        if len(clean) == MOST:
+            break
+    return clean, knowing
+
+
+def _tests_of(model: ModelRef, split: Any) -> list[tuple[Protocol, Known]]:
+    """Under which protocols a model is evaluated on the test part of a split, and what it had seen of it."""
+    key = _store_keys([model]).get(model)
+    protocols = [] if key is None else stored_protocols(key)
+    return [(one, known) for one, known in protocols if one.part == "test" and one.split == split]
 
 
 def _on_test(candidates: list[RunSummary]) -> tuple[Protocol | None, list[Result]]:
@@ -72,10 +96,7 @@ def _on_test(candidates: list[RunSummary]) -> tuple[Protocol | None, list[Result
     split = recorded_split(candidates[0])
     models = [ModelRef.of_run(readers.root(), run.run_id) for run in candidates]
     keys = _store_keys(models)
-    found = {
-        model: [one for one in stored_protocols(key) if one.part == "test" and one.split == split]
-        for model, key in keys.items()
-    }
+    found = {model: [protocol for protocol, _ in _tests_of(model, split)] for model in keys}
     best = found.get(models[0])
     if not best:
         return None, []
@@ -100,9 +121,9 @@ def _store_keys(models: list[ModelRef]) -> dict[ModelRef, StoreKey]:
 def _compared(state: Any, _keys: dict[ModelRef, StoreKey], _protocol: Protocol) -> list[Result]:
     """NDCG with the history masked, of what is stored under the protocol; nothing where the first model's is gone."""
     found = {
-        model: Evaluation(model, _protocol, (ranks,), None, None)
+        model: Evaluation(model, _protocol, (stored[0],), None, Known(0, 0))
         for model, key in _keys.items()
-        if (ranks := stored_ranks(key, _protocol)) is not None
+        if (stored := stored_ranks(key, _protocol)) is not None
     }
     first = next(iter(_keys))
     return comparison_of(found, first, QUESTION).results("history", NAMES) if first in found else []

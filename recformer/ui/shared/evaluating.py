@@ -12,6 +12,7 @@ import streamlit as st
 from recformer.data.dataset import Dataset
 from recformer.data.ties import TimeTies
 from recformer.errors import RecformerError
+from recformer.evaluation.ranks import RECENT
 from recformer.run.model_ref import ModelRef
 from recformer.ui.shared import readers
 from recformer.ui.shared.frame import guard, show_fault
@@ -108,12 +109,12 @@ def evaluator() -> Evaluator:
 
 
 def pending(
-    models: Sequence[ModelRef], data: Dataset, split: str, window: int | None = None, time_ties: TimeTies = "file"
+    models: Sequence[ModelRef], data: Dataset, split: str, recent: int = RECENT, time_ties: TimeTies = "file"
 ) -> "dict[ModelRef, Pending | RecformerError]":
     """What evaluating each model on the test part of a split means, or why it cannot be done."""
     from recformer.evaluation.evaluate import Task, pending_all, split_of
 
-    return pending_all(readers.root(), models, Task(data, split_of(split, time_ties), window=window))
+    return pending_all(readers.root(), models, Task(data, split_of(split, time_ties), recent=recent))
 
 
 def usable(entries: "Mapping[ModelRef, Pending | RecformerError]", label: Label) -> "dict[ModelRef, Pending]":

@@ -26,6 +26,8 @@ EXPLAIN = {
     "Not told apart does not mean equal; equal is said only within a margin.",
     "margin": "A difference of the primary metric that does not matter to you. Where the 90% interval of a difference "
     "lies within it, the models are called equivalent (two one-sided tests).",
+    "recent": "How many of a user's latest movies count as the window, where it is masked and where repeats in it "
+    "are counted. How many a model reads is its own affair.",
     "protocol": "Everything that must be equal before two numbers may stand in one table.",
     "holm": "With many comparisons some look clear by chance. Stars count what is left after Holm's correction, "
     "over the primary differences, and apart from them over all others that this view shows: * p < .05, ** p < .01, "

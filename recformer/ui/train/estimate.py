@@ -46,7 +46,7 @@ def _estimate(config: str, fingerprint: str, device: str, _data: Dataset) -> "Es
     from recformer.training.measure import measure
 
     parsed = parse(json.loads(config))
-    return measure(parsed, prepare(_data, parsed.window, parsed.split), resolve(device))
+    return measure(parsed, prepare(_data, parsed.split), resolve(device))
 
 
 def _engine_words(planned: "EnginePlan", speed: "Speed") -> str:

@@ -1,0 +1,55 @@
+"""What a reviewer asks of a split before any model: how much of it is order, future and strangers."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from recformer.data.histories import interactions
+from recformer.data.prepared import Prepared
+from recformer.data.split.base import Part
+from recformer.data.ties import tied
+
+HOUR_S = 3600
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """Shares from 0 to 1."""
+
+    tied_targets: float
+    """Of the cases: the target has its time in common with the interaction before or after it of its user."""
+    later_training: float
+    """Of the training interactions: they lie after a test target in time, mean over the cases. Nobody could have
+    trained on them when the case was still open (Ji et al. 2023)."""
+    users_within_an_hour: float
+    """Of the users: all of their interactions lie within one hour, so that their order is that of a form filled in."""
+    cold_users: float
+    """Of the users of the part: they have no interaction in the training part."""
+    cold_items: float
+    """Of the cases: their target has no interaction in the training part."""
+
+
+@lru_cache(maxsize=8)
+def split_facts(prepared: Prepared, part: Part) -> SplitFacts:
+    """Facts of one part of a split. EOS, a target of random_windows, is at no time and is left out."""
+    dataset, histories, train = prepared.dataset, prepared.histories, prepared.split.train
+    cases = prepared.split.cases(part)
+    cases = cases[histories.targets(cases) != histories.eos]
+    places = interactions(cases)
+    trained = interactions(train[histories.targets(train) != histories.eos])
+    times = np.sort(dataset.timestamps[trained])
+    later = 1 - np.searchsorted(times, dataset.timestamps[places], side="right") / max(len(times), 1)
+    lengths = np.diff(dataset.offsets)
+    there = lengths > 0
+    first, last = dataset.offsets[:-1][there], dataset.offsets[1:][there] - 1
+    spans = dataset.timestamps[last] - dataset.timestamps[first]
+    users = np.bincount(train.users, minlength=histories.num_users)
+    items = np.bincount(dataset.items[trained], minlength=histories.num_items)
+    return SplitFacts(
+        tied_targets=float(tied(dataset)[places].mean()),
+        later_training=float(later.mean()),
+        users_within_an_hour=float((spans <= HOUR_S).mean()),
+        cold_users=float((users[np.unique(cases.users)] == 0).mean()),
+        cold_items=float((items[dataset.items[places]] == 0).mean()),
+    )

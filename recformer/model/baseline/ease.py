@@ -1,0 +1,55 @@
+"""EASE: a linear model from items to items in closed form, which knows no order."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recformer.data.histories import Cases
+from recformer.data.prepared import Prepared
+from recformer.errors import EvaluationError
+from recformer.model.baseline.item_knn import user_items
+from recformer.model.baseline.votes import latest_items
+from recformer.registry import BASELINES
+
+LARGEST = 15_000  # items, whose matrices of float32 are 900 MB each
+
+
+@BASELINES.register("ease")
+class Ease:
+    """score(j) = Σ B(i, j) over the distinct items i of the history, where B = argmin |X − XB|² + λ |B|² with zeros on
+    its diagonal, X the binary matrix of users and items of the training part.
+
+    B(i, j) = −P(i, j) / P(j, j) with P = (XᵀX + λ)⁻¹. SOS and EOS come last. Source: Steck 2019.
+    """
+
+    TITLE = "EASE"
+    DESCRIPTION = "Recommends by a linear model of which movies are watched by the same people, in closed form."
+    GRID = ({"regularisation": 100.0}, {"regularisation": 300.0}, {"regularisation": 1000.0})
+
+    def __init__(self, prepared: Prepared) -> None:
+        self._histories = prepared.histories
+        if (items := self._histories.num_items) > LARGEST:
+            raise EvaluationError(
+                f"EASE inverts a matrix of items by items, which is done for up to {LARGEST:,}; this dataset has "
+                f"{items:,}. Compare with the other baselines"
+            )
+        matrix = user_items(prepared)
+        self._gram = (matrix.T @ matrix).toarray().astype(np.float32)
+        self._weights: dict[float, NDArray[np.float32]] = {}
+
+    def scores(self, cases: Cases, regularisation: float) -> NDArray[np.float32]:
+        """(B, V) scores of all tokens for cases (B)."""
+        history = latest_items(self._histories, cases, 0, 1.0)
+        history.data[:] = 1  # an item that is there twice counts once
+        scores = np.full((len(cases), self._histories.num_tokens), -np.inf, dtype=np.float32)
+        scores[:, : self._histories.num_items] = history @ self._solved(regularisation)
+        scores[:, self._histories.num_items :] = scores[:, : self._histories.num_items].min(axis=1, keepdims=True) - 1
+        return scores
+
+    def _solved(self, regularisation: float) -> NDArray[np.float32]:
+        """(I, I) B, kept for the last regularisation alone."""
+        if regularisation not in self._weights:
+            inverse = np.linalg.inv(self._gram + np.diag(np.full(len(self._gram), regularisation, dtype=np.float32)))
+            weights = inverse / -np.diag(inverse)
+            np.fill_diagonal(weights, 0)
+            self._weights = {regularisation: weights}
+        return self._weights[regularisation]

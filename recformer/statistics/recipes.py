@@ -1,0 +1,51 @@
+"""Is one recipe better than another? Chance gives a recipe its users, and the seed that it was trained with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from recformer.statistics.paired import standard_error
+from recformer.statistics.users import UserSums
+
+
+@dataclass(frozen=True, eq=False)
+class RecipeDifference:
+    """Mean differences of two recipes and how sure they are; M quantities."""
+
+    error: NDArray[np.float64]
+    """(M,) standard error, of users and seeds together."""
+    freedom: NDArray[np.float64]
+    """(M,) Satterthwaite's degrees of freedom of that error."""
+    p: NDArray[np.float64]
+    """(M,) two-sided, against no difference."""
+
+    def interval(self, mean: NDArray[np.float64], level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(M,) and (M,): the ends of the interval that holds the true difference in `level` percent."""
+        reach = stats.t.ppf(0.5 + level / 200, self.freedom) * self.error
+        return mean - reach, mean + reach
+
+
+def recipe_difference(users: UserSums, seeds: Sequence[NDArray[np.float64]]) -> RecipeDifference:
+    """How sure the difference of two recipes is that were each trained with several seeds.
+
+    Variance of the mean difference = that between users (of each user's difference, averaged over seeds) + for each
+    recipe the variance between its seeds' means over their number; degrees of freedom after Satterthwaite (1946).
+    Testing users alone calls one recipe different from itself in a third of all tries (docs/EVALUATION.md).
+
+    Args:
+        users: differences by user, averaged over seeds.
+        seeds: for each trained recipe (S, M) the means of its S ≥ 2 seeds. What is counted, not trained, has none.
+    """
+    num_users = len(users.sums)
+    parts = [standard_error(users) ** 2, *(means.var(axis=0, ddof=1) / len(means) for means in seeds)]
+    freedoms = [num_users - 1, *(len(means) - 1 for means in seeds)]
+    variance = np.sum(parts, axis=0)
+    spread = np.sum([part**2 / freedom for part, freedom in zip(parts, freedoms, strict=True)], axis=0)
+    freedom = np.divide(variance**2, spread, out=np.full_like(variance, num_users - 1), where=spread > 0)
+    error = np.sqrt(variance)
+    far = np.divide(np.abs(users.mean), error, out=np.zeros_like(error), where=error > 0)
+    p = np.where(error > 0, 2 * stats.t.sf(far, freedom), np.where(users.mean == 0, 1.0, 0.0))
+    return RecipeDifference(error, freedom, p)
