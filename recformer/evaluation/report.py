@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 Format = Literal["table", "markdown", "csv", "latex", "json"]
 Rows = Sequence[dict[str, Any]]
 UNKNOWN_DATA = "unknown: only its sizes fit"
-TESTS = ["low", "high", "p", "p_holm", "effect_size", "family", "comparisons", "detectable", "verdict", "equivalent"]
+TESTS = [
+    *("low", "high", "p", "p_adjusted", "correction", "at_floor", "about", "effect_size", "family", "comparisons"),
+    *("detectable", "verdict", "equivalent"),
+]
+MARKS = "* p < .05, ** p < .01, *** p < .001; † p < .05 of two trained models, of which another seed may differ"
 """What files hold of a difference beside its mean."""
 BOOKTABS = (r"\resizebox{\linewidth}{!}{%", "}", r"\toprule", r"\midrule", r"\bottomrule")
 _LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
@@ -35,9 +39,11 @@ _LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
 }
 
 
-def stars(p: float) -> str:
-    """The usual marks of a p-value: *** below .001, ** below .01, * below .05, else nothing."""
-    return "*" * sum(p < level for level in (0.05, 0.01, 0.001))
+def stars(difference: dict[str, Any]) -> str:
+    """What a difference counts for: *** for p below .001, ** below .01, * below .05 after correction, where it is about
+    recipes; † for one below .05 between two models of which another seed may differ; else nothing."""
+    marks = "*" * sum(difference.get("p_adjusted", 1.0) < level for level in (0.05, 0.01, 0.001))
+    return "†" if marks and difference["about"] == "models" else marks
 
 
 def render(
@@ -104,17 +110,17 @@ def _interval(metric: dict[str, Any]) -> str:
 def corrections(results: Rows, title: str) -> str:
     """How the stars of these results are corrected, in words; `title` is the primary metric's. "" without any."""
     counts = {
-        metric["difference"]["family"]: metric["difference"]["comparisons"]
+        metric["difference"]["family"]: (metric["difference"]["correction"], metric["difference"]["comparisons"])
         for result in results
         for metric in result["metrics"].values()
         if "family" in metric.get("difference", {})
     }
     words = {
-        "primary": f"{title} is primary: Holm over its {counts.get('primary')} differences",
-        "exploratory": f"all else is exploratory: Holm over the {counts.get('exploratory')} other differences here",
+        "primary": f"{title} is primary: {{}} over its {{}} differences",
+        "exploratory": "all else is exploratory: {} over the {} other differences here",
     }
-    parts = [words[family] for family in words if family in counts]
-    return f"{'; '.join(parts)} (* p < .05, ** p < .01, *** p < .001)" if parts else ""
+    parts = [words[family].format(*counts[family]) for family in words if family in counts]
+    return f"{'; '.join(parts)} ({MARKS})" if parts else ""
 
 
 def _caption(comparison: "Comparison", results: Rows, masking: "Masking") -> str:
@@ -224,8 +230,8 @@ def _cell(metric: dict[str, Any]) -> str:
         difference = metric["difference"]
         text += f" Δ {difference['mean']:+.4f}"
         if "p" in difference:
-            text += f" [{difference['low']:+.4f}, {difference['high']:+.4f}]{stars(difference['p_holm'])}"
-            if not stars(difference["p_holm"]) and difference["detectable"] is not None:
+            text += f" [{difference['low']:+.4f}, {difference['high']:+.4f}]{stars(difference)}"
+            if not stars(difference) and difference["detectable"] is not None:
                 text += f" detectable {difference['detectable']:.4f}"
     return text
 

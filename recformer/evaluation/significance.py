@@ -1,8 +1,9 @@
 """The one rule by which a difference counts, for every page, table, chart, export, report and command.
 
 A comparison asks one question: how do the models differ from the reference in the primary metric? These differences
-are one family, corrected by Holm over the models alone; what else is shown never changes them. All other differences
-are exploratory: a second family, corrected by Holm over those that are shown.
+are one family, corrected over the models alone; what else is shown never changes them. All other differences are
+exploratory: a second family, corrected over those that are shown. A star is about recipes: what is trained gets one
+only when several seeds of it are compared. With one seed a clear difference is one of these two models.
 """
 
 import math
@@ -15,7 +16,9 @@ import numpy as np
 from recformer.data.ties import TimeTies
 from recformer.errors import UsageError
 from recformer.evaluation.ranks import MAX_K
+from recformer.statistics.max_t import floor, max_t
 from recformer.statistics.paired import detectable, holm
+from recformer.statistics.users import UserSums
 
 Result = dict[str, Any]
 Settings = dict[str, float]
@@ -62,22 +65,32 @@ def asked(primary: str, margin: float | None) -> Question:
     return Question(f"{metric}@{int(k)}", margin)
 
 
-def correct(results: Sequence[Result], names: Sequence[str], question: Question, time_ties: TimeTies = "file") -> None:
+def correct(
+    results: Sequence[Result],
+    names: Sequence[str],
+    question: Question,
+    paired: UserSums | None,
+    time_ties: TimeTies = "file",
+) -> None:
     """Write into each tested difference of `results` and `names` what it counts for.
 
-    "family", "comparisons" (of the family), "p_holm", and "detectable", the minimum detectable difference; for the
-    primary metric also "verdict" (better, worse, undecided) and "equivalent" (None without a margin).
-    With one target a case MAP and MRR are one quantity: they are counted once and told the same.
+    "family", "comparisons" (of the family), "p_adjusted" and how ("correction"), "at_floor" (no p could be lower), and
+    "detectable", the minimum detectable difference; for the primary metric also "verdict" (better, worse, undecided)
+    and "equivalent" (None without a margin). With one target a case MAP and MRR are one quantity: they are counted once
+    and told the same. `paired`: all differences by user; each difference's "column" says which is its own, and goes.
     """
     twin = {name: name.replace("map", "mrr") for name in names if name.startswith("map@")}
     twin = {name: other for name, other in twin.items() if other in names and time_ties != "as_set"}
     counted = [name for name in names if name not in twin]
-    _correct(_tested(results, [question.primary]) if question.primary in counted else [], "primary")
-    _correct(_tested(results, [name for name in counted if name != question.primary]), "exploratory")
+    if paired is not None:
+        _correct(_tested(results, [question.primary]) if question.primary in counted else [], "primary", paired)
+        _correct(_tested(results, [name for name in counted if name != question.primary]), "exploratory", paired)
     for result in results:
         for name, other in twin.items():
             if "difference" in result["metrics"][name]:
                 result["metrics"][name]["difference"] |= result["metrics"][other]["difference"]
+    for difference in _tested(results, names):
+        difference.pop("column", None)
     for difference in _tested(results, [name for name in names if twin.get(name, name) == question.primary]):
         _judge(difference, question)
 
@@ -87,17 +100,29 @@ def _tested(results: Sequence[Result], names: Sequence[str]) -> list[Result]:
     return [difference for difference in found if "p" in difference]
 
 
-def _correct(differences: list[Result], family: Family) -> None:
-    adjusted = holm(np.array([difference["p"] for difference in differences])).tolist()
-    for difference, p in zip(differences, adjusted, strict=True):
+def _correct(differences: list[Result], family: Family, paired: UserSums) -> None:
+    """By max-T where the same random signs tested all of a family; where seeds have a say in any of them, by Holm."""
+    if not differences:
+        return
+    flipped = all("freedom" not in difference for difference in differences)
+    p = np.array([difference["p"] for difference in differences])
+    adjusted = max_t(paired.columns([difference["column"] for difference in differences])) if flipped else holm(p)
+    lowest = floor(len(paired.sums)) if flipped else 0.0
+    for difference, value in zip(differences, adjusted.tolist(), strict=True):
         error = difference["standard_error"]
-        difference |= {"p_holm": p, "family": family, "comparisons": len(differences)}
+        difference |= {"p_adjusted": value, "correction": "max-T" if flipped else "Holm", "at_floor": value <= lowest}
+        difference |= {"family": family, "comparisons": len(differences)}
         difference["detectable"] = None if error is None else detectable(error, len(differences))
 
 
+def is_clear(difference: Result) -> bool:
+    """Whether a difference is significant after its family's correction."""
+    return difference.get("p_adjusted", 1.0) < SIGNIFICANT
+
+
 def _judge(difference: Result, question: Question) -> None:
-    clear = difference["p_holm"] < SIGNIFICANT
-    difference["verdict"] = ("better" if difference["mean"] > 0 else "worse") if clear else "undecided"
+    verdict = "better" if difference["mean"] > 0 else "worse"
+    difference["verdict"] = verdict if is_clear(difference) else "undecided"
     margin = question.margin
     inside = margin is not None and -margin < difference["low_90"] and difference["high_90"] < margin
     difference["equivalent"] = None if margin is None else inside

@@ -1,5 +1,6 @@
 """From ranks to the numbers that are shown: means with intervals, tested differences to a baseline, one JSON shape."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite
@@ -19,6 +20,7 @@ from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
 from recformer.run.model_ref import ModelRef
 from recformer.statistics.bootstrap import bootstrap_levels
 from recformer.statistics.paired import paired_effect_size, sign_flip_p, standard_error
+from recformer.statistics.recipes import recipe_difference
 from recformer.statistics.users import UserSums, side_by_side, user_sums
 
 Result = dict[str, Any]
@@ -135,7 +137,7 @@ def summarise(
     if baseline is not None and question.primary not in names:
         names.insert(0, question.primary)
     columns: list[Column] = [(name, masking) for masking in MASKINGS for name in [*names, *of_all]]
-    measured = _measured(evaluations, columns, baseline)
+    measured, paired = _measured(evaluations, columns, baseline)
     results = [
         _result(evaluation, masking, {name: values[name, masking] for name in names})
         | {"catalogue": {name: _of_catalogue(values[name, masking]) for name in of_all}}
@@ -143,7 +145,8 @@ def summarise(
         for masking in MASKINGS
     ]
     for masking in MASKINGS:
-        correct([result for result in results if result["masking"] == masking], names, question, protocol.time_ties)
+        shown = [result for result in results if result["masking"] == masking]
+        correct(shown, names, question, paired, protocol.time_ties)
     summary: dict[str, Any] = {"protocol": protocol.as_dict(), "results": results}
     if baseline is not None:
         summary["primary"] = {"metric": question.primary, "margin": question.margin, "reference": baseline}
@@ -165,12 +168,12 @@ def summarise_view(
     """
     protocol = protocol_of_all(evaluations)
     columns: dict[str, Column] = {name: (name, masking_of(name, masking)) for name in names}
-    measured = _measured(evaluations, list(columns.values()), baseline)
+    measured, paired = _measured(evaluations, list(columns.values()), baseline)
     results = [
         _result(evaluation, masking, {name: values[column] for name, column in columns.items()})
         for evaluation, values in zip(evaluations, measured, strict=True)
     ]
-    correct(results, names, question or Question(), protocol.time_ties)
+    correct(results, names, question or Question(), paired, protocol.time_ties)
     return results
 
 
@@ -189,25 +192,25 @@ def protocol_of_all(evaluations: Sequence[Evaluation]) -> Protocol:
 
 def _measured(
     evaluations: Sequence[Evaluation], columns: Sequence[Column], baseline: int | None
-) -> list[dict[Column, Result]]:
+) -> tuple[list[dict[Column, Result]], UserSums | None]:
     """For each model the quantities, with their intervals and the tested differences to the baseline where they are
-    means over cases."""
+    means over cases; and all these differences by user, of which a difference's "column" is one. None without any."""
     of_all = [column for column in columns if _parts(column[0])[0] in CATALOGUE_METRICS.names()]
-    measured = _means(evaluations, [column for column in columns if column not in of_all], baseline)
+    measured, paired = _means(evaluations, [column for column in columns if column not in of_all], baseline)
     for name, masking in of_all:
         values = [_catalogue_value(evaluation, name, masking) for evaluation in evaluations]
         for place, value in enumerate(values):
             entry = measured[place][name, masking] = {"mean": value, "low": None, "high": None}
             if baseline is not None and place != baseline:
                 entry["difference"] = {"mean": value - values[baseline]}
-    return measured
+    return measured, paired
 
 
 def _means(
     evaluations: Sequence[Evaluation], columns: Sequence[Column], baseline: int | None
-) -> list[dict[Column, Result]]:
+) -> tuple[list[dict[Column, Result]], UserSums | None]:
     if not columns:
-        return [{} for _ in evaluations]
+        return [{} for _ in evaluations], None
     by_seed = [[_values(ranks, evaluation.facts, columns) for ranks in evaluation.seeds] for evaluation in evaluations]
     tables = [
         user_sums(np.mean(values, axis=0), evaluation.ranks.user)
@@ -215,18 +218,45 @@ def _means(
     ]
     others = [place for place in range(len(tables)) if baseline is not None and place != baseline]
     pairs = [tables[place].minus(tables[baseline or 0]) for place in others]
+    paired = side_by_side(pairs) if pairs else None
     intervals = iter(_intervals(side_by_side([*tables, *pairs])))
-    tests = iter(_tests(side_by_side(pairs)) if pairs else ())
+    tests = iter(_tests(paired) if paired is not None else ())
     measured = [{column: next(intervals) for column in columns} for _ in tables]
     for metric in (metric for metrics in measured for metric in metrics.values()):
         del metric["low_90"], metric["high_90"]
-    for place in others:
-        for column in columns:
-            measured[place][column]["difference"] = next(intervals) | next(tests)
+    number = itertools.count()
+    for place, pair in zip(others, pairs, strict=True):
+        compared = (place, baseline or 0)
+        of_seeds = [np.array([values.mean(axis=0) for values in by_seed[one]]) for one in compared]  # (S, M) each
+        about = _about([evaluations[one] for one in compared], pair, of_seeds)
+        for column, said in zip(columns, about, strict=True):
+            measured[place][column]["difference"] = next(intervals) | next(tests) | said | {"column": next(number)}
     for values, metrics in zip(by_seed, measured, strict=True):
         if len(values) > 1:
             _add_seeds(metrics, values)
-    return measured
+    return measured, paired
+
+
+def _about(
+    compared: Sequence[Evaluation], pair: UserSums, of_seeds: Sequence[NDArray[np.float64]]
+) -> list[dict[str, Any]]:
+    """What the differences of two models are about, one entry a quantity: "models", these two as they were trained, or
+    "recipes", whatever their seeds.
+
+    What is counted is the same each time. What is trained is known as a recipe from two seeds on: interval, error and p
+    are then those of users and seeds together.
+    """
+    trained = [means for one, means in zip(compared, of_seeds, strict=True) if not one.model.is_baseline]
+    count = pair.sums.shape[1]
+    if any(len(means) < 2 for means in trained):
+        return [{"about": "models"}] * count
+    if not trained:
+        return [{"about": "recipes"}] * count
+    found = recipe_difference(pair, trained)
+    (low, high), (low_90, high_90) = found.interval(pair.mean, 95), found.interval(pair.mean, 90)
+    ends = {"low": low, "high": high, "low_90": low_90, "high_90": high_90}
+    rows = _rows(ends | {"p": found.p, "standard_error": found.error, "freedom": found.freedom})
+    return [{"about": "recipes"} | row for row in rows]
 
 
 def _catalogue_value(evaluation: Evaluation, name: str, masking: Masking) -> float:

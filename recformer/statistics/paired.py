@@ -85,16 +85,16 @@ def _kept_bits(flips: int, width: int) -> list[NDArray[np.uint8]]:
 
 
 def paired_effect_size(differences: UserSums) -> NDArray[np.float64]:
-    """(M,) mean over users of their mean difference, over its standard deviation (Cohen's d for pairs, d_z).
+    """(M,) the mean difference over the standard deviation of users around it (Cohen's d for pairs, d_z).
 
-    Differences 0.1 and 0.3 give 0.2 / 0.1414 = 1.41. 0 where no user differs from another or there is only one.
+    Mean and deviation weigh users as `standard_error` does, so that its sign is that of the difference. Differences 0.1
+    and 0.3 give 0.2 / 0.1414 = 1.41. 0 where no user differs from another or there is only one.
     """
-    means = differences.sums / differences.counts  # (U, M)
-    if len(means) < 2:
-        return np.zeros(means.shape[1])
-    spread = means.std(axis=0, ddof=1)
-    differs = spread > NO_SPREAD * np.abs(means).max(axis=0)
-    return np.divide(means.mean(axis=0), spread, out=np.zeros_like(spread), where=differs)
+    if len(differences.sums) < 2:
+        return np.zeros(differences.sums.shape[1])
+    mean, spread = differences.mean, standard_error(differences) * np.sqrt(len(differences.sums))
+    differs = spread > NO_SPREAD * np.abs(differences.sums / differences.counts).max(axis=0)
+    return np.divide(mean, spread, out=np.zeros_like(spread), where=differs)
 
 
 def standard_error(differences: UserSums) -> NDArray[np.float64]:

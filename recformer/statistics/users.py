@@ -21,6 +21,11 @@ class UserSums:
         """(M,) mean over cases."""
         return self.sums.sum(axis=0) / self.counts.sum(axis=0)
 
+    def columns(self, places: Sequence[int]) -> "UserSums":
+        """Some of the quantities."""
+        counts = self.counts if self.counts.shape[1] == 1 else self.counts[:, places]
+        return UserSums(counts, self.sums[:, places])
+
     def minus(self, other: "UserSums") -> "UserSums":
         """Differences on the same cases."""
         return UserSums(self.counts, self.sums - other.sums)

@@ -8,7 +8,7 @@ import pandas as pd
 from recformer.config import flat_config
 from recformer.evaluation.conclusion import beside, signed
 from recformer.evaluation.report import as_markdown, stars
-from recformer.evaluation.significance import SIGNIFICANT, Question, Result
+from recformer.evaluation.significance import Question, Result
 from recformer.evaluation.slices import FEW
 from recformer.evaluation.table import direction
 from recformer.ui.compare.comparison import BEYOND, DUPLICATION, ShownComparison, SliceRows
@@ -54,7 +54,7 @@ def metric_table(results: list[Result], heads: list[str], metric: str, cutoffs: 
     """One row a model, one column a cutoff: mean ± half the interval, and the difference to the reference model.
 
     `results` are those of one view, in the order of `heads`; the best mean of a column is bold, stars and colour mark
-    differences that are significant after Holm's correction (see significance.correct). The header says which are
+    differences that are significant after correction (see significance.correct). The header says which are
     primary.
     """
     several, is_primary = len(results) > 1, metric == question.metric
@@ -92,8 +92,8 @@ def is_best(results: list[Result], position: int, name: str) -> bool:
 
 
 def is_significant(metric: Result) -> bool:
-    """Whether a metric's difference to the reference is significant after Holm's correction."""
-    return metric.get("difference", {}).get("p_holm", 1.0) < SIGNIFICANT
+    """Whether a metric's difference to the reference is significant after its family's correction."""
+    return is_clear(metric.get("difference", {}))
 
 
 def better_or_worse(metric: Result, name: str) -> str:
@@ -112,7 +112,7 @@ def _difference(metric: Result, name: str, question: Question) -> str:
         undecided = difference.get("verdict") == "undecided"
         known = "<br>" + beside(difference, question).replace(", ", "<br>") if undecided else ""
         return f"<br>:gray[:small[({text}){known}]]"
-    text += r"\*" * len(stars(difference["p_holm"]))
+    text += stars(difference).replace("*", r"\*")
     mark = better_or_worse(metric, name)
     if not mark:
         return f"<br>:small[({text})]"
@@ -125,7 +125,7 @@ def spread_and_difference(metric: Result, question: Question) -> str:
     text = "" if metric["low"] is None else f" ±{half_width(metric)}"
     if "difference" in metric:
         difference = metric["difference"]
-        text += f" ({signed(difference['mean'])}{stars(difference.get('p_holm', 1.0))})"
+        text += f" ({signed(difference['mean'])}{stars(difference)})"
         if difference.get("verdict") == "undecided":
             text += f" {beside(difference, question)}"
     return text
@@ -135,7 +135,10 @@ def difference_rows(results: list[Result], labels: list[str]) -> list[dict[str, 
     """One row a tested difference, in the order of the metrics."""
     return [
         {"metric": name, "model": label, "difference": difference["mean"]}
-        | {key: difference[key] for key in ("low", "high", "p", "p_holm", "family", "detectable", "effect_size")}
+        | {
+            key: difference[key]
+            for key in ("low", "high", "p", "p_adjusted", "about", "family", "detectable", "effect_size")
+        }
         for name in (results[0]["metrics"] if results else ())
         for label, result in zip(labels, results, strict=True)
         if "p" in (difference := result["metrics"][name].get("difference", {}))

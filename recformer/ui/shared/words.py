@@ -17,9 +17,9 @@ EXPLAIN = {
     "window: the input window only, as in the article. none: nothing.",
     "interval": "95% bootstrap interval over users: how far the mean would move with other users of the same kind.",
     "difference": "Mean difference to the reference on the same users, with its own interval; coloured only when it "
-    "is significant after Holm's correction.",
+    "is significant after correction.",
     "primary": "The one metric that decides, chosen before looking. Its differences to the reference are corrected for "
-    "the number of models (Holm), whatever else is shown. All other figures are exploratory.",
+    "the number of models, whatever else is shown. All other figures are exploratory.",
     "chosen": "Chosen by NDCG@10 on the validation part, among runs of one dataset, split and window. The test part "
     "only tells how good the choice is: choosing on it would flatter the choice.",
     "detectable": "The smallest true difference that this number of users would show as significant 8 times of 10. "
@@ -29,7 +29,10 @@ EXPLAIN = {
     "recent": "How many of a user's latest movies count as the window, where it is masked and where repeats in it "
     "are counted. How many a model reads is its own affair.",
     "protocol": "Everything that must be equal before two numbers may stand in one table.",
-    "holm": "With many comparisons some look clear by chance. Stars count what is left after Holm's correction, "
+    "about": "recipes: several seeds of each were compared, or nothing was trained; the difference holds for other seeds "
+    "too. models: these two as they were trained; another seed may differ.",
+    "corrected": "With many comparisons some look clear by chance. Stars count what is left after correction (max-T, which "
+    "knows how the differences hang together; Holm where seeds have a say), "
     "over the primary differences, and apart from them over all others that this view shows: * p < .05, ** p < .01, "
     "*** p < .001.",
     "effect_size": "The mean difference in units of how much users differ (Cohen's d for pairs): 0.2 is small, "
