@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recformer.evaluation.significance import Question, Result
+from recformer.evaluation.significance import Question, Result, is_clear
 from recformer.run.model_ref import PREFIX
 
 
@@ -20,12 +20,14 @@ class Conclusion:
     """Which models lie below a baseline."""
     undecided: str
     """Which models the data cannot tell from the reference, each with its interval and its detectable difference."""
+    one_seed: str
+    """Which models were trained with one seed, so that what differs may be the seed."""
     leaks: str
     """Which models have seen cases that they are evaluated on."""
 
     @property
     def sentences(self) -> list[str]:
-        every = (f"{self.model} {self.words}", self.below, self.undecided, self.leaks)
+        every = (f"{self.model} {self.words}", self.below, self.undecided, self.one_seed, self.leaks)
         return [sentence for sentence in every if sentence]
 
 
@@ -38,8 +40,9 @@ def answer(labels: Sequence[str], results: Sequence[Result], question: Question)
     best = max(range(len(figures)), key=lambda place: figures[place]["mean"])
     words = f"has the highest {question.title}, {figures[best]['mean']:.4f}{_certainty(labels, figures, best)}."
     runs = [result["run"] for result in results]
-    undecided = _undecided(labels, figures, question)
-    return Conclusion(labels[best], words, _below(labels, runs, figures), undecided, _leaks(labels, results))
+    below, undecided = _below(labels, runs, figures), _undecided(labels, figures, question)
+    one_seed = _one_seed(labels, results, figures)
+    return Conclusion(labels[best], words, below, undecided, one_seed, _leaks(labels, results))
 
 
 def _certainty(labels: Sequence[str], figures: Sequence[Result], best: int) -> str:
@@ -92,6 +95,20 @@ def _undecided(labels: Sequence[str], figures: Sequence[Result], question: Quest
         if _is_tested(figure) and figure["difference"]["verdict"] == "undecided"
     ]
     return f"Not told apart from the reference: {'; '.join(open_)}." if open_ else ""
+
+
+def _one_seed(labels: Sequence[str], results: Sequence[Result], figures: Sequence[Result]) -> str:
+    """Said where a clear difference is of models, not of recipes."""
+    clear = [figure["difference"] for figure in figures if _is_tested(figure) and is_clear(figure["difference"])]
+    alone = [
+        label
+        for label, result in zip(labels, results, strict=True)
+        if result["seeds"] == 1 and not result["run"].startswith(PREFIX)
+    ]
+    if not alone or not any(difference["about"] == "models" for difference in clear):
+        return ""
+    was = "was" if len(alone) == 1 else "were"
+    return f"{listed(alone)} {was} trained with one seed: another seed may differ. Compare several seeds of each."
 
 
 def _leaks(labels: Sequence[str], results: Sequence[Result]) -> str:

@@ -169,6 +169,8 @@ def show_conclusion(comparison: ShownComparison) -> None:
     st.markdown(f"**{plain(found.model)}** {plain(found.words)}", help=explain("primary"))
     if found.below:
         st.markdown(f":orange[:material/trending_down:] {plain(found.below)}")
+    if found.one_seed:
+        st.caption(plain(found.one_seed), help=explain("about"))
     if found.undecided:
         st.caption(plain(found.undecided), help=explain("detectable"))
     if leaks := comparison.conclusion.leaks:

@@ -8,7 +8,7 @@ import pandas as pd
 from recformer.config import flat_config
 from recformer.evaluation.conclusion import beside, signed
 from recformer.evaluation.report import as_markdown, stars
-from recformer.evaluation.significance import Question, Result
+from recformer.evaluation.significance import Question, Result, is_clear
 from recformer.evaluation.slices import FEW
 from recformer.evaluation.table import direction
 from recformer.ui.compare.comparison import BEYOND, DUPLICATION, ShownComparison, SliceRows
@@ -131,14 +131,14 @@ def spread_and_difference(metric: Result, question: Question) -> str:
     return text
 
 
+SHOWN_TESTS = ("low", "high", "p", "p_adjusted", "about", "family", "detectable", "effect_size")
+
+
 def difference_rows(results: list[Result], labels: list[str]) -> list[dict[str, Any]]:
     """One row a tested difference, in the order of the metrics."""
     return [
         {"metric": name, "model": label, "difference": difference["mean"]}
-        | {
-            key: difference[key]
-            for key in ("low", "high", "p", "p_adjusted", "about", "family", "detectable", "effect_size")
-        }
+        | {key: difference[key] for key in SHOWN_TESTS}
         for name in (results[0]["metrics"] if results else ())
         for label, result in zip(labels, results, strict=True)
         if "p" in (difference := result["metrics"][name].get("difference", {}))

@@ -83,7 +83,7 @@ def _ranking(comparison: ShownComparison) -> None:
             if comparison.protocol.time_ties == "as_set"
             else "With one held-out movie a user, MAP is MRR and recall is HR."
         ),
-        help=explain("holm"),
+        help=explain("corrected"),
     )
     if rows := difference_rows(results, comparison.labels):
         with st.expander("All differences: intervals, p-values, effect sizes"):
@@ -117,7 +117,7 @@ def _duplication(comparison: ShownComparison) -> None:
     st.caption(
         "Share of the raw top k, nothing masked; less is better. Masking the history makes both zero by definition. "
         + _corrections(comparison, results),
-        help=explain("holm"),
+        help=explain("corrected"),
     )
     left, right = st.columns(2)
     show_live(left, metric_chart(comparison, results, DUPLICATION[0]), "compare.duplication")
@@ -133,7 +133,7 @@ def _beyond(comparison: ShownComparison) -> None:
         f"{_corrections(comparison, results)}None of these is better or worse by itself. Coverage and Gini are of all "
         "lists together and have no interval; "
         "they depend on how many users are evaluated.",
-        help=explain("holm"),
+        help=explain("corrected"),
     )
 
 

@@ -29,10 +29,10 @@ EXPLAIN = {
     "recent": "How many of a user's latest movies count as the window, where it is masked and where repeats in it "
     "are counted. How many a model reads is its own affair.",
     "protocol": "Everything that must be equal before two numbers may stand in one table.",
-    "about": "recipes: several seeds of each were compared, or nothing was trained; the difference holds for other seeds "
-    "too. models: these two as they were trained; another seed may differ.",
-    "corrected": "With many comparisons some look clear by chance. Stars count what is left after correction (max-T, which "
-    "knows how the differences hang together; Holm where seeds have a say), "
+    "about": "recipes: several seeds of each were compared, or nothing was trained, so the difference holds for other "
+    "seeds too. models: these two as they were trained; another seed may differ.",
+    "corrected": "With many comparisons some look clear by chance. Stars count what is left after correction (max-T, "
+    "which knows how the differences hang together; Holm where seeds have a say), "
     "over the primary differences, and apart from them over all others that this view shows: * p < .05, ** p < .01, "
     "*** p < .001.",
     "effect_size": "The mean difference in units of how much users differ (Cohen's d for pairs): 0.2 is small, "
