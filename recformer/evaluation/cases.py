@@ -21,6 +21,8 @@ class Facts:
     catalogue: Catalogue
     history_lengths: NDArray[np.int64]
     """(N,) items the user had before the target."""
+    trained: NDArray[np.int64]
+    """(N,) interactions of the user in the training part."""
 
 
 @lru_cache(maxsize=4)
@@ -30,8 +32,10 @@ def facts_of(prepared: Prepared, part: Part) -> Facts:
     plays = token_counts(prepared)[: histories.num_items]
     owners = histories.users_at(training_positions(prepared))
     genres = cast("list[list[str]]", prepared.dataset.movies["genres"].tolist())
-    lengths = histories.lengths(prepared.split.cases(part))
-    return Facts(Catalogue(plays, len(np.unique(owners)), genre_bits(genres)), lengths)
+    cases = prepared.split.cases(part)
+    trained = np.bincount(prepared.split.train.users, minlength=histories.num_users)[cases.users]
+    catalogue = Catalogue(plays, len(np.unique(owners)), genre_bits(genres))
+    return Facts(catalogue, histories.lengths(cases), trained)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from recformer.evaluation.evaluate import Task, pending_all
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import Masking, Progress
 from recformer.evaluation.significance import Question
-from recformer.evaluation.slices import FEW, slice_intervals, slices_of
+from recformer.evaluation.slices import is_few, slice_intervals, slices_of
 from recformer.evaluation.table import Evaluation, Result, protocol_of_all, summarise, summarise_view
 from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary, list_runs
@@ -61,7 +61,7 @@ class Comparison:
                 "metric": name,
                 "masking": masking,
                 "cases": entry.cases,
-                "few": entry.cases < FEW,
+                "few": is_few(row, entry.cases),
                 "models": [
                     {"run": evaluation.model.run, "checkpoint": evaluation.model.checkpoint} | interval
                     for evaluation, interval in zip(self.evaluations, row, strict=True)

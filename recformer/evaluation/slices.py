@@ -11,14 +11,19 @@ from recformer.data.dataset import Dataset
 from recformer.evaluation.cases import Facts
 from recformer.evaluation.ranks import Masking, Ranks
 from recformer.evaluation.table import Evaluation, case_values
+from recformer.registry import METRICS
 from recformer.statistics.bootstrap import bootstrap
+from recformer.statistics.score_interval import score_interval
 from recformer.statistics.users import UserSums, user_sums
 
-FEW = 30
-"""A slice of fewer cases says little; it is shown in grey."""
+FEW, FEW_HITS = 30, 10
+"""A slice of fewer cases, or hits, says little; it is shown in grey."""
 QUARTERS = 4
 AGES = [(18, "Under 18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (50, "45-49"), (56, "50-55"), (200, "56+")]
-DIMENSIONS = ("history length", "target popularity", "target genre", "age", "gender", "occupation")
+DIMENSIONS = (
+    *("history length", "target popularity", "seen in training"),
+    *("target genre", "age", "gender", "occupation"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +50,7 @@ def slices_of(dataset: Dataset, facts: Facts, ranks: Ranks) -> list[Slice]:
     target_plays = plays[np.where(is_item, ranks.target, 0)]
     found = _quarters("history length", facts.history_lengths, np.ones(len(ranks), dtype=bool), "movie")
     found += _quarters("target popularity", target_plays, is_item, "rating")
+    found += _seen_in_training(facts.trained > 0, target_plays > 0, is_item)
     found += _genres(dataset, ranks, is_item)
     users = dataset.users.iloc[ranks.user]
     found += _same("age", np.array([age_group(text) for text in users["age"]]), [label for _, label in AGES])
@@ -69,18 +75,44 @@ def age_group(text: str) -> str:
 def slice_intervals(
     slices: Sequence[Slice], evaluations: Sequence[Evaluation], name: str, masking: Masking
 ) -> list[list[dict[str, Any]]]:
-    """For each slice one mean of the metric `name` with its 95% interval over users for each model."""
+    """For each slice and model the mean of the metric `name`, its 95% interval, and "hits": cases that count above 0.
+
+    A metric of ranks is 0 in most cases, of which percentile bootstrap intervals of small groups make too little: they
+    are score intervals. Of cases of one user as many count as their variance says. Metrics of lists have bootstrap
+    intervals over users.
+    """
     if not slices:
         return []
     users = evaluations[0].ranks.user
     members = np.stack([entry.members for entry in slices], axis=1).astype(np.float64)  # (N, S)
     counts = user_sums(members, users).sums  # (U, S)
-    tables = [case_values(evaluation, masking, [name]) * members for evaluation in evaluations]  # (N, S) each
-    sums = user_sums(np.concatenate(tables, axis=1), users).sums  # (U, E · S)
-    table = UserSums(np.tile(counts, len(evaluations)), sums)
-    ends = zip(table.mean.tolist(), *(end.tolist() for end in bootstrap(table)), strict=True)
-    found = [{"mean": mean, "low": low, "high": high} for mean, low, high in ends]
-    return [found[place :: len(slices)] for place in range(len(slices))]
+    found: list[list[dict[str, Any]]] = []
+    for evaluation in evaluations:
+        values = case_values(evaluation, masking, [name])  # (N, 1)
+        table = UserSums(counts, user_sums(values * members, users).sums)
+        squares = (values**2 * members).sum(axis=0) / members.sum(axis=0)
+        is_of_ranks = name.partition("@")[0] in METRICS.names()
+        low, high = score_interval(table.mean, squares, _cases(table, squares)) if is_of_ranks else bootstrap(table)
+        hits = ((values > 0) * members).sum(axis=0).astype(np.int64)
+        columns = zip(table.mean.tolist(), low.tolist(), high.tolist(), hits.tolist(), strict=True)
+        found.append([{"mean": mean, "low": one, "high": other, "hits": count} for mean, one, other, count in columns])
+    return [list(row) for row in zip(*found, strict=True)]
+
+
+def is_few(models: Sequence[dict[str, Any]], cases: int) -> bool:
+    """Whether a slice says little: of fewer cases than 30, or, of some model, of fewer hits than 10."""
+    return cases < FEW or min(model["hits"] for model in models) < FEW_HITS
+
+
+def _cases(table: UserSums, squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(S,) how many independent cases each slice is worth: all of them where a user has one, fewer where several of a
+    user are alike."""
+    cases = table.counts.sum(axis=0)
+    apart = (table.sums - table.mean * table.counts) ** 2
+    between = apart.sum(axis=0) / cases**2
+    within = np.maximum(squares - table.mean**2, 0)
+    worth = np.divide(within, between, out=cases.copy(), where=between > 0)
+    return np.where(table.counts.max(axis=0) > 1, np.clip(worth, 1, cases), cases)
 
 
 def _quarters(dimension: str, values: NDArray[np.int64], among: NDArray[np.bool_], unit: str) -> list[Slice]:
@@ -99,6 +131,13 @@ def _quarters(dimension: str, values: NDArray[np.int64], among: NDArray[np.bool_
                 Slice(dimension, f"{low:,} to {high:,} {unit}s" if low < high else f"{low:,} {unit}s", members)
             )
     return found
+
+
+def _seen_in_training(user: NDArray[np.bool_], item: NDArray[np.bool_], among: NDArray[np.bool_]) -> list[Slice]:
+    """Warm and cold cases apart; none where all are warm, as when each user's last item is held out."""
+    groups = {"user and movie seen": user & item, "new user": ~user, "new movie": ~item & among}
+    found = [Slice("seen in training", label, members & among) for label, members in groups.items()]
+    return found if (~user & among).any() or (~item & among).any() else []
 
 
 def _genres(dataset: Dataset, ranks: Ranks, is_item: NDArray[np.bool_]) -> list[Slice]:

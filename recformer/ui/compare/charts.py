@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from recformer.evaluation.compare import pareto_front
-from recformer.evaluation.slices import FEW
+from recformer.evaluation.slices import is_few
 from recformer.evaluation.table import Result
 from recformer.logs.curves import spread_of
 from recformer.logs.series import Curve
@@ -72,12 +72,12 @@ def accuracy_chart(comparison: ShownComparison) -> go.Figure:
 
 
 def groups_chart(comparison: ShownComparison, name: str, shown: SliceRows) -> go.Figure:
-    """One metric for each group of one dimension, one line a group, the first on top; groups of few cases are pale."""
+    """One metric for each group of one dimension, one line a group, the first on top; groups of few cases or hits are pale."""
     slices, rows = shown
     figure, count = go.Figure(), len(comparison.models)
     lines = np.arange(len(slices))[::-1]
     spread = np.linspace(0.25, -0.25, count) if count > 1 else [0.0]
-    opacity = [0.35 if entry.cases < FEW else 1.0 for entry in slices]
+    opacity = [0.35 if is_few(row, entry.cases) else 1.0 for entry, row in zip(slices, rows, strict=True)]
     for place, (shift, model) in enumerate(zip(spread, comparison.models, strict=True)):
         intervals, symbol = [row[place] for row in rows], SYMBOLS[place % len(SYMBOLS)]
         figure.add_scatter(

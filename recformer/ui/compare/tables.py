@@ -9,7 +9,7 @@ from recformer.config import flat_config
 from recformer.evaluation.conclusion import beside, signed
 from recformer.evaluation.report import as_markdown, stars
 from recformer.evaluation.significance import Question, Result, is_clear
-from recformer.evaluation.slices import FEW
+from recformer.evaluation.slices import is_few
 from recformer.evaluation.table import direction
 from recformer.ui.compare.comparison import BEYOND, DUPLICATION, ShownComparison, SliceRows
 from recformer.ui.shared.charts import GLYPHS
@@ -146,12 +146,12 @@ def difference_rows(results: list[Result], labels: list[str]) -> list[dict[str, 
 
 
 def slice_table(shown: SliceRows, labels: list[str]) -> str:
-    """One row a slice, one column a model: mean ± half of its interval; slices of few cases are grey."""
+    """One row a slice, one column a model: mean and its interval; slices of few cases or hits are grey."""
     lines: list[list[str]] = []
     for entry, row in zip(*shown, strict=True):
-        cells = [f"{cell['mean']:.4f} :small[±{half_width(cell)}]" for cell in row]
+        cells = [f"{cell['mean']:.4f} :small[{cell['low']:.3f} to {cell['high']:.3f}]" for cell in row]
         parts = [plain(entry.label), f"{entry.cases:,}", *cells]
-        lines.append([f":gray[{part}]" for part in parts] if entry.cases < FEW else parts)
+        lines.append([f":gray[{part}]" for part in parts] if is_few(row, entry.cases) else parts)
     return as_markdown(pd.DataFrame(lines, columns=["", "cases", *map(plain, labels)]), ":--", "--:")
 
 

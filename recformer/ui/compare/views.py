@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from recformer.evaluation.report import corrections
-from recformer.evaluation.slices import FEW, known_dimensions
+from recformer.evaluation.slices import FEW, FEW_HITS, known_dimensions
 from recformer.evaluation.table import Result
 from recformer.ui.compare.article_view import show_article
 from recformer.ui.compare.charts import accuracy_chart, groups_chart, loss_charts, metric_chart
@@ -150,8 +150,8 @@ def _slices(comparison: ShownComparison) -> None:
     show_live(st.container(), groups_chart(comparison, name, shown), "compare.slices")
     st.markdown(slice_table(shown, comparison.labels))
     st.caption(
-        f"Mean and 95% interval over the users of each group; cases in brackets. Groups of fewer than {FEW} cases are "
-        "grey. A movie has several genres, so groups by genre overlap."
+        f"Mean and 95% interval over the users of each group; cases in brackets. Groups of fewer than {FEW} cases or "
+        f"{FEW_HITS} hits are grey. A movie has several genres, so groups by genre overlap."
     )
 
 

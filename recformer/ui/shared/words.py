@@ -42,7 +42,7 @@ EXPLAIN = {
     "diversity/genre": "How different the genres within one list are: 0 all alike, 1 nothing in common.",
     "coverage": "Share of the catalogue that at least one user is shown.",
     "gini": "How unequally recommendations are spread over the catalogue: 0 all alike, near 1 a few movies take all.",
-    "slices": "The same figure for groups of users and movies. Groups of fewer than 30 cases say little and are grey.",
+    "slices": "The same figure for groups of users and movies. Groups of few cases or hits say little and are grey.",
     "trade_off": "Models on the line are not beaten at both: no other one is more accurate and repeats less.",
     "scatter": "One point a held-out movie: how far down each of two models has it. Below the diagonal the model of "
     "the vertical axis is better, above it the other one.",
