@@ -166,7 +166,8 @@ class TrainConfig(Options):
     engine: Literal["auto", "native", "compiled", "eager"] = option(
         "auto",
         "Engine",
-        "What computes the training steps; it changes how long they take, and results by rounding alone. native: this "
+        "What computes the training steps; it changes how long they take. Results differ by "
+        "rounding and, where dropout is drawn, as those of another seed do. native: this "
         "model's own step in C++ (CPU). compiled: torch.compile. eager: PyTorch, operation by operation. auto: native "
         "or eager, whichever is faster when measured on this machine, as said above the launch button. Both of the "
         "first need a C++ compiler; without one the run goes on eager and says so.",

@@ -53,6 +53,10 @@ class CheckpointInfo:
     ancestors: list[Provenance] | None = None
     """What every checkpoint that its weights began with was trained on, the nearest first; None where nobody said it,
     as before this was recorded."""
+    init_from: str | None = None
+    """The checkpoint that its weights began with, as it was named; None for fresh weights."""
+    engine: str = ""
+    """What computed its steps; "" where that is not known. Engines draw dropout otherwise: they differ as seeds do."""
     imported: bool = False
     commit: str = ""
     """Commit of the code that trained it; "" where that is not known."""

@@ -21,7 +21,9 @@ from recformer.run.paths import Root
 if TYPE_CHECKING:
     import torch
 
-NOT_THE_RECIPE = {"seed", "name", "save_minutes", "save_steps", "engine", "compile"}
+NOT_THE_RECIPE = {"seed", "name", "save_minutes", "save_steps"}
+MADE_BY = ("init_from", "engine", "commit")
+"""What a checkpoint's record says of its making, which is part of the recipe."""
 Configs = Mapping[str, dict[str, Any]]
 """Run id to configuration, of runs that may be seeds of one recipe."""
 
@@ -114,12 +116,17 @@ def comparison_of(
 
 
 def configs_of(runs: Sequence[RunSummary]) -> Configs:
-    """The configurations of runs that were trained here; of imported ones nobody knows the whole recipe."""
-    return {run.run_id: run.config for run in runs if not run.imported}
+    """The configurations of runs that were trained here, with what they began with, their engine and the code's commit;
+    of imported ones nobody knows the whole recipe."""
+    return {
+        run.run_id: run.config | {name: (run.best or {}).get(name) for name in MADE_BY}
+        for run in runs
+        if not run.imported
+    }
 
 
 def recipe_of(config: dict[str, Any]) -> str:
-    """A key that is equal for runs that differ in seed, name, saves and engine alone."""
+    """A key that is equal for runs that differ in seed, name and saves alone."""
     return json.dumps({key: value for key, value in config.items() if key not in NOT_THE_RECIPE}, sort_keys=True)
 
 

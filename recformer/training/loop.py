@@ -288,7 +288,8 @@ class Training:
     def _info(self, metrics: dict[str, float]) -> CheckpointInfo:
         position = self.state.position
         figures = {tag: value for tag, value in metrics.items() if tag != "epoch"}
-        return replace(self.info, epoch=position.epoch, step=position.step, metrics=figures)
+        engine = self.state.engine or ""
+        return replace(self.info, epoch=position.epoch, step=position.step, metrics=figures, engine=engine)
 
 
 def validate(

@@ -187,6 +187,7 @@ def _info(request: Request, histories: Histories, ancestors: list[Provenance] | 
         dataset={"name": dataset.name, "fingerprint": dataset.fingerprint},
         split=request.config.split.model_dump(mode="json"),
         ancestors=ancestors,
+        init_from=record.init_from,
         commit=record.resumed[-1].commit if record.resumed else record.commit,
     )
 

@@ -72,7 +72,7 @@ def accuracy_chart(comparison: ShownComparison) -> go.Figure:
 
 
 def groups_chart(comparison: ShownComparison, name: str, shown: SliceRows) -> go.Figure:
-    """One metric for each group of one dimension, one line a group, the first on top; groups of few cases or hits are pale."""
+    """One metric for each group of one dimension, one line a group, the first on top; pale where it says little."""
     slices, rows = shown
     figure, count = go.Figure(), len(comparison.models)
     lines = np.arange(len(slices))[::-1]
