@@ -64,7 +64,7 @@ def measured(name: str, config: TrainConfig, dataset: Dataset, modes: tuple[str,
 
 def steps(config: TrainConfig, dataset: Dataset, mode: str | None) -> Iterator[int]:
     """Endless training steps, eager where `mode` is None; how many windows each had. The first compiles."""
-    prepared = prepare(dataset, config.window, config.split)
+    prepared = prepare(dataset, config.split)
     model, batches = new_model(config, prepared).train(), EpochBatches(prepared, config, CPU)
     forward: Callable[..., Tensor] = model if mode is None else torch.compile(model, fullgraph=True, mode=mode)
     optimizer, loss_of = adam(model, config, fused=True), LOSSES.get(config.loss.name)(config.loss)

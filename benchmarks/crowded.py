@@ -26,7 +26,7 @@ REPEATS, KEPT = 3, 0.35
 
 def main() -> None:
     config = parse(preset("baseline"))
-    prepared = prepare(parsed(folder_asked_for(__doc__)), config.window, config.split)
+    prepared = prepare(parsed(folder_asked_for(__doc__)), config.split)
     figures = list[Figure]()
     for name in ENGINES:
         steps = engine_steps(name, config, prepared)

@@ -17,14 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from recformer.data.windows import Windows
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.figure import Figure, report
 from benchmarks.ml1m import folder_asked_for, parsed
 from recformer.config import parse, parse_section, preset
+from recformer.data.histories import Cases, Histories
 from recformer.data.prepared import Prepared, prepare
 from recformer.evaluation.ranker import rank_cases
 from recformer.evaluation.ranks import Ranks
@@ -41,31 +40,31 @@ def main() -> None:
     folder = folder_asked_for(__doc__)
     config = parse(preset("baseline"))
     dataset = parsed(folder)
-    many = prepare(dataset, config.window, parse_section("split", "random_windows"))
+    many = prepare(dataset, parse_section("split", "random_windows"))
     torch.manual_seed(0)
-    model = MODELS.get(config.model.name)(config.model, sizes_of(many.windows)).eval()
-    figures = all_windows(model, many)
-    report([*figures, all_users(model, prepare(dataset, config.window, config.split))])
+    model = MODELS.get(config.model.name)(config.model, sizes_of(many.histories, config.window)).eval()
+    figures = all_windows(model, many, config.window)
+    report([*figures, all_users(model, prepare(dataset, config.split), config.window)])
 
 
-def all_windows(model: nn.Module, prepared: Prepared) -> list[Figure]:
-    """The reference and ours in turn, on the same rows."""
-    rows = prepared.split.rows("test")
-    part = rows[::SHARE]
+def all_windows(model: nn.Module, prepared: Prepared, window: int) -> list[Figure]:
+    """The reference and ours in turn, on the same cases."""
+    cases = prepared.split.test
+    part = cases[::SHARE]
     reference, ours = list[float](), list[float]()
     for _ in range(REPEATS):
         begin = time.perf_counter()
-        expected = row_by_row(model, prepared, part)
-        reference.append((time.perf_counter() - begin) * len(rows) / len(part))
+        expected = row_by_row(model, prepared, part, window)
+        reference.append((time.perf_counter() - begin) * len(cases) / len(part))
         begin = time.perf_counter()
-        ranks = rank_cases(model, prepared, rows, CPU)
+        ranks = rank_cases(model, prepared, cases, window, CPU, recent=window)
         figures_of(ranks)
         ours.append(time.perf_counter() - begin)
-        found = figures_of(rank_cases(model, prepared, part, CPU))
+        found = figures_of(rank_cases(model, prepared, part, window, CPU, recent=window))
         for name, value in expected.items():
             assert math.isclose(value, found[name], rel_tol=1e-6, abs_tol=1e-6), (name, value, found[name])
     ratios = [one / other for one, other in zip(reference, ours, strict=True)]
-    count = f"{len(rows):,} windows"
+    count = f"{len(cases):,} windows"
     return [
         Figure.of(f"row by row, {count}", reference),
         Figure.of(f"one pass, {count}", ours),
@@ -73,15 +72,15 @@ def all_windows(model: nn.Module, prepared: Prepared) -> list[Figure]:
     ]
 
 
-def all_users(model: nn.Module, prepared: Prepared) -> Figure:
+def all_users(model: nn.Module, prepared: Prepared, window: int) -> Figure:
     """Every user's last movie."""
-    rows = prepared.split.rows("test")
+    cases = prepared.split.test
     seconds: list[float] = []
     for _ in range(REPEATS):
         begin = time.perf_counter()
-        figures_of(rank_cases(model, prepared, rows, CPU))
+        figures_of(rank_cases(model, prepared, cases, window, CPU))
         seconds.append(time.perf_counter() - begin)
-    return Figure.of(f"leave_last_out, {len(rows):,} users", seconds, below=USERS_S)
+    return Figure.of(f"leave_last_out, {len(cases):,} users", seconds, below=USERS_S)
 
 
 def figures_of(ranks: Ranks) -> dict[str, float]:
@@ -92,13 +91,13 @@ def figures_of(ranks: Ranks) -> dict[str, float]:
     return found | repeats
 
 
-class Cases(Dataset[tuple[Tensor, Tensor, Tensor]]):
+class OneByOne(Dataset[tuple[Tensor, Tensor, Tensor]]):
     """Input (T,), user and target of one case at a time."""
 
-    def __init__(self, windows: Windows, rows: NDArray[np.int64]) -> None:
-        self.inputs = torch.from_numpy(windows.inputs(rows)).long()
-        self.users = torch.from_numpy(windows.users[rows]).long()
-        self.targets = torch.from_numpy(windows.targets(rows)).long()
+    def __init__(self, histories: Histories, cases: Cases, window: int) -> None:
+        self.inputs = torch.from_numpy(histories.inputs(cases, window)).long()
+        self.users = torch.from_numpy(cases.users).long()
+        self.targets = torch.from_numpy(histories.targets(cases)).long()
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -107,12 +106,13 @@ class Cases(Dataset[tuple[Tensor, Tensor, Tensor]]):
         return self.inputs[row], self.users[row], self.targets[row]
 
 
-def row_by_row(model: nn.Module, prepared: Prepared, rows: NDArray[np.int64]) -> dict[str, float]:
+def row_by_row(model: nn.Module, prepared: Prepared, cases: Cases, window: int) -> dict[str, float]:
     """The same figures, with the model asked anew for each of them and each row looked at by itself."""
-    loader, found = DataLoader[Any](Cases(prepared.windows, rows), batch_size=BATCH), dict[str, float]()
+    loader = DataLoader[Any](OneByOne(prepared.histories, cases, window), batch_size=BATCH)
+    found = dict[str, float]()
     for k in CUTOFFS:
-        found |= {f"{name}@{k}": value / len(rows) for name, value in ranking_sums(model, loader, k).items()}
-        found[f"duplication@{k}"] = repeats_of(model, loader, k) / (k * len(rows))
+        found |= {f"{name}@{k}": value / len(cases) for name, value in ranking_sums(model, loader, k).items()}
+        found[f"duplication@{k}"] = repeats_of(model, loader, k) / (k * len(cases))
     return found
 
 

@@ -24,7 +24,7 @@ from benchmarks.ml1m import folder_asked_for, parsed
 from benchmarks.training import Rows, adam, endless, reference_model, reference_step
 from recformer.config import TrainConfig, parse, preset
 from recformer.data.prepared import Prepared, prepare
-from recformer.training.batches import EpochBatches
+from recformer.training.batches import EpochBatches, training_cases
 from recformer.training.initialisation import new_model
 from recformer.training.loop import validate
 
@@ -49,7 +49,7 @@ def main() -> None:
     figures = list[Figure]()
     for batch_size in BATCH_SIZES:
         config = parse(preset("baseline") | {"batch_size": batch_size})
-        figures += measured(config, prepare(dataset, config.window, config.split), torch.device("cuda"))
+        figures += measured(config, prepare(dataset, config.split), torch.device("cuda"))
     report(figures)
 
 
@@ -83,7 +83,7 @@ def reference(config: TrainConfig, prepared: Prepared, device: torch.device) -> 
     """The article's way: rows one by one, batches moved to the device."""
     model = reference_model(new_model(config, prepared).train()).to(device)
     optimizer = adam(model, config)
-    loader = DataLoader(Rows(prepared), batch_size=config.batch_size, shuffle=True)
+    loader = DataLoader(Rows(config, prepared), batch_size=config.batch_size, shuffle=True)
 
     def steps() -> Iterator[tuple[Tensor, int]]:
         while True:
@@ -143,7 +143,7 @@ def wait_for(device: torch.device) -> None:
 
 def quality(way: Way, config: TrainConfig, prepared: Prepared, device: torch.device) -> float:
     """Validation NDCG@10 after as many more windows as an epoch has."""
-    left = len(prepared.split.train)
+    left = len(training_cases(config, prepared))
     for _, count in way.steps:
         left -= count
         if left <= 0:
@@ -165,7 +165,7 @@ def floor(prepared: Prepared, device: torch.device) -> float:
         wait_for(device)
         seconds.append(time.perf_counter() - begin)
     bandwidth = 2 * source.nbytes / min(seconds)
-    return bandwidth / (4 * 4 * prepared.windows.num_tokens)
+    return bandwidth / (4 * 4 * prepared.histories.num_tokens)
 
 
 if __name__ == "__main__":

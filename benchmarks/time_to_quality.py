@@ -65,7 +65,7 @@ def config_of(recipe: str, seed: int) -> TrainConfig:
 
 def trained(recipe: str, config: TrainConfig, dataset: Dataset) -> Iterator[Reached]:
     """Where the training stands after each epoch, as the loop trains."""
-    prepared = prepare(dataset, config.window, config.split)
+    prepared = prepare(dataset, config.split)
     begin = time.perf_counter()
     model = new_model(config, prepared).train()
     seconds = time.perf_counter() - begin

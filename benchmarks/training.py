@@ -29,7 +29,7 @@ from benchmarks.ml1m import folder_asked_for, parsed
 from recformer.config import TrainConfig, parse, preset
 from recformer.data.prepared import Prepared, prepare
 from recformer.model.movie_transformer import MovieTransformer, MovieTransformerOptions
-from recformer.training.batches import EpochBatches
+from recformer.training.batches import EpochBatches, training_cases
 from recformer.training.engine import build, plan
 from recformer.training.initialisation import new_model
 
@@ -45,7 +45,7 @@ def main() -> None:
     figures = list[Figure]()
     for batch_size in BATCH_SIZES:
         config = parse(preset("baseline") | {"batch_size": batch_size})
-        prepared = prepare(dataset, config.window, config.split)
+        prepared = prepare(dataset, config.split)
         figures += [same_losses(config, prepared), *speeds(config, prepared), floor(config, prepared)]
     report(figures)
 
@@ -53,11 +53,11 @@ def main() -> None:
 class Rows(Dataset[tuple[Tensor, Tensor, Tensor]]):
     """Window, user and target of one training case at a time."""
 
-    def __init__(self, prepared: Prepared) -> None:
-        windows, rows = prepared.windows, prepared.split.train
-        self.windows = windows.inputs(rows)
-        self.users = windows.users[rows]
-        self.targets = windows.targets(rows)
+    def __init__(self, config: TrainConfig, prepared: Prepared) -> None:
+        cases = training_cases(config, prepared)
+        self.windows = prepared.histories.inputs(cases, config.window)
+        self.users = cases.users
+        self.targets = prepared.histories.targets(cases)
 
     def __len__(self) -> int:
         return len(self.users)
@@ -134,7 +134,7 @@ def endless(batches: EpochBatches) -> Iterator[tuple[Any, Tensor]]:
 def speeds(config: TrainConfig, prepared: Prepared) -> list[Figure]:
     """Reference and engines in turn, so that what disturbs the machine disturbs all."""
     plain = reference_model(new_model(config, prepared).train())
-    loader = DataLoader(Rows(prepared), batch_size=config.batch_size, shuffle=True)
+    loader = DataLoader(Rows(config, prepared), batch_size=config.batch_size, shuffle=True)
     optimizer = adam(plain, config)
     reference = ((reference_step(plain, optimizer, *batch), len(batch[2])) for _ in range(999) for batch in loader)
     engines = {name: engine_steps(name, config, prepared) for name in ("native", "eager")}
@@ -178,7 +178,7 @@ def floor(config: TrainConfig, prepared: Prepared) -> Figure:
     model = new_model(config, prepared)
     weights = sum(parameter.numel() for parameter in model.parameters())
     operations = (
-        3 * 2 * products(cast(MovieTransformerOptions, config.model), config.window, prepared.windows.num_tokens)
+        3 * 2 * products(cast(MovieTransformerOptions, config.model), config.window, prepared.histories.num_tokens)
     )
     step_bytes = 4 * weights * 7  # Adam reads weight, gradient and two moments, and writes all but the gradient
     seconds = operations / operations_per_s() + step_bytes / config.batch_size / bytes_per_s()

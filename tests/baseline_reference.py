@@ -2,53 +2,59 @@
 
 from math import sqrt
 
+from recformer.data.histories import Cases
 from recformer.data.prepared import Prepared
 
 
 def plain_training_positions(prepared: Prepared) -> list[int]:
-    """Positions in a training window or its target, without the targets of held-out windows."""
-    windows, split = prepared.windows, prepared.split
-    seen = {int(windows.starts[row]) + step for row in split.train for step in range(windows.size + 1)}
-    held_out = {int(windows.starts[row]) + windows.size for part in (split.validation, split.test) for row in part}
-    return sorted(seen - held_out)
+    """Positions of each user's tokens up to the last training target, without the targets of held-out cases."""
+    histories, split = prepared.histories, prepared.split
+    last: dict[int, int] = {}
+    for user, end in zip(split.train.users.tolist(), split.train.ends.tolist(), strict=True):
+        last[user] = max(end, last.get(user, end))
+    read = {place for user, end in last.items() for place in range(int(histories.user_starts[user]), end + 1)}
+    held_out: set[int] = set()
+    for part in (split.validation, split.test):
+        counts = [1] * len(part) if part.num_targets is None else part.num_targets.tolist()
+        for end, count in zip(part.ends.tolist(), counts, strict=True):
+            held_out |= set(range(end, end + count))
+    return sorted(read - held_out)
 
 
 def plain_counts(prepared: Prepared) -> list[int]:
-    tokens = prepared.windows.tokens
-    counts = [0] * prepared.windows.num_tokens
+    tokens = prepared.histories.tokens
+    counts = [0] * prepared.histories.num_tokens
     for position in plain_training_positions(prepared):
-        if tokens[position] != prepared.windows.sos:
+        if tokens[position] != prepared.histories.sos:
             counts[tokens[position]] += 1
     return counts
 
 
-def plain_popularity(prepared: Prepared, row: int) -> list[float]:
+def plain_popularity(prepared: Prepared, case: Cases) -> list[float]:
     return [float(count) for count in plain_counts(prepared)]
 
 
-def plain_markov(prepared: Prepared, row: int) -> list[float]:
-    windows = prepared.windows
+def plain_markov(prepared: Prepared, case: Cases) -> list[float]:
+    histories = prepared.histories
     counts = plain_counts(prepared)
     scores = [count / (max(counts) + 1) for count in counts]
-    last = windows.tokens[windows.starts[row] + windows.size - 1]
+    last = histories.tokens[case.ends[0] - 1]
     positions = set(plain_training_positions(prepared))
     for position in positions:
-        together = any(
-            windows.starts[other] <= position < windows.starts[other] + windows.size for other in prepared.split.train
-        )
-        if position + 1 in positions and together and windows.tokens[position] == last:
-            scores[windows.tokens[position + 1]] += 1
+        of_one_user = histories.tokens[position] != histories.eos
+        if position + 1 in positions and of_one_user and histories.tokens[position] == last:
+            scores[histories.tokens[position + 1]] += 1
     return scores
 
 
-def plain_item_knn(prepared: Prepared, row: int, neighbours: int = 200) -> list[float]:
-    windows = prepared.windows
-    items = range(windows.num_items)
+def plain_item_knn(prepared: Prepared, case: Cases, neighbours: int = 200) -> list[float]:
+    histories = prepared.histories
+    items = range(histories.num_items)
     users_of: dict[int, set[int]] = {item: set() for item in items}
-    for user in range(len(windows.user_starts) - 1):
+    for user in range(histories.num_users):
         for position in plain_training_positions(prepared):
-            item = int(windows.tokens[position])
-            if windows.user_starts[user] <= position < windows.user_starts[user + 1] and item in users_of:
+            item = int(histories.tokens[position])
+            if histories.user_starts[user] <= position < histories.user_starts[user + 1] and item in users_of:
                 users_of[item].add(user)
 
     def similarity(one: int, other: int) -> float:
@@ -56,8 +62,8 @@ def plain_item_knn(prepared: Prepared, row: int, neighbours: int = 200) -> list[
             return 0.0
         return len(users_of[one] & users_of[other]) / sqrt(len(users_of[one]) * len(users_of[other]))
 
-    start = windows.user_starts[windows.users[row]] + 1
-    history = set(windows.tokens[start : windows.starts[row] + windows.size].tolist())
+    start = histories.user_starts[case.users[0]] + 1
+    history = set(histories.tokens[start : case.ends[0]].tolist())
     counts = plain_counts(prepared)
     scores = [count / (max(counts) + 1) - 1 for count in counts]
     for item in items:

@@ -1,29 +1,32 @@
 """Ranks by the native library and by PyTorch, which must not differ in anything."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from recformer.data.windows import Windows
 from torch import Tensor
 
+from recformer.data.histories import Cases, Histories
 from recformer.errors import EvaluationError
 from recformer.evaluation import ranker
 from recformer.evaluation.native_ranks import evaluation_library
-from recformer.evaluation.ranks import Ranks
+from recformer.evaluation.ranks import RECENT, Ranks
 from recformer.evaluation.torch_ranks import torch_ranks
 
 
-def rank_batch(scores: Tensor, windows: Windows, rows: NDArray[np.int64], items_only: bool) -> Ranks:
+def rank_batch(
+    scores: Tensor, histories: Histories, cases: Cases, item_set: Literal["items", "tokens"], recent: int = RECENT
+) -> Ranks:
     """What `ranker.rank_batch` says, having seen that PyTorch says the same, an error too."""
     assert evaluation_library() is not None
-    candidates = windows.num_items if items_only else windows.num_tokens
+    candidates = histories.num_items if item_set == "items" else histories.num_tokens
     try:
-        found = ranker.rank_batch(scores, windows, rows, items_only)
+        found = ranker.rank_batch(scores, histories, cases, item_set, recent)
     except EvaluationError:
         with pytest.raises(EvaluationError):
-            torch_ranks(scores, windows, rows, candidates)
+            torch_ranks(scores, histories, cases, candidates, recent)
         raise
-    by_torch = torch_ranks(scores, windows, rows, candidates).arrays()
+    by_torch = torch_ranks(scores, histories, cases, candidates, recent).arrays()
     for name, one in found.arrays().items():
         other = by_torch[name]
         assert one.dtype == other.dtype, name

@@ -2,26 +2,29 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from recformer.data.windows import Windows
+
+from recformer.data.histories import Cases, Histories
 
 MAX_K = 20
+RECENT = 5
 
 
 def plain_ranks(
-    logits: NDArray[np.floating], windows: Windows, rows: NDArray[np.int64], items_only: bool
+    logits: NDArray[np.floating], histories: Histories, cases: Cases, item_set: str, recent: int = RECENT
 ) -> dict[str, NDArray[np.int64]]:
-    """What `rank_batch` says of each row, by field name; the scores of a row are to be distinct."""
-    cases = [_case(logits[i], windows, int(row), items_only) for i, row in enumerate(rows)]
-    return {name: np.array([case[name] for case in cases]) for name in cases[0]}
+    """What `rank_batch` says of each case, by field name; the scores of a row are to be distinct."""
+    pairs = zip(cases.users.tolist(), cases.ends.tolist(), strict=True)
+    found = [_case(logits[i], histories, user, end, item_set, recent) for i, (user, end) in enumerate(pairs)]
+    return {name: np.array([case[name] for case in found]) for name in found[0]}
 
 
-def _case(scores: NDArray[np.floating], windows: Windows, row: int, items_only: bool) -> dict[str, int | list[int]]:
-    start, end = int(windows.starts[row]), int(windows.starts[row]) + windows.size
-    user = int(windows.users[row])
-    target = int(windows.tokens[end])
-    window = set(windows.tokens[start:end].tolist())
-    history = set(windows.tokens[int(windows.user_starts[user]) : end].tolist())
-    everything = range(windows.num_items if items_only else windows.num_tokens)
+def _case(
+    scores: NDArray[np.floating], histories: Histories, user: int, end: int, item_set: str, recent: int
+) -> dict[str, int | list[int]]:
+    before = histories.tokens[int(histories.user_starts[user]) : end].tolist()
+    target = int(histories.tokens[end])
+    window, history = set(before[-recent:]), set(before)
+    everything = range(histories.num_items if item_set == "items" else histories.num_tokens)
 
     def listed(hidden: set[int]) -> list[int]:
         """Candidates in the order of their scores; what is looked for is never hidden."""

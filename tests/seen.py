@@ -13,4 +13,4 @@ def seen_from(histories: Sequence[Sequence[int]], size: int, num_items: int) -> 
     tokens = torch.tensor([token for history in histories for token in history])
     sequences = Sequences(tokens, torch.cat([torch.tensor([0]), ends]), num_items)
     window = torch.tensor([list(history[-size:]) for history in histories])
-    return Seen(sequences, window, torch.arange(len(histories)), ends - size)
+    return Seen(sequences, window, torch.arange(len(histories)), ends)

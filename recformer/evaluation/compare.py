@@ -41,7 +41,7 @@ class Comparison:
 
     @property
     def protocol(self) -> Protocol:
-        """Raises MixedProtocolsError where the models' protocols differ."""
+        """Raises EvaluationError where the models' protocols differ."""
         return protocol_of_all(self.evaluations)
 
     def results(self, masking: Masking, names: Sequence[str]) -> list[Result]:

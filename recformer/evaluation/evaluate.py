@@ -97,7 +97,7 @@ def evaluate(
     """Ranks of a model on every case, computed once and then read from the rank store.
 
     Raises CheckpointError, DataError when the model does not fit the dataset, EvaluationError for scores that are
-    not numbers or a window smaller than the model's.
+    not numbers.
     """
     wanted = pending(root, model, task)
     return wanted.stored() or wanted.computed(device, progress)

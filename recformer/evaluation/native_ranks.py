@@ -48,9 +48,8 @@ def _ranks(histories: Histories, cases: Cases, candidates: int, recent: int, ran
     """The ranks that `rank` writes, given the cases and where to; it returns 0 where a score is not a number."""
     tokens = np.ascontiguousarray(histories.tokens, dtype=np.int32)
     ends, firsts = np.ascontiguousarray(cases.ends), histories.user_starts[cases.users]
-    given = _Cases(
-        *(_place(tokens), _place(ends), _place(firsts)), len(cases), recent, histories.num_tokens, candidates
-    )
+    reach = min(recent, len(tokens))  # C++ steps back from the target so far
+    given = _Cases(*(_place(tokens), _place(ends), _place(firsts)), len(cases), reach, histories.num_tokens, candidates)
     empty = {name: _empty(name, len(cases)) for name in RANKS}
     found = Ranks(user=cases.users, target=histories.targets(cases), **empty)
     if not rank(byref(given), byref(_Ranks(*(_place(getattr(found, name)) for name in RANKS)))):

@@ -76,7 +76,11 @@ def _seen(histories: Histories, cases: Cases, recent: int, device: torch.device)
         return nothing.index_put((case, token), torch.ones((), dtype=torch.bool, device=device))
 
     before = cases.ends - histories.user_starts[cases.users]
-    return {"none": nothing, "window": marked(np.minimum(before, recent)), "history": marked(before)}
+    return {
+        "none": nothing,
+        "window": marked(np.minimum(before, min(recent, len(histories.tokens)))),
+        "history": marked(before),
+    }
 
 
 def _keys(scores: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recformer.data.dataset import Dataset
+from recformer.data.split.leave_last_out import LEAST
 from recformer.errors import DataError, UsageError
 from recformer.evaluation.ranks import Masking
 
@@ -56,15 +57,16 @@ class UserCase:
 def user_case_of(dataset: Dataset, user: int, window: int) -> UserCase:
     """The case before a user's last movie, which is the test case of leave_last_out.
 
-    Raises UsageError for a user id that is not there, DataError for a history too short for the window.
+    Where the user had fewer movies than the window holds, SOS fills it. Raises UsageError for a user id that is not
+    there, DataError for a history that gives no test case.
     """
     token = _user_token(dataset, user)
     history = dataset.history(token).astype(np.int64)
-    if len(history) < window:
+    if len(history) < LEAST:
         raise DataError(
-            f"user {user} has {len(history)} movies; a window of {window} and a held-out movie need {window} or more"
+            f"user {user} has {len(history)} movies; those whose last movie is held out have {LEAST} or more"
         )
-    before = np.concatenate([[dataset.num_items], history[:-1]])  # SOS first
+    before = np.concatenate([np.full(window, dataset.num_items), history[:-1]])  # SOS first
     return UserCase(user, token, before[-window:], history[:-1], int(history[-1]))
 
 

@@ -187,14 +187,14 @@ def test_a_split_gives_three_disjoint_parts_that_are_not_empty_and_the_same_each
     name: str, tmp_path: Path
 ) -> None:
     dataset = dataset_in(tmp_path)
-    first, again = (prepare(dataset, 5, parse_section("split", name)) for _ in range(2))
-    parts = [first.split.rows(part).tolist() for part in ("train", "validation", "test")]
+    first, again = (prepare(dataset, parse_section("split", name)) for _ in range(2))
+    parts = [first.split.cases(part).ends.tolist() for part in ("train", "validation", "test")]
     assert all(parts)
-    rows = [row for part in parts for row in part]
-    assert len(set(rows)) == len(rows)
-    assert set(rows) <= set(range(len(first.windows)))
+    ends = [end for part in parts for end in part]
+    assert len(set(ends)) == len(ends)
+    assert set(ends) <= set(first.histories.all_cases().ends.tolist())
     assert len(parts[0]) > len(parts[1])
-    assert parts == [again.split.rows(part).tolist() for part in ("train", "validation", "test")]
+    assert parts == [again.split.cases(part).ends.tolist() for part in ("train", "validation", "test")]
     assert first.split.item_set in ("items", "tokens")
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from recformer.data.windows import windows_of
 
 from recformer.checkpoint.load import load, read_info
 from recformer.checkpoint.weights import read_state
@@ -14,6 +13,7 @@ from recformer.config import parse, preset
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
 from recformer.data.describe import counts
+from recformer.data.histories import histories_of
 from recformer.logs.reader import RunLog
 from recformer.run.paths import Root
 from tests.training_helpers import json_of, run_cli
@@ -81,10 +81,11 @@ def means(document: Any, run: str, masking: str) -> dict[str, float]:
 def test_movielens_1m_gives_the_articles_tokens_and_windows(dataset: Dataset) -> None:
     found = counts(dataset)
     assert (found.users, found.items, found.interactions) == (6040, 3883, 1_000_209)
-    windows = windows_of(dataset, 5)
+    histories = histories_of(dataset)
+    windows = histories.all_cases(5)
     assert len(windows) == 982_089
-    assert (windows.sos, windows.eos, windows.num_tokens) == (3883, 3884, 3885)
-    pairs = set(zip(windows.users.tolist(), windows.targets(torch.arange(len(windows)).numpy()).tolist(), strict=True))
+    assert (histories.sos, histories.eos, histories.num_tokens) == (3883, 3884, 3885)
+    pairs = set(zip(windows.users.tolist(), histories.targets(windows).tolist(), strict=True))
     assert len(pairs) == len(windows), "somebody rated a movie twice"
 
 

@@ -14,6 +14,7 @@ from recformer.run.job_records import read_status
 from recformer.run.overview import find_run
 from recformer.run.paths import Root
 from recformer.training import loop
+from recformer.training.batches import training_cases
 from recformer.training.loop import DivergedError
 from recformer.training.schedule import is_logged, learning_rate
 from recformer.ui.monitor.curves_view import best_epoch
@@ -62,7 +63,7 @@ def test_training_is_logged_by_step_beside_the_curves_by_epoch(trained: Root) ->
 
 def test_the_losses_of_an_epochs_steps_have_the_epochs_mean(trained: Root, dataset: Dataset) -> None:
     steps, config = steps_an_epoch(trained, "run"), small_config(**CONFIG)
-    cases = len(prepare(dataset, config.window, config.split).split.train)
+    cases = len(training_cases(config, prepare(dataset, config.split)))
     sizes = np.array([min(config.batch_size, cases - step * config.batch_size) for step in range(steps)])
     losses = np.array(step_curves(trained.run("run"))["loss/train"][1]).reshape(EPOCHS, steps)
     assert losses @ sizes / cases == pytest.approx(curves(trained.run("run"))["loss/train"][1], rel=1e-5)

@@ -69,7 +69,7 @@ def new_root(tmp_path: Path) -> Root:
 def assert_results(document: Any, runs: list[str], cutoffs: list[int]) -> None:
     """The shape that evaluate and compare share."""
     assert set(document) >= {"protocol", "results"}
-    assert set(document["protocol"]) >= {"dataset", "fingerprint", "split", "cases", "window", "item_set", "ties"}
+    assert set(document["protocol"]) >= {"dataset", "fingerprint", "split", "cases", "recent", "item_set", "ties"}
     found = [(result["run"], result["masking"]) for result in document["results"]]
     assert found == [(run, masking) for run in runs for masking in MASKINGS]
     for result in document["results"]:

@@ -1,4 +1,4 @@
-"""`compare` on the command line: slices, seeds as one model, windows of several sizes, baselines, and its CSV."""
+"""`compare` on the command line: slices, seeds as one model, windows of several sizes, what is recent, baselines, CSV."""
 
 import csv
 import io
@@ -132,22 +132,36 @@ def test_baselines_and_last_checkpoints_are_not_joined(root: Root) -> None:
     assert [result["seeds"] for result in compare(root, *models, "--join-seeds")["results"]] == [1] * 12
 
 
-def test_windows_of_two_sizes_are_refused_with_the_option_that_helps(root: Root, data: Path) -> None:
-    result = run_here(root.path, "compare", "zero", "narrow", "--data", data)
-    assert_clear_failure(result, 1, "window differ", "--window 5")
+def test_windows_of_two_sizes_are_compared_on_the_same_cases(root: Root, data: Path) -> None:
+    document = compare(root, "zero", "narrow", "--data", data)
+    assert document["protocol"]["recent"] == 5
+    assert [result["run"] for result in under(document, "none")] == ["zero", "narrow"]
+    assert {result["cases"] for result in document["results"]} == {30}
 
 
-def test_windows_of_two_sizes_are_compared_under_one(root: Root, data: Path) -> None:
-    for window, models in ((5, ["zero", "narrow"]), (8, ["narrow", "zero", "baseline:markov"])):
-        document = compare(root, *models, "--window", window, "--data", data)
-        assert document["protocol"]["window"] == window
+@pytest.mark.parametrize("option", ["--recent", "--window"])  # the one is the other's old name
+def test_what_counts_as_the_window_is_asked_for(root: Root, data: Path, option: str) -> None:
+    for recent, models in ((2, ["zero", "narrow"]), (8, ["narrow", "zero", "baseline:markov"])):
+        document = compare(root, *models, option, recent, "--data", data)
+        assert document["protocol"]["recent"] == recent
+        assert "window" not in document["protocol"]
         assert [result["run"] for result in under(document, "none")] == models
         assert {result["cases"] for result in document["results"]} == {30}
 
 
-def test_a_window_that_is_smaller_than_a_models_is_refused_with_the_least_that_works(root: Root, data: Path) -> None:
-    result = run_here(root.path, "compare", "narrow", "zero", "--window", 4, "--data", data)
-    assert_clear_failure(result, 1, "zero", "latest 5 items", "window of 4", "--window 5")
+def test_what_counts_as_the_window_changes_what_is_masked_and_no_raw_rank(root: Root, data: Path) -> None:
+    few, many = (compare(root, "zero", "narrow", "--recent", size, "--data", data, "--k", "10") for size in (1, 9))
+    for masking, same in (("none", True), ("window", False), ("history", True)):
+        one, other = (
+            [result["metrics"]["ndcg@10"]["mean"] for result in under(found, masking)] for found in (few, many)
+        )
+        assert (one == other) is same, masking
+
+
+def test_a_window_of_nothing_is_refused(root: Root, data: Path) -> None:
+    result = run_here(root.path, "compare", "zero", "narrow", "--recent", 0, "--data", data)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "'--recent'" in result.stderr and "Traceback" not in result.stderr
 
 
 def test_a_baseline_is_a_model_like_any_other(root: Root) -> None:
@@ -156,7 +170,7 @@ def test_a_baseline_is_a_model_like_any_other(root: Root) -> None:
     assert (popular["run"], popular["checkpoint"], popular["trained_on"]) == ("baseline:popularity", "baseline", 0)
     assert "difference" in popular["metrics"]["ndcg@10"]
     assert "difference" not in own["metrics"]["ndcg@10"]
-    assert document["protocol"]["window"] == 5
+    assert document["protocol"]["recent"] == 5
 
 
 def test_differences_are_taken_to_a_baseline_that_is_named_and_it_joins_the_models(root: Root) -> None:
@@ -230,7 +244,7 @@ def test_every_row_of_a_csv_names_its_protocol_and_what_was_trained_on(root: Roo
     dataset = place[1]
     for rows, split, item_set in ((honest, "leave_last_out", "items"), (leaking, "random_windows", "tokens")):
         assert {(row["dataset"], row["fingerprint"]) for row in rows} == {(dataset.name, dataset.fingerprint)}
-        assert {(row["split"], row["part"], row["window"], row["item_set"]) for row in rows} == {
+        assert {(row["split"], row["part"], row["recent"], row["item_set"]) for row in rows} == {
             (split, "test", "5", item_set)
         }
     assert {row["trained_on"] for row in honest} == {"0"}

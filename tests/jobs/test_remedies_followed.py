@@ -191,11 +191,6 @@ def moved_from_recipe(here: Here) -> Command:
     return ["compare", "--article"]
 
 
-def two_windows(here: Here) -> Command:
-    save_untrained(here.root, "wide", here.dataset(), window=8)
-    return ["compare", "one", "wide", "--no-baselines"]
-
-
 def imported(here: Here) -> Command:
     save_untrained(here.root, "imported", here.dataset(), split=None)
     return ["evaluate", "imported"]
@@ -317,8 +312,6 @@ OF_QUESTIONS = {
 }
 OF_QUESTIONS |= {
     "the data were moved, article": Case(moved_from_recipe, "Say where it is: --data DIR", added="--data DIR"),
-    "a window too small": Case(typed("evaluate", "one", "--window", 2), "Add --window 5", added="--window 5"),
-    "models of two windows": Case(two_windows, "Add --window 8", added="--window 8"),
     "a model that does not say its data": Case(imported, "Name its folder: --data DIR", added="--data DIR"),
     "no GPU": Case(
         typed("evaluate", "one", "--device", "cuda:9"), "Use --device auto or --device cpu", added="--device auto"

@@ -359,8 +359,8 @@ def test_a_disk_that_fills_up_fails_the_run_and_keeps_its_checkpoints(root: Root
 def test_a_dataset_too_small_to_split_is_a_failed_run_that_says_so(root: Root, tmp_path: Path) -> None:
     data = write_ml1m(tmp_path / "tiny", sequences(num_users=2, shortest=2, longest=2))
     result = run_here(root.path, "train", *SMALL_RUN, "--data", data, "--run-id", "run")
-    assert_clear_failure(result, 1, "no cases for train", "a smaller window")
-    assert "no cases for train" in find_run(root, "run").state.words
+    assert_clear_failure(result, 1, "no cases for validation and test", "longer histories")
+    assert "no cases for validation and test" in find_run(root, "run").state.words
 
 
 def test_data_that_cannot_be_read_leaves_no_run_behind(root: Root, data: Path) -> None:

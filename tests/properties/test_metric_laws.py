@@ -2,14 +2,15 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from recformer.data.windows import Windows, windows_of
 
+from recformer.data.histories import Cases, Histories, histories_of
 from recformer.errors import EvaluationError
 from recformer.evaluation.cases import Facts
 from recformer.evaluation.protocol import Protocol
@@ -26,6 +27,9 @@ NUM_ITEMS = 30
 CUTOFFS = st.integers(1, MAX_K)
 RANKS = st.lists(st.integers(1, 60), min_size=1, max_size=40).map(lambda ranks: np.array(ranks, dtype=np.int32))
 SEEDS = st.integers(0, 2**32 - 1)
+ItemSet = Literal["items", "tokens"]
+Scored = tuple[Histories, Cases, torch.Tensor]
+RECENT = 3
 PROTOCOL = Protocol("made up", "0" * 16, {"name": "leave_last_out"}, "test", 1, "0" * 16, 0, 3, "items")
 
 
@@ -49,18 +53,18 @@ def catalogue_from(random: np.random.Generator) -> Catalogue:
 
 
 @st.composite
-def scored(draw: st.DrawFn, distinct: bool = True) -> tuple[Windows, np.ndarray, torch.Tensor]:
-    """Windows of a few histories, rows with an item as target, and whole-number scores from −40 to 40."""
+def scored(draw: st.DrawFn, distinct: bool = True) -> Scored:
+    """Cases of a few histories, with an item as target, and whole-number scores from −40 to 40."""
     history = st.lists(st.integers(0, NUM_ITEMS - 1), min_size=4, max_size=12)
-    windows = windows_of(dataset_of(draw(st.lists(history, min_size=1, max_size=3)), NUM_ITEMS), 3)
-    rows = np.arange(len(windows))
-    rows = rows[windows.targets(rows) != windows.eos]
+    histories = histories_of(dataset_of(draw(st.lists(history, min_size=1, max_size=3)), NUM_ITEMS))
+    cases = histories.all_cases(RECENT)
+    cases = cases[histories.targets(cases) != histories.eos]
     random = np.random.default_rng(draw(SEEDS))
     if distinct:
-        scores = np.stack([random.permutation(81)[: windows.num_tokens] - 40 for _ in rows])
+        scores = np.stack([random.permutation(81)[: histories.num_tokens] - 40 for _ in cases])
     else:
-        scores = random.integers(-3, 4, size=(len(rows), windows.num_tokens))
-    return windows, rows, torch.from_numpy(scores.astype(np.float64))
+        scores = random.integers(-3, 4, size=(len(cases), histories.num_tokens))
+    return histories, cases, torch.from_numpy(scores.astype(np.float64))
 
 
 def evaluation_of(ranks: Ranks, run: str = "run", seed: int = 0) -> Evaluation:
@@ -150,47 +154,42 @@ def test_the_order_of_cases_changes_the_order_of_values_and_nothing_else(lists: 
 
 @settings(max_examples=examples(30))
 @given(case=scored(), seed=SEEDS)
-def test_any_strictly_monotone_transform_of_the_scores_leaves_every_metric_as_it_was(
-    case: tuple[Windows, np.ndarray, torch.Tensor], seed: int
-) -> None:
-    windows, rows, scores = case
+def test_any_strictly_monotone_transform_of_the_scores_leaves_every_metric_as_it_was(case: Scored, seed: int) -> None:
+    histories, cases, scores = case
     levels = np.sort(np.random.default_rng(seed).normal(size=81).cumsum())
     assert len(set(levels.tolist())) == 81
     moved = torch.from_numpy(levels)[(scores + 40).long()]
     names = metric_names([1, 5, 20])
-    before, after = (evaluation_of(rank_batch(table, windows, rows, items_only=True)) for table in (scores, moved))
+    before, after = (evaluation_of(rank_batch(table, histories, cases, "items", RECENT)) for table in (scores, moved))
     for masking in MASKINGS:
         np.testing.assert_array_equal(case_values(before, masking, names), case_values(after, masking, names))
 
 
 @settings(max_examples=examples(30))
 @given(case=scored(distinct=False), seed=SEEDS)
-def test_ranks_with_ties_survive_any_strictly_monotone_transform_too(
-    case: tuple[Windows, np.ndarray, torch.Tensor], seed: int
-) -> None:
-    windows, rows, scores = case
+def test_ranks_with_ties_survive_any_strictly_monotone_transform_too(case: Scored, seed: int) -> None:
+    histories, cases, scores = case
     levels = np.sort(np.random.default_rng(seed).normal(size=7))
     moved = torch.from_numpy(levels)[(scores + 3).long()]
-    before, after = (rank_batch(table, windows, rows, items_only=True) for table in (scores, moved))
+    before, after = (rank_batch(table, histories, cases, "items", RECENT) for table in (scores, moved))
     for masking in MASKINGS:
         assert before.rank(masking).tolist() == after.rank(masking).tolist()
 
 
 @settings(max_examples=examples(40))
-@given(case=scored(), value=st.floats(-1e30, 1e30), items_only=st.booleans())
+@given(case=scored(), value=st.floats(-1e30, 1e30), item_set=st.sampled_from(["items", "tokens"]))
 def test_constant_scores_put_the_target_behind_all_candidates_so_they_get_no_credit(
-    case: tuple[Windows, np.ndarray, torch.Tensor], value: float, items_only: bool
+    case: Scored, value: float, item_set: ItemSet
 ) -> None:
-    windows, rows, scores = case
-    ranks = rank_batch(torch.full_like(scores, value), windows, rows, items_only)
-    candidates = windows.num_items if items_only else windows.num_tokens
+    histories, cases, scores = case
+    ranks = rank_batch(torch.full_like(scores, value), histories, cases, item_set, RECENT)
+    candidates = histories.num_items if item_set == "items" else histories.num_tokens
     assert (ranks.rank_none == candidates).all()
-    for number, row in enumerate(rows.tolist()):
-        end = int(windows.target_positions(np.array([row]))[0])
-        start = int(windows.user_starts[windows.users[row]])
-        target = int(windows.tokens[end])
-        for masking, first in (("window", end - windows.size), ("history", start)):
-            hidden = {token for token in windows.tokens[first:end].tolist() if token < candidates and token != target}
+    for number, (user, end) in enumerate(zip(cases.users.tolist(), cases.ends.tolist(), strict=True)):
+        start = int(histories.user_starts[user])
+        target = int(histories.tokens[end])
+        for masking, first in (("window", max(end - RECENT, start)), ("history", start)):
+            hidden = {token for token in histories.tokens[first:end].tolist() if token < candidates and token != target}
             assert ranks.rank(masking)[number] == candidates - len(hidden)
     for name in METRICS.names():
         assert not METRICS.get(name)(ranks.rank_none, MAX_K).any()
@@ -198,14 +197,12 @@ def test_constant_scores_put_the_target_behind_all_candidates_so_they_get_no_cre
 
 @settings(max_examples=examples(40))
 @given(case=scored(), place=st.floats(0, 1, exclude_max=True), token=st.integers(0, NUM_ITEMS - 1))
-def test_one_score_that_is_not_a_number_is_an_error_wherever_it_stands(
-    case: tuple[Windows, np.ndarray, torch.Tensor], place: float, token: int
-) -> None:
-    windows, rows, scores = case
-    scores[int(place * len(rows)), token] = float("nan")
-    for items_only in (True, False):
+def test_one_score_that_is_not_a_number_is_an_error_wherever_it_stands(case: Scored, place: float, token: int) -> None:
+    histories, cases, scores = case
+    scores[int(place * len(cases)), token] = float("nan")
+    for item_set in get_args(ItemSet):
         with pytest.raises(EvaluationError, match="not numbers"):
-            rank_batch(scores, windows, rows, items_only)
+            rank_batch(scores, histories, cases, item_set, RECENT)
 
 
 @settings(max_examples=examples(5))
@@ -213,15 +210,15 @@ def test_one_score_that_is_not_a_number_is_an_error_wherever_it_stands(
 @example(seed=917)  # two models whose differences cancel out
 def test_the_order_of_users_changes_no_mean_no_interval_and_no_test(seed: int) -> None:
     random = np.random.default_rng(seed)
-    histories = [random.permutation(NUM_ITEMS)[: random.integers(4, 12)].tolist() for _ in range(12)]
-    windows = windows_of(dataset_of(histories, NUM_ITEMS), 3)
-    rows = np.arange(len(windows))
-    rows = rows[windows.targets(rows) != windows.eos]
-    models = [torch.from_numpy(random.normal(size=(len(rows), windows.num_tokens))) for _ in range(2)]
-    order = random.permutation(len(rows))
+    items = [random.permutation(NUM_ITEMS)[: random.integers(4, 12)].tolist() for _ in range(12)]
+    histories = histories_of(dataset_of(items, NUM_ITEMS))
+    cases = histories.all_cases(RECENT)
+    cases = cases[histories.targets(cases) != histories.eos]
+    models = [torch.from_numpy(random.normal(size=(len(cases), histories.num_tokens))) for _ in range(2)]
+    order = random.permutation(len(cases))
     found = []
-    for places in (np.arange(len(rows)), order):
-        ranks = [rank_batch(scores[places], windows, rows[places], items_only=True) for scores in models]
+    for places in (np.arange(len(cases)), order):
+        ranks = [rank_batch(scores[places], histories, cases[places], "items", RECENT) for scores in models]
         evaluations = [evaluation_of(entry, run) for entry, run in zip(ranks, ("one", "other"), strict=True)]
         found.append(summarise(evaluations, [1, 10], baseline=0)["results"])
     assert len(found[0]) == 6
@@ -242,12 +239,13 @@ def assert_alike(one: dict, other: dict) -> None:
 
 
 def test_every_field_of_ranks_goes_through_the_same_rows() -> None:
-    windows = windows_of(dataset_of([[1, 2, 3, 4, 5, 6]], NUM_ITEMS), 3)
-    rows = np.arange(len(windows) - 1)
-    scores = torch.from_numpy(np.random.default_rng(0).permutation(len(rows) * windows.num_tokens)).double()
-    scores = scores.view(len(rows), windows.num_tokens)
+    histories = histories_of(dataset_of([[1, 2, 3, 4, 5, 6]], NUM_ITEMS))
+    cases = histories.all_cases(RECENT)[:-1]
+    scores = torch.from_numpy(np.random.default_rng(0).permutation(len(cases) * histories.num_tokens)).double()
+    scores = scores.view(len(cases), histories.num_tokens)
     whole, turned = (
-        rank_batch(scores[place], windows, rows[place], True) for place in (slice(None), rows[::-1].copy())
+        rank_batch(scores[place], histories, cases[place], "items", RECENT)
+        for place in (np.arange(len(cases)), np.arange(len(cases))[::-1].copy())
     )
     for name, values in whole.arrays().items():
         np.testing.assert_array_equal(values[::-1], turned.arrays()[name], err_msg=name)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from recformer.data.windows import windows_of
 
 import recformer.model.baseline.item_knn as item_knn_module
-from recformer.config import parse_section
+from recformer.config import Options, parse_section
+from recformer.data.histories import Cases, histories_of
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.split.base import Split
 from recformer.errors import DataError, UsageError
@@ -27,7 +27,7 @@ from tests.builders import dataset_of
 from tests.effort import examples
 
 A, B, C, D, E = range(5)
-PLAIN: dict[str, Callable[[Prepared, int], list[float]]] = {
+PLAIN: dict[str, Callable[[Prepared, Cases], list[float]]] = {
     "popularity": plain_popularity,
     "markov": plain_markov,
     "item_knn": plain_item_knn,
@@ -35,18 +35,22 @@ PLAIN: dict[str, Callable[[Prepared, int], list[float]]] = {
 
 
 def prepared_of(
-    histories: Sequence[Sequence[int]], num_items: int, window: int = 1, split: str = "leave_last_out"
+    histories: Sequence[Sequence[int]], num_items: int, size: int = 1, split: str = "leave_last_out"
 ) -> Prepared:
-    return prepare(dataset_of(histories, num_items), window, parse_section("split", split))
+    return prepare(dataset_of(histories, num_items), split_of(split, size))
 
 
-def random_prepared(window: int, split: str, seed: int = 0, num_items: int = 25, num_users: int = 12) -> Prepared:
+def split_of(name: str, size: int) -> Options:
+    return parse_section("split", {"name": name, "size": size} if name == "random_windows" else name)
+
+
+def random_prepared(size: int, split: str, seed: int = 0, num_items: int = 25, num_users: int = 12) -> Prepared:
     """Histories with repeats, at times that mix users."""
     draw = np.random.default_rng(seed)
     lengths = draw.integers(6, 16, size=num_users)
     histories = [draw.integers(0, num_items, size=n).tolist() for n in lengths]
     times = [time for n in lengths for time in sorted(draw.integers(0, 1000, size=n).tolist())]
-    return prepare(dataset_of(histories, num_items, times), window, parse_section("split", split))
+    return prepare(dataset_of(histories, num_items, times), split_of(split, size))
 
 
 def test_the_example_of_the_docstring() -> None:
@@ -58,19 +62,46 @@ def test_the_example_of_the_docstring() -> None:
 
 def test_a_held_out_target_is_not_counted_where_it_is_the_input_of_a_training_window() -> None:
     dataset = dataset_of([[A, B, C, D]], 4)
-    windows = windows_of(dataset, 2)  # [SOS a] → b, [a b] → c, [b c] → d, [c d] → EOS
-    data = Prepared(dataset, windows, Split(np.array([0, 3]), np.array([1]), np.array([2]), "tokens"))
+    histories = histories_of(dataset)
+    cases = histories.all_cases(2)  # [SOS a] → b, [a b] → c, [b c] → d, [c d] → EOS
+    data = Prepared(dataset, histories, Split(cases[[0, 3]], cases[[1]], cases[[2]], "tokens"))
     assert training_positions(data).tolist() == [0, 1, 2, 5]  # c and d are held out, though [c d] → EOS is training
     assert training_steps(data).tolist() == [0, 1]
-    assert BASELINES.get("popularity")(data).scores(np.array([2])).tolist() == [[1, 1, 0, 0, 0, 1]]
+    assert BASELINES.get("popularity")(data).scores(cases[[2]]).tolist() == [[1, 1, 0, 0, 0, 1]]
 
 
-def test_two_training_windows_with_a_gap_between_have_no_step_across_it() -> None:
+def test_there_is_no_step_across_a_held_out_target() -> None:
     dataset = dataset_of([[A, B, C, D, E]], 5)
-    windows = windows_of(dataset, 1)  # [SOS] → a, [a] → b, [b] → c, [c] → d, [d] → e, [e] → EOS
-    data = Prepared(dataset, windows, Split(np.array([1, 3]), np.array([4]), np.array([5]), "tokens"))
-    assert training_positions(data).tolist() == [1, 2, 3, 4]  # a b, c d
-    assert training_steps(data).tolist() == [1, 3]  # a → b and c → d; b → c is in no training window
+    histories = histories_of(dataset)
+    cases = histories.all_cases()  # → a, a → b, b → c, c → d, d → e, e → EOS
+    data = Prepared(dataset, histories, Split(cases[[1, 3]], cases[[2]], cases[[5]], "tokens"))
+    assert training_positions(data).tolist() == [0, 1, 2, 4]  # SOS a b, d
+    assert training_steps(data).tolist() == [0, 1]  # SOS → a and a → b
+
+
+def test_there_is_no_step_from_one_user_to_the_next() -> None:
+    dataset = dataset_of([[A], [B], [C, D, E]], 5)
+    histories = histories_of(dataset)
+    cases = histories.all_cases()
+    data = Prepared(dataset, histories, Split(cases[:-2], cases[[-2]], cases[[-1]], "tokens"))
+    assert training_positions(data).tolist() == list(range(9))  # SOS a EOS, SOS b EOS, SOS c d
+    assert training_steps(data).tolist() == [0, 1, 3, 4, 6, 7]
+
+
+def test_all_targets_of_a_held_out_case_are_left_out() -> None:
+    times = [1, 2, 3, 4, 4, 5, 5, 5]
+    data = prepare(
+        dataset_of([range(8)], 8, times), parse_section("split", {"name": "leave_last_out", "time_ties": "as_set"})
+    )
+    assert training_positions(data).tolist() == plain_training_positions(data) == [0, 1, 2, 3]
+
+
+def test_of_a_user_who_is_not_judged_everything_is_counted() -> None:
+    data = prepared_of([[A, B, C, D], [D, C], [], [E]], 5)  # in training: a b, d c, e
+    scores = BASELINES.get("popularity")(data).scores(data.split.test)
+    assert scores.tolist() == [[1, 1, 1, 1, 1, 0, 0]]
+    after_c = BASELINES.get("markov")(data).scores(data.split.test)[0]
+    assert after_c.tolist() == [0.5, 0.5, 0.5, 0.5, 0.5, 0, 0]  # nothing comes after c
 
 
 def test_popularity_counts_the_training_part() -> None:
@@ -80,11 +111,11 @@ def test_popularity_counts_the_training_part() -> None:
 
 
 def test_eos_is_as_popular_as_it_is_a_training_target() -> None:
-    data = prepared_of([[A, B] * 4] * 40, 2, window=2, split="random_windows")
+    data = prepared_of([[A, B] * 4] * 40, 2, size=2, split="random_windows")
     scores = BASELINES.get("popularity")(data).scores(data.split.test[:1])[0]
-    trained = np.count_nonzero(data.windows.targets(data.split.train) == data.windows.eos)
+    trained = np.count_nonzero(data.histories.targets(data.split.train) == data.histories.eos)
     assert 0 < trained < 40
-    assert scores[[data.windows.sos, data.windows.eos]].tolist() == [0, trained]
+    assert scores[[data.histories.sos, data.histories.eos]].tolist() == [0, trained]
 
 
 def test_markov_on_a_hand_worked_example() -> None:
@@ -110,9 +141,9 @@ def test_item_knn_on_a_hand_worked_example() -> None:
 
 
 def test_item_knn_falls_back_on_popularity_for_a_history_nobody_knows() -> None:
-    data = prepared_of([[A, B, D, E], [A, C, D, E], [D, E]], 5)  # in training: a b, a c; the last user has only d
+    data = prepared_of([[A, B, D, E], [A, C, D, E], [D, E, A]], 5)  # in training: a b, a c, d; nobody else has d
     scores = BASELINES.get("item_knn")(data).scores(data.split.test[2:])
-    assert scores[0].tolist() == pytest.approx([2 / 3 - 1, 1 / 3 - 1, 1 / 3 - 1, -1, -1, -1, -1])
+    assert scores[0].tolist() == pytest.approx([2 / 3 - 1, 1 / 3 - 1, 1 / 3 - 1, 1 / 3 - 1, -1, -1, -1])
 
 
 def test_item_knn_counts_a_repeated_item_once() -> None:
@@ -122,14 +153,14 @@ def test_item_knn_counts_a_repeated_item_once() -> None:
 
 
 @pytest.mark.parametrize("split", SPLITS.names())
-@pytest.mark.parametrize("window", [1, 3, 5])
+@pytest.mark.parametrize("size", [1, 3, 5])
 @pytest.mark.parametrize("name", BASELINES.names())
-def test_a_baseline_is_what_its_definition_says(name: str, window: int, split: str) -> None:
-    data = random_prepared(window, split, seed=window)
+def test_a_baseline_is_what_its_definition_says(name: str, size: int, split: str) -> None:
+    data = random_prepared(size, split, seed=size)
     assert training_positions(data).tolist() == plain_training_positions(data)
-    rows = np.concatenate([data.split.test, data.split.validation[:3]])
-    expected = np.array([PLAIN[name](data, int(row)) for row in rows])
-    np.testing.assert_allclose(BASELINES.get(name)(data).scores(rows), expected, rtol=1e-5, atol=1e-6)
+    for cases in (data.split.test, data.split.validation[:3], data.histories.all_cases()[:3]):
+        expected = np.array([PLAIN[name](data, cases[place : place + 1]) for place in range(len(cases))])
+        np.testing.assert_allclose(BASELINES.get(name)(data).scores(cases), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 24, 25, 26])
@@ -140,36 +171,38 @@ def test_item_knn_keeps_the_nearest_neighbours_and_all_as_near_as_the_last(
     nearest = partial(item_knn_module.nearest_neighbours, count=count)
     monkeypatch.setattr(item_knn_module, "nearest_neighbours", nearest)
     monkeypatch.setattr(item_knn_module, "BLOCK", 4)
-    expected = np.array([plain_item_knn(data, int(row), count) for row in data.split.test])
+    cases = data.split.test
+    expected = np.array([plain_item_knn(data, cases[place : place + 1], count) for place in range(len(cases))])
     found = BASELINES.get("item_knn")(data).scores(data.split.test)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 @st.composite
-def with_other_targets(draw: st.DrawFn) -> tuple[Prepared, Prepared, np.ndarray]:
-    """Data, the same with other held-out targets, and rows before whose targets nothing was changed."""
+def with_other_targets(draw: st.DrawFn) -> tuple[Prepared, Prepared, Cases]:
+    """Data, the same with other held-out targets, and cases before whose targets nothing was changed."""
     split = draw(st.sampled_from(SPLITS.names()))
     data = random_prepared(draw(st.integers(1, 5)), split, seed=draw(st.integers(0, 10_000)), num_items=9)
     parts = draw(st.sampled_from([["test"], ["validation", "test"]]))
-    held_out = data.windows.target_positions(np.concatenate([data.split.rows(part) for part in parts]))
-    held_out = held_out[data.windows.tokens[held_out] < data.windows.num_items]
-    tokens = data.windows.tokens.copy()
+    histories = data.histories
+    held_out = np.concatenate([data.split.cases(part).ends for part in parts])
+    held_out = held_out[histories.tokens[held_out] < histories.num_items]
+    tokens = histories.tokens.copy()
     others = np.random.default_rng(draw(st.integers(0, 10_000)))
-    tokens[held_out] = others.integers(0, data.windows.num_items, size=len(held_out))
-    changed = np.flatnonzero(tokens != data.windows.tokens)
-    rows = np.arange(len(data.windows))
-    own = data.windows.user_starts[data.windows.users]
-    before = np.searchsorted(changed, data.windows.target_positions(rows)) - np.searchsorted(changed, own)
+    tokens[held_out] = others.integers(0, histories.num_items, size=len(held_out))
+    changed = np.flatnonzero(tokens != histories.tokens)
+    cases = histories.all_cases()
+    own = histories.user_starts[cases.users]
+    before = np.searchsorted(changed, cases.ends) - np.searchsorted(changed, own)
     assume(len(changed) and (before == 0).any())
-    return data, replace(data, windows=replace(data.windows, tokens=tokens)), rows[before == 0]
+    return data, replace(data, histories=replace(histories, tokens=tokens)), cases[before == 0]
 
 
 @pytest.mark.parametrize("name", BASELINES.names())
 @settings(max_examples=examples(80))
 @given(drawn=with_other_targets())
-def test_other_held_out_targets_change_no_score(name: str, drawn: tuple[Prepared, Prepared, np.ndarray]) -> None:
-    data, other, rows = drawn
-    found, again = (BASELINES.get(name)(prepared).scores(rows) for prepared in (data, other))
+def test_other_held_out_targets_change_no_score(name: str, drawn: tuple[Prepared, Prepared, Cases]) -> None:
+    data, other, cases = drawn
+    found, again = (BASELINES.get(name)(prepared).scores(cases) for prepared in (data, other))
     np.testing.assert_array_equal(found, again)
 
 
@@ -189,14 +222,14 @@ def any_prepared(draw: st.DrawFn) -> Prepared:
 @settings(max_examples=examples(80))
 @given(data=any_prepared())
 def test_a_baseline_gives_a_finite_score_for_every_token_and_the_same_twice(name: str, data: Prepared) -> None:
-    rows = np.arange(len(data.windows))
+    cases = data.histories.all_cases()
     baseline = BASELINES.get(name)(data)
-    scores = baseline.scores(rows)
-    assert scores.shape == (len(rows), data.windows.num_tokens)
+    scores = baseline.scores(cases)
+    assert scores.shape == (len(cases), data.histories.num_tokens)
     assert scores.dtype == np.float32
     assert np.isfinite(scores).all()
-    np.testing.assert_array_equal(scores, BASELINES.get(name)(data).scores(rows))
-    np.testing.assert_array_equal(scores[-1:], baseline.scores(rows[-1:]))  # whatever else is in the batch
+    np.testing.assert_array_equal(scores, BASELINES.get(name)(data).scores(cases))
+    np.testing.assert_array_equal(scores[-1:], baseline.scores(cases[-1:]))  # whatever else is in the batch
 
 
 @pytest.mark.parametrize("name", BASELINES.names())
@@ -231,7 +264,7 @@ def favourites() -> list[list[int]]:
 def test_a_baseline_finds_the_pattern_it_is_made_for(
     name: str, histories: list[list[int]], worst_mean_rank: float
 ) -> None:
-    data = prepared_of(histories, 20, window=2)
+    data = prepared_of(histories, 20)
     ranks = rank_baseline(name, data, data.split.test)
     chance = 10.5
     masking = "none" if name == "popularity" else "history"  # favourites are had again and again
@@ -240,8 +273,8 @@ def test_a_baseline_finds_the_pattern_it_is_made_for(
 
 def test_what_breaks_a_tie_reorders_nothing() -> None:
     data = prepared_of([[A, B, E, E]] * 3 + [[A, C, E, E]] * 2 + [[C] * 50], 5)  # C is by far the most popular
-    after_a = np.flatnonzero(data.windows.inputs(np.arange(len(data.windows)))[:, 0] == A)
-    scores = BASELINES.get("markov")(data).scores(after_a)
+    cases = data.histories.all_cases()
+    scores = BASELINES.get("markov")(data).scores(cases[data.histories.inputs(cases, 1)[:, 0] == A])
     assert len(scores) == 5
     assert (np.argsort(-scores[:, :D], axis=1) == [B, C, A]).all()
 
@@ -252,19 +285,19 @@ def test_ranks_are_those_of_the_scores_however_many_batches(
     name: str, split: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = random_prepared(3, split)
-    rows = data.split.test
-    once = rank_baseline(name, data, rows)
-    scores = BASELINES.get(name)(data).scores(rows)
-    scores = scores[:, : data.windows.num_items] if data.split.item_set == "items" else scores
-    own = np.take_along_axis(scores, data.windows.targets(rows)[:, None].astype(np.int64), axis=1)
+    cases = data.split.test
+    once = rank_baseline(name, data, cases)
+    scores = BASELINES.get(name)(data).scores(cases)
+    scores = scores[:, : data.histories.num_items] if data.split.item_set == "items" else scores
+    own = np.take_along_axis(scores, data.histories.targets(cases)[:, None].astype(np.int64), axis=1)
     assert once.rank_none.tolist() == (scores >= own).sum(axis=1).tolist()
     monkeypatch.setattr("recformer.evaluation.evaluate.BASELINE_BATCH", 2)
     told: list[tuple[int, int]] = []
-    pieces = rank_baseline(name, data, rows, lambda done, total: told.append((done, total)))
+    pieces = rank_baseline(name, data, cases, lambda done, total: told.append((done, total)))
     for field in fields(Ranks):
         np.testing.assert_array_equal(getattr(once, field.name), getattr(pieces, field.name), err_msg=field.name)
-    assert told[0] == (2, len(rows))
-    assert told[-1] == (len(rows), len(rows))
+    assert told[0] == (2, len(cases))
+    assert told[-1] == (len(cases), len(cases))
 
 
 def test_a_baseline_that_there_is_not_is_named() -> None:

@@ -32,7 +32,7 @@ ENGINES: list[Engine] = ["native", "compiled", "eager"]
 @pytest.fixture(scope="module")
 def prepared() -> Prepared:
     dataset = dataset_of([[(start + step) % 50 for step in range(20)] for start in range(40)], num_items=50)
-    return prepare(dataset, 5, small_config().split)
+    return prepare(dataset, small_config().split)
 
 
 def config_of(**changes: Any) -> TrainConfig:
@@ -41,7 +41,7 @@ def config_of(**changes: Any) -> TrainConfig:
 
 def built(name: str, config: TrainConfig, prepared: Prepared) -> tuple[Built, torch.nn.Module, EpochBatches]:
     torch.manual_seed(0)
-    model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.windows)).train()
+    model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.histories, config.window)).train()
     batches = EpochBatches(prepared, config, CPU)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
     return build(name, config, model, optimizer, batches.first), model, batches

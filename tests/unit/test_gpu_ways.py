@@ -41,7 +41,7 @@ class NothingWaits(TorchDispatchMode):
 @pytest.fixture(scope="module")
 def prepared() -> Prepared:
     dataset = dataset_of([[(start + step) % 50 for step in range(20)] for start in range(40)], num_items=50)
-    return prepare(dataset, 5, small_config().split)
+    return prepare(dataset, small_config().split)
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from recformer.statistics.max_t import floor, max_t
+from recformer.statistics.paired import holm, sign_flip_p
 from recformer.statistics.recipes import recipe_difference
 from recformer.statistics.score_interval import score_interval
-from recformer.statistics.paired import holm, sign_flip_p
 from recformer.statistics.users import UserSums
 
 

@@ -12,7 +12,9 @@ from recformer.config import TrainConfig
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
 from recformer.errors import ConfigError, UsageError
+from recformer.model.factors import Factors
 from recformer.training import co_occurrence
+from recformer.training.batches import training_cases
 from recformer.training.changes import check_resume
 from recformer.training.co_occurrence import SMOOTHING, factors_of, recency
 from recformer.training.initialisation import new_model
@@ -46,58 +48,68 @@ def config_of(**changes: Any) -> TrainConfig:
 
 @pytest.fixture(scope="module")
 def prepared() -> Prepared:
-    return prepare(chains(), 5, config_of().split)
+    return prepare(chains(), config_of().split)
+
+
+def factors(prepared: Prepared, rank: int, **changes: Any) -> Factors:
+    config = config_of(**changes)
+    return factors_of(prepared.histories, training_cases(config, prepared), config.window, rank)
 
 
 def test_the_last_token_counts_one_the_one_before_four_fifths() -> None:
     np.testing.assert_allclose(recency(5), [0.5, 4 / 7, 2 / 3, 0.8, 1], rtol=1e-6)
 
 
-def test_factors_of_full_rank_multiply_to_the_logarithm_of_the_lift(prepared: Prepared) -> None:
+@pytest.mark.parametrize(("short", "window"), [("skip", 5), ("pad", 5), ("pad", 12)])
+def test_factors_of_full_rank_multiply_to_the_logarithm_of_the_lift(
+    prepared: Prepared, short: str, window: int
+) -> None:
     torch.manual_seed(0)
-    factors = factors_of(prepared, 60)
-    windows, size = prepared.windows, prepared.windows.num_tokens
+    found = factors(prepared, 60, short_histories=short, window=window)
+    histories, size = prepared.histories, prepared.histories.num_tokens
     counts = np.zeros((size, size))
-    for row in prepared.split.train:
-        window, target = windows.inputs(np.array([row]))[0], windows.targets(np.array([row]))[0]
-        for token, weight in zip(window, recency(5), strict=True):
-            counts[token, target] += weight
+    for user, end in zip(prepared.split.train.users, prepared.split.train.ends, strict=True):
+        before = histories.tokens[histories.user_starts[user] : end][-window:]  # SOS once, never as a filling
+        if short == "skip" and len(before) < window:
+            continue
+        for token, weight in zip(before, recency(window)[-len(before) :], strict=True):
+            counts[token, histories.tokens[end]] += weight
     expected = np.outer(counts.sum(1), counts.sum(0)) / counts.sum()
     lift = np.log((counts + SMOOTHING) / (expected + SMOOTHING))
-    np.testing.assert_allclose((factors.before @ factors.after.T).numpy(), lift, atol=1e-3)
-    assert factors.before.shape == (size, 60)  # more columns than tokens: the rest is zero
-    assert not factors.before[:, size:].any()
+    np.testing.assert_allclose((found.before @ found.after.T).numpy(), lift, atol=1e-3)
+    assert found.before.shape == (size, 60)  # more columns than tokens: the rest is zero
+    assert not found.before[:, size:].any()
 
 
 def test_a_user_is_the_mean_of_what_they_went_on_to(prepared: Prepared) -> None:
-    factors = factors_of(prepared, 8)
-    rows = prepared.split.train[prepared.windows.users[prepared.split.train] == 7]
-    mean = factors.before[prepared.windows.targets(rows)].mean(0)
-    torch.testing.assert_close(factors.users[7], mean)
+    found = factors(prepared, 8)
+    cases = training_cases(config_of(), prepared)
+    mean = found.before[prepared.histories.targets(cases[cases.users == 7])].mean(0)
+    torch.testing.assert_close(found.users[7], mean)
 
 
 def test_popularity_is_counted_from_one(prepared: Prepared) -> None:
-    popularity = factors_of(prepared, 8).log_popularity
-    targets = prepared.windows.targets(prepared.split.train)
+    popularity = factors(prepared, 8).log_popularity
+    targets = prepared.histories.targets(training_cases(config_of(), prepared))
     assert popularity[3] == pytest.approx(math.log(1 + int((targets == 3).sum())))
-    assert popularity[prepared.windows.sos] == 0
+    assert popularity[prepared.histories.sos] == 0
 
 
 def test_nothing_that_is_held_out_is_counted() -> None:
     found = []
     for last in (1, 2):
         torch.manual_seed(0)
-        found.append(factors_of(prepare(chains(last=last), 5, config_of().split), 8))
+        found.append(factors(prepare(chains(last=last), config_of().split), 8))
     for name in ("before", "after", "users", "log_popularity"):
         assert torch.equal(getattr(found[0], name), getattr(found[1], name)), name
 
 
 def test_rare_tokens_begin_as_unknown(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(co_occurrence, "FREQUENT", 10)
-    factors = factors_of(prepared, 8)
-    known = factors.before.abs().sum(1) > 0
+    found = factors(prepared, 8)
+    known = found.before.abs().sum(1) > 0
     assert int(known.sum()) == 10
-    assert factors.log_popularity[known].min() >= factors.log_popularity[~known].max()
+    assert found.log_popularity[known].min() >= found.log_popularity[~known].max()
 
 
 def test_a_model_that_begins_with_factors_is_good_before_any_training(prepared: Prepared) -> None:
@@ -122,9 +134,9 @@ def test_every_shape_can_begin_so(prepared: Prepared, shape: dict[str, Any]) -> 
     config = config_of(model=SMALL_MODEL | shape)
     model = new_model(config, prepared)
     assert model.training
-    rows = prepared.split.validation
-    tokens, users = prepared.windows.inputs(rows), prepared.windows.users[rows]
-    logits = model.eval()(torch.from_numpy(tokens), torch.from_numpy(users))
+    cases = prepared.split.validation
+    tokens = prepared.histories.inputs(cases, config.window)
+    logits = model.eval()(torch.from_numpy(tokens), torch.from_numpy(cases.users))
     assert torch.isfinite(logits).all()
     assert logits.std() > 0.1
 

@@ -12,8 +12,8 @@ os.environ["NUMBA_DISABLE_JIT"] = "1"
 
 import ir_measures
 import ranx
-from recformer.data.windows import windows_of
 
+from recformer.data.histories import histories_of
 from recformer.evaluation.ranker import rank_batch
 from recformer.registry import METRICS
 from tests.builders import dataset_of
@@ -34,14 +34,14 @@ IR_MEASURES: dict[str, Any] = {
 def judged() -> tuple[np.ndarray, dict[str, dict[str, int]], dict[str, dict[str, float]]]:
     """Ranks of 150 cases, and the same cases as what is relevant and how everything scores."""
     draw = np.random.default_rng(11)
-    windows = windows_of(dataset_of([draw.permutation(NUM_ITEMS)[:17].tolist() for _ in range(10)], NUM_ITEMS), 3)
-    rows = np.arange(len(windows))
-    rows = rows[windows.targets(rows) != windows.eos]
-    scores = np.stack([draw.permutation(windows.num_tokens) for _ in rows]).astype(np.float32)
-    targets = windows.targets(rows)
-    scores[np.arange(len(rows)), targets] += np.repeat([0.5, 40.5], [50, len(rows) - 50])  # many ranks within 20
-    ranks = rank_batch(torch.from_numpy(scores), windows, rows, items_only=True).rank_none
-    names = [f"case {number:03}" for number in range(len(rows))]
+    histories = histories_of(dataset_of([draw.permutation(NUM_ITEMS)[:17].tolist() for _ in range(10)], NUM_ITEMS))
+    cases = histories.all_cases(3)
+    cases = cases[histories.targets(cases) != histories.eos]
+    scores = np.stack([draw.permutation(histories.num_tokens) for _ in cases]).astype(np.float32)
+    targets = histories.targets(cases)
+    scores[np.arange(len(cases)), targets] += np.repeat([0.5, 40.5], [50, len(cases) - 50])  # many ranks within 20
+    ranks = rank_batch(torch.from_numpy(scores), histories, cases, "items").rank_none
+    names = [f"case {number:03}" for number in range(len(cases))]
     relevant = {name: {str(target): 1} for name, target in zip(names, targets.tolist(), strict=True)}
     scored = {
         name: {str(item): value for item, value in enumerate(row[:NUM_ITEMS])}

@@ -1,5 +1,8 @@
-"""Models with windows of several sizes under one protocol, and baselines as models with a store key of their own."""
+"""Models that read windows of several sizes, on the same cases; and baselines as models with a store key of their
+own."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,19 +10,20 @@ import numpy as np
 import pytest
 import torch
 
+from recformer.config import parse_section
 from recformer.data.dataset import Dataset
-from recformer.errors import EvaluationError, StoreError, UsageError
+from recformer.errors import DataError, EvaluationError, StoreError, UsageError
 from recformer.evaluation import evaluate as module
 from recformer.evaluation import store
 from recformer.evaluation.compare import compare
-from recformer.evaluation.evaluate import DEFAULT_WINDOW, Pending, Task, evaluate, pending_all, split_of
-from recformer.evaluation.protocol import MixedProtocolsError
+from recformer.evaluation.evaluate import Pending, Task, evaluate, pending, pending_all, split_of
+from recformer.evaluation.ranks import RECENT
 from recformer.evaluation.table import Evaluation, summarise
-from recformer.registry import BASELINES
+from recformer.registry import BASELINES, SPLITS
 from recformer.run.model_ref import ModelRef, find_model
 from recformer.run.paths import Root
-from tests.builders import dataset_in
-from tests.training_helpers import save_untrained
+from tests.builders import dataset_in, dataset_of
+from tests.training_helpers import save_untrained, small_config, train_here
 
 CPU = torch.device("cpu")
 
@@ -62,86 +66,162 @@ def assert_same_ranks(one: Evaluation, other: Evaluation) -> None:
         np.testing.assert_array_equal(value, getattr(other.ranks, name), err_msg=name)
 
 
-@pytest.mark.parametrize(("sizes", "remedy"), [((4, 5), 5), ((7, 3), 7), ((3, 6, 4), 6)])
-def test_models_with_windows_of_several_sizes_are_refused_with_the_window_that_fits_all(
-    root: Root, dataset: Dataset, sizes: tuple[int, ...], remedy: int
+@pytest.mark.parametrize("sizes", [(4, 5), (7, 3), (50, 5), (3, 6, 4)])
+def test_models_with_windows_of_several_sizes_stand_side_by_side_on_the_same_cases(
+    root: Root, dataset: Dataset, sizes: tuple[int, ...]
 ) -> None:
-    with pytest.raises(MixedProtocolsError, match=f"--window {remedy}") as caught:
-        summarise(of_windows(root, dataset, Task(dataset, split_of("leave_last_out")), *sizes), [10])
-    assert caught.value.window == remedy
+    found = of_windows(root, dataset, Task(dataset, split_of("leave_last_out")), *sizes)
+    for entry in found:
+        assert entry.protocol == found[0].protocol
+        assert entry.protocol.recent == RECENT
+        assert entry.ranks.user.tolist() == list(range(dataset.num_users))
+        assert entry.ranks.target.tolist() == [dataset.history(user)[-1] for user in range(dataset.num_users)]
+        assert entry.facts.history_lengths.tolist() == found[0].facts.history_lengths.tolist()
+    assert len(summarise(found, [10], baseline=0)["results"]) == 3 * len(sizes)
 
 
-def test_what_no_window_can_mend_names_none(root: Root, dataset: Dataset) -> None:
+@pytest.mark.parametrize("split", SPLITS.names())
+def test_a_model_with_a_window_of_50_leaves_out_nobody_who_has_three_interactions(root: Root, split: str) -> None:
+    """Of these histories none has 50 items, and some have fewer than five."""
+    lengths = [3, 4, 5, 6, 30, 2, 1, 12] * 4
+    draw = np.random.default_rng(1)
+    dataset = dataset_of([draw.permutation(40)[:n].tolist() for n in lengths], 40)
+    long, short = of_windows(root, dataset, Task(dataset, parse_section("split", split)), 50, 5)
+    assert long.protocol == short.protocol
+    for field in ("user", "target"):
+        assert getattr(long.ranks, field).tolist() == getattr(short.ranks, field).tolist()
+    if split == "leave_last_out":
+        assert long.ranks.user.tolist() == [user for user, n in enumerate(lengths) if n >= 3]
+        assert long.protocol.skipped_users == 8
+    compared_with = compare(
+        root, [long.model, short.model, ModelRef("markov")], Task(dataset, split_of("leave_last_out"))
+    )
+    assert len({entry.protocol.key for entry in compared_with.evaluations}) == 1
+
+
+def test_what_is_trained_on_padded_windows_of_50_is_compared_with_what_is_trained_on_windows_of_5(root: Root) -> None:
+    """Nobody has 50 items: without padding nothing could be trained on."""
+    draw = np.random.default_rng(1)
+    dataset = dataset_of([draw.permutation(40)[:n].tolist() for n in [3, 4, 5, 6, 30, 2, 1, 12] * 4], 40)
+    for run, changes in (("long", {"window": 50, "short_histories": "pad"}), ("short", {"window": 5})):
+        train_here(root, run, dataset, small_config(engine="eager", **changes))
+    models = [find_model(root, "long"), find_model(root, "short"), ModelRef("item_knn")]
+    long, short, counted = compare(root, models, Task(dataset, split_of("leave_last_out")), device=CPU).evaluations
+    assert long.protocol == short.protocol == counted.protocol
+    assert (long.protocol.cases, long.protocol.skipped_users) == (24, 8)
+    assert [entry.trained_on for entry in (long, short, counted)] == [0, 0, 0]
+    assert long.ranks.user.tolist() == short.ranks.user.tolist() == counted.ranks.user.tolist()
+
+
+def test_parts_do_not_stand_in_one_table_and_no_window_is_named_as_the_remedy(root: Root, dataset: Dataset) -> None:
     checkpoint = save_untrained(root, "run", dataset)
     parts = [
         evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), part)) for part in ("test", "validation")
     ]
-    with pytest.raises(MixedProtocolsError, match="part") as caught:
+    with pytest.raises(EvaluationError, match="part") as caught:
         summarise(parts, [10])
-    assert caught.value.window is None
-    assert "--window" not in str(caught.value)
+    assert "--window" not in str(caught.value) and "--recent" not in str(caught.value)
 
 
-@pytest.mark.parametrize("window", [5, 9])
-def test_models_with_windows_of_several_sizes_stand_side_by_side_under_one(
-    root: Root, dataset: Dataset, window: int
+@pytest.mark.parametrize("recent", [1, 5, 9, 100])
+def test_models_with_windows_of_several_sizes_are_masked_by_the_protocols(
+    root: Root, dataset: Dataset, recent: int
 ) -> None:
-    short, long = of_windows(root, dataset, Task(dataset, split_of("leave_last_out"), window=window), 3, 5)
+    short, long = of_windows(root, dataset, Task(dataset, split_of("leave_last_out"), recent=recent), 3, 5)
     assert short.protocol == long.protocol
-    assert short.protocol.window == window
-    for field in ("user", "target"):
-        assert getattr(short.ranks, field).tolist() == getattr(long.ranks, field).tolist()
+    assert short.protocol.recent == recent
+    for entry in (short, long):
+        for user, top in zip(entry.ranks.user, entry.ranks.top_window, strict=True):
+            history = dataset.history(user)
+            assert not set(top.tolist()) & (set(history[:-1][-recent:].tolist()) - {history[-1]})
     assert len(summarise([short, long], [10], baseline=0)["results"]) == 6
 
 
-def test_a_wider_window_gives_a_model_no_more_to_read_and_masks_more(root: Root, dataset: Dataset) -> None:
+def test_more_recent_items_give_a_model_no_more_to_read_and_mask_more(root: Root, dataset: Dataset) -> None:
     checkpoint = save_untrained(root, "run", dataset, window=3)
-    own, wider = (
-        evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), window=size)) for size in (None, 9)
-    )
-    assert own.protocol.window == 3
-    assert own.ranks.rank_none.tolist() == wider.ranks.rank_none.tolist()
-    assert own.ranks.rank_history.tolist() == wider.ranks.rank_history.tolist()
-    assert (wider.ranks.rank_window <= own.ranks.rank_window).all()
-    assert (wider.ranks.rank_window < own.ranks.rank_window).any()
+    few, more = (evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), recent=size)) for size in (3, 9))
+    assert (few.protocol.recent, more.protocol.recent) == (3, 9)
+    assert few.protocol.key != more.protocol.key
+    assert few.ranks.rank_none.tolist() == more.ranks.rank_none.tolist()
+    assert few.ranks.rank_history.tolist() == more.ranks.rank_history.tolist()
+    assert (more.ranks.rank_window <= few.ranks.rank_window).all()
+    assert (more.ranks.rank_window < few.ranks.rank_window).any()
 
 
-def test_the_models_own_window_said_in_words_is_the_same_protocol(root: Root, dataset: Dataset) -> None:
+def test_the_usual_number_said_in_words_is_the_same_protocol(root: Root, dataset: Dataset) -> None:
     checkpoint = save_untrained(root, "run", dataset, window=4)
-    unsaid, said = (
-        evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), window=size)) for size in (None, 4)
-    )
+    tasks = (Task(dataset, split_of("leave_last_out")), Task(dataset, split_of("leave_last_out"), recent=5))
+    unsaid, said = (evaluate(root, checkpoint, task) for task in tasks)
     assert unsaid.protocol == said.protocol
 
 
-def test_a_window_smaller_than_the_models_is_an_error_that_says_the_least(root: Root, dataset: Dataset) -> None:
-    checkpoint = save_untrained(root, "run", dataset, window=5)
-    expected = r"run/best reads the latest 5 items.*window of 4.*--window 5"
-    with pytest.raises(EvaluationError, match=expected):
-        evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), window=4))
+def test_results_with_other_numbers_of_recent_items_do_not_stand_in_one_table(root: Root, dataset: Dataset) -> None:
+    checkpoint = save_untrained(root, "run", dataset)
+    found = [evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), recent=size)) for size in (4, 5)]
+    with pytest.raises(EvaluationError, match="recent differ"):
+        summarise(found, [10])
+
+
+def as_before_cases_had_no_windows(store_key: store.StoreKey, evaluation: Evaluation) -> Path:
+    """Ranks with a record as earlier versions wrote them: its protocol has a window, and no `recent`."""
+    told = evaluation.protocol.as_dict()
+    told["window"] = told.pop("recent")
+    named = {name: value for name, value in told.items() if name not in ("time_tied", "time_ties")}
+    key = hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:16]
+    new = store_key.path(evaluation.protocol)
+    old = new.with_name(f"{store_key.name}-{key}.parquet")
+    record = json.loads(new.with_suffix(".json").read_text())
+    old.with_suffix(".json").write_text(json.dumps(record | {"protocol": told}))
+    new.replace(old)
+    new.with_suffix(".json").unlink()
+    return old
+
+
+@pytest.mark.parametrize("name", ["run", "baseline:markov"])
+def test_ranks_stored_under_a_window_are_computed_again_and_never_taken(
+    root: Root, dataset: Dataset, name: str, computed: list[str]
+) -> None:
+    save_untrained(root, "run", dataset)
+    model, task = find_model(root, name), Task(dataset, split_of("leave_last_out"))
+    first = evaluate(root, model, task)
+    store_key = store.store_key_of(root, model)
+    assert store_key is not None
+    old = as_before_cases_had_no_windows(store_key, first)
+    content = old.read_bytes()
+    waiting = pending(root, model, task)
+    assert waiting.stored() is None
+    assert store.stored_protocols(store_key) == [], "of an old record nobody knows what it counts as recent"
+    again = evaluate(root, model, task)
+    assert_same_ranks(first, again)
+    assert store.stored_protocols(store_key) == [again.protocol]
+    assert old.read_bytes() == content
+    assert waiting.stored() is not None
+    assert computed == (["markov"] * 2 if model.is_baseline else [])
 
 
 def test_of_several_models_the_one_that_cannot_be_evaluated_does_not_take_the_others_with_it(
     root: Root, dataset: Dataset
 ) -> None:
-    for size in (3, 5):
-        save_untrained(root, f"run-{size}", dataset, window=size)
+    save_untrained(root, "run-3", dataset, window=3)
+    save_untrained(root, "run-5", dataset_of([range(9)] * 30, 9), window=5)
     gone = ModelRef.of_run(root, "gone")
     models = [find_model(root, "run-5"), find_model(root, "run-3"), gone, ModelRef("markov")]
-    found = pending_all(root, models, Task(dataset, split_of("leave_last_out"), window=3))
+    found = pending_all(root, models, Task(dataset, split_of("leave_last_out")))
     assert list(found) == models
-    assert [type(entry) for entry in found.values()] == [EvaluationError, Pending, StoreError, Pending]
+    assert [type(entry) for entry in found.values()] == [DataError, Pending, StoreError, Pending]
 
 
-def test_baselines_take_the_largest_window_of_the_models_beside_them(root: Root, dataset: Dataset) -> None:
+def test_baselines_have_the_protocol_of_the_models_beside_them_and_the_same_alone(root: Root, dataset: Dataset) -> None:
     for size in (3, 6):
         save_untrained(root, f"run-{size}", dataset, window=size)
     counted, task = ModelRef("popularity"), Task(dataset, split_of("leave_last_out"))
     entries = pending_all(root, [counted, find_model(root, "run-3"), find_model(root, "run-6")], task)
-    assert [entry.empty.protocol.window for entry in entries.values() if isinstance(entry, Pending)] == [6, 3, 6]
+    protocols = [entry.empty.protocol for entry in entries.values() if isinstance(entry, Pending)]
+    assert len(protocols) == 3 and len({protocol.key for protocol in protocols}) == 1
     alone = pending_all(root, [counted], task)[counted]
     assert isinstance(alone, Pending)
-    assert alone.empty.protocol.window == DEFAULT_WINDOW
+    assert alone.empty.protocol == protocols[0]
+    assert alone.empty.protocol.recent == RECENT == 5
 
 
 @pytest.mark.parametrize("name", BASELINES.names())
@@ -177,9 +257,9 @@ def test_a_baselines_ranks_are_computed_once_and_then_taken_from_its_shelf(
     assert kept.name.startswith(f"{name}-")
 
 
-def test_a_baseline_has_an_entry_of_its_own_for_every_window(root: Root, dataset: Dataset, computed: list[str]) -> None:
+def test_a_baseline_has_an_entry_of_its_own_for_every_recent(root: Root, dataset: Dataset, computed: list[str]) -> None:
     for size in (3, 5, 3, 5):
-        evaluate(root, ModelRef("markov"), Task(dataset, split_of("leave_last_out"), window=size))
+        evaluate(root, ModelRef("markov"), Task(dataset, split_of("leave_last_out"), recent=size))
     assert computed == ["markov"] * 2
     assert len(list((root.runs / ".baselines").glob("*.parquet"))) == 2
 

@@ -56,7 +56,7 @@ def configuration(model: dict[str, Any], loss: dict[str, Any], **changes: Any) -
 
 def model_of(config: TrainConfig, prepared: Prepared, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.windows)).train()
+    model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.histories, config.window)).train()
     with torch.no_grad():
         for parameter in model.parameters():  # biases and scales begin at 0 and 1, where faults would not show
             parameter += 0.1 * torch.randn_like(parameter)
@@ -74,11 +74,11 @@ def native(config: TrainConfig, model: nn.Module) -> NativeStep:
 
 def batch_of(config: TrainConfig, prepared: Prepared, rows: int) -> tuple[Seen, Tensor]:
     seen, targets = EpochBatches(prepared, config, CPU).first()
-    return Seen(seen.sequences, seen.window[:rows], seen.users[:rows], seen.starts[:rows]), targets[:rows]
+    return Seen(seen.sequences, seen.window[:rows], seen.users[:rows], seen.ends[:rows]), targets[:rows]
 
 
 def assert_same_gradients(config: TrainConfig, dataset: Dataset, rows: int, seed: int = 0) -> None:
-    prepared = prepare(dataset, config.window, config.split)
+    prepared = prepare(dataset, config.split)
     model = model_of(config, prepared, seed)
     seen, targets = batch_of(config, prepared, rows)
     loss = LOSSES.get(config.loss.name)(config.loss)(model(seen.window, seen.users), targets, seen)
@@ -110,7 +110,7 @@ def test_a_head_and_users_wider_than_all_else(dataset: Dataset) -> None:
 def test_narrower_vectors_give_the_same(most_lanes: int, loss: dict[str, Any], dataset: Dataset) -> None:
     config = configuration(SHAPES[2] | {"repeat_bias": True}, loss)
     with built_for(most_lanes):
-        made = native(config, model_of(config, prepare(dataset, config.window, config.split)))
+        made = native(config, model_of(config, prepare(dataset, config.split)))
         assert made.lanes <= most_lanes
         assert_same_gradients(config, dataset, 61)
 
@@ -118,6 +118,47 @@ def test_narrower_vectors_give_the_same(most_lanes: int, loss: dict[str, Any], d
 @pytest.mark.parametrize("window", [1, 2, 4, 7])
 def test_windows_of_other_sizes(window: int, dataset: Dataset) -> None:
     assert_same_gradients(configuration({}, {"name": "soft_penalty"}, window=window), dataset, 33)
+
+
+@pytest.fixture(scope="module")
+def short_dataset() -> Dataset:
+    """40 users with none to 9 of 50 movies, some of them twice."""
+    random = np.random.default_rng(4)
+    return dataset_of([random.integers(0, 50, size).tolist() for size in [*range(10)] * 4], num_items=50)
+
+
+@pytest.mark.parametrize("window", [1, 5, 12])
+@pytest.mark.parametrize("loss", LOSS_OPTIONS, ids=lambda loss: "-".join(map(str, loss.values())))
+def test_windows_that_sos_fills_have_pytorchs_gradients(
+    window: int, loss: dict[str, Any], short_dataset: Dataset
+) -> None:
+    config = configuration(SHAPES[1], loss, window=window, short_histories="pad")
+    prepared = prepare(short_dataset, config.split)
+    seen, targets = batch_of(config, prepared, 64)
+    lengths = seen.ends - seen.sequences.user_starts[seen.users]
+    assert lengths.min() == 1 and lengths.max() > 5
+    assert ((seen.window == prepared.histories.sos).sum(dim=1) >= window - lengths).all()
+    assert torch.equal(targets, seen.sequences.tokens[seen.ends])
+    assert_same_gradients(config, short_dataset, 64)
+
+
+def test_steps_on_padded_windows_are_pytorchs(short_dataset: Dataset) -> None:
+    config = configuration({}, {"name": "soft_penalty", "of": "window"}, batch_size=16, short_histories="pad")
+    prepared = prepare(short_dataset, config.split)
+    model = model_of(config, prepared)
+    other = copy.deepcopy(model)
+    optimizer, step = adam(model), NativeStep(config, cast(Any, other), adam(other))
+    loss_of = LOSSES.get("soft_penalty")(config.loss)
+    curve = list[tuple[float, float]]()
+    for epoch in range(3):
+        for seen, targets in EpochBatches(prepared, config, CPU).epoch(epoch, 0):
+            loss = loss_of(model(seen.window, seen.users), targets, seen)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            curve.append((float(loss.detach()), float(step(seen))))
+    expected, found = np.array(curve).T
+    np.testing.assert_allclose(found, expected, atol=1e-4, rtol=0)
 
 
 @given(rows=st.integers(1, 64), seed=st.integers(0, 1000), loss=st.sampled_from(LOSS_OPTIONS))
@@ -128,7 +169,7 @@ def test_any_number_of_rows_and_any_weights(rows: int, seed: int, loss: dict[str
 
 def test_a_repeat_that_has_almost_all_probability_keeps_a_finite_loss(dataset: Dataset) -> None:
     config = configuration({"repeat_bias": True}, {"name": "unlikelihood", "of": "window"})
-    prepared = prepare(dataset, config.window, config.split)
+    prepared = prepare(dataset, config.split)
     model = model_of(config, prepared)
     cast(Any, model).repeat_bias.data.fill_(1.2)
     seen, targets = batch_of(config, prepared, 50)
@@ -141,7 +182,7 @@ def test_a_repeat_that_has_almost_all_probability_keeps_a_finite_loss(dataset: D
 
 def test_the_gradient_does_not_depend_on_the_number_of_threads(dataset: Dataset) -> None:
     config = configuration({"dropout": 0.4}, {"name": "cross_entropy"})
-    prepared = prepare(dataset, config.window, config.split)
+    prepared = prepare(dataset, config.split)
     model, before = model_of(config, prepared), torch.get_num_threads()
     seen, _ = batch_of(config, prepared, 64)
     found: list[dict[str, Tensor]] = []
@@ -162,7 +203,7 @@ def test_the_gradient_does_not_depend_on_the_number_of_threads(dataset: Dataset)
 def test_two_hundred_steps_without_dropout_are_pytorchs() -> None:
     dataset = dataset_of([[(start + step) % 50 for step in range(20)] for start in range(40)], num_items=50)
     config = configuration({"num_layers": 2}, {"name": "cross_entropy"}, batch_size=16)
-    prepared = prepare(dataset, config.window, config.split)
+    prepared = prepare(dataset, config.split)
     model = model_of(config, prepared)
     other = copy.deepcopy(model)
     optimizer = adam(model, 0.001)
@@ -185,7 +226,7 @@ def test_two_hundred_steps_without_dropout_are_pytorchs() -> None:
 def test_dropout_has_the_gradient_of_its_own_loss(dataset: Dataset) -> None:
     """With the same seed the loss is one function of the weights: its slope along any direction is the gradient's."""
     config = configuration({"dropout": 0.3, "num_layers": 2}, {"name": "cross_entropy"})
-    prepared = prepare(dataset, config.window, config.split)
+    prepared = prepare(dataset, config.split)
     model = model_of(config, prepared)
     seen, _ = batch_of(config, prepared, 64)
     step = native(config, model)
@@ -212,7 +253,7 @@ def test_dropout_has_the_gradient_of_its_own_loss(dataset: Dataset) -> None:
 def test_dropout_is_that_of_pytorch_in_distribution(dataset: Dataset) -> None:
     """Mean and spread of a batch's loss over many draws, each within what chance leaves."""
     config = configuration({"dropout": 0.3}, {"name": "cross_entropy"})
-    prepared = prepare(dataset, config.window, config.split)
+    prepared = prepare(dataset, config.split)
     model = model_of(config, prepared)
     seen, targets = batch_of(config, prepared, 64)
     step, loss_of = native(config, model), LOSSES.get("cross_entropy")(config.loss)
@@ -242,7 +283,7 @@ def test_it_says_what_it_cannot_do(model: dict[str, Any], loss: dict[str, Any], 
 
 def test_a_batch_larger_than_said_is_refused(dataset: Dataset) -> None:
     config = configuration({}, {"name": "cross_entropy"}, batch_size=8)
-    prepared = prepare(dataset, config.window, config.split)
+    prepared = prepare(dataset, config.split)
     step = native(config, model_of(config, prepared))
     seen, _ = batch_of(configuration({}, {"name": "cross_entropy"}), prepared, 9)
     with pytest.raises(ValueError, match="at most 8"):

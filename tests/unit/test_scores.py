@@ -126,9 +126,29 @@ def test_a_history_as_long_as_the_window_begins_with_sos() -> None:
     assert recommend(Fixed([4.0, 3.0, 2.0, 1.0, 0.0, 0.0]), dataset, user_case, 4, "window")[1] == 1
 
 
-def test_a_history_too_short_for_the_window_is_a_data_error() -> None:
-    with pytest.raises(DataError, match=r"user 100 has 3 movies.*need 4 or more"):
-        user_case_of(dataset_of([[0, 1, 2]], num_items=4), 100, 4)
+def test_a_history_too_short_for_the_window_is_filled_with_sos() -> None:
+    user_case = user_case_of(dataset_of([[0, 1, 2]], num_items=4), 100, 6)
+    assert (user_case.window.tolist(), user_case.history.tolist()) == ([4, 4, 4, 4, 0, 1], [0, 1])
+
+
+def test_a_history_too_short_to_be_judged_is_a_data_error() -> None:
+    with pytest.raises(DataError, match=r"user 100 has 2 movies.*held out have 3 or more"):
+        user_case_of(dataset_of([[0, 1]], num_items=4), 100, 1)
+
+
+@pytest.mark.parametrize("window", [5, 50])
+@pytest.mark.parametrize("masking", ["none", "history"])
+def test_users_with_few_movies_are_ranked_as_in_the_evaluation(root: Root, window: int, masking: Masking) -> None:
+    draw = np.random.default_rng(2)
+    dataset = dataset_of([draw.permutation(30)[:n].tolist() for n in (3, 4, 5, 6, 20, 2, 1, 0)], 30)
+    checkpoint = save_untrained(root, "run", dataset, window=window)
+    stored = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"))).ranks
+    assert stored.user.tolist() == [0, 1, 2, 3, 4]
+    model, _ = load(checkpoint.path)
+    for case, token in enumerate(stored.user):
+        user_case = user_case_of(dataset, int(dataset.user_ids[token]), window)
+        found = recommend(model, dataset, user_case, 20, masking)
+        assert (found.target_rank, user_case.target) == (stored.rank(masking)[case], stored.target[case])
 
 
 @pytest.mark.parametrize("user", [0, 100, 102, 189, 10**12, -5])

@@ -5,8 +5,8 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from recformer.data.windows import windows_of
 
+from recformer.data.histories import histories_of
 from recformer.data.prepared import prepare
 from recformer.loss.seen import Seen, Sequences, Span
 from recformer.training.batches import EpochBatches
@@ -40,33 +40,39 @@ def test_a_target_is_not_among_the_repeats(span: Span) -> None:
     ]
 
 
-def test_every_window_of_a_dataset_has_the_items_before_its_target_and_nobody_elses() -> None:
-    histories = [[2, 0, 3, 1, 2], [4], [1, 1, 1, 0, 4, 3]]
-    windows = windows_of(dataset_of(histories, num_items=5), 2)
-    rows = torch.arange(len(windows))
-    users, starts = torch.from_numpy(windows.users).long(), torch.from_numpy(windows.starts)
-    inputs = torch.from_numpy(windows.inputs(rows.numpy())).long()
-    seen = Seen(Sequences.of(windows, torch.device("cpu")), inputs, users, starts)
-    expected = [
-        set(histories[user][: int(start - windows.user_starts[user]) + 1])
-        for user, start in zip(users.tolist(), starts.tolist(), strict=True)
+@pytest.mark.parametrize("size", [2, 4, 20])
+def test_every_case_of_a_dataset_has_the_items_before_its_target_and_nobody_elses(size: int) -> None:
+    """Also where the window is longer than the history, and SOS fills it."""
+    items = [[2, 0, 3, 1, 2], [4], [1, 1, 1, 0, 4, 3]]
+    histories = histories_of(dataset_of(items, num_items=5))
+    cases = histories.all_cases()
+    users, ends = torch.from_numpy(cases.users).long(), torch.from_numpy(cases.ends)
+    inputs = torch.from_numpy(histories.inputs(cases, size)).long()
+    seen = Seen(Sequences.of(histories, torch.device("cpu")), inputs, users, ends)
+    before = [
+        items[user][: int(end - histories.user_starts[user]) - 1]
+        for user, end in zip(users.tolist(), ends.tolist(), strict=True)
     ]
-    assert marked(seen.marks("history")) == expected
+    assert marked(seen.marks("history")) == [set(own) for own in before]
     assert marked(seen.marks("window")) == [{token for token in row if token < 5} for row in inputs.tolist()]
+    assert marked(seen.marks("window")) == [set(own[-size:]) for own in before]
 
 
-def test_training_batches_say_what_was_seen_before_their_targets(tmp_path) -> None:
+@pytest.mark.parametrize(("short", "window"), [("skip", 5), ("pad", 5), ("pad", 25), ("skip", 25)])
+def test_training_batches_say_what_was_seen_before_their_targets(tmp_path, short: str, window: int) -> None:
     dataset = dataset_in(tmp_path)
-    config = small_config(batch_size=16)
-    prepared = prepare(dataset, config.window, config.split)
-    windows = prepared.windows
+    config = small_config(batch_size=16, short_histories=short, window=window)
+    prepared = prepare(dataset, config.split)
+    histories = prepared.histories
     cases = 0
     for seen, targets in EpochBatches(prepared, config, torch.device("cpu")).epoch(0, 0):
         history = seen.marks("history")
-        for case, (user, start) in enumerate(zip(seen.users.tolist(), seen.starts.tolist(), strict=True)):
-            before = windows.tokens[windows.user_starts[user] : start + windows.size]
-            assert marked(history)[case] == set(before[before < windows.num_items].tolist())
-            assert int(targets[case]) == windows.tokens[start + windows.size]
-            assert np.array_equal(seen.window[case].numpy(), before[-windows.size :])
+        for case, (user, end) in enumerate(zip(seen.users.tolist(), seen.ends.tolist(), strict=True)):
+            before = histories.tokens[histories.user_starts[user] : end]
+            padded = np.concatenate([[histories.sos] * window, before])
+            assert marked(history)[case] == set(before[before < histories.num_items].tolist())
+            assert int(targets[case]) == histories.tokens[end]
+            assert np.array_equal(seen.window[case].numpy(), padded[-window:])
         cases += len(targets)
-    assert cases == len(prepared.split.train)
+    lengths = np.diff(dataset.offsets)
+    assert cases == sum(max(n - 2 - (window - 1 if short == "skip" else 0), 0) for n in lengths.tolist())

@@ -14,6 +14,7 @@ import torch
 from recformer.config import TrainConfig, dump, parse, parse_section
 from recformer.data.assemble import read_dataset
 from recformer.data.dataset import Dataset
+from recformer.data.histories import Cases, interactions
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.ties import hash_of, in_order, tied
 from recformer.errors import DataError, UsageError
@@ -47,27 +48,27 @@ def one_user(times: Sequence[int]) -> Dataset:
     return dataset_of([range(count), range(count)], count, [*times, *range(count)])
 
 
-def targets(prepared: Prepared, rows: np.ndarray) -> list[list[int]]:
-    """The targets of held-out rows, sorted."""
-    first, counts = prepared.windows.target_positions(rows), prepared.split.targets_of(rows)
-    counts = np.ones(len(rows), dtype=int) if counts is None else counts
-    return [sorted(prepared.windows.tokens[at : at + n].tolist()) for at, n in zip(first, counts, strict=True)]
+def targets(prepared: Prepared, cases: Cases) -> list[list[int]]:
+    """The targets of held-out cases, sorted."""
+    counts = np.ones(len(cases), dtype=int) if cases.num_targets is None else cases.num_targets
+    tokens = prepared.histories.tokens
+    return [sorted(tokens[at : at + n].tolist()) for at, n in zip(cases.ends, counts, strict=True)]
 
 
 def test_as_set_holds_out_all_that_is_tied_with_the_last_and_with_the_one_before() -> None:
-    prepared = prepare(one_user([1, 2, 3, 3, 4, 5, 5, 6, 6, 6]), 2, split_of("leave_last_out", "as_set"))
-    split, windows = prepared.split, prepared.windows
+    prepared = prepare(one_user([1, 2, 3, 3, 4, 5, 5, 6, 6, 6]), split_of("leave_last_out", "as_set"))
+    split, histories = prepared.split, prepared.histories
     assert targets(prepared, split.test) == [[7, 8, 9], [9]]
     assert targets(prepared, split.validation) == [[5, 6], [8]]
-    own = split.train[windows.users[split.train] == 0]
-    trained = {int(token) for token in [*windows.inputs(own).ravel(), *windows.targets(own)]}
-    assert trained == {0, 1, 2, 3, 4, windows.sos}
+    own = split.train[split.train.users == 0]
+    trained = {int(token) for token in [*histories.inputs(own, 9).ravel(), *histories.targets(own)]}
+    assert trained == {0, 1, 2, 3, 4, histories.sos}
 
 
 @pytest.mark.parametrize("time_ties", ["file", "hash"])
 def test_otherwise_one_of_them_is_the_last(time_ties: str) -> None:
     dataset = one_user([1, 2, 3, 3, 4, 5, 5, 6, 6, 6])
-    prepared = prepare(dataset, 2, split_of("leave_last_out", time_ties))
+    prepared = prepare(dataset, split_of("leave_last_out", time_ties))
     (own, other), _ = targets(prepared, prepared.split.test), None
     assert own[0] in {7, 8, 9} and other == [9]
     if time_ties == "file":
@@ -79,25 +80,22 @@ def test_otherwise_one_of_them_is_the_last(time_ties: str) -> None:
 def test_under_as_set_nothing_at_the_time_of_a_target_is_seen_before_or_trained_on(
     tmp_path: Path, name: str, part: Any
 ) -> None:
-    prepared = prepare(dataset_in(tmp_path, in_threes(sequences())), 4, split_of(name, "as_set"))
-    windows, dataset = prepared.windows, prepared.dataset
-    held = prepared.split.rows(part)
-    places = windows.target_positions(held) - 2 * windows.users[held] - 1
-    before = windows.target_positions(held) - 1
-    has_item = windows.tokens[before] < windows.num_items
-    assert (dataset.timestamps[places[has_item] - 1] < dataset.timestamps[places[has_item]]).all()
-    trained = prepared.split.train
-    at = windows.target_positions(trained) - 2 * windows.users[trained] - 1
-    seen = set(zip(windows.users[trained].tolist(), dataset.timestamps[at].tolist(), strict=True))
-    assert not seen & set(zip(windows.users[held].tolist(), dataset.timestamps[places].tolist(), strict=True))
+    prepared = prepare(dataset_in(tmp_path, in_threes(sequences())), split_of(name, "as_set"))
+    histories, dataset = prepared.histories, prepared.dataset
+    held, trained = prepared.split.cases(part), prepared.split.train
+    places = interactions(held)
+    assert (histories.tokens[held.ends - 1] < histories.num_items).all()
+    assert (dataset.timestamps[places - 1] < dataset.timestamps[places]).all()
+    seen = set(zip(trained.users.tolist(), dataset.timestamps[interactions(trained)].tolist(), strict=True))
+    assert not seen & set(zip(held.users.tolist(), dataset.timestamps[places].tolist(), strict=True))
 
 
 def test_a_user_all_of_whose_interactions_are_at_one_time_gives_no_case_and_is_counted() -> None:
-    prepared = prepare(one_user([7] * 10), 2, split_of("leave_last_out", "as_set"))
+    prepared = prepare(one_user([7] * 10), split_of("leave_last_out", "as_set"))
     assert len(prepared.split.test) == 1
     assert prepared.split.skipped_users == 1
     with pytest.raises(DataError, match="ties in time by file or hash"):
-        prepare(dataset_of([range(5)], 5, [3] * 5), 2, split_of("leave_last_out", "as_set"))
+        prepare(dataset_of([range(5)], 5, [3] * 5), split_of("leave_last_out", "as_set"))
 
 
 @pytest.mark.parametrize("name", SPLIT_NAMES)
@@ -105,9 +103,9 @@ def test_a_user_all_of_whose_interactions_are_at_one_time_gives_no_case_and_is_c
 def test_without_ties_every_way_is_that_of_the_file(tmp_path: Path, name: str, time_ties: str) -> None:
     dataset = dataset_in(tmp_path)
     assert not tied(dataset).any()
-    plain, other = (prepare(dataset, 5, split_of(name, way)) for way in ("file", time_ties))
+    plain, other = (prepare(dataset, split_of(name, way)) for way in ("file", time_ties))
     for part in ("train", "validation", "test"):
-        assert plain.split.rows(part).tolist() == other.split.rows(part).tolist()
+        assert plain.split.cases(part).ends.tolist() == other.split.cases(part).ends.tolist()
     ways = ("file", time_ties)
     found = [evaluate(Root(tmp_path), ModelRef("markov"), Task(dataset, split_of(name, way))) for way in ways]
     one, two = (summarise([evaluation], [1, 5, 10])["results"] for evaluation in found)
@@ -158,24 +156,24 @@ def test_the_hash_is_of_seed_user_and_item_and_no_order_of_items_is_common_to_us
     assert one.items.tolist() == other.items.tolist()
 
 
-def test_places_of_several_targets_are_those_of_a_list_written_out() -> None:
+@pytest.mark.parametrize("recent", [3, 9])
+def test_places_of_several_targets_are_those_of_a_list_written_out(recent: int) -> None:
     """Against the definition: sort all candidates, with ties against the targets, and look where the targets are."""
     draw = np.random.default_rng(3)
-    histories = [draw.permutation(30)[:14].tolist() for _ in range(12)]
-    times = np.concatenate([np.sort(draw.integers(0, 5, 14)) for _ in histories]).tolist()
-    prepared = prepare(dataset_of(histories, 30, times), 3, split_of("leave_last_out", "as_set"))
-    windows, rows = prepared.windows, prepared.split.test
-    counts = prepared.split.targets_of(rows)
-    assert counts is not None and counts.max() > 2
-    for scores in (draw.normal(size=(len(rows), 32)), draw.integers(0, 4, (len(rows), 32))):
+    items = [draw.permutation(30)[:n].tolist() for n in [14] * 12 + [6] * 12]
+    times = np.concatenate([np.sort(draw.integers(0, 5, len(own))) for own in items]).tolist()
+    prepared = prepare(dataset_of(items, 30, times), split_of("leave_last_out", "as_set"))
+    histories, cases = prepared.histories, prepared.split.test
+    assert cases.num_targets is not None and cases.num_targets.max() > 2
+    assert histories.lengths(cases).min() < recent - 1 or recent == 3
+    for scores in (draw.normal(size=(len(cases), 32)), draw.integers(0, 4, (len(cases), 32))):
         table = torch.from_numpy(scores.astype(np.float32))
-        found = rank_batch(table, windows, rows, True, counts)
+        found = rank_batch(table, histories, cases, "items", recent)
         assert found.num_targets is not None
-        for number, row in enumerate(rows.tolist()):
-            wanted = targets(prepared, np.array([row]))[0]
-            end = int(windows.target_positions(np.array([row]))[0])
-            start = int(windows.user_starts[windows.users[row]])
-            hidden = {"none": [], "window": windows.tokens[end - 3 : end], "history": windows.tokens[start:end]}
+        for number, (user, end) in enumerate(zip(cases.users.tolist(), cases.ends.tolist(), strict=True)):
+            wanted = targets(prepared, cases[number : number + 1])[0]
+            before = histories.tokens[histories.user_starts[user] : end]
+            hidden = {"none": [], "window": before[-recent:], "history": before}
             for masking in MASKINGS:
                 shown = [item for item in range(30) if item in wanted or item not in hidden[masking]]
                 order = sorted(shown, key=lambda item: (-scores[number][item], item in wanted))
@@ -184,15 +182,14 @@ def test_places_of_several_targets_are_those_of_a_list_written_out() -> None:
                 assert row_places[row_places > 0].tolist() == places
                 assert found.rank(masking)[number] == places[0]
             assert found.num_targets[number] == len(set(wanted))
-        by_torch = torch_ranks(table, windows, rows, 30)
-        again = with_all_targets(by_torch, table, windows, rows, 30, counts)
+        by_torch = torch_ranks(table, histories, cases, 30, recent)
+        again = with_all_targets(by_torch, table, histories, cases, 30, recent)
         assert (again.places_history == found.places_history).all()
 
 
 def test_a_target_that_is_there_twice_counts_once() -> None:
-    prepared = prepare(dataset_of([[0, 1, 2, 3, 3, 4]], 6, [1, 2, 3, 4, 4, 4]), 2, split_of("leave_last_out", "as_set"))
-    rows, scores = prepared.split.test, torch.arange(8.0)[None]
-    found = rank_batch(scores, prepared.windows, rows, True, prepared.split.targets_of(rows))
+    prepared = prepare(dataset_of([[0, 1, 2, 3, 3, 4]], 6, [1, 2, 3, 4, 4, 4]), split_of("leave_last_out", "as_set"))
+    found = rank_batch(torch.arange(8.0)[None], prepared.histories, prepared.split.test, "items", 2)
     assert found.num_targets is not None and found.places_none is not None
     assert (found.num_targets.tolist(), found.places_none[0, :3].tolist()) == ([2], [2, 3, 0])
 
@@ -226,7 +223,7 @@ def test_the_protocol_says_how_ties_are_broken_and_how_many_there_are(tmp_path: 
 
 def protocol(dataset: Dataset, way: str) -> Protocol:
     split = split_of("leave_last_out", way)
-    return protocol_of(prepare(dataset, 2, split), split, "test")
+    return protocol_of(prepare(dataset, split), split, "test", 2)
 
 
 def test_what_was_stored_before_there_was_a_choice_has_the_same_key() -> None:
@@ -254,19 +251,19 @@ def test_cases_trained_on_are_counted_across_ways_of_breaking_ties(root: Root) -
     config = small_config()
     train_here(root, "run", dataset, config)
     model = find_model(root, "run")
-    plain = prepare(dataset, config.window, config.split)
+    plain = prepare(dataset, config.split)
     held = {
         (int(user), int(item))
         for part in (plain.split.validation, plain.split.test)
-        for user, item in zip(plain.windows.users[part], plain.windows.targets(part), strict=True)
+        for user, item in zip(part.users, plain.histories.targets(part), strict=True)
     }
     assert evaluate(root, model, Task(dataset, split_of("leave_last_out"))).trained_on == 0
     for way in ("hash", "as_set"):
-        prepared = prepare(dataset, config.window, split_of("leave_last_out", way))
-        rows = prepared.split.test
+        prepared = prepare(dataset, split_of("leave_last_out", way))
+        cases = prepared.split.test
         leaked = [
             any((int(user), item) not in held for item in wanted)
-            for user, wanted in zip(prepared.windows.users[rows], targets(prepared, rows), strict=True)
+            for user, wanted in zip(cases.users, targets(prepared, cases), strict=True)
         ]
         assert 0 < sum(leaked) < len(leaked)
         assert evaluate(root, model, Task(dataset, split_of("leave_last_out", way))).trained_on == sum(leaked)
