@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recformer.evaluation.cases import Facts
+from recformer.evaluation.cases import Facts, Known
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import MAX_K, Ranks
 from recformer.evaluation.table import Evaluation
@@ -43,5 +43,5 @@ def evaluation_of(ranks: Ranks, run: str = "run", facts: Facts | None = None, tr
         protocol,
         (ranks,),
         facts or made_up_facts(len(ranks)),
-        trained_on,
+        Known(trained_on, trained_on),
     )

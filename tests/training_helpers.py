@@ -88,6 +88,7 @@ def save_untrained(
         sizes=vars(sizes_for(dataset, window)),
         dataset={"name": dataset.name, "fingerprint": dataset.fingerprint} if split else None,
         split=config.split.model_dump(mode="json") if split else None,
+        ancestors=[] if split else None,
         imported=split is None,
     )
     write_best(root.model(run_id), model, info)

@@ -18,6 +18,7 @@ from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
 from recformer.errors import CheckpointError, DataError, EvaluationError, UsageError
 from recformer.evaluation import ranker
+from recformer.evaluation.cases import Known
 from recformer.evaluation.evaluate import Task, evaluate, split_of
 from recformer.evaluation.store import store_key_of, stored_ranks
 from recformer.evaluation.table import (
@@ -178,7 +179,7 @@ def test_no_flipped_bit_of_an_entry_passes_for_ranks(root: Root, dataset: Datase
         path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         found = stored_ranks(store_key, first.protocol)
         if found is not None:  # a bit that says nothing about the ranks, such as the writer's name
-            assert_equal(first, replace(first, seeds=(found,)))
+            assert_equal(first, replace(first, seeds=(found[0],)))
 
 
 def test_a_file_outside_of_models_is_evaluated_but_not_kept(
@@ -211,7 +212,7 @@ def refuse(*_: Any) -> None:
 
 def test_what_was_trained_under_leave_last_out_was_not_trained_on_its_test_cases(root: Root, dataset: Dataset) -> None:
     checkpoint = save_untrained(root, "run", dataset, split="leave_last_out")
-    assert evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"))).trained_on == 0
+    assert evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"))).known.trained_on == 0
 
 
 def test_what_was_trained_under_random_windows_was_trained_on_most_last_items(root: Root, dataset: Dataset) -> None:
@@ -219,21 +220,22 @@ def test_what_was_trained_under_random_windows_was_trained_on_most_last_items(ro
     found = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out")))
     training = prepare(dataset, section("random_windows"))
     last = training.histories.user_starts[1:] - 2
-    assert found.trained_on == np.isin(last, training.split.train.ends).sum()
-    assert 15 < found.trained_on <= 30
+    assert found.known.trained_on == np.isin(last, training.split.train.ends).sum()
+    assert 15 < found.known.trained_on <= 30
 
 
 def test_its_own_test_windows_are_nobodys_training_cases(root: Root, dataset: Dataset) -> None:
     checkpoint = save_untrained(root, "run", dataset, split="random_windows")
-    assert evaluate(root, checkpoint, Task(dataset, section("random_windows"))).trained_on == 0
-    assert evaluate(root, checkpoint, Task(dataset, section("random_windows", split_seed=5))).trained_on
+    assert evaluate(root, checkpoint, Task(dataset, section("random_windows"))).known.trained_on == 0
+    assert evaluate(root, checkpoint, Task(dataset, section("random_windows", split_seed=5))).known.trained_on
 
 
 def test_of_an_imported_checkpoint_nobody_knows_what_it_was_trained_on(root: Root, dataset: Dataset) -> None:
     checkpoint = save_untrained(root, "run", dataset, split=None)
     found = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out")))
-    assert found.trained_on is None
-    assert summarise([found], [10])["results"][0]["trained_on"] is None
+    assert found.known == Known(None, None)
+    result = summarise([found], [10])["results"][0]
+    assert (result["trained_on"], result["validated_on"]) == (None, None)
 
 
 def test_a_dataset_of_another_size_is_refused_with_both_sizes(root: Root, dataset: Dataset, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from recformer.data.dataset import Dataset
 from recformer.errors import DataError, EvaluationError, StoreError, UsageError
 from recformer.evaluation import evaluate as module
 from recformer.evaluation import store
+from recformer.evaluation.cases import Known
 from recformer.evaluation.compare import compare
 from recformer.evaluation.evaluate import Pending, Task, evaluate, pending, pending_all, split_of
 from recformer.evaluation.ranks import RECENT
@@ -109,7 +110,7 @@ def test_what_is_trained_on_padded_windows_of_50_is_compared_with_what_is_traine
     long, short, counted = compare(root, models, Task(dataset, split_of("leave_last_out")), device=CPU).evaluations
     assert long.protocol == short.protocol == counted.protocol
     assert (long.protocol.cases, long.protocol.skipped_users) == (24, 8)
-    assert [entry.trained_on for entry in (long, short, counted)] == [0, 0, 0]
+    assert [entry.known.trained_on for entry in (long, short, counted)] == [0, 0, 0]
     assert long.ranks.user.tolist() == short.ranks.user.tolist() == counted.ranks.user.tolist()
 
 
@@ -193,7 +194,7 @@ def test_ranks_stored_under_a_window_are_computed_again_and_never_taken(
     assert store.stored_protocols(store_key) == [], "of an old record nobody knows what it counts as recent"
     again = evaluate(root, model, task)
     assert_same_ranks(first, again)
-    assert store.stored_protocols(store_key) == [again.protocol]
+    assert store.stored_protocols(store_key) == [(again.protocol, again.known)]
     assert old.read_bytes() == content
     assert waiting.stored() is not None
     assert computed == (["markov"] * 2 if model.is_baseline else [])
@@ -252,7 +253,7 @@ def test_a_baselines_ranks_are_computed_once_and_then_taken_from_its_shelf(
     assert computed == [name]
     assert_same_ranks(first, again)
     assert first.protocol == again.protocol
-    assert (first.model.run, first.model.checkpoint, first.trained_on) == (f"baseline:{name}", "baseline", 0)
+    assert (first.model.run, first.model.checkpoint, first.known) == (f"baseline:{name}", "baseline", Known(0, 0))
     (kept,) = (root.runs / ".baselines").glob("*.parquet")
     assert kept.name.startswith(f"{name}-")
 

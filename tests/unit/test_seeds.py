@@ -105,8 +105,8 @@ def test_joined_seeds_can_be_joined_again() -> None:
 
 def test_a_recipe_was_trained_on_as_many_cases_as_the_worst_of_its_seeds_and_nobody_knows_if_one_is_unknown() -> None:
     known, more, unknown = (seeds(1, trained_on=count)[0] for count in (2, 5, None))
-    assert join_seeds([known, more]).trained_on == 5
-    assert join_seeds([known, unknown]).trained_on is None
+    assert join_seeds([known, more]).known.trained_on == 5
+    assert join_seeds([known, unknown]).known.trained_on is None
 
 
 def test_a_summary_tells_the_least_the_greatest_and_the_spread_of_the_seeds_means() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recformer.config import parse_section
+from recformer.config import parse, parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.histories import interactions
 from recformer.data.prepared import Prepared, prepare
@@ -122,16 +122,21 @@ def test_random_windows_draws_what_it_drew_when_cases_were_windows(dataset: Data
     assert list(zip(map(len, found), digests, strict=True)) == DRAWN[size, seed]
 
 
-def test_the_usual_size_of_random_windows_is_not_said_so_records_are_as_before() -> None:
-    assert parse_section("split", {"name": "random_windows", "size": 5}).model_dump() == {
+def test_random_windows_says_its_size_and_one_that_does_not_has_the_models_window() -> None:
+    """Records written while windows were the model's own draw what they drew."""
+    asked = parse_section("split", {"name": "random_windows", "size": 5})
+    assert asked.model_dump() == {
         "name": "random_windows",
         "validation_fraction": 0.1,
         "test_fraction": 0.1,
         "split_seed": 0,
+        "size": 5,
     }
-    other = parse_section("split", {"name": "random_windows", "size": 3})
-    assert other.model_dump()["size"] == 3
-    assert parse_section("split", other.model_dump()) == other
+    assert parse_section("split", asked.model_dump()) == asked
+    before = {key: value for key, value in asked.model_dump().items() if key != "size"}
+    for window in (3, 5):
+        assert parse({"name": "before", "window": window, "split": before}).split.model_dump()["size"] == window
+    assert parse({"name": "after", "window": 3, "split": asked.model_dump()}).split == asked
 
 
 def test_numbers_by_row_are_the_same_for_ever() -> None:

@@ -257,7 +257,7 @@ def test_cases_trained_on_are_counted_across_ways_of_breaking_ties(root: Root) -
         for part in (plain.split.validation, plain.split.test)
         for user, item in zip(part.users, plain.histories.targets(part), strict=True)
     }
-    assert evaluate(root, model, Task(dataset, split_of("leave_last_out"))).trained_on == 0
+    assert evaluate(root, model, Task(dataset, split_of("leave_last_out"))).known.trained_on == 0
     for way in ("hash", "as_set"):
         prepared = prepare(dataset, split_of("leave_last_out", way))
         cases = prepared.split.test
@@ -266,7 +266,7 @@ def test_cases_trained_on_are_counted_across_ways_of_breaking_ties(root: Root) -
             for user, wanted in zip(cases.users, targets(prepared, cases), strict=True)
         ]
         assert 0 < sum(leaked) < len(leaked)
-        assert evaluate(root, model, Task(dataset, split_of("leave_last_out", way))).trained_on == sum(leaked)
+        assert evaluate(root, model, Task(dataset, split_of("leave_last_out", way))).known.trained_on == sum(leaked)
 
 
 @pytest.mark.parametrize("way", ["hash", "as_set"])
@@ -276,7 +276,7 @@ def test_a_model_trains_under_it_and_says_so(root: Root, way: str) -> None:
     train_here(root, "run", dataset, config)
     assert f"time_ties: {way}" in (root.run("run") / "run.yaml").read_text()
     found = evaluate(root, find_model(root, "run"), Task(dataset, split_of("leave_last_out", way)))
-    assert (found.trained_on, found.protocol.time_ties) == (0, way)
+    assert (found.known.trained_on, found.protocol.time_ties) == (0, way)
     records = list((root.run("run") / "eval").glob("best-*.json"))
     assert [json.loads(path.read_text())["protocol"]["time_ties"] for path in records] == [way]
 
