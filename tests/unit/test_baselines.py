@@ -17,21 +17,32 @@ from recformer.data.histories import Cases, histories_of
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.split.base import Split
 from recformer.errors import DataError, UsageError
-from recformer.evaluation.evaluate import rank_baseline
+from recformer.evaluation.baselines import rank_baseline
 from recformer.evaluation.ranks import Ranks
 from recformer.files.names import PROJECT
 from recformer.model.baseline.counts import ranges, training_positions, training_steps
 from recformer.registry import BASELINES, SPLITS
-from tests.baseline_reference import plain_item_knn, plain_markov, plain_popularity, plain_training_positions
+from tests.baseline_reference import (
+    plain_ease,
+    plain_item_knn,
+    plain_markov,
+    plain_popularity,
+    plain_sequential_rules,
+    plain_training_positions,
+)
 from tests.builders import dataset_of
 from tests.effort import examples
 
 A, B, C, D, E = range(5)
-PLAIN: dict[str, Callable[[Prepared, Cases], list[float]]] = {
+PLAIN: dict[str, Callable[..., list[float]]] = {
     "popularity": plain_popularity,
     "markov": plain_markov,
     "item_knn": plain_item_knn,
+    "sequential_rules": plain_sequential_rules,
+    "ease": plain_ease,
 }
+COSINE = {"latest": 0, "decay": 1.0, "shrinkage": 0.0}
+CHOICES = [(name, settings) for name in BASELINES.names() for settings in BASELINES.get(name).GRID]
 
 
 def prepared_of(
@@ -130,7 +141,7 @@ def test_markov_on_a_hand_worked_example() -> None:
 def test_item_knn_on_a_hand_worked_example() -> None:
     # In training: {a, b}, {a, b, c} and {a}; d and e are held out.
     data = prepared_of([[A, B, D, E], [A, B, C, D, E], [A, E, D]], 5)
-    scores = BASELINES.get("item_knn")(data).scores(data.split.validation)
+    scores = BASELINES.get("item_knn")(data).scores(data.split.validation, **COSINE)
     ab, ac, bc = 2 / np.sqrt(6), 1 / np.sqrt(3), 1 / np.sqrt(2)
     nothing = [-1, -1, -1, -1]  # d, e, SOS, EOS: never in training
     assert scores[0].tolist() == pytest.approx([ab, ab, ac + bc, *nothing])  # history a b
@@ -142,25 +153,26 @@ def test_item_knn_on_a_hand_worked_example() -> None:
 
 def test_item_knn_falls_back_on_popularity_for_a_history_nobody_knows() -> None:
     data = prepared_of([[A, B, D, E], [A, C, D, E], [D, E, A]], 5)  # in training: a b, a c, d; nobody else has d
-    scores = BASELINES.get("item_knn")(data).scores(data.split.test[2:])
+    scores = BASELINES.get("item_knn")(data).scores(data.split.test[2:], **COSINE)
     assert scores[0].tolist() == pytest.approx([2 / 3 - 1, 1 / 3 - 1, 1 / 3 - 1, 1 / 3 - 1, -1, -1, -1])
 
 
 def test_item_knn_counts_a_repeated_item_once() -> None:
     once, often = prepared_of([[A, B, C, D]] * 3, 4), prepared_of([[A, B, A, B, A, C, D]] * 3, 4)
-    scores = [BASELINES.get("item_knn")(data).scores(data.split.validation) for data in (once, often)]
+    scores = [BASELINES.get("item_knn")(data).scores(data.split.validation, **COSINE) for data in (once, often)]
     assert scores[0][:, [A, B]].tolist() == scores[1][:, [A, B]].tolist() == [[1, 1]] * 3
 
 
 @pytest.mark.parametrize("split", SPLITS.names())
 @pytest.mark.parametrize("size", [1, 3, 5])
-@pytest.mark.parametrize("name", BASELINES.names())
-def test_a_baseline_is_what_its_definition_says(name: str, size: int, split: str) -> None:
+@pytest.mark.parametrize(("name", "settings"), CHOICES)
+def test_a_baseline_is_what_its_definition_says(name: str, settings: dict[str, float], size: int, split: str) -> None:
     data = random_prepared(size, split, seed=size)
     assert training_positions(data).tolist() == plain_training_positions(data)
     for cases in (data.split.test, data.split.validation[:3], data.histories.all_cases()[:3]):
-        expected = np.array([PLAIN[name](data, cases[place : place + 1]) for place in range(len(cases))])
-        np.testing.assert_allclose(BASELINES.get(name)(data).scores(cases), expected, rtol=1e-5, atol=1e-6)
+        expected = np.array([PLAIN[name](data, cases[place : place + 1], **settings) for place in range(len(cases))])
+        found = BASELINES.get(name)(data).scores(cases, **settings)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 24, 25, 26])
@@ -172,8 +184,10 @@ def test_item_knn_keeps_the_nearest_neighbours_and_all_as_near_as_the_last(
     monkeypatch.setattr(item_knn_module, "nearest_neighbours", nearest)
     monkeypatch.setattr(item_knn_module, "BLOCK", 4)
     cases = data.split.test
-    expected = np.array([plain_item_knn(data, cases[place : place + 1], count) for place in range(len(cases))])
-    found = BASELINES.get("item_knn")(data).scores(data.split.test)
+    expected = np.array(
+        [plain_item_knn(data, cases[place : place + 1], **COSINE, neighbours=count) for place in range(len(cases))]
+    )
+    found = BASELINES.get("item_knn")(data).scores(data.split.test, **COSINE)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -202,8 +216,10 @@ def with_other_targets(draw: st.DrawFn) -> tuple[Prepared, Prepared, Cases]:
 @given(drawn=with_other_targets())
 def test_other_held_out_targets_change_no_score(name: str, drawn: tuple[Prepared, Prepared, Cases]) -> None:
     data, other, cases = drawn
-    found, again = (BASELINES.get(name)(prepared).scores(cases) for prepared in (data, other))
-    np.testing.assert_array_equal(found, again)
+    baselines = [BASELINES.get(name)(prepared) for prepared in (data, other)]
+    for choice in baselines[0].GRID:
+        found, again = (baseline.scores(cases, **choice) for baseline in baselines)
+        np.testing.assert_array_equal(found, again)
 
 
 @st.composite
@@ -224,12 +240,13 @@ def any_prepared(draw: st.DrawFn) -> Prepared:
 def test_a_baseline_gives_a_finite_score_for_every_token_and_the_same_twice(name: str, data: Prepared) -> None:
     cases = data.histories.all_cases()
     baseline = BASELINES.get(name)(data)
-    scores = baseline.scores(cases)
-    assert scores.shape == (len(cases), data.histories.num_tokens)
-    assert scores.dtype == np.float32
-    assert np.isfinite(scores).all()
-    np.testing.assert_array_equal(scores, BASELINES.get(name)(data).scores(cases))
-    np.testing.assert_array_equal(scores[-1:], baseline.scores(cases[-1:]))  # whatever else is in the batch
+    for choice in baseline.GRID:
+        scores = baseline.scores(cases, **choice)
+        assert scores.shape == (len(cases), data.histories.num_tokens)
+        assert scores.dtype == np.float32
+        assert np.isfinite(scores).all()
+        np.testing.assert_array_equal(scores, BASELINES.get(name)(data).scores(cases, **choice))
+        np.testing.assert_array_equal(scores[-1:], baseline.scores(cases[-1:], **choice))  # whatever else is there
 
 
 @pytest.mark.parametrize("name", BASELINES.names())
@@ -258,14 +275,20 @@ def favourites() -> list[list[int]]:
 
 @pytest.mark.parametrize(
     ("name", "histories", "worst_mean_rank"),
-    [("markov", cycle(), 1.0), ("item_knn", groups(), 1.0), ("popularity", favourites(), 7.5)],
+    [
+        ("markov", cycle(), 1.0),
+        ("sequential_rules", cycle(), 1.0),
+        ("item_knn", groups(), 1.0),
+        ("ease", groups(), 1.0),
+        ("popularity", favourites(), 7.5),
+    ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
 def test_a_baseline_finds_the_pattern_it_is_made_for(
     name: str, histories: list[list[int]], worst_mean_rank: float
 ) -> None:
     data = prepared_of(histories, 20)
-    ranks = rank_baseline(name, data, data.split.test)
+    ranks, _ = rank_baseline(name, data, data.split.test)
     chance = 10.5
     masking = "none" if name == "popularity" else "history"  # favourites are had again and again
     assert ranks.rank(masking).mean() <= worst_mean_rank < chance
@@ -286,14 +309,15 @@ def test_ranks_are_those_of_the_scores_however_many_batches(
 ) -> None:
     data = random_prepared(3, split)
     cases = data.split.test
-    once = rank_baseline(name, data, cases)
-    scores = BASELINES.get(name)(data).scores(cases)
+    once, choice = rank_baseline(name, data, cases)
+    assert choice in BASELINES.get(name).GRID
+    scores = BASELINES.get(name)(data).scores(cases, **choice)
     scores = scores[:, : data.histories.num_items] if data.split.item_set == "items" else scores
     own = np.take_along_axis(scores, data.histories.targets(cases)[:, None].astype(np.int64), axis=1)
     assert once.rank_none.tolist() == (scores >= own).sum(axis=1).tolist()
-    monkeypatch.setattr("recformer.evaluation.evaluate.BASELINE_BATCH", 2)
+    monkeypatch.setattr("recformer.evaluation.baselines.BATCH", 2)
     told: list[tuple[int, int]] = []
-    pieces = rank_baseline(name, data, cases, lambda done, total: told.append((done, total)))
+    pieces, _ = rank_baseline(name, data, cases, lambda done, total: told.append((done, total)))
     for field in fields(Ranks):
         np.testing.assert_array_equal(getattr(once, field.name), getattr(pieces, field.name), err_msg=field.name)
     assert told[0] == (2, len(cases))
@@ -302,7 +326,7 @@ def test_ranks_are_those_of_the_scores_however_many_batches(
 
 def test_a_baseline_that_there_is_not_is_named() -> None:
     data = random_prepared(3, "leave_last_out")
-    with pytest.raises(UsageError, match="baseline: there is no 'oracle'; allowed: item_knn, markov, popularity"):
+    with pytest.raises(UsageError, match="baseline: there is no 'oracle'; allowed: ease, item_knn, markov"):
         rank_baseline("oracle", data, data.split.test)
 
 
@@ -312,4 +336,7 @@ def test_naming_the_baselines_loads_no_torch() -> None:
         "print([BASELINES.get(name).TITLE for name in BASELINES.names()])\nassert 'torch' not in sys.modules"
     )
     found = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=False)
-    assert (found.stdout.strip(), found.stderr) == ("['Item kNN', 'Markov chain', 'Popularity']", "")
+    assert (found.stdout.strip(), found.stderr) == (
+        "['EASE', 'Item kNN', 'Markov chain', 'Popularity', 'Sequential rules']",
+        "",
+    )
