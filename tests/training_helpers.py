@@ -105,11 +105,19 @@ def spoil(root: Root, run_id: str) -> None:
     write_best(root.model(run_id), model, info)
 
 
-def train_here(root: Root, run_id: str, dataset: Dataset, config: TrainConfig, *, resume: bool = False) -> str:
+def train_here(
+    root: Root,
+    run_id: str,
+    dataset: Dataset,
+    config: TrainConfig,
+    *,
+    resume: bool = False,
+    init_from: str | None = None,
+) -> str:
     """Train in this process, which pytest's timeout guards."""
     before = read_record(root.run(run_id)) if resume else None
     settings = config.model_dump(mode="json")
-    record = asked(root, settings, dataset, "cpu")
+    record = asked(root, settings, dataset, "cpu", init_from)
     if before is not None:
         added = Resumption(changes=settings, device="cpu", commit="")
         record = before.model_copy(update={"resumed": [*before.resumed, added]})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from recformer.data.histories import Cases, Histories, histories_of
 from recformer.errors import EvaluationError
-from recformer.evaluation.cases import Facts
+from recformer.evaluation.cases import Facts, Known
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import MASKINGS, MAX_K, Ranks
 from recformer.evaluation.table import Evaluation, case_values, catalogue_names, metric_names, summarise
@@ -70,7 +70,11 @@ def scored(draw: st.DrawFn, distinct: bool = True) -> Scored:
 def evaluation_of(ranks: Ranks, run: str = "run", seed: int = 0) -> Evaluation:
     facts = Facts(catalogue_from(np.random.default_rng(seed)), np.ones(len(ranks), dtype=np.int64))
     return Evaluation(
-        ModelRef("best", run, Path("best.safetensors")), replace(PROTOCOL, cases=len(ranks)), (ranks,), facts, 0
+        ModelRef("best", run, Path("best.safetensors")),
+        replace(PROTOCOL, cases=len(ranks)),
+        (ranks,),
+        facts,
+        Known(0, 0),
     )
 
 

@@ -23,10 +23,12 @@ LABELS = ["reference", "one", "other", "third", "fourth", "fifth"]
 @st.composite
 def some_results(draw: st.DrawFn, names: list[str]) -> list[dict[str, Any]]:
     """Results of a reference and one to five models, with any p-values, differences and intervals."""
-    results: list[dict[str, Any]] = [{"run": "reference", "metrics": {name: {"mean": 0.5} for name in names}}]
+    seen = {"trained_on": 0, "validated_on": 0, "cases": 100, "data_known": True}
+    results: list[dict[str, Any]] = [{"run": "reference", "metrics": {name: {"mean": 0.5} for name in names}} | seen]
     for number in range(draw(st.integers(1, 5))):
         metrics = {name: {"mean": draw(st.floats(0, 1)), "difference": draw(differences())} for name in names}
-        results.append({"run": draw(st.sampled_from([f"run-{number}", f"baseline:{number}"])), "metrics": metrics})
+        run = draw(st.sampled_from([f"run-{number}", f"baseline:{number}"]))
+        results.append({"run": run, "metrics": metrics} | seen)
     return results
 
 

@@ -5,18 +5,20 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import recformer.evaluation.baselines as baselines_module
 import recformer.model.baseline.item_knn as item_knn_module
 from recformer.config import Options, parse_section
 from recformer.data.histories import Cases, histories_of
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.split.base import Split
-from recformer.errors import DataError, UsageError
+from recformer.errors import DataError, EvaluationError, UsageError
 from recformer.evaluation.baselines import rank_baseline
 from recformer.evaluation.ranks import Ranks
 from recformer.files.names import PROJECT
@@ -322,6 +324,128 @@ def test_ranks_are_those_of_the_scores_however_many_batches(
         np.testing.assert_array_equal(getattr(once, field.name), getattr(pieces, field.name), err_msg=field.name)
     assert told[0] == (2, len(cases))
     assert told[-1] == (len(cases), len(cases))
+
+
+def ndcg_by_hand(data: Prepared, name: str, choice: dict[str, float], cases: Cases) -> float:
+    """NDCG@10 with the history masked, of one target a case, from scores alone."""
+    scores = BASELINES.get(name)(data).scores(cases, **choice)
+    gains: list[float] = []
+    for row, user, end in zip(scores, cases.users, cases.ends, strict=True):
+        target = int(data.histories.tokens[end])
+        history = set(data.histories.tokens[data.histories.user_starts[user] : end].tolist()) - {target}
+        count = data.histories.num_items if data.split.item_set == "items" else data.histories.num_tokens
+        shown = [token for token in range(count) if token not in history]
+        rank = sum(row[token] >= row[target] for token in shown)
+        gains.append(1 / np.log2(1 + rank) if rank <= 10 else 0.0)
+    return float(np.mean(gains))
+
+
+@pytest.mark.parametrize("split", SPLITS.names())
+@pytest.mark.parametrize("name", [name for name in BASELINES.names() if len(BASELINES.get(name).GRID) > 1])
+def test_settings_are_those_with_the_highest_ndcg_on_validation_and_the_first_of_equal_ones(
+    name: str, split: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "ease":  # for few users all of its usual settings rank alike
+        grid = tuple({"regularisation": value} for value in (0.1, 1.0, 10.0))
+        monkeypatch.setattr(BASELINES.get(name), "GRID", grid)
+    chosen: list[int] = []
+    grid = BASELINES.get(name).GRID
+    for seed in range(6):
+        data = random_prepared(3, split, seed=seed)
+        values = [ndcg_by_hand(data, name, choice, data.split.validation) for choice in grid]
+        for part in ("validation", "test"):
+            _, choice = rank_baseline(name, data, data.split.cases(part))
+            assert choice == grid[int(np.argmax(values))]
+        chosen.append(int(np.argmax(values)))
+    assert len(set(chosen)) > 1, "one choice for all data: this test says nothing"
+
+
+@pytest.mark.parametrize("name", BASELINES.names())
+@settings(max_examples=examples(20))
+@given(seed=st.integers(0, 10_000), split=st.sampled_from(SPLITS.names()))
+def test_other_test_targets_choose_no_other_settings(name: str, seed: int, split: str) -> None:
+    data = random_prepared(3, split, seed=seed, num_items=9)
+    histories, ends = data.histories, data.split.test.ends
+    ends = ends[histories.tokens[ends] < histories.num_items]
+    tokens = histories.tokens.copy()
+    tokens[ends] = np.random.default_rng(seed).integers(0, histories.num_items, size=len(ends))
+    # Under random_windows a later validation case may have read the target: only cases before all of them are alike.
+    first = np.full(histories.num_users, len(tokens))
+    np.minimum.at(first, data.split.test.users, data.split.test.ends)
+    validation = data.split.validation[data.split.validation.ends < first[data.split.validation.users]]
+    assume(len(validation))
+    parts = replace(data.split, validation=validation)
+    one = replace(data, split=parts)
+    other = replace(data, split=parts, histories=replace(histories, tokens=tokens))
+    assert rank_baseline(name, one, data.split.test)[1] == rank_baseline(name, other, data.split.test)[1]
+
+
+def test_of_many_validation_cases_an_even_sample_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for: list[int] = []
+    validated = baselines_module._validated
+
+    def counting(baseline: Any, choice: Any, prepared: Prepared, cases: Cases) -> float:
+        asked_for.extend(cases.users.tolist())
+        return validated(baseline, choice, prepared, cases)
+
+    monkeypatch.setattr(baselines_module, "_validated", counting)
+    monkeypatch.setattr(baselines_module, "MOST_CASES", 3)
+    data = random_prepared(3, "leave_last_out", seed=11)
+    rank_baseline("ease", data, data.split.test)
+    assert asked_for == [0, 5, 11] * len(BASELINES.get("ease").GRID)
+
+
+def test_sequential_rules_on_a_hand_worked_example() -> None:
+    # In training: a b c, and of the second user nothing; d and e are held out.
+    data = prepared_of([[A, B, C, D, E], [A, B, E]], 5)
+    case = data.histories.all_cases()
+    case = case[(case.users == 1) & (data.histories.targets(case) == E)]  # after a, b
+    rules = BASELINES.get("sequential_rules")(data)
+    scores = rules.scores(case, latest=5, decay=0.8, popularity=0.0)[0]
+    assert scores[[B, C]].tolist() == pytest.approx([0.8, 1.4])
+    assert (scores[[A, D, E]] < 0).all()
+    assert rules.scores(case, latest=1, decay=0.8, popularity=0.0)[0, C] == pytest.approx(1.0)  # b alone votes
+
+
+def test_a_popular_item_is_pressed_down_by_a_power_of_its_count() -> None:
+    data = prepared_of([[A, B, D, E]] * 3 + [[A, C, D, E]] + [[B] * 5 + [D, E]], 5)
+    case = data.split.validation[[0]]
+    rules = BASELINES.get("sequential_rules")(data)
+    counts = np.array([4, 8, 1])
+    raw, pressed = (rules.scores(case, latest=10, decay=0.8, popularity=power)[0, : C + 1] for power in (0.0, 0.3))
+    voted = raw > 0
+    assert voted.tolist() == [False, True, True]
+    assert pressed[voted] == pytest.approx(raw[voted] / counts[voted] ** 0.3)
+
+
+def test_an_old_item_votes_less_than_a_new_one() -> None:
+    data = prepared_of([[A, C, E, E]] * 2 + [[B, D, E, E]] * 2 + [[A, B, E, E]], 5)
+    case = data.split.validation[[4]]  # after a, b
+    for name, choice in (
+        ("sequential_rules", {"latest": 5, "decay": 0.8, "popularity": 0.0}),
+        ("item_knn", {"latest": 10, "decay": 0.8, "shrinkage": 0.0}),
+    ):
+        scores = BASELINES.get(name)(data).scores(case, **choice)[0]
+        assert scores[C] == pytest.approx(0.8 * scores[D], rel=1e-6), name
+        assert scores[C] > 0
+
+
+def test_shrinkage_trusts_few_users_less() -> None:
+    data = prepared_of([[A, B, E, E]] + [[C, D, E, E]] * 10, 5)
+    knn = BASELINES.get("item_knn")(data)
+    pairs = [(data.split.validation[[0]], A, B), (data.split.validation[[1]], C, D)]
+    alike, apart = (
+        [float(knn.scores(case, **COSINE | {"shrinkage": by})[0, other]) for case, _, other in pairs] for by in (0, 10)
+    )
+    assert alike == pytest.approx([1, 1])
+    assert apart == pytest.approx([1 / 11, 10 / 20])
+
+
+def test_a_matrix_too_large_for_ease_is_refused_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recformer.model.baseline.ease.LARGEST", 20)
+    data = random_prepared(3, "leave_last_out")
+    with pytest.raises(EvaluationError, match="up to 20; this dataset has 25.*other baselines"):
+        rank_baseline("ease", data, data.split.test)
 
 
 def test_a_baseline_that_there_is_not_is_named() -> None:
