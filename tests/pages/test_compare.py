@@ -23,6 +23,7 @@ from recformer.data.cache import load as load_dataset
 from recformer.errors import EvaluationError
 from recformer.evaluation.evaluate import Task, pending, split_of
 from recformer.evaluation.ranks import Ranks
+from recformer.evaluation.significance import Settings
 from recformer.files.names import PROJECT
 from recformer.registry import BASELINES
 from recformer.run.labels import rename
@@ -346,8 +347,26 @@ def test_a_baseline_may_be_picked_before_the_run(root: Root) -> None:
 def test_of_an_imported_run_nobody_knows_what_it_was_trained_on_and_the_page_says_so(root: Root) -> None:
     app = compared("bare", "one")
     (warning,) = app.warning
-    assert "bare: unknown, it was imported and probably leaks" in warning.value.replace("\\", "")
-    assert "Trained on test cases:] bare unknown; one model 0" in words(app)
+    expected = "bare: unknown, since it or what it began with was imported; it probably leaks"
+    assert expected in warning.value.replace("\\", "")
+    assert "Trained on these cases:] bare unknown; one model 0" in words(app)
+    assert "Chosen on these cases:] bare unknown; one model 0" in words(app)
+
+
+def test_of_a_run_that_began_with_what_saw_the_test_the_page_says_how_much(root: Root) -> None:
+    dataset = dataset_in(root.data / "small", rounds())
+    train_here(root, "leaking", dataset, small_config(name="leaking", split="random_windows"))
+    train_here(root, "honest", dataset, small_config(name="honest", seed=9), init_from="leaking/best")
+    app = compared("honest", "one")
+    assert app.toggle == [], "seeds of one recipe are not what began with other weights"
+    known = json_of(compared_there(root, "honest", "one", "--join-seeds"))["results"][0]
+    assert known["seeds"] == 1
+    assert 0 < known["trained_on"] < known["cases"] and known["validated_on"] > 0
+    (warning,) = app.warning
+    told = warning.value.replace("\\", "")
+    assert f"honest: {known['trained_on']} of {known['cases']} cases. Such values flatter the model." in told
+    assert f"was chosen on what it is evaluated on: honest: {known['validated_on']} of {known['cases']} cases" in told
+    assert f"Trained on these cases:] honest {known['trained_on']}; one model 0" in words(app)
 
 
 def test_a_damaged_file_is_named_and_the_others_are_shown(root: Root) -> None:
@@ -377,31 +396,29 @@ def test_where_no_model_can_be_evaluated_each_is_named(root: Root) -> None:
     assert tables(app) == {}
 
 
-def test_two_window_sizes_are_refused_until_the_button_makes_them_one(root: Root) -> None:
-    app = compared("one", "wide", "baseline:markov")
-    (error,) = errors(app)
-    assert "windows of different sizes (5, 8)" in error
-    assert tables(app) == {}
-    button = app.button(key="compare.window")
-    assert button.label == "Evaluate all under a window of 8"
-    button.click()
-    settled(run(app))
-    assert not app.error
-    assert app.query_params["window"] == "8"
+@pytest.mark.parametrize("recent", [5, 8, 2])
+def test_models_that_read_more_and_less_stand_in_one_table_whatever_counts_as_the_window(
+    root: Root, recent: int
+) -> None:
     names = ["one", "wide", "baseline:markov"]
-    assert tables(app) == expected(json_of(compared_there(root, *names, "--window", "8")), RANKING, "history")
-    assert "window of 8" in words(app)
-    app.button(key="compare.own_window").click().run()
+    app = compared(*names)
+    if recent != 5:
+        app.number_input(key="recent").set_value(recent)
+        settled(run(app))
+    assert not app.error
+    arguments = () if recent == 5 else ("--recent", str(recent))
+    assert tables(app) == expected(json_of(compared_there(root, *names, *arguments)), RANKING, "history")
+    assert f"window of {recent}" in words(app)
+
+
+def test_a_link_made_when_the_window_was_the_models_own_says_what_counts_as_the_window(root: Root) -> None:
+    assert "window of 8" in words(compared("one", "wide", recent="8"))
+    app = compared("one", "wide", window="8")
+    assert not app.error
     assert "window" not in app.query_params
-    assert "windows of different sizes" in app.error[0].value
-
-
-def test_a_window_in_the_url_that_is_too_small_leaves_out_what_does_not_fit(root: Root) -> None:
-    app = compared("one", "wide", window="5")
-    (error,) = errors(app)
-    assert error.startswith("wide model is left out:")
-    assert "8 or more" in error
-    assert list(tables(app)["NDCG"]) == ["one model"]
+    assert app.number_input(key="recent").value == 8
+    assert "window of 8" in words(app)
+    assert list(tables(app)["NDCG"]) == ["one model", "wide model"]
 
 
 @pytest.mark.parametrize("window", ["many", "0", "-3", "5.5", ""])
@@ -443,20 +460,20 @@ def test_unknown_names_in_the_url_are_told_and_the_known_are_shown(root: Root) -
 class Gate:
     """Lets a baseline be ranked only when the test says so, and counts how often it was asked for."""
 
-    def __init__(self, original: Callable[..., Ranks]) -> None:
+    def __init__(self, original: Callable[..., tuple[Ranks, Settings]]) -> None:
         self.begun, self.released = threading.Event(), threading.Event()
         self.times = 0
         self.error: EvaluationError | None = None
         self._original = original
 
-    def __call__(self, name: str, prepared: Any, rows: Any, progress: Any) -> Ranks:
+    def __call__(self, name: str, prepared: Any, cases: Any, progress: Any, recent: int) -> tuple[Ranks, Settings]:
         self.times += 1
-        progress(7, len(rows))
+        progress(7, len(cases))
         self.begun.set()
         assert self.released.wait(DEADLINE_S)
         if self.error is not None:
             raise self.error
-        return self._original(name, prepared, rows, progress)
+        return self._original(name, prepared, cases, progress, recent)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -270,7 +271,9 @@ def test_home_chooses_on_validation_and_says_what_the_test_cannot_tell_from_it(
     other = "second run" if best == "first run" else "first run"
     said = next(text for text in words(app).splitlines() if "Not distinguishable from it on the test" in text)
     assert other in said and best not in said
-    assert "Not evaluated yet, Compare does it: Item kNN, Markov chain and Popularity" in words(app)
+    assert "Not evaluated yet, Compare does it: EASE, Item kNN, Markov chain, Popularity and Sequential rules" in words(
+        app
+    )
 
 
 def test_home_compares_what_was_stored_before_ties_in_time_were_counted(full: Root) -> None:
@@ -287,9 +290,11 @@ def test_home_shows_baselines_once_they_are_evaluated(full: Root) -> None:
         evaluate(full, model, task)
     app = opened("app.py")
     assert "Not evaluated yet" not in words(app)
-    assert "corrected for 4 comparisons" in words(app)
+    assert "corrected for 6 comparisons" in words(app)
     (chart,) = app.get("plotly_chart")
-    assert all(title in chart.proto.spec for title in ("Popularity", "Markov chain", "Item kNN"))
+    assert all(
+        title in chart.proto.spec for title in ("Popularity", "Markov chain", "Sequential rules", "Item kNN", "EASE")
+    )
 
 
 def test_home_names_the_best_by_validation_though_its_test_was_never_looked_at(full: Root) -> None:
@@ -301,7 +306,7 @@ def test_home_names_the_best_by_validation_though_its_test_was_never_looked_at(f
 
 def test_the_first_comparison_has_all_baselines_and_a_link_has_what_it_names(full: Root) -> None:
     first = opened("pages/compare.py").multiselect(key="compare.runs").value
-    assert first[:-3] == ["first/best", "second/best"] and first[-3:] == list(map(str, all_baselines()))
+    assert first == ["first/best", "second/best", *map(str, all_baselines())]
     assert opened("pages/compare.py", {"runs": "first"}).multiselect(key="compare.runs").value == ["first/best"]
 
 
@@ -310,6 +315,48 @@ def test_home_calls_no_imported_model_the_best(full: Root) -> None:
     write_best(full.model("first"), model, replace(info, imported=True))
     best = next(m.value for m in opened("app.py").markdown if "Best on" in str(m.value))
     assert "second run" in best
+
+
+def test_home_leaves_out_who_has_seen_the_test_and_says_so(full: Root) -> None:
+    """The best by validation began with weights that were trained on most of the test."""
+    dataset = dataset_in(full.data / "small")
+    train_here(full, "leaking", dataset, small_config(name="leaking run", split="random_windows"))
+    for run_id, before in (("warm", "leaking/best"), ("fair", "first/best")):
+        train_here(full, run_id, dataset, small_config(name=f"{run_id} run", seed=7), init_from=before)
+        set_validation(full, run_id, {"warm": 0.99, "fair": 0.9}[run_id])
+    app = opened("app.py")
+    assert "by validation: fair run**, test NDCG@10" in headline_of(app)
+    assert "Left out, since they have seen test cases or nobody knows: warm run." in words(app)
+    (link,) = [link for link in app.get("page_link") if link.proto.label == "Compare them"]
+    assert "fair" in link.proto.query_string and "warm" not in link.proto.query_string
+
+
+def test_home_leaves_out_who_began_with_an_imported_file(full: Root) -> None:
+    model, info = load(full.model("first") / "best.safetensors")
+    write_best(full.model("first"), model, replace(info, imported=True))
+    train_here(full, "warm", dataset_in(full.data / "small"), small_config(name="warm run"), init_from="first/best")
+    set_validation(full, "warm", 0.99)
+    app = opened("app.py")
+    assert "by validation: second run**" in headline_of(app)
+    assert "Left out, since they have seen test cases or nobody knows: warm run." in words(app)
+
+
+def test_home_links_to_a_comparison_of_all_that_it_shows(full: Root) -> None:
+    """Five runs and all baselines are not too many for Compare."""
+    dataset = dataset_in(full.data / "small")
+    for number in range(4):
+        train_here(full, f"more-{number}", dataset, small_config(name=f"more {number}", seed=20 + number))
+    (link,) = [link for link in opened("app.py").get("page_link") if link.proto.label == "Compare them"]
+    runs = parse_qs(link.proto.query_string)["runs"]
+    assert len(runs) == 5 + len(all_baselines())
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SLOW_PAGE_S)
+    app.run()
+    app.switch_page("pages/compare.py")
+    app.query_params["runs"] = runs
+    app.run()
+    assert not app.exception, app.exception
+    assert not app.error, app.error[0].value
+    assert app.multiselect(key="compare.runs").value == runs
 
 
 def test_a_link_to_a_damaged_run_says_what_is_damaged(full: Root) -> None:

@@ -29,7 +29,7 @@ PAGE = "pages/recommend.py"
 SLOW_PAGE_S = 60
 MODELS = ["one/best", "other/best"]
 EVIL = "<img src=x onerror=alert(1)> *A* `B` :red[C]"
-SHORT = 900  # a user with three movies
+SHORT = 900  # a user with two movies
 
 
 def catalogue() -> dict[int, Movie]:
@@ -45,7 +45,7 @@ def catalogue() -> dict[int, Movie]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Root:
     """A root with two runs that are evaluated, one with another window, and a user of three movies."""
     root = Root(tmp_path_factory.mktemp("trained"))
-    rows = [*sequences(), *((SHORT, item, 4, 978_300_000 + item) for item in (10, 17, 24))]
+    rows = [*sequences(), *((SHORT, item, 4, 978_300_000 + item) for item in (10, 17))]
     folder = write_ml1m(root.data / "small", rows, catalogue())
     users = [
         f"{user}::{'FM'[user % 2]}::{(25, 35)[user % 3 == 0]}::10::48067" for user in sorted({row[0] for row in rows})
@@ -416,11 +416,13 @@ class Gate:
         self.begun, self.released = threading.Event(), threading.Event()
         self._original = original
 
-    def __call__(self, model: Any, prepared: Any, cases: Any, place: Any, progress: Any, inputs: Any) -> Ranks:
+    def __call__(
+        self, model: Any, prepared: Any, cases: Any, window: int, place: Any, progress: Any, *more: Any
+    ) -> Ranks:
         progress(3, len(cases))
         self.begun.set()
         assert self.released.wait(DEADLINE_S)
-        return self._original(model, prepared, cases, place, progress, inputs)
+        return self._original(model, prepared, cases, window, place, progress, *more)
 
 
 @pytest.fixture
@@ -526,7 +528,7 @@ def test_a_model_with_another_window_is_named_and_the_others_are_shown(root: Roo
 
 def test_a_user_with_a_short_history_is_told_and_can_still_be_imagined(root: Root) -> None:
     app = opened(user=str(SHORT))
-    assert f"user {SHORT} has 3 movies; a window of 5" in words(app)
+    assert f"user {SHORT} has 2 movies; those whose last movie is held out have 3 or more" in words(app)
     assert columns(app) == []
     app = opened(user=str(SHORT), movies="10,17")
     assert len(columns(app)) == 2

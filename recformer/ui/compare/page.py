@@ -1,6 +1,6 @@
 """The Compare page's question, its evaluation in the background, and its answer in words."""
 
-from typing import TYPE_CHECKING, cast, get_args
+from typing import cast, get_args
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -19,12 +19,10 @@ from recformer.ui.shared.run_views import choose_models, labels_of, model_label,
 from recformer.ui.shared.selection import pick_many, pick_masking, pick_one
 from recformer.ui.shared.words import explain, plain
 
-if TYPE_CHECKING:
-    pass
-
 CUTOFFS = ["1", "3", "5", "10", str(MAX_K)]
 USUAL_CUTOFFS = ["3", "5", "10"]
 LONGEST = 200  # items of a window
+MOST_MODELS = 12  # Home links to its five runs and all baselines
 PARAMETERS = {
     *("runs", "baseline", "primary", "margin", "masking", "split", "time_ties", "k", "recent", "window"),
     *("view", "metrics", "join_seeds"),
@@ -41,9 +39,9 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
         key="compare.runs",
         suggested=[*suggestion(runs), *all_baselines()],
         baselines=True,
-        max_selections=8,
+        max_selections=MOST_MODELS,
         help="Checkpoints of your runs (the best by validation, or the last), imported models, and baselines that need "
-        "no training: popularity, a Markov chain, item kNN.",
+        "no training: popularity, a Markov chain, sequential rules, item kNN, EASE.",
     )
     if not chosen:
         return None
@@ -117,7 +115,7 @@ def _pick_recent(place: DeltaGenerator) -> int:
     """How many latest items count as the window, kept in the URL; links made by earlier versions call it window."""
     if (before := st.query_params.get("window")) is not None:
         if before.isdecimal() and 1 <= int(before) <= LONGEST:
-            st.query_params["recent"] = before
+            st.session_state["recent"] = int(before)
         del st.query_params["window"]
     return place.number_input("Window", 1, LONGEST, RECENT, key="recent", bind="query-params", help=explain("recent"))
 
