@@ -148,6 +148,11 @@ def ties_in_time(protocol: "Protocol") -> str:
     return words if share is None else f"{words} ({100 * share:.0f}% of targets are tied)"
 
 
+def settings_in_words(settings: dict[str, float]) -> str:
+    """Settings of a baseline as people write them: "latest 10, decay 0.8". "" without any."""
+    return ", ".join(f"{name} {value:g}" for name, value in settings.items())
+
+
 def _table(results: Rows, titles: list[str], primary: str | None) -> "pd.DataFrame":
     """One column a model, one row a metric: runs are few, metrics many."""
     import pandas as pd
@@ -157,6 +162,8 @@ def _table(results: Rows, titles: list[str], primary: str | None) -> "pd.DataFra
         for name in results[0]["metrics"]
     ]
     rows.append(["cases trained on", *(_trained(result["trained_on"], result["cases"]) for result in results)])
+    if any(result["settings"] for result in results):
+        rows.append(["chosen on validation", *(settings_in_words(result["settings"]) or "–" for result in results)])
     if not all(result["data_known"] for result in results):
         rows.append(["trained on this data", *("yes" if row["data_known"] else UNKNOWN_DATA for row in results)])
     return pd.DataFrame(rows, columns=["", *titles])

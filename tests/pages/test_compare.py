@@ -369,6 +369,15 @@ def test_of_a_run_that_began_with_what_saw_the_test_the_page_says_how_much(root:
     assert f"Trained on these cases:] honest {known['trained_on']}; one model 0" in words(app)
 
 
+def test_the_page_says_which_settings_validation_chose_for_a_baseline(root: Root) -> None:
+    app = compared("one", "baseline:item_knn", "baseline:markov")
+    results = json_of(compared_there(root, "one", "baseline:item_knn"))["results"]
+    settings = next(result["settings"] for result in results if result["run"] == "baseline:item_knn")
+    told = ", ".join(f"{name} {value:g}" for name, value in settings.items())
+    assert told and f"Settings chosen on validation:] Item kNN {told}" in words(app)
+    assert "Settings chosen" not in words(compared("one", "baseline:markov"))
+
+
 def test_a_damaged_file_is_named_and_the_others_are_shown(root: Root) -> None:
     path = root.model("other") / "best.safetensors"
     path.write_bytes(path.read_bytes()[:100])

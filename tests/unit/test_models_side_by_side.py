@@ -19,6 +19,7 @@ from recformer.evaluation.cases import Known
 from recformer.evaluation.compare import compare
 from recformer.evaluation.evaluate import Pending, Task, evaluate, pending, pending_all, split_of
 from recformer.evaluation.ranks import RECENT
+from recformer.evaluation.report import render
 from recformer.evaluation.table import Evaluation, summarise
 from recformer.registry import BASELINES, SPLITS
 from recformer.run.model_ref import ModelRef, find_model
@@ -256,6 +257,39 @@ def test_a_baselines_ranks_are_computed_once_and_then_taken_from_its_shelf(
     assert (first.model.run, first.model.checkpoint, first.known) == (f"baseline:{name}", "baseline", Known(0, 0))
     (kept,) = (root.runs / ".baselines").glob("*.parquet")
     assert kept.name.startswith(f"{name}-")
+
+
+@pytest.mark.parametrize("name", BASELINES.names())
+def test_the_settings_that_validation_chose_are_stored_with_the_ranks_and_told(
+    root: Root, dataset: Dataset, name: str
+) -> None:
+    task = Task(dataset, split_of("leave_last_out"))
+    first, again = (evaluate(root, ModelRef(name), task) for _ in range(2))
+    assert first.settings == again.settings
+    assert first.settings in BASELINES.get(name).GRID
+    (record,) = (root.runs / ".baselines").glob("*.json")
+    assert json.loads(record.read_text())["settings"] == first.settings
+    compared_with = compare(root, [ModelRef(name), find_model(root, "baseline:markov")][: 1 + (name != "markov")], task)
+    assert compared_with.summary([10])["results"][0]["settings"] == first.settings
+    text = render(compared_with, [10], "table", "history")
+    assert ("chosen on validation" in text) == bool(first.settings)
+    for setting, value in first.settings.items():
+        assert f"{setting} {value:g}" in text
+
+
+def test_settings_that_are_no_numbers_are_computed_again(root: Root, dataset: Dataset, computed: list[str]) -> None:
+    task, model = Task(dataset, split_of("leave_last_out")), ModelRef("item_knn")
+    first = evaluate(root, model, task)
+    (record,) = (root.runs / ".baselines").glob("*.json")
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"settings": {"latest": ["many"]}}))
+    assert evaluate(root, model, task).settings == first.settings
+    assert computed == ["item_knn"] * 2
+
+
+def test_of_a_trained_model_no_settings_are_told(root: Root, dataset: Dataset) -> None:
+    save_untrained(root, "run", dataset)
+    (found,) = compared(root, Task(dataset, split_of("leave_last_out")), "run")
+    assert found.settings == {}
 
 
 def test_a_baseline_has_an_entry_of_its_own_for_every_recent(root: Root, dataset: Dataset, computed: list[str]) -> None:

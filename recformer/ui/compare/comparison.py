@@ -12,7 +12,7 @@ from recformer.data.ties import TimeTies
 from recformer.evaluation.compare import Comparison
 from recformer.evaluation.conclusion import Conclusion, answer
 from recformer.evaluation.ranks import Masking
-from recformer.evaluation.report import ties_in_time
+from recformer.evaluation.report import settings_in_words, ties_in_time
 from recformer.evaluation.significance import Question
 from recformer.evaluation.slices import Slice, slice_intervals, slices_of
 from recformer.evaluation.table import Evaluation, Result, masking_of
@@ -129,7 +129,9 @@ class ShownComparison(Comparison):
         protocol = self.protocol
         skipped = f", {protocol.skipped_users} users with too short a history" if protocol.skipped_users else ""
         known = [(model.label, model.evaluation.known) for model in self.models]
-        return {
+        chosen = [(model.label, settings_in_words(model.evaluation.settings)) for model in self.models]
+        settings = "; ".join(f"{label} {words}" for label, words in chosen if words)
+        rows = {
             "Dataset": f"{protocol.dataset} ({protocol.fingerprint})",
             "Split": f"{protocol.split['name']}, {protocol.part} part",
             "Cases": f"{protocol.cases:,}{skipped}, window of {protocol.recent}",
@@ -141,6 +143,7 @@ class ShownComparison(Comparison):
             "Trained on these cases": "; ".join(f"{label} {_count(seen.trained_on)}" for label, seen in known),
             "Chosen on these cases": "; ".join(f"{label} {_count(seen.validated_on)}" for label, seen in known),
         }
+        return rows | ({"Settings chosen on validation": settings} if settings else {})
 
     @property
     def configs(self) -> dict[str, dict[str, Any]]:
