@@ -13,7 +13,6 @@ from recformer import __version__
 from recformer.cli import runs
 from recformer.cli.runs import JsonOption, print_facts
 from recformer.errors import RecformerError, UsageError
-from recformer.evaluation.ranks import RECENT
 from recformer.evaluation.report import Format, render
 from recformer.files.names import IS_INSTALLED, PROJECT, checked_run_id, expanded
 from recformer.run.model_ref import ModelRef, all_baselines, find_model
@@ -59,9 +58,12 @@ ModelsArgument = Annotated[
     typer.Argument(help="Run ids, RUN/last, checkpoint files, or baseline:NAME.", metavar="MODEL …"),
 ]
 RecentOption = Annotated[
-    int,
+    int | None,
     typer.Option(
-        *("--recent", "--window"), min=1, help="Latest items that count as the window, for masking and for duplication."
+        *("--recent", "--window"),
+        min=1,
+        show_default="5",
+        help="Latest items that count as the window, for masking and for duplication.",
     ),
 ]
 MaskOption = Annotated[
@@ -261,7 +263,7 @@ def evaluate(
     time_ties: TimeTiesOption = "file",
     k: CutoffOption = "3,5,10",
     mask: MaskOption = "history",
-    recent: RecentOption = RECENT,
+    recent: RecentOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -287,7 +289,7 @@ def compare(
     time_ties: TimeTiesOption = "file",
     k: CutoffOption = "3,5,10",
     mask: MaskOption = "history",
-    recent: RecentOption = RECENT,
+    recent: RecentOption = None,
     primary: Annotated[
         str | None,
         typer.Option(
@@ -495,11 +497,12 @@ def _dataset_for(models: list[ModelRef], data: Path | None) -> Any:
     return _dataset(data) if data is not None else dataset_of_models(_root, models)
 
 
-def _task(models: list[ModelRef], data: Path | None, split: str, time_ties: TimeTies, recent: int) -> "Task":
+def _task(models: list[ModelRef], data: Path | None, split: str, time_ties: TimeTies, recent: int | None) -> "Task":
     from recformer.evaluation.evaluate import Task, split_of
+    from recformer.evaluation.ranks import RECENT
 
     options = split_of(split, time_ties)
-    return Task(_dataset_for(models, data), options, recent=recent)
+    return Task(_dataset_for(models, data), options, recent=RECENT if recent is None else recent)
 
 
 def _compared(
