@@ -62,8 +62,7 @@ RecentOption = Annotated[
     typer.Option(
         *("--recent", "--window"),
         min=1,
-        show_default="5",
-        help="Latest items that count as the window, for masking and for duplication.",
+        help="Latest items that count as the window, for masking and for duplication; 5 if not given.",
     ),
 ]
 MaskOption = Annotated[
