@@ -31,6 +31,11 @@ class Provenance(TypedDict):
     """Name and options."""
 
 
+UNKNOWN = Provenance(fingerprint="", split={})
+"""Among ancestors: nobody knows what one of them was trained on. It is of no dataset that there is. Kept, since who has
+the name of that ancestor later may be another."""
+
+
 @dataclass(frozen=True)
 class CheckpointInfo:
     """The JSON beside (or, for last.pt, inside) a checkpoint: all that is needed to build and judge its model."""
@@ -51,8 +56,8 @@ class CheckpointInfo:
     split: dict[str, Any] | None = None
     """Name and options of the split it was trained under; None for an imported file."""
     ancestors: list[Provenance] | None = None
-    """What every checkpoint that its weights began with was trained on, the nearest first; None where nobody said it,
-    as before this was recorded."""
+    """What every checkpoint that its weights began with was trained on, the nearest first, UNKNOWN among them where
+    nobody knows; None from before this was recorded."""
     init_from: str | None = None
     """The checkpoint that its weights began with, as it was named; None for fresh weights."""
     engine: str = ""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from recformer.checkpoint.info import CheckpointInfo, Provenance
+from recformer.checkpoint.info import UNKNOWN, CheckpointInfo, Provenance
 from recformer.checkpoint.load import read_info
 from recformer.checkpoint.weights import check_constants, read_state
 from recformer.config import TrainConfig, dump
@@ -164,8 +164,8 @@ def _load_weights(model: torch.nn.Module, path: Path) -> None:
         raise CheckpointError(f"the weights in {path} do not fit this configuration and dataset: {faults}") from None
 
 
-def _ancestors(root: Root, request: Request, state: TrainState) -> list[Provenance] | None:
-    """What the weights that the run began with were trained on; None where nobody knows.
+def _ancestors(root: Root, request: Request, state: TrainState) -> list[Provenance]:
+    """What the weights that the run began with were trained on.
 
     The run remembers it itself: what it began with may be gone when it is resumed.
     """
@@ -173,12 +173,12 @@ def _ancestors(root: Root, request: Request, state: TrainState) -> list[Provenan
         return state.ancestors or []
     try:
         parent = find_model(root, request.record.init_from)
-        return trainings_of(root, parent, read_info(parent.path))
+        return trainings_of(root, parent, read_info(parent.path)) or [UNKNOWN]
     except RecformerError:
-        return None
+        return [UNKNOWN]
 
 
-def _info(request: Request, histories: Histories, ancestors: list[Provenance] | None) -> CheckpointInfo:
+def _info(request: Request, histories: Histories, ancestors: list[Provenance]) -> CheckpointInfo:
     record, dataset = request.record, request.dataset
     return CheckpointInfo(
         run_id=request.run_id,

@@ -317,15 +317,19 @@ def test_home_calls_no_imported_model_the_best(full: Root) -> None:
     assert "second run" in best
 
 
-def test_home_leaves_out_who_has_seen_the_test_and_says_so(full: Root) -> None:
+@pytest.mark.parametrize("evaluated", [True, False])
+def test_home_leaves_out_who_has_seen_the_test_and_says_so(full: Root, evaluated: bool) -> None:
     """The best by validation began with weights that were trained on most of the test."""
     dataset = dataset_in(full.data / "small")
     train_here(full, "leaking", dataset, small_config(name="leaking run", split="random_windows"))
     for run_id, before in (("warm", "leaking/best"), ("fair", "first/best")):
         train_here(full, run_id, dataset, small_config(name=f"{run_id} run", seed=7), init_from=before)
         set_validation(full, run_id, {"warm": 0.99, "fair": 0.9}[run_id])
+        if not evaluated:  # as where training was stopped
+            shutil.rmtree(full.run(run_id) / "eval")
     app = opened("app.py")
-    assert "by validation: fair run**, test NDCG@10" in headline_of(app)
+    after = "test NDCG@10" if evaluated else "validation NDCG@10 0.9000; not evaluated on the test yet"
+    assert f"by validation: fair run**, {after}" in headline_of(app)
     assert "Left out, since they have seen test cases or nobody knows: warm run." in words(app)
     (link,) = [link for link in app.get("page_link") if link.proto.label == "Compare them"]
     assert "fair" in link.proto.query_string and "warm" not in link.proto.query_string

@@ -126,6 +126,19 @@ def test_of_what_began_with_an_imported_file_nobody_knows(root: Root, dataset: D
     assert known(root, before, dataset) == UNKNOWN
 
 
+def test_another_run_that_takes_the_name_of_an_unknown_ancestor_says_nothing_of_it(
+    root: Root, dataset: Dataset
+) -> None:
+    save_untrained(root, "parent", dataset, split=None)
+    train_here(root, "run", dataset, small_config(), init_from="parent/best")
+    shutil.rmtree(root.model("parent"))
+    train_here(root, "parent", dataset, small_config())
+    assert known(root, "parent", dataset) == Known(0, 0)
+    assert known(root, "run", dataset) == UNKNOWN
+    train_here(root, "run", dataset, small_config(num_epochs=2), resume=True)
+    assert known(root, "run/last", dataset) == UNKNOWN
+
+
 def test_ancestors_survive_the_parent_and_a_resume(root: Root, dataset: Dataset) -> None:
     begun_with(root, dataset, ("leaking", LEAKING), ("honest", "leave_last_out"))
     before = known(root, "honest", dataset)

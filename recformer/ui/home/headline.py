@@ -6,11 +6,13 @@ from typing import Any
 
 import streamlit as st
 
+from recformer.checkpoint.load import read_info
 from recformer.errors import RecformerError
 from recformer.evaluation.cases import Known
 from recformer.evaluation.compare import comparison_of
 from recformer.evaluation.conclusion import answer, listed
 from recformer.evaluation.protocol import Protocol
+from recformer.evaluation.provenance import trainings_of
 from recformer.evaluation.significance import Question, Result
 from recformer.evaluation.store import StoreKey, store_key_of, stored_protocols, stored_ranks
 from recformer.evaluation.table import Evaluation
@@ -72,15 +74,25 @@ def show(runs: list[RunSummary]) -> None:
 
 
 def _without_who_knows_the_test(ranked: list[RunSummary]) -> tuple[list[RunSummary], list[RunSummary]]:
-    """The first runs that have seen no case of the test they were evaluated on, and the runs before them that have."""
+    """The first runs that have seen no case of the test of their split, and the runs before them that have."""
     clean: list[RunSummary] = []
     knowing: list[RunSummary] = []
     for run in ranked:
-        tests = _tests_of(ModelRef.of_run(readers.root(), run.run_id), recorded_split(run))
-        (clean if all(known.nothing for _, known in tests) else knowing).append(run)
+        model = ModelRef.of_run(readers.root(), run.run_id)
+        tests = _tests_of(model, recorded_split(run))
+        is_clean = all(known.nothing for _, known in tests) if tests else _saw_one_split(model)
+        (clean if is_clean else knowing).append(run)
         if len(clean) == MOST:
             break
     return clean, knowing
+
+
+def _saw_one_split(model: ModelRef) -> bool:
+    """Whether a model that is not evaluated, and all that its weights began with, were trained under one split."""
+    with suppress(RecformerError):
+        trainings = trainings_of(readers.root(), model, read_info(model.path))
+        return trainings is not None and all(training == trainings[0] for training in trainings)
+    return False
 
 
 def _tests_of(model: ModelRef, split: Any) -> list[tuple[Protocol, Known]]:
