@@ -162,6 +162,10 @@ def _table(results: Rows, titles: list[str], primary: str | None) -> "pd.DataFra
         for name in results[0]["metrics"]
     ]
     rows.append(["cases trained on", *(_trained(result["trained_on"], result["cases"]) for result in results)])
+    if any(result["validated_on"] != 0 for result in results):
+        rows.append(
+            ["cases validated on", *(_validated(result["validated_on"], result["cases"]) for result in results)]
+        )
     if any(result["settings"] for result in results):
         rows.append(["chosen on validation", *(settings_in_words(result["settings"]) or "–" for result in results)])
     if not all(result["data_known"] for result in results):
@@ -227,6 +231,12 @@ def _trained(count: int | None, cases: int) -> str:
     return f"{count} of {cases}: LEAKS, the figures flatter it" if count else "0"
 
 
+def _validated(count: int | None, cases: int) -> str:
+    if count is None:
+        return "unknown"
+    return f"{count} of {cases}: its best checkpoint was chosen on them" if count else "0"
+
+
 def _cell(metric: dict[str, Any]) -> str:
     text = f"{metric['mean']:.4f}"
     if metric["low"] is not None:
@@ -250,10 +260,11 @@ def _figures(summary: dict[str, Any]) -> "pd.DataFrame":
     protocol = summary["protocol"]
     setting = {name: protocol[name] for name in ("dataset", "fingerprint", "part", "recent", "item_set")}
     setting |= {"split": protocol["split"]["name"], "time_ties": protocol["time_ties"]}
-    about = ("run", "checkpoint", "masking", "cases", "trained_on", "seeds")
+    about = ("run", "checkpoint", "masking", "cases", "trained_on", "validated_on", "seeds")
     rows: list[dict[str, Any]] = []
     for result in summary["results"]:
         head = {key: "unknown" if result[key] is None else result[key] for key in about}
+        head["settings"] = settings_in_words(result["settings"])
         of_lists = {
             name: {"mean": entry["value"], "difference": {"mean": entry.get("difference")}}
             for name, entry in result["catalogue"].items()

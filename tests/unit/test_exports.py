@@ -4,13 +4,16 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from recformer.evaluation.cases import Known
 from recformer.evaluation.ranks import Masking
+from recformer.evaluation.report import render
 from recformer.evaluation.significance import Question
 from recformer.evaluation.table import masking_of
 from recformer.run.model_ref import ModelRef
@@ -89,6 +92,31 @@ def test_csv_has_every_figure_of_the_page_with_its_model_and_protocol(comparison
                 assert row["masking"] == masking_of(name, comparison.choice.masking)
                 assert row["reference"] == "one/best" and row["dataset"] == comparison.protocol.dataset
     assert {row["trained_on"] for row in rows if row["model"] == "imported"} == {"unknown"}
+
+
+def test_every_export_says_what_was_seen_and_which_settings_were_chosen(comparison: ShownComparison) -> None:
+    seen, counted, unknown = comparison.evaluations
+    evaluations = [
+        replace(seen, known=Known(3, 5)),
+        replace(counted, settings={"latest": 10, "decay": 0.8}),
+        unknown,
+    ]
+    changed = replace(comparison, evaluations=evaluations, keys=(*comparison.keys[:-1], "changed"))
+    expected = [("3", "5", ""), ("0", "0", "latest 10, decay 0.8"), ("unknown", "unknown", "")]
+    of_page = list(csv.DictReader(io.StringIO(to_csv(changed, RANKING))))
+    of_command = list(csv.DictReader(io.StringIO(render(changed, CUTOFFS, "csv", "history"))))
+    for rows, column, names in ((of_page, "model", LABELS), (of_command, "run", [e.model.run for e in evaluations])):
+        for name, told in zip(names, expected, strict=True):
+            own = [row for row in rows if row[column] == name]
+            assert {(row["trained_on"], row["validated_on"], row["settings"]) for row in own} == {told}
+    report = to_html(changed, RANKING, CONFIGS, "/compare")
+    for told in expected:
+        assert "\n".join(f"<td>{value}</td>" for value in told[1:]) in report
+    assert "Settings chosen on validation" in report
+    table = render(changed, CUTOFFS, "table", "history")
+    cells = {line.split("  ")[0]: line for line in table.splitlines()}
+    assert f"5 of {len(seen.ranks)}: its best checkpoint was chosen on them" in cells["cases validated on"]
+    assert "latest 10, decay 0.8" in cells["chosen on validation"]
 
 
 def test_markdown_has_the_cells_of_the_page(comparison: ShownComparison) -> None:

@@ -17,6 +17,7 @@ from recformer.evaluation.report import (
     corrections,
     escape_latex,
     figures_of,
+    settings_in_words,
 )
 from recformer.evaluation.table import masking_of
 from recformer.ui.compare.comparison import TITLES, ShownComparison
@@ -61,7 +62,9 @@ def to_csv(comparison: ShownComparison, ranking: list[str]) -> str:
         for label, result in zip(comparison.labels, section.results, strict=True):
             head = {"view": section.title, "model": label}
             head |= {key: result[key] for key in ("run", "checkpoint", "commit", "seeds")}
-            head["trained_on"] = "unknown" if result["trained_on"] is None else result["trained_on"]
+            for key in ("trained_on", "validated_on"):
+                head[key] = "unknown" if result[key] is None else result[key]
+            head["settings"] = settings_in_words(result["settings"])
             for name, metric in result["metrics"].items():
                 base, _, k = name.partition("@")
                 place = {"metric": base, "k": k, "masking": masking_of(name, comparison.choice.masking)}
