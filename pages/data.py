@@ -17,6 +17,7 @@ with frame("Data"):
         page.ask_about_repeats(dataset)
         page.show_counts(dataset)
         page.show_time_ties(dataset)
+        page.show_split_facts(dataset)
         page.show_charts(dataset)
         page.show_movies(dataset)
         with st.expander("Posters", icon=":material/image:"):

@@ -191,8 +191,24 @@ def data_info(
         **asdict(time_ties_of(dataset)),
         "repeated_rows": dataset.repeats.rows,
         "repeats": dataset.repeats.choice,
+        **_facts_of_the_split(dataset),
     }
     print_facts(facts, as_json)
+
+
+def _facts_of_the_split(dataset: Any) -> dict[str, float]:
+    """Of the test part of leave_last_out; nothing where the dataset has none, nor of times that are placeholders."""
+    from recformer.config import parse_section
+    from recformer.data.describe import times_are_real
+    from recformer.data.prepared import prepare
+    from recformer.evaluation.split_facts import split_facts
+
+    try:
+        facts = asdict(split_facts(prepare(dataset, parse_section("split", "leave_last_out")), "test"))
+    except RecformerError:
+        return {}
+    del facts["tied_targets"]  # said above, of all users
+    return facts if times_are_real(dataset) else {name: facts[name] for name in ("cold_users", "cold_items")}
 
 
 @app.command()

@@ -21,6 +21,7 @@ from recformer.evaluation.dataset_check import check_fit, knows_its_data
 from recformer.evaluation.protocol import protocol_of
 from recformer.evaluation.provenance import splits_of, trainings_of
 from recformer.evaluation.ranks import RECENT, Progress, Ranks
+from recformer.evaluation.split_facts import split_facts
 from recformer.evaluation.store import StoreKey, store_key_of, store_ranks, stored_ranks
 from recformer.evaluation.table import Evaluation, Settings
 from recformer.registry import SPLITS
@@ -124,6 +125,7 @@ def pending(root: Root, model: ModelRef, task: Task) -> Pending:
         facts=facts_of(prepared, task.part),
         known=_known_cases(root, model, info, task, prepared),
         commit="" if info is None else info.commit,
+        split_facts=split_facts(prepared, task.part),
         data_known=info is None or knows_its_data(root, info, model),
     )
     return Pending(empty, store_key, rank)

@@ -29,8 +29,21 @@ class SplitFacts:
     cold_items: float
     """Of the cases: their target has no interaction in the training part."""
 
+    def sentences(self, times_are_real: bool) -> list[str]:
+        """What they mean, for people; what times tell only where these are real."""
+        said = {
+            "of training interactions lie after a held-out target in time, on average": self.later_training,
+            "of users gave all of their interactions within an hour": self.users_within_an_hour,
+        }
+        cold = {
+            "of the users held out are new: they have no interaction in the training part": self.cold_users,
+            "of the targets held out are new: nobody has them in the training part": self.cold_items,
+        }
+        shares = (said if times_are_real else {}) | cold
+        return [f"{100 * share:.{0 if share > 0.01 else 1}f}% {what}." for what, share in shares.items() if share]
 
-@lru_cache(maxsize=8)
+
+@lru_cache(maxsize=4)
 def split_facts(prepared: Prepared, part: Part) -> SplitFacts:
     """Facts of one part of a split. EOS, a target of random_windows, is at no time and is left out."""
     dataset, histories, train = prepared.dataset, prepared.histories, prepared.split.train

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from typing import Any
 
@@ -15,6 +15,7 @@ from recformer.evaluation.cases import Facts, Known
 from recformer.evaluation.protocol import Protocol, require_same
 from recformer.evaluation.ranks import MASKINGS, MAX_K, Masking, Ranks
 from recformer.evaluation.significance import Question, Settings, correct
+from recformer.evaluation.split_facts import SplitFacts
 from recformer.metric.lists import Lists
 from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
 from recformer.run.model_ref import ModelRef
@@ -47,6 +48,8 @@ class Evaluation:
     """Commit of the code that trained it."""
     not_kept: str = ""
     """Why its ranks could not be stored, "" where they are: the next comparison then computes them again."""
+    split_facts: SplitFacts | None = None
+    """Of the part that it is evaluated on; None where nobody asked."""
     data_known: bool = True
     """Whether anything says which data it was trained on; where not, only its sizes were compared."""
 
@@ -148,6 +151,8 @@ def summarise(
         shown = [result for result in results if result["masking"] == masking]
         correct(shown, names, question, paired, protocol.time_ties)
     summary: dict[str, Any] = {"protocol": protocol.as_dict(), "results": results}
+    if (facts := evaluations[0].split_facts) is not None:
+        summary["split_facts"] = asdict(facts)
     if baseline is not None:
         summary["primary"] = {"metric": question.primary, "margin": question.margin, "reference": baseline}
     return summary

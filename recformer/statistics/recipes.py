@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from recformer.statistics.paired import standard_error
 from recformer.statistics.users import UserSums
@@ -24,7 +23,9 @@ class RecipeDifference:
 
     def interval(self, mean: NDArray[np.float64], level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(M,) and (M,): the ends of the interval that holds the true difference in `level` percent."""
-        reach = stats.t.ppf(0.5 + level / 200, self.freedom) * self.error
+        from scipy.special import stdtrit  # when it is needed: a training does without
+
+        reach = stdtrit(self.freedom, 0.5 + level / 200) * self.error
         return mean - reach, mean + reach
 
 
@@ -39,6 +40,8 @@ def recipe_difference(users: UserSums, seeds: Sequence[NDArray[np.float64]]) -> 
         users: differences by user, averaged over seeds.
         seeds: for each trained recipe (S, M) the means of its S ≥ 2 seeds. What is counted, not trained, has none.
     """
+    from scipy.special import stdtr
+
     num_users = len(users.sums)
     parts = [standard_error(users) ** 2, *(means.var(axis=0, ddof=1) / len(means) for means in seeds)]
     freedoms = [num_users - 1, *(len(means) - 1 for means in seeds)]
@@ -47,5 +50,5 @@ def recipe_difference(users: UserSums, seeds: Sequence[NDArray[np.float64]]) -> 
     freedom = np.divide(variance**2, spread, out=np.full_like(variance, num_users - 1), where=spread > 0)
     error = np.sqrt(variance)
     far = np.divide(np.abs(users.mean), error, out=np.zeros_like(error), where=error > 0)
-    p = np.where(error > 0, 2 * stats.t.sf(far, freedom), np.where(users.mean == 0, 1.0, 0.0))
+    p = np.where(error > 0, 2 * stdtr(freedom, -far), np.where(users.mean == 0, 1.0, 0.0))
     return RecipeDifference(error, freedom, p)

@@ -1,8 +1,9 @@
 """Intervals of means of few cases, most of which are 0: hit rates and what a hit counts for."""
 
+from statistics import NormalDist
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 
 def score_interval(
@@ -23,7 +24,7 @@ def score_interval(
         squares: (M,) mean of their squares.
         cases: (M,) how many.
     """
-    z2 = stats.norm.ppf(0.5 + level / 200) ** 2
+    z2 = NormalDist().inv_cdf(0.5 + level / 200) ** 2
     ratio = (squares * cases + 1) / (mean * cases + 1)
     a = 1 + z2 / cases
     b = mean + z2 * ratio / cases / 2

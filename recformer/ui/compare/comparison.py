@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from recformer.data.dataset import Dataset
+from recformer.data.describe import times_are_real
 from recformer.data.ties import TimeTies
 from recformer.evaluation.compare import Comparison
 from recformer.evaluation.conclusion import Conclusion, answer
@@ -135,6 +136,7 @@ class ShownComparison(Comparison):
             "Dataset": f"{protocol.dataset} ({protocol.fingerprint})",
             "Split": f"{protocol.split['name']}, {protocol.part} part",
             "Cases": f"{protocol.cases:,}{skipped}, window of {protocol.recent}",
+            "The split": self._split_facts,
             "Ranked": f"among all {protocol.item_set}; ties in score count against the model",
             "Time": ties_in_time(protocol),
             "Masking": f"{self.choice.masking} (duplication: none)",
@@ -144,6 +146,11 @@ class ShownComparison(Comparison):
             "Chosen on these cases": "; ".join(f"{label} {_count(seen.validated_on)}" for label, seen in known),
         }
         return rows | ({"Settings chosen on validation": settings} if settings else {})
+
+    @property
+    def _split_facts(self) -> str:
+        facts = self.evaluations[0].split_facts
+        return "" if facts is None else " ".join(facts.sentences(times_are_real(self.choice.data))) or "nothing unusual"
 
     @property
     def configs(self) -> dict[str, dict[str, Any]]:

@@ -8,10 +8,14 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.column_config import ListColumn, NumberColumn, TextColumn
 
+from recformer.config import parse_section
 from recformer.data import describe
 from recformer.data.dataset import Dataset
+from recformer.data.prepared import prepare
 from recformer.data.repeats import Choice, write_choice
 from recformer.data.sources.download import provenance
+from recformer.errors import RecformerError
+from recformer.evaluation.split_facts import split_facts
 from recformer.ui.shared.add_dataset import LICENCE
 from recformer.ui.shared.charts import quiet
 from recformer.ui.shared.palette import OKABE_ITO
@@ -74,6 +78,16 @@ def show_time_ties(dataset: Dataset) -> None:
             f"{100 * ties.tied_targets:.0f}% of users the last movie, which is held out, is one of them.",
             help=explain("time_ties"),
         )
+
+
+def show_split_facts(dataset: Dataset) -> None:
+    """What a reviewer would ask of the usual split, where it can be made."""
+    try:
+        facts = split_facts(prepare(dataset, parse_section("split", "leave_last_out")), "test")
+    except RecformerError:
+        return
+    if said := facts.sentences(describe.times_are_real(dataset)):
+        st.caption(f"Under leave_last_out: {' '.join(said)}", help=explain("split_facts"))
 
 
 def show_charts(dataset: Dataset) -> None:
