@@ -42,6 +42,10 @@ def _path(*names: str, help: str, metavar: str = "DIR", **more: Any) -> Any:
 
 DataOption = Annotated[Path | None, _path("--data", help="Folder of the dataset.")]
 SplitOption = Annotated[str, typer.Option("--split", help="Split to evaluate under.")]
+PartOption = Annotated[
+    Literal["test", "validation"],
+    typer.Option("--part", help="Part of the split: validation while you choose, the test once, at the end."),
+]
 TimeTiesOption = Annotated[
     TimeTies,
     typer.Option(
@@ -275,6 +279,7 @@ def evaluate(
     runs: ModelsArgument,
     data: DataOption = None,
     split: SplitOption = "leave_last_out",
+    part: PartOption = "test",
     time_ties: TimeTiesOption = "file",
     k: CutoffOption = "3,5,10",
     mask: MaskOption = "history",
@@ -282,12 +287,12 @@ def evaluate(
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Ranking metrics and duplication of checkpoints on the test part of a split."""
+    """Ranking metrics and duplication of checkpoints on a part of a split."""
     from recformer.evaluation.table import checked_cutoffs
 
     cutoffs = checked_cutoffs(_whole_numbers(k))
     models = [find_model(_root, name) for name in runs]
-    comparison = _compared(models, _task(models, data, split, time_ties, recent), device=device)
+    comparison = _compared(models, _task(models, data, split, part, time_ties, recent), device=device)
     print(render(comparison, cutoffs, "json" if as_json else "table", mask))
 
 
@@ -301,6 +306,7 @@ def compare(
     baseline: Annotated[str | None, typer.Option("--baseline", help="Run the differences are taken to.")] = None,
     data: DataOption = None,
     split: SplitOption = "leave_last_out",
+    part: PartOption = "test",
     time_ties: TimeTiesOption = "file",
     k: CutoffOption = "3,5,10",
     mask: MaskOption = "history",
@@ -354,7 +360,7 @@ def compare(
     models = [find_model(_root, name) for name in runs]
     reference = models[0] if baseline is None else find_model(_root, baseline)
     models = models if reference in models else [reference, *models]
-    task = _task(models, data, split, time_ties, recent)
+    task = _task(models, data, split, part, time_ties, recent)
     if baselines and not any(model.is_baseline for model in models):
         models += all_baselines()
     comparison = _compared(models, task, reference, question, join_seeds, device)
@@ -512,12 +518,19 @@ def _dataset_for(models: list[ModelRef], data: Path | None) -> Any:
     return _dataset(data) if data is not None else dataset_of_models(_root, models)
 
 
-def _task(models: list[ModelRef], data: Path | None, split: str, time_ties: TimeTies, recent: int | None) -> "Task":
+def _task(
+    models: list[ModelRef],
+    data: Path | None,
+    split: str,
+    part: Literal["test", "validation"],
+    time_ties: TimeTies,
+    recent: int | None,
+) -> "Task":
     from recformer.evaluation.evaluate import Task, split_of
     from recformer.evaluation.ranks import RECENT
 
     options = split_of(split, time_ties)
-    return Task(_dataset_for(models, data), options, recent=RECENT if recent is None else recent)
+    return Task(_dataset_for(models, data), options, part, RECENT if recent is None else recent)
 
 
 def _compared(

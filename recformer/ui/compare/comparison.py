@@ -9,6 +9,7 @@ import streamlit as st
 
 from recformer.data.dataset import Dataset
 from recformer.data.describe import times_are_real
+from recformer.data.split.base import Part
 from recformer.data.ties import TimeTies
 from recformer.evaluation.compare import Comparison
 from recformer.evaluation.conclusion import Conclusion, answer
@@ -53,6 +54,7 @@ class ComparisonChoice:
     reference: ModelRef
     masking: Masking
     split: str
+    part: Part
     time_ties: TimeTies
     recent: int
     question: Question

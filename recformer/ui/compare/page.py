@@ -5,6 +5,7 @@ from typing import cast, get_args
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from recformer.data.split.base import Part
 from recformer.data.ties import TimeTies
 from recformer.evaluation.compare import comparison_of, configs_of, seed_groups
 from recformer.evaluation.ranks import MAX_K, RECENT
@@ -24,7 +25,7 @@ USUAL_CUTOFFS = ["3", "5", "10"]
 LONGEST = 200  # items of a window
 MOST_MODELS = 12  # Home links to its five runs and all baselines
 PARAMETERS = {
-    *("runs", "baseline", "primary", "margin", "masking", "split", "time_ties", "k", "recent", "window"),
+    *("runs", "baseline", "primary", "margin", "masking", "split", "part", "time_ties", "k", "recent", "window"),
     *("view", "metrics", "join_seeds"),
     *("slice", "slice_metric", "x", "y", "all_settings", "article_k"),
 }
@@ -46,7 +47,7 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
     if not chosen:
         return None
     left, second, third, last = st.columns([4, 3, 2, 5])  # what is asked
-    middle, right, beside, latest, _ = st.columns([4.5, 3.5, 2.5, 1.5, 2])  # under which protocol
+    middle, right, of_it, beside, latest = st.columns([4.5, 3.5, 2, 2.5, 1.5])  # under which protocol
     models, labels = {str(model): model for model in chosen}, labels_of(runs)
     reference = pick_one(
         left,
@@ -63,6 +64,7 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
     split = right.selectbox(
         "Split", splits, index=splits.index("leave_last_out"), key="split", bind="query-params", help=explain("split")
     )
+    part = pick_one(of_it, "Part", ["test", "validation"], "part", key="compare.part", short=True, help=explain("part"))
     ties = list(get_args(SPLITS.get(split).Options.model_fields["time_ties"].annotation))
     time_ties = pick_one(
         beside, "Time ties", ties, "time_ties", key="compare.time_ties", short=True, help=explain("time_ties")
@@ -74,6 +76,7 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
         reference=models[reference],
         masking=masking,
         split=split,
+        part=cast("Part", part),
         time_ties=cast("TimeTies", time_ties),
         recent=_pick_recent(latest),
         question=question,
@@ -123,7 +126,7 @@ def _pick_recent(place: DeltaGenerator) -> int:
 def compare(choice: ComparisonChoice) -> ShownComparison | None:
     """The comparison; None while it is computed in the background, or where none of the models can be evaluated: that
     is then shown instead."""
-    entries = pending(choice.models, choice.data, choice.split, choice.recent, choice.time_ties)
+    entries = pending(choice.models, choice.data, choice.split, choice.recent, choice.time_ties, choice.part)
     able = usable(entries, choice.label)
     if not able:
         return None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from recformer.data.dataset import Dataset
+from recformer.data.split.base import Part
 from recformer.data.ties import TimeTies
 from recformer.errors import RecformerError
 from recformer.evaluation.ranks import RECENT
@@ -109,12 +110,17 @@ def evaluator() -> Evaluator:
 
 
 def pending(
-    models: Sequence[ModelRef], data: Dataset, split: str, recent: int = RECENT, time_ties: TimeTies = "file"
+    models: Sequence[ModelRef],
+    data: Dataset,
+    split: str,
+    recent: int = RECENT,
+    time_ties: TimeTies = "file",
+    part: Part = "test",
 ) -> "dict[ModelRef, Pending | RecformerError]":
-    """What evaluating each model on the test part of a split means, or why it cannot be done."""
+    """What evaluating each model on a part of a split means, or why it cannot be done."""
     from recformer.evaluation.evaluate import Task, pending_all, split_of
 
-    return pending_all(readers.root(), models, Task(data, split_of(split, time_ties), recent=recent))
+    return pending_all(readers.root(), models, Task(data, split_of(split, time_ties), part, recent))
 
 
 def usable(entries: "Mapping[ModelRef, Pending | RecformerError]", label: Label) -> "dict[ModelRef, Pending]":
