@@ -348,3 +348,19 @@ def test_the_verdict_stands_with_every_table(root: Root, kind: str) -> None:
 )
 def test_a_question_that_cannot_be_asked_is_refused(root: Root, option: str, value: str, allowed: str) -> None:
     assert_clear_failure(run_here(root.path, "compare", "zero", option, value), 2, value, allowed)
+
+
+def test_another_part_is_another_protocol_with_its_own_cases(root: Root) -> None:
+    test, validation = (compare(root, "zero", "--part", part) for part in ("test", "validation"))
+    assert (test["protocol"]["part"], validation["protocol"]["part"]) == ("test", "validation")
+    assert test["protocol"]["cases_fingerprint"] != validation["protocol"]["cases_fingerprint"]
+    assert [result["validated_on"] for result in under(validation, "history")] == [validation["protocol"]["cases"]]
+    assert [result["validated_on"] for result in under(test, "history")] == [0]
+    refused = run_here(root.path, "compare", "zero", "--part", "train")
+    assert refused.returncode == 2 and "validation" in refused.stderr
+
+
+def test_the_facts_of_the_split_stand_in_json(root: Root) -> None:
+    assert set(compare(root, "zero")["split_facts"]) == {
+        *("tied_targets", "later_training", "users_within_an_hour", "cold_users", "cold_items")
+    }

@@ -691,3 +691,19 @@ def test_ties_in_time_are_chosen_beside_the_split_and_kept_in_the_address(root: 
     app.selectbox(key="split").set_value("random_windows").run()
     assert app.selectbox(key="compare.time_ties").options == ["file", "hash"]
     assert not app.exception
+
+
+def test_the_part_is_chosen_on_the_page_and_kept_in_the_link(root: Root) -> None:
+    app = compared("one", "other")
+    assert "test part" in words(app)
+    app = settled(app.selectbox(key="compare.part").set_value("validation").run())
+    assert app.query_params["part"] == "validation"
+    assert "validation part" in words(app)
+    assert "Its best checkpoint was chosen on what it is evaluated on" in words(app) + str(errors(app)) + "".join(
+        str(warning.value) for warning in app.warning
+    )
+
+
+def test_the_protocol_card_says_what_a_reviewer_would_ask_of_the_split(root: Root) -> None:
+    said = words(compared("one", "other"))
+    assert "of training interactions lie after a held-out target in time" in said
