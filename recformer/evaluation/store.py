@@ -121,6 +121,18 @@ def stored_protocols(store_key: StoreKey) -> list[tuple[Protocol, Known]]:
     return found
 
 
+def tested_models(root: Root, fingerprint: str) -> int:
+    """How many checkpoints have been looked at on a test part of a dataset: each look makes the test less of one."""
+    found: set[tuple[str, str]] = set()
+    for path in root.runs.glob("*/eval/*.json"):
+        with suppress(StoreError):
+            record = gate.read_object(path, gate.EVALUATION) or {}
+            protocol = gate.validated(record.get("protocol"), _PROTOCOL, path, gate.EVALUATION)
+            if protocol.part == "test" and protocol.fingerprint == fingerprint:
+                found.add((str(path.parent), str(record.get("checkpoint"))))
+    return len(found)
+
+
 def store_ranks(
     store_key: StoreKey, protocol: Protocol, ranks: Ranks, known: Known, settings: dict[str, float]
 ) -> None:

@@ -20,7 +20,7 @@ from recformer.errors import CheckpointError, DataError, EvaluationError, UsageE
 from recformer.evaluation import ranker
 from recformer.evaluation.cases import Known
 from recformer.evaluation.evaluate import Task, evaluate, split_of
-from recformer.evaluation.store import store_key_of, stored_ranks
+from recformer.evaluation.store import store_key_of, stored_ranks, tested_models
 from recformer.evaluation.table import (
     Evaluation,
     case_values,
@@ -385,3 +385,19 @@ def test_a_checkpoint_that_is_gone_is_a_checkpoint_error(root: Root, dataset: Da
         gone = ModelRef("gone", None, tmp_path / f"gone{suffix}")
         with pytest.raises(CheckpointError, match="does not exist"):
             evaluate(root, gone, Task(dataset, split_of("leave_last_out")), torch.device("cpu"))
+
+
+def test_each_state_of_a_checkpoint_that_is_evaluated_on_the_test_is_a_look_at_it(tmp_path: Path) -> None:
+    root, dataset = Root(tmp_path / "root"), dataset_in(tmp_path / "small")
+    for run_id in ("one", "other"):
+        save_untrained(root, run_id, dataset)
+    task = Task(dataset, split_of("leave_last_out"))
+    assert tested_models(root, dataset.fingerprint) == 0
+    evaluate(root, find_model(root, "one"), replace(task, part="validation"))
+    assert tested_models(root, dataset.fingerprint) == 0
+    for _ in range(2):
+        evaluate(root, find_model(root, "one"), task)
+    assert tested_models(root, dataset.fingerprint) == 1
+    evaluate(root, find_model(root, "other"), task)
+    assert tested_models(root, dataset.fingerprint) == 2
+    assert tested_models(root, "another") == 0

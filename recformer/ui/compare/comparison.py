@@ -17,9 +17,11 @@ from recformer.evaluation.ranks import Masking
 from recformer.evaluation.report import settings_in_words, ties_in_time
 from recformer.evaluation.significance import Question
 from recformer.evaluation.slices import Slice, slice_intervals, slices_of
+from recformer.evaluation.store import tested_models
 from recformer.evaluation.table import Evaluation, Result, masking_of
 from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary
+from recformer.ui.shared import readers
 from recformer.ui.shared.palette import REFERENCE, Style, run_styles
 from recformer.ui.shared.run_views import labels_of, model_label
 
@@ -137,6 +139,7 @@ class ShownComparison(Comparison):
         rows = {
             "Dataset": f"{protocol.dataset} ({protocol.fingerprint})",
             "Split": f"{protocol.split['name']}, {protocol.part} part",
+            "Looks at the test": f"{_tested(protocol.fingerprint):,} checkpoints so far, of this dataset",
             "Cases": f"{protocol.cases:,}{skipped}, window of {protocol.recent}",
             "The split": self._split_facts,
             "Ranked": f"among all {protocol.item_set}; ties in score count against the model",
@@ -160,6 +163,11 @@ class ShownComparison(Comparison):
         run_ids = {model.run for group in self.members for model in group}
         labels = labels_of(self.choice.runs)
         return {labels[run.run_id]: run.config for run in self.choice.runs if run.run_id in run_ids}
+
+
+@st.cache_data(show_spinner=False, ttl="10m")
+def _tested(fingerprint: str) -> int:
+    return tested_models(readers.root(), fingerprint)
 
 
 def _count(cases: int | None) -> str:
