@@ -18,6 +18,7 @@ with frame("Data"):
         page.show_counts(dataset)
         page.show_time_ties(dataset)
         page.show_split_facts(dataset)
+        page.offer_shuffle_test(dataset)
         page.show_charts(dataset)
         page.show_movies(dataset)
         with st.expander("Posters", icon=":material/image:"):

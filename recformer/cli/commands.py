@@ -176,6 +176,9 @@ def data_info(
             "remembered beside the files; dropping gives the dataset another fingerprint.",
         ),
     ] = None,
+    shuffle: Annotated[
+        bool, typer.Option("--shuffle", help="Also what sequential rules lose when histories are shuffled.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Counts of a dataset, how much of it is tied in time or repeated, and its fingerprint."""
@@ -196,6 +199,7 @@ def data_info(
         "repeated_rows": dataset.repeats.rows,
         "repeats": dataset.repeats.choice,
         **_facts_of_the_split(dataset),
+        **(_shuffled_rules(dataset) if shuffle else {}),
     }
     print_facts(facts, as_json)
 
@@ -213,6 +217,15 @@ def _facts_of_the_split(dataset: Any) -> dict[str, float]:
         return {}
     del facts["tied_targets"]  # said above, of all users
     return facts if times_are_real(dataset) else {name: facts[name] for name in ("cold_users", "cold_items")}
+
+
+def _shuffled_rules(dataset: Any) -> dict[str, float]:
+    from recformer.config import parse_section
+    from recformer.data.prepared import prepare
+    from recformer.evaluation.shuffle_test import of_dataset
+
+    found = of_dataset(prepare(dataset, parse_section("split", "leave_last_out")))
+    return {"rules_in_order": found.ordered, "rules_shuffled": found.shuffled, "lost_by_shuffling": found.loss}
 
 
 @app.command()
@@ -285,6 +298,9 @@ def evaluate(
     mask: MaskOption = "history",
     recent: RecentOption = None,
     device: DeviceOption = "auto",
+    shuffle: Annotated[
+        bool, typer.Option("--shuffle", help="Only what each model loses when the histories it reads are shuffled.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Ranking metrics and duplication of checkpoints on a part of a split."""
@@ -292,8 +308,23 @@ def evaluate(
 
     cutoffs = checked_cutoffs(_whole_numbers(k))
     models = [find_model(_root, name) for name in runs]
-    comparison = _compared(models, _task(models, data, split, part, time_ties, recent), device=device)
+    task = _task(models, data, split, part, time_ties, recent)
+    if shuffle:
+        _print_shuffle_tests(models, task, device, as_json)
+        return
+    comparison = _compared(models, task, device=device)
     print(render(comparison, cutoffs, "json" if as_json else "table", mask))
+
+
+def _print_shuffle_tests(models: list[ModelRef], task: "Task", device: str, as_json: bool) -> None:
+    from recformer.evaluation.evaluate import shuffle_test
+    from recformer.model.device import resolve
+
+    found = {str(model): shuffle_test(_root, model, task, resolve(device)) for model in models}
+    if as_json:
+        print(json.dumps({name: asdict(one) | {"loss": one.loss} for name, one in found.items()}, indent=2))
+    else:
+        print("\n".join(f"{name}: {one}" for name, one in found.items()))
 
 
 @app.command()

@@ -21,6 +21,7 @@ from recformer.evaluation.dataset_check import check_fit, knows_its_data
 from recformer.evaluation.protocol import protocol_of
 from recformer.evaluation.provenance import splits_of, trainings_of
 from recformer.evaluation.ranks import RECENT, Progress, Ranks
+from recformer.evaluation.shuffle_test import ShuffleTest, ndcg, shuffled
 from recformer.evaluation.split_facts import split_facts
 from recformer.evaluation.store import StoreKey, store_key_of, store_ranks, stored_ranks
 from recformer.evaluation.table import Evaluation, Settings
@@ -129,6 +130,23 @@ def pending(root: Root, model: ModelRef, task: Task) -> Pending:
         data_known=info is None or knows_its_data(root, info, model),
     )
     return Pending(empty, store_key, rank)
+
+
+def shuffle_test(root: Root, model: ModelRef, task: Task, device: "torch.device | None" = None) -> ShuffleTest:
+    """What a model loses when the items that it reads are put into a random order; what it was trained on stays.
+
+    A baseline is counted from shuffled histories too. Raises as `evaluate` does.
+    """
+    ordered = evaluate(root, model, task, device).ranks
+    prepared: Prepared = _prepared(task.dataset, task.split)
+    cases = prepared.split.cases(task.part)
+    if model.is_baseline:
+        mixed, _ = rank_baseline(model.name, shuffled(prepared), cases)
+    else:
+        info = read_info(model.path)
+        read = shuffled(prepared, [task.part], info.shape.window)
+        mixed = _rank_checkpoint(model, info, read, cases, task.recent, device, None)
+    return ShuffleTest(ndcg(ordered), ndcg(mixed))
 
 
 def pending_all(root: Root, models: Sequence[ModelRef], task: Task) -> dict[ModelRef, Pending | RecformerError]:

@@ -15,6 +15,7 @@ from recformer.data.prepared import prepare
 from recformer.data.repeats import Choice, write_choice
 from recformer.data.sources.download import provenance
 from recformer.errors import RecformerError
+from recformer.evaluation.shuffle_test import ShuffleTest, of_dataset
 from recformer.evaluation.split_facts import split_facts
 from recformer.ui.shared.add_dataset import LICENCE
 from recformer.ui.shared.charts import quiet
@@ -88,6 +89,20 @@ def show_split_facts(dataset: Dataset) -> None:
         return
     if said := facts.sentences(describe.times_are_real(dataset)):
         st.caption(f"Under leave_last_out: {' '.join(said)}", help=explain("split_facts"))
+
+
+def offer_shuffle_test(dataset: Dataset) -> None:
+    """Whether order says anything here: asked for by a button, since it takes seconds."""
+    if not st.button("Is it sequential?", key="data.shuffle", icon=":material/shuffle:", help=explain("shuffle")):
+        return
+    with st.spinner("Counting sequential rules in order and shuffled …"):
+        found = _shuffle_test(dataset)
+    st.markdown(f"Sequential rules: {found}.")
+
+
+@st.cache_data(show_spinner=False, hash_funcs={Dataset: lambda dataset: dataset.fingerprint})
+def _shuffle_test(dataset: Dataset) -> ShuffleTest:
+    return of_dataset(prepare(dataset, parse_section("split", "leave_last_out")))
 
 
 def show_charts(dataset: Dataset) -> None:

@@ -48,6 +48,8 @@ EXPLAIN = {
     "the vertical axis is better, above it the other one.",
     "split": "leave_last_out: each user's last movie is the test. random_windows: the article's, optimistic. "
     "global_temporal: everything after one date.",
+    "shuffle": "How much of NDCG@10 sequential rules lose when each history is put into a random order: nothing where "
+    "order says nothing, most of it where it says most.",
     "part": "validation: for choosing among models, as often as you like. test: looked at last, to say how good the "
     "choice is; whoever chooses by it flatters the choice.",
     "split_facts": "What makes a split easier or harder than it looks: training on what came later, histories entered "
