@@ -35,8 +35,8 @@ class ShuffleTest:
 def shuffled(
     prepared: Prepared, parts: Sequence[Part] = ("validation", "test"), latest: int | None = None, seed: int = SEED
 ) -> Prepared:
-    """The same with each user's items before their first case of these parts in a random order, or the `latest` of them;
-    its target and what comes after keep their places."""
+    """The same with each user's items before their first case of these parts in a random order, or the `latest` of
+    them; its target and what comes after keep their places."""
     histories = prepared.histories
     ends = histories.user_starts[1:] - 1  # EOS
     for cases in map(prepared.split.cases, parts):
