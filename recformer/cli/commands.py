@@ -42,6 +42,18 @@ def _path(*names: str, help: str, metavar: str = "DIR", **more: Any) -> Any:
 
 DataOption = Annotated[Path | None, _path("--data", help="Folder of the dataset.")]
 SplitOption = Annotated[str, typer.Option("--split", help="Split to evaluate under.")]
+SplitSetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--split-set", help="Change an option of the split: split_seed=3, test_fraction=0.2.", metavar="KEY=VALUE"
+    ),
+]
+MetricsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics", help="Only these in tables and CSV, comma-separated: ndcg,hr,duplication/window.", metavar="NAMES"
+    ),
+]
 PartOption = Annotated[
     Literal["test", "validation"],
     typer.Option("--part", help="Part of the split: validation while you choose, the test once, at the end."),
@@ -292,10 +304,12 @@ def evaluate(
     runs: ModelsArgument,
     data: DataOption = None,
     split: SplitOption = "leave_last_out",
+    split_set: SplitSetOption = None,
     part: PartOption = "test",
     time_ties: TimeTiesOption = "file",
     k: CutoffOption = "3,5,10",
     mask: MaskOption = "history",
+    metrics: MetricsOption = None,
     recent: RecentOption = None,
     device: DeviceOption = "auto",
     shuffle: Annotated[
@@ -308,12 +322,12 @@ def evaluate(
 
     cutoffs = checked_cutoffs(_whole_numbers(k))
     models = [find_model(_root, name) for name in runs]
-    task = _task(models, data, split, part, time_ties, recent)
+    task = _task(models, data, split, part, time_ties, recent, split_set)
     if shuffle:
         _print_shuffle_tests(models, task, device, as_json)
         return
     comparison = _compared(models, task, device=device)
-    print(render(comparison, cutoffs, "json" if as_json else "table", mask))
+    print(render(comparison, cutoffs, "json" if as_json else "table", mask, metrics=metrics))
 
 
 def _print_shuffle_tests(models: list[ModelRef], task: "Task", device: str, as_json: bool) -> None:
@@ -337,10 +351,12 @@ def compare(
     baseline: Annotated[str | None, typer.Option("--baseline", help="Run the differences are taken to.")] = None,
     data: DataOption = None,
     split: SplitOption = "leave_last_out",
+    split_set: SplitSetOption = None,
     part: PartOption = "test",
     time_ties: TimeTiesOption = "file",
     k: CutoffOption = "3,5,10",
     mask: MaskOption = "history",
+    metrics: MetricsOption = None,
     recent: RecentOption = None,
     primary: Annotated[
         str | None,
@@ -391,12 +407,12 @@ def compare(
     models = [find_model(_root, name) for name in runs]
     reference = models[0] if baseline is None else find_model(_root, baseline)
     models = models if reference in models else [reference, *models]
-    task = _task(models, data, split, part, time_ties, recent)
+    task = _task(models, data, split, part, time_ties, recent, split_set)
     if baselines and not any(model.is_baseline for model in models):
         models += all_baselines()
     comparison = _compared(models, task, reference, question, join_seeds, device)
     sliced = comparison.slices(task.dataset, f"ndcg@{cutoffs[-1]}", mask) if slices else None
-    print(render(comparison, cutoffs, kind, mask, sliced))
+    print(render(comparison, cutoffs, kind, mask, sliced, metrics))
 
 
 def _refuse_beside_article(context: typer.Context) -> None:
@@ -556,11 +572,12 @@ def _task(
     part: Literal["test", "validation"],
     time_ties: TimeTies,
     recent: int | None,
+    split_set: list[str] | None,
 ) -> "Task":
     from recformer.evaluation.evaluate import Task, split_of
     from recformer.evaluation.ranks import RECENT
 
-    options = split_of(split, time_ties)
+    options = split_of(split, time_ties, split_set or [])
     return Task(_dataset_for(models, data), options, part, RECENT if recent is None else recent)
 
 

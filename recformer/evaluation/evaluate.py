@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from recformer.checkpoint.info import CheckpointInfo
 from recformer.checkpoint.load import read_info
-from recformer.config import Options, describe_limits
+from recformer.config import Options, describe_limits, override, parse
 from recformer.data.dataset import Dataset
 from recformer.data.histories import Cases
 from recformer.data.prepared import Prepared, prepare
@@ -46,14 +46,21 @@ class Task:
     """Latest tokens of a history that count as its window, for masking and for duplication."""
 
 
-def split_of(name: str, time_ties: str = "file") -> Options:
-    """The split called `name` with ties in time broken so. Raises UsageError naming what the split allows."""
+def split_of(name: str, time_ties: str = "file", changes: Sequence[str] = ()) -> Options:
+    """The split called `name` with ties in time broken so, and options changed ("split_seed=3").
+
+    Raises UsageError naming what the split allows, ConfigError with every fault of a change.
+    """
     options = SPLITS.get(name).Options
     try:
-        return options(name=name) if time_ties == "file" else options(name=name, time_ties=time_ties)
+        split = options(name=name) if time_ties == "file" else options(name=name, time_ties=time_ties)
     except ValidationError:
         allowed = describe_limits(options.model_fields["time_ties"]) if "time_ties" in options.model_fields else "file"
         raise UsageError(f"ties in time by {time_ties!r} cannot be under {name}; allowed there: {allowed}") from None
+    if not changes:
+        return split
+    changed = override({"split": split.model_dump()}, [f"split.{change}" for change in changes])
+    return parse(changed, f"split {name}").split
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from recformer.errors import UsageError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -47,9 +49,14 @@ def stars(difference: dict[str, Any]) -> str:
 
 
 def render(
-    comparison: "Comparison", cutoffs: list[int], kind: Format, masking: "Masking", slices: Rows | None = None
+    comparison: "Comparison",
+    cutoffs: list[int],
+    kind: Format,
+    masking: "Masking",
+    slices: Rows | None = None,
+    metrics: str | None = None,
 ) -> str:
-    """A comparison as text.
+    """A comparison as text; `metrics` names those that tables and CSV hold, all where None.
 
     A table shows everything under `masking` but duplication, which is read with nothing masked; JSON and CSV hold every
     result. `slices` (see `Comparison.slices`) stand below a table and in JSON; CSV and LaTeX hold one table.
@@ -60,8 +67,10 @@ def render(
     if kind == "json":
         return json.dumps(comparison.summary(cutoffs) | ({} if slices is None else {"slices": slices}), indent=2)
     if kind == "csv":
-        return as_csv(_figures(comparison.summary(cutoffs))).rstrip("\n")
-    names = [*metric_names(cutoffs, comparison.protocol.time_ties), *catalogue_names(cutoffs)]
+        table = _figures(comparison.summary(cutoffs))
+        kept = _named(list(dict.fromkeys(table["metric"])), metrics)
+        return as_csv(table.loc[table["metric"].isin(kept)]).rstrip("\n")
+    names = _named([*metric_names(cutoffs, comparison.protocol.time_ties), *catalogue_names(cutoffs)], metrics)
     primary = None if comparison.reference is None else comparison.question.primary
     if primary is not None:  # the answer first
         names = list(dict.fromkeys([primary, *names]))
@@ -75,6 +84,19 @@ def render(
     write = as_markdown if kind == "markdown" else _aligned
     text = "\n".join([*sentences, "", caption] if sentences else [caption])
     return "\n\n".join([write(table), text, *([write(_slice_table(slices, titles))] if slices else [])])
+
+
+def _named(names: list[str], wanted: str | None) -> list[str]:
+    """The quantities among `names` ("ndcg@10") of the metrics that are wanted ("ndcg,hr"); all where None."""
+    if wanted is None:
+        return names
+    bases = list(dict.fromkeys(name.partition("@")[0] for name in names))
+    asked = [name.strip() for name in wanted.split(",") if name.strip()]
+    unknown = [name for name in asked if name not in bases]
+    if unknown or not asked:
+        what = f"there is no metric {', '.join(unknown)}" if unknown else "no metric is named"
+        raise UsageError(f"{what}; there are {', '.join(bases)}", cli="Name some of them: --metrics ndcg,hr")
+    return [name for name in names if name.partition("@")[0] in asked]
 
 
 def render_article(rows: Rows, explanations: dict[str, str], kind: Format) -> str:

@@ -364,3 +364,24 @@ def test_the_facts_of_the_split_stand_in_json(root: Root) -> None:
     assert set(compare(root, "zero")["split_facts"]) == {
         *("tied_targets", "later_training", "users_within_an_hour", "cold_users", "cold_items")
     }
+
+
+def test_tables_and_csv_hold_the_metrics_that_are_named(root: Root) -> None:
+    rows = rows_of(root, "zero", "one", "--metrics", "hr,coverage", "--k", "5")
+    assert {row["metric"] for row in rows} == {"hr@5", "coverage@5"}
+    table = run_here(root.path, "compare", "zero", "one", "--no-baselines", "--metrics", "hr", "--k", "5").stdout
+    assert "hr@5" in table and "coverage@5" not in table and "mrr@5" not in table
+    for wrong in ("foo", ","):
+        assert_clear_failure(run_here(root.path, "compare", "zero", "--metrics", wrong), 2, "there are", "ndcg")
+
+
+def test_options_of_the_split_are_changed_and_checked(root: Root) -> None:
+    first, other = (
+        compare(root, "zero", "--split", "random_windows", "--split-set", f"split_seed={seed}")["protocol"]
+        for seed in (0, 3)
+    )
+    assert other["split"]["split_seed"] == 3
+    assert first["cases_fingerprint"] != other["cases_fingerprint"]
+    for wrong in ("split_seed=x", "no_such=1", "split_seed"):
+        result = run_here(root.path, "compare", "zero", "--split", "random_windows", "--split-set", wrong)
+        assert_clear_failure(result, 2, wrong.partition("=")[0])
