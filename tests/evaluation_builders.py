@@ -32,7 +32,7 @@ def made_up_ranks(
 
 def made_up_facts(count: int = len(USERS)) -> Facts:
     genres = genre_bits([[f"genre {item % 5}"] for item in range(NUM_ITEMS)])
-    return Facts(Catalogue(np.arange(NUM_ITEMS), 30, genres), np.full(count, 9))
+    return Facts(Catalogue(np.arange(NUM_ITEMS), 30, genres), np.full(count, 9), np.full(count, 9))
 
 
 def evaluation_of(ranks: Ranks, run: str = "run", facts: Facts | None = None, trained_on: int | None = 0) -> Evaluation:

@@ -68,7 +68,8 @@ def scored(draw: st.DrawFn, distinct: bool = True) -> Scored:
 
 
 def evaluation_of(ranks: Ranks, run: str = "run", seed: int = 0) -> Evaluation:
-    facts = Facts(catalogue_from(np.random.default_rng(seed)), np.ones(len(ranks), dtype=np.int64))
+    ones = np.ones(len(ranks), dtype=np.int64)
+    facts = Facts(catalogue_from(np.random.default_rng(seed)), ones, ones)
     return Evaluation(
         ModelRef("best", run, Path("best.safetensors")),
         replace(PROTOCOL, cases=len(ranks)),

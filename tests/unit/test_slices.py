@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from recformer.config import parse_section
 from recformer.data.dataset import Dataset
@@ -16,11 +17,13 @@ from recformer.evaluation.cases import Facts
 from recformer.evaluation.compare import Comparison, join_seeds
 from recformer.evaluation.evaluate import Task
 from recformer.evaluation.ranks import Ranks
-from recformer.evaluation.slices import DIMENSIONS, FEW, Slice, age_group, slice_intervals, slices_of
-from recformer.evaluation.table import case_values
+from recformer.evaluation.slices import DIMENSIONS, FEW, FEW_HITS, Slice, age_group, is_few, slice_intervals, slices_of
+from recformer.evaluation.table import Evaluation, case_values
 from recformer.metric.lists import Catalogue, genre_bits
 from recformer.statistics.bootstrap import bootstrap
+from recformer.statistics.score_interval import score_interval
 from recformer.statistics.users import user_sums
+from recformer.ui.compare.tables import slice_table
 from tests.builders import dataset_of
 from tests.effort import examples
 from tests.evaluation_builders import evaluation_of, made_up_ranks
@@ -44,13 +47,20 @@ def known_people(draw: np.random.Generator) -> Dataset:
     return replace(dataset, users=users, movies=dataset.movies.assign(genres=genres))
 
 
-def cases(seed: int = 0, count: int = 120, plays: np.ndarray | None = None, lengths: np.ndarray | None = None) -> Cases:
-    """Cases whose targets are items, SOS or EOS."""
+def cases(
+    seed: int = 0,
+    count: int = 120,
+    plays: np.ndarray | None = None,
+    lengths: np.ndarray | None = None,
+    trained: np.ndarray | None = None,
+) -> Cases:
+    """Cases whose targets are items, SOS or EOS; all users and movies are seen in training unless asked otherwise."""
     draw = np.random.default_rng(seed)
     dataset = known_people(draw)
-    plays = draw.integers(0, 60, NUM_ITEMS) if plays is None else plays
+    plays = draw.integers(1, 60, NUM_ITEMS) if plays is None else plays
     lengths = draw.integers(1, 300, count) if lengths is None else lengths
-    facts = Facts(Catalogue(plays, NUM_USERS, genre_bits(dataset.movies["genres"].tolist())), lengths)
+    trained = np.full(count, 9) if trained is None else trained
+    facts = Facts(Catalogue(plays, NUM_USERS, genre_bits(dataset.movies["genres"].tolist())), lengths, trained)
     ranks = made_up_ranks(seed, draw.integers(0, NUM_USERS, count), draw.integers(0, NUM_ITEMS + 2, count))
     return dataset, facts, ranks
 
@@ -70,12 +80,14 @@ def known(dimension: str, dataset: Dataset, ranks: Ranks) -> np.ndarray:
 
 @settings(max_examples=examples(40))
 @given(seed=st.integers(0, 10_000), count=st.sampled_from([1, 2, 3, 7, 40, 120]))
-def test_every_dimension_but_genre_puts_each_case_it_knows_in_exactly_one_slice(seed: int, count: int) -> None:
+def test_every_dimension_but_genre_and_what_was_seen_puts_each_case_it_knows_in_exactly_one_slice(
+    seed: int, count: int
+) -> None:
     dataset, facts, ranks = cases(seed, count)
     found = slices_of(dataset, facts, ranks)
     assert {entry.dimension for entry in found} <= set(DIMENSIONS)
     for dimension in DIMENSIONS:
-        if dimension != "target genre":
+        if dimension not in ("target genre", "seen in training"):
             times = sum((entry.members.astype(int) for entry in of(found, dimension)), np.zeros(count, dtype=int))
             assert times.tolist() == known(dimension, dataset, ranks).astype(int).tolist(), dimension
 
@@ -110,7 +122,7 @@ def test_labels_say_the_values_that_are_there() -> None:
 
 
 def test_target_popularity_is_that_of_the_training_part_and_only_of_movies() -> None:
-    plays = np.arange(NUM_ITEMS) * 10
+    plays = 10 + np.arange(NUM_ITEMS) * 10
     dataset, facts, ranks = cases(plays=plays)
     assert (ranks.target >= NUM_ITEMS).any()
     found = of(slices_of(dataset, facts, ranks), "target popularity")
@@ -208,21 +220,61 @@ def test_the_mean_of_a_slice_is_that_of_its_members_and_lies_in_its_interval(nam
             assert cell["low"] <= cell["mean"] <= cell["high"]
 
 
-def test_the_interval_of_the_slice_of_everyone_is_the_interval() -> None:
+def slice_cell(evaluation: Evaluation, members: np.ndarray, name: str) -> dict[str, Any]:
+    ((cell,),) = slice_intervals([Slice("some", "some", members)], [evaluation], name, "none")
+    return cell
+
+
+def test_the_interval_of_lists_of_the_slice_of_everyone_is_the_interval() -> None:
     _, facts, ranks = cases()
-    everyone = Slice("everyone", "everyone", np.ones(len(ranks), dtype=bool))
-    evaluation = evaluation_of(ranks, facts=facts)
-    ((cell,),) = slice_intervals([everyone], [evaluation], "mrr@10", "none")
-    low, high = bootstrap(user_sums(case_values(evaluation, "none", ["mrr@10"]), ranks.user))
+    evaluation, name = evaluation_of(ranks, facts=facts), "novelty@10"
+    cell = slice_cell(evaluation, np.ones(len(ranks), dtype=bool), name)
+    low, high = bootstrap(user_sums(case_values(evaluation, "none", [name]), ranks.user))
     assert (cell["low"], cell["high"]) == pytest.approx((low[0], high[0]))
 
 
-def test_the_interval_of_a_slice_of_few_users_is_finite() -> None:
+@pytest.mark.parametrize("name", ["hr@10", "ndcg@10", "mrr@10"])
+def test_of_users_with_one_case_each_a_metric_of_ranks_has_its_score_interval(name: str) -> None:
+    ranks = made_up_ranks(3, np.arange(90))
+    evaluation, members = evaluation_of(ranks), np.arange(90) % 3 > 0
+    values = case_values(evaluation, "none", [name])[members, 0]
+    cell = slice_cell(evaluation, members, name)
+    low, high = score_interval(
+        np.array([values.mean()]), np.array([(values**2).mean()]), np.array([float(members.sum())])
+    )
+    assert (cell["low"], cell["high"]) == pytest.approx((low[0], high[0]))
+    assert cell["hits"] == (ranks.rank_none[members] <= 10).sum() > 0
+
+
+def test_the_interval_of_a_hit_rate_of_one_case_a_user_is_wilsons() -> None:
+    ranks = made_up_ranks(3, np.arange(200))
+    cell = slice_cell(evaluation_of(ranks), np.arange(200) < 40, "hr@10")
+    wilson = stats.binomtest(cell["hits"], 40).proportion_ci(method="wilson")
+    assert (cell["low"], cell["high"]) == pytest.approx((wilson.low, wilson.high), abs=1e-9)
+
+
+def test_cases_of_one_user_that_are_alike_count_as_one() -> None:
+    once = made_up_ranks(4, np.arange(60))
+    often = replace(made_up_ranks(4, np.repeat(np.arange(60), 5)), rank_none=np.repeat(once.rank_none, 5))
+    one, five = (slice_cell(evaluation_of(ranks), np.ones(len(ranks), dtype=bool), "hr@10") for ranks in (once, often))
+    assert (five["low"], five["high"]) == pytest.approx((one["low"], one["high"]), rel=1e-6)
+    assert five["hits"] == 5 * one["hits"]
+
+
+def test_the_interval_of_a_slice_of_one_case_is_finite_wide_and_holds_it() -> None:
     _, facts, ranks = cases()
-    one_case = Slice("one", "one", np.arange(len(ranks)) == 3)
     evaluation = evaluation_of(ranks, facts=facts)
-    ((cell,),) = slice_intervals([one_case], [evaluation], "mrr@10", "none")
-    assert cell["low"] == cell["mean"] == cell["high"] == case_values(evaluation, "none", ["mrr@10"])[3, 0]
+    cell = slice_cell(evaluation, np.arange(len(ranks)) == 3, "mrr@10")
+    assert cell["mean"] == case_values(evaluation, "none", ["mrr@10"])[3, 0]
+    assert 0 <= cell["low"] <= cell["mean"] <= cell["high"] <= 1
+    assert cell["high"] - cell["low"] > 0.5
+
+
+def test_a_slice_without_any_hit_does_not_say_that_there_are_none() -> None:
+    ranks = replace(made_up_ranks(0, np.arange(30)), rank_none=np.full(30, 25, dtype=np.int32))
+    cell = slice_cell(evaluation_of(ranks), np.ones(30, dtype=bool), "ndcg@10")
+    assert (cell["mean"], cell["low"], cell["hits"]) == (0, 0, 0)
+    assert cell["high"] == pytest.approx(0.1135, abs=1e-3)
 
 
 def test_of_no_slices_there_are_no_intervals() -> None:
@@ -246,14 +298,56 @@ def message_of(count: int, lengths: np.ndarray | None = None) -> list[dict[str, 
 
 def test_slices_are_told_with_their_count_their_models_and_whether_they_are_few() -> None:
     document = message_of(120)
-    assert [entry["few"] for entry in document] == [entry["cases"] < FEW for entry in document]
-    assert {entry["few"] for entry in document} == {True, False}
     for entry in document:
+        hits = [model["hits"] for model in entry["models"]]
+        assert entry["few"] == (entry["cases"] < FEW or min(hits) < FEW_HITS)
         assert [model["run"] for model in entry["models"]] == ["one", "other"]
         assert all(model["low"] <= model["mean"] <= model["high"] for model in entry["models"])
+    assert {entry["few"] for entry in document} == {True, False}
 
 
 @pytest.mark.parametrize(("count", "few"), [(FEW - 1, True), (FEW, False)])
 def test_thirty_cases_are_the_least_that_are_not_few(count: int, few: bool) -> None:
+    every = [{"hits": count}, {"hits": FEW_HITS}]
+    assert is_few(every, count) == few
     (entry,) = (slice_ for slice_ in message_of(count, np.full(count, 7)) if slice_["dimension"] == "history length")
-    assert (entry["label"], entry["cases"], entry["few"]) == ("7 movies", count, few)
+    assert (entry["label"], entry["cases"]) == ("7 movies", count)
+    assert entry["few"] == is_few(entry["models"], count)
+
+
+@pytest.mark.parametrize(("hits", "few"), [(FEW_HITS - 1, True), (FEW_HITS, False)])
+def test_ten_hits_of_each_model_are_the_least_that_are_not_few_however_many_cases(hits: int, few: bool) -> None:
+    ranks = replace(made_up_ranks(0, np.arange(500)), rank_none=np.where(np.arange(500) < hits, 1, 25).astype(np.int32))
+    other = replace(ranks, rank_none=np.ones(500, dtype=np.int32))
+    everyone = Slice("everyone", "everyone", np.ones(500, dtype=bool))
+    (row,) = slice_intervals([everyone], [evaluation_of(ranks), evaluation_of(other)], "ndcg@10", "none")
+    assert [cell["hits"] for cell in row] == [hits, 500]
+    assert is_few(row, 500) == few
+    table = slice_table(([everyone], [row]), ["one", "other"])
+    assert (":gray[" in table) == few
+
+
+def test_warm_and_cold_cases_stand_apart() -> None:
+    plays = np.where(np.arange(NUM_ITEMS) < 10, 0, 5)  # the first ten movies are new
+    trained = np.where(np.arange(120) % 3 == 0, 0, 9)  # a third of the cases are of new users
+    dataset, facts, ranks = cases(plays=plays, trained=trained)
+    is_movie, new_movie = ranks.target < NUM_ITEMS, ranks.target < 10
+    found = {entry.label: entry.members.tolist() for entry in of(slices_of(dataset, facts, ranks), "seen in training")}
+    assert found == {
+        "user and movie seen": ((trained > 0) & ~new_movie & is_movie).tolist(),
+        "new user": ((trained == 0) & is_movie).tolist(),
+        "new movie": (new_movie & is_movie).tolist(),
+    }
+
+
+def test_where_everything_was_seen_nothing_is_said_of_it() -> None:
+    dataset, facts, ranks = cases()
+    assert of(slices_of(dataset, facts, ranks), "seen in training") == []
+
+
+@pytest.mark.parametrize("what", ["user", "movie"])
+def test_new_users_alone_and_new_movies_alone_are_told(what: str) -> None:
+    plays = np.where(np.arange(NUM_ITEMS) < (0 if what == "user" else 20), 0, 5)
+    trained = np.where(np.arange(120) < (60 if what == "user" else 0), 0, 9)
+    found = of(slices_of(*cases(plays=plays, trained=trained)), "seen in training")
+    assert [entry.label for entry in found] == ["user and movie seen", f"new {what}"]
