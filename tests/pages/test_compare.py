@@ -21,8 +21,9 @@ from streamlit.testing.v1 import AppTest
 from recformer.checkpoint.load import read_info
 from recformer.data.cache import load as load_dataset
 from recformer.errors import EvaluationError
+from recformer.evaluation.compare import compare
 from recformer.evaluation.evaluate import Task, pending, split_of
-from recformer.evaluation.ranks import Ranks
+from recformer.evaluation.ranks import Masking, Ranks
 from recformer.evaluation.significance import Settings
 from recformer.files.names import PROJECT
 from recformer.registry import BASELINES
@@ -133,24 +134,24 @@ def errors(app: AppTest) -> list[str]:
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell of a table says: mean, half of its interval, difference, stars."""
+    """What a cell of a table says: mean, half of its interval, difference, stars or a dagger."""
 
     mean: str
     spread: str | None
     difference: str | None
-    stars: int
+    mark: str
 
 
 def read(text: str) -> Cell:
     mean = re.match(r"\**(\d+\.\d{4})", text)
     assert mean, text
     spread = re.search(r"±(\d+\.\d{3})", text)
-    difference = re.search(r"\(([+−]\d+\.\d{4})((?:\\\*)*)", text)
+    difference = re.search(r"\(([+−]\d+\.\d{4})((?:\\\*|†)*)", text)
     return Cell(
         mean[1],
         spread[1] if spread else None,
         difference[1].replace("−", "-") if difference else None,
-        difference[2].count("*") if difference else 0,
+        difference[2].replace("\\", "") if difference else "",
     )
 
 
@@ -178,56 +179,49 @@ def tables(app: AppTest) -> dict[str, dict[str, list[Cell]]]:
     return found
 
 
-def holm(values: list[float]) -> list[float]:
-    """Holm's step-down correction, written anew."""
-    order = sorted(range(len(values)), key=values.__getitem__)
-    adjusted, highest = [0.0] * len(values), 0.0
-    for place, position in enumerate(order):
-        highest = max(highest, min(1.0, (len(values) - place) * values[position]))
-        adjusted[position] = highest
-    return adjusted
-
-
-def expected(summary: dict[str, Any], view: dict[str, str], masking: str) -> dict[str, dict[str, list[Cell]]]:
-    """The tables a view must show, `view` being metric to title, from what the command line printed."""
+def expected(
+    root: Root, names: list[str], view: dict[str, str], masking: Masking, reference: str | None = None, recent: int = 5
+) -> dict[str, dict[str, list[Cell]]]:
+    """The tables a view must show, `view` being metric to title: means, intervals and differences from what the command
+    line prints, and marks from the differences that this view alone shows."""
+    asked = ["--recent", str(recent), *([] if reference is None else ["--baseline", reference])]
+    summary = json_of(compared_there(root, *names, *asked))
     results = {
         name: {r["run"]: r["metrics"] | r["catalogue"] for r in summary["results"] if r["masking"] == name}
         for name in (masking, "none")
     }
-
-    def quantity(run: str, metric: str, k: int) -> dict[str, Any]:
-        return results["none" if metric.startswith("duplication/") else masking][run][f"{metric}@{k}"]
-
-    # With one target MAP is MRR and is no test of its own; NDCG@10 is a family of its own.
-    tested = [
-        (run, metric, k)
-        for run in results[masking]
-        for metric in view
-        for k in KS
-        if metric != "map" and "difference" in quantity(run, metric, k) and "mean" in quantity(run, metric, k)
-    ]
-    p_of: dict[tuple[str, str, int], float] = {}
-    for primary in (True, False):
-        family = [place for place in tested if (place[1:] == ("ndcg", 10)) == primary]
-        p_of |= zip(family, holm([quantity(*place)["difference"]["p"] for place in family]), strict=True)
+    models = [find_model(root, name) for name in names]
+    task = Task(load_dataset(root.data / "small", root.data / ".cache"), split_of("leave_last_out"), recent=recent)
+    alone = compare(root, models, task, find_model(root, reference or names[0]))
+    shown = {r["run"]: r["metrics"] for r in alone.results(masking, [f"{m}@{k}" for m in view for k in KS])}
 
     def cell(run: str, metric: str, k: int) -> Cell:
-        found = quantity(run, metric, k)
+        found = results["none" if metric.startswith("duplication/") else masking][run][f"{metric}@{k}"]
         difference = found.get("difference")
         if "value" in found:
-            return Cell(f"{found['value']:.4f}", None, None if difference is None else f"{difference:+.4f}", 0)
-        p = p_of.get((run, "mrr" if metric == "map" else metric, k), 1.0)
+            return Cell(f"{found['value']:.4f}", None, None if difference is None else f"{difference:+.4f}", "")
+        mark = ""
+        if difference is not None:
+            tested = shown[run][f"{metric}@{k}"]["difference"]
+            if (metric, k) == ("ndcg", 10):
+                assert tested["p_adjusted"] == difference["p_adjusted"], "one family, wherever it is shown"
+            level = sum(tested["p_adjusted"] < level for level in (0.05, 0.01, 0.001))
+            mark = "*" * level if difference["about"] == "recipes" else "†" * (level > 0)
         return Cell(
             f"{found['mean']:.4f}",
             f"{(found['high'] - found['low']) / 2:.3f}",
             None if difference is None else f"{difference['mean']:+.4f}",
-            sum(p < level for level in (0.05, 0.01, 0.001)),
+            mark,
         )
 
     return {
         title: {LABELS[run]: [cell(run, metric, k) for k in KS] for run in results[masking]}
         for metric, title in view.items()
     }
+
+
+def marks_of(found: dict[str, dict[str, list[Cell]]]) -> set[str]:
+    return {cell.mark for table in found.values() for cells in table.values() for cell in cells}
 
 
 RANKING = {"ndcg": "NDCG", "mrr": "MRR", "map": "MAP", "hr": "HR"}
@@ -249,21 +243,60 @@ BEYOND = {
     ("name", "view"), [("Ranking", RANKING), ("Duplication", DUPLICATION), ("Beyond accuracy", BEYOND)]
 )
 def test_the_tables_show_the_numbers_and_stars_of_the_command_line(
-    root: Root, name: str, view: dict[str, str], masking: str
+    root: Root, name: str, view: dict[str, str], masking: Masking
 ) -> None:
     names = ["one", "other", "baseline:markov", "baseline:popularity"]
     app = compared(*names, view=name, masking=masking)
-    wanted = expected(json_of(compared_there(root, *names)), view, masking)
+    wanted = expected(root, names, view, masking)
     assert tables(app) == wanted
-    stars = {cell.stars for table in wanted.values() for cells in table.values() for cell in cells}
-    assert 0 in stars and max(stars) > 1  # else this would not tell stars from none
+    assert marks_of(wanted) == {"", "†"}, "what was trained with one seed has no star"
+
+
+def test_baselines_against_each_other_have_stars_for_no_seed_has_a_say(root: Root) -> None:
+    names = ["baseline:popularity", "baseline:markov", "baseline:item_knn"]
+    app = compared(*names)
+    wanted = expected(root, names, RANKING, "history")
+    assert tables(app) == wanted
+    assert "***" in marks_of(wanted) and "†" not in marks_of(wanted)
+    assert "another seed may differ" not in words(app).replace("† p < .05 of two trained models, of which another", "")
+
+
+def test_a_clear_difference_of_one_seed_is_said_to_be_one_of_these_models(root: Root) -> None:
+    told = "one model and other model were trained with one seed: another seed may differ."
+    app = compared("one", "other", "baseline:markov")
+    assert "†" in marks_of(tables(app)) and "*" not in "".join(marks_of(tables(app)))
+    assert told in words(app)
+    said = run_here(root.path, "compare", "one", "other", "baseline:markov").stdout
+    assert "one/best and other/best were trained with one seed: another seed may differ." in said
+    assert "]†" in said and "]*" not in said
+
+
+def test_several_seeds_may_have_stars_and_are_corrected_by_holm(root: Root) -> None:
+    names = ["baseline:markov", "one", "twin"]
+    (_, joined) = json_of(compared_there(root, *names, "--join-seeds"))["results"][2::3]
+    entry = joined["metrics"]["ndcg@10"]["difference"]
+    assert (joined["seeds"], entry["about"], entry["correction"]) == (2, "recipes", "Holm")
+    assert entry["freedom"] < 60
+    app = compared(*names)
+    assert "NDCG@10 is primary: Holm over its 1 differences" in words(app)
+    cell = tables(app)["NDCG"]["one model (2 seeds)"][KS.index(10)]
+    assert cell.mark == "*" * sum(entry["p_adjusted"] < level for level in (0.05, 0.01, 0.001))
+    assert cell.difference == f"{entry['mean']:+.4f}"
+    assert "†" not in marks_of(tables(app))
+    app.toggle(key="join_seeds").set_value(False)
+    assert marks_of(tables(run(app))) <= {"", "†"}
+
+
+def test_where_all_was_seen_in_training_grouping_by_that_says_nothing(root: Root) -> None:
+    app = compared("one", "baseline:markov", view="Slices", slice="seen in training")
+    assert not app.error
+    assert "has the highest NDCG@10" in words(app)
 
 
 def test_another_reference_changes_the_differences_and_leaves_the_means(root: Root) -> None:
     names = ["one", "other", "baseline:markov"]
     app = compared(*names, baseline="baseline:markov")
-    summary = json_of(compared_there(root, *names, "--baseline", "baseline:markov"))
-    assert tables(app) == expected(summary, RANKING, "history")
+    assert tables(app) == expected(root, names, RANKING, "history", "baseline:markov")
     assert all(cell.difference is None for cell in tables(app)["NDCG"][LABELS["baseline:markov"]])
     assert "Markov chain has the highest NDCG@10" in words(app).replace("*", "")
     assert "clearly above all others" in words(app)
@@ -280,7 +313,7 @@ def test_the_slices_are_those_of_the_command_line(root: Root) -> None:
     for entry, cells in zip(wanted, shown.values(), strict=True):
         assert cells[0].strip("]") == f"{entry['cases']:,}"
         for cell, model in zip(cells[1:], entry["models"], strict=True):
-            assert cell.startswith(f"{model['mean']:.4f} :small[±{(model['high'] - model['low']) / 2:.3f}]")
+            assert cell.startswith(f"{model['mean']:.4f} :small[{model['low']:.3f} to {model['high']:.3f}]")
 
 
 STATES: dict[str, list[str]] = {
@@ -415,8 +448,7 @@ def test_models_that_read_more_and_less_stand_in_one_table_whatever_counts_as_th
         app.number_input(key="recent").set_value(recent)
         settled(run(app))
     assert not app.error
-    arguments = () if recent == 5 else ("--recent", str(recent))
-    assert tables(app) == expected(json_of(compared_there(root, *names, *arguments)), RANKING, "history")
+    assert tables(app) == expected(root, names, RANKING, "history", recent=recent)
     assert f"window of {recent}" in words(app)
 
 
@@ -451,7 +483,7 @@ def test_seeds_of_one_recipe_are_one_model_until_the_toggle_parts_them(root: Roo
     assert f"seeds {seeds['low']:.4f} to {seeds['high']:.4f}" in words(app)
     app.toggle(key="join_seeds").set_value(False)
     run(app)
-    assert tables(app) == expected(json_of(compared_there(root, *names)), RANKING, "history")
+    assert tables(app) == expected(root, names, RANKING, "history")
 
 
 def test_runs_of_different_recipes_offer_no_toggle(root: Root) -> None:

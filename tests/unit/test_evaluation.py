@@ -348,7 +348,7 @@ def test_the_difference_of_a_model_to_itself_is_exactly_zero_and_the_baseline_ha
     summary = summarise([one, one, other], [10], baseline=0)
     first, same, different = (summary["results"][place] for place in (0, 3, 6))
     assert all("difference" not in metric for metric in first["metrics"].values())
-    zero = {"mean": 0, "low": 0, "high": 0, "low_90": 0, "high_90": 0, "p": 1, "p_holm": 1, "effect_size": 0}
+    zero = {"mean": 0, "low": 0, "high": 0, "low_90": 0, "high_90": 0, "p": 1, "p_adjusted": 1, "effect_size": 0}
     zero |= {"standard_error": 0, "detectable": 0}
     assert all(zero.items() <= same["metrics"][name]["difference"].items() for name in metric_names([10]))
     assert all(same["catalogue"][name]["difference"] == 0 for name in catalogue_names([10]))

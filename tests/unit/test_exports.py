@@ -31,7 +31,7 @@ CUTOFFS = [3, 10]
 QUESTION = Question(margin=0.2)
 RANKING = ["ndcg", "hr"]
 CONFIGS = {"baseline": {"learning_rate": 0.1, "seed": 1}, HOSTILE: {"learning_rate": 0.2, "seed": 1}}
-CELL = re.compile(r"\**(\d+\.\d{4})\**(?: :gray\[:small\[(±\d+\.\d{3})\]\])?(?:<br>.*?\(([+−]\d+\.\d{4}(?:\\\*)*))?")
+CELL = re.compile(r"\**(\d+\.\d{4})\**(?: :gray\[:small\[(±\d+\.\d{3})\]\])?(?:<br>.*?\(([+−]\d+\.\d{4}(?:\\\*|†)*))?")
 
 
 @pytest.fixture(params=["history", "none"])
@@ -86,7 +86,11 @@ def test_csv_has_every_figure_of_the_page_with_its_model_and_protocol(comparison
                 assert row["low"] == ("" if metric["low"] is None else repr(metric["low"]))
                 tested = metric.get("difference", {})
                 assert row["difference"] == ("" if not tested else repr(tested["mean"]))
-                assert row["difference_p_holm"] == ("" if "p_holm" not in tested else repr(tested["p_holm"]))
+                adjusted = tested.get("p_adjusted")
+                assert row["difference_p_adjusted"] == ("" if adjusted is None else repr(adjusted))
+                assert row["difference_about"] == tested.get("about", "")
+                assert row["difference_correction"] == tested.get("correction", "")
+                assert row["difference_at_floor"] == str(tested.get("at_floor", ""))
                 assert row["difference_family"] == tested.get("family", "")
                 assert row["difference_verdict"] == tested.get("verdict", "")
                 assert row["masking"] == masking_of(name, comparison.choice.masking)
@@ -197,7 +201,7 @@ def test_every_export_gives_the_pages_answer_and_says_what_is_primary(comparison
     for text in texts:
         plain = unescape(text).replace("\\", "")
         assert all(sentence.replace("\\", "") in plain for sentence in (found.words, found.undecided))
-        assert "NDCG@10 is primary: Holm over its 2 differences; all else is exploratory: Holm over the 6" in plain
+        assert "NDCG@10 is primary: max-T over its 2 differences; all else is exploratory: max-T over the 6" in plain
     assert "clearly above baseline λ=0.2, the reference" in found.words
     assert found.undecided.startswith("Not told apart from the reference: imported ")
     assert "detectable" in found.undecided and "equivalent within ±0.2" in found.undecided

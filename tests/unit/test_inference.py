@@ -97,6 +97,30 @@ def test_what_is_counted_has_no_seeds_and_only_the_users_error() -> None:
     assert found.freedom[0] == pytest.approx(79)
 
 
+def test_where_users_do_not_differ_it_is_welchs_test_of_the_seeds() -> None:
+    one, other = np.array([0.10, 0.14, 0.12]), np.array([0.07, 0.09])
+    expected = stats.ttest_ind(one, other, equal_var=False)
+    users = sums_of(np.full((40, 1), one.mean() - other.mean()))
+    found = recipe_difference(users, [one[:, None], other[:, None]])
+    assert found.p[0] == pytest.approx(expected.pvalue)
+    assert found.freedom[0] == pytest.approx(expected.df)
+    low, high = found.interval(users.mean, 95)
+    assert (low[0], high[0]) == pytest.approx(tuple(expected.confidence_interval(0.95)))
+
+
+def test_users_and_seeds_of_an_example_by_hand() -> None:
+    users = sums_of(np.array([[0.1], [0.3], [0.2], [0.2]]))  # mean .2, variance .02/3, of the mean .005/3
+    seeds = [np.array([[0.5], [0.6]]), np.array([[0.30], [0.36], [0.33]])]  # variances .005 and .0009
+    parts, freedoms = np.array([0.005 / 3, 0.005 / 2, 0.0009 / 3]), np.array([3, 1, 2])
+    freedom = parts.sum() ** 2 / (parts**2 / freedoms).sum()
+    found = recipe_difference(users, seeds)
+    assert found.error[0] == pytest.approx(parts.sum() ** 0.5)
+    assert found.freedom[0] == pytest.approx(freedom)
+    assert found.p[0] == pytest.approx(2 * stats.t.sf(0.2 / parts.sum() ** 0.5, freedom))
+    low, high = found.interval(users.mean, 95)
+    assert (low[0], high[0]) == pytest.approx(stats.t.interval(0.95, freedom, 0.2, parts.sum() ** 0.5))
+
+
 def test_recipes_without_any_variance() -> None:
     same = recipe_difference(sums_of(np.zeros((10, 1))), [np.zeros((2, 1))])
     assert same.p.tolist() == [1.0]

@@ -1,16 +1,23 @@
 """Which runs are one recipe, and what several seeds of it amount to together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from recformer.evaluation.compare import join_seeds, recipe_of, seed_groups
+from recformer.evaluation.compare import MADE_BY, join_seeds, recipe_of, seed_groups
+from recformer.evaluation.conclusion import answer
+from recformer.evaluation.report import stars
+from recformer.evaluation.significance import Question
 from recformer.evaluation.table import Evaluation, case_values, metric_names, summarise, summarise_view
 from recformer.run.model_ref import ModelRef
-from tests.evaluation_builders import evaluation_of, made_up_ranks
+from recformer.statistics.max_t import floor
+from recformer.statistics.paired import holm
+from tests.evaluation_builders import USERS, evaluation_of, made_up_ranks
 from tests.training_helpers import small_config
 
 
@@ -43,6 +50,13 @@ def test_names_and_how_often_a_run_saves_are_not_the_recipe() -> None:
 )
 def test_another_recipe_stands_apart(change: dict[str, Any]) -> None:
     assert groups(config(0), config(1, **change), config(2)) == [[0, 2], [1]]
+
+
+@pytest.mark.parametrize("what", MADE_BY)
+def test_what_began_with_other_weights_or_was_made_by_another_engine_or_commit_is_no_seed(what: str) -> None:
+    alike = dict.fromkeys(MADE_BY, "the same")
+    others = [{}, alike, alike | {what: "another"}, alike, alike | {what: None}]
+    assert groups(*(config(seed) | made for seed, made in enumerate(others))) == [[0], [1, 3], [2], [4]]
 
 
 def test_the_order_of_settings_in_a_file_is_not_the_recipe() -> None:
@@ -129,3 +143,106 @@ def test_a_recipe_is_compared_to_another_by_the_means_over_seeds() -> None:
     result = summarise_view([base, joined], "none", ["ndcg@10"], 0)[1]
     means = [case_values(entry, "none", ["ndcg@10"]).mean() for entry in (*seeds(2), base)]
     assert result["metrics"]["ndcg@10"]["difference"]["mean"] == pytest.approx((means[0] + means[1]) / 2 - means[2])
+
+
+NAMES = metric_names([5, 10])
+
+
+def compared(*members: list[Evaluation]) -> list[dict[str, Any]]:
+    return summarise_view([join_seeds(group) for group in members], "none", NAMES, 0)
+
+
+def made(run: str, *seeds: int, shift: int = 0, users: np.ndarray = USERS) -> list[Evaluation]:
+    return [evaluation_of(made_up_ranks(seed, users, shift=shift), f"{run}-{seed}") for seed in seeds]
+
+
+def counted(name: str, seed: int, shift: int = 0) -> list[Evaluation]:
+    return [replace(evaluation_of(made_up_ranks(seed, shift=shift)), model=ModelRef(name))]
+
+
+COUNTED, BETTER = counted("popularity", 90), counted("markov", 91, shift=14)
+
+
+def entry_of(results: list[dict[str, Any]], place: int = 1, name: str = "ndcg@10") -> dict[str, Any]:
+    return results[place]["metrics"][name]["difference"]
+
+
+@pytest.mark.parametrize(
+    ("members", "about", "mark"),
+    [
+        ([made("one", 1), made("other", 2, shift=14)], "models", "†"),
+        ([COUNTED, made("other", 2, shift=14)], "models", "†"),
+        ([made("one", 1, 3), made("other", 2, shift=14)], "models", "†"),
+        ([made("one", 1, 3), made("other", 2, 4, shift=14)], "recipes", "*"),
+        ([COUNTED, made("other", 2, 4, shift=14)], "recipes", "*"),
+        ([COUNTED, BETTER], "recipes", "*"),
+    ],
+    ids=["models", "a model and a baseline", "one has seeds", "both have", "seeds and a baseline", "baselines"],
+)
+def test_one_seed_gives_a_dagger_and_no_star_and_several_of_each_a_star(
+    members: list[list[Evaluation]], about: str, mark: str
+) -> None:
+    results = compared(*members)
+    entry = entry_of(results)
+    assert (entry["about"], entry["comparisons"]) == (about, 1)
+    assert entry["p_adjusted"] < 0.001
+    assert stars(entry) == mark * (1 if mark == "†" else 3)
+    trained = any(not group[0].model.is_baseline for group in members)
+    by_seeds = about == "recipes" and trained
+    assert ("freedom" in entry, entry["correction"]) == (by_seeds, "Holm" if by_seeds else "max-T")
+    said = answer(["one", "other"], results, Question()).one_seed
+    assert said.endswith(" trained with one seed: another seed may differ. Compare several seeds of each.") == (
+        about == "models"
+    )
+    alone = [
+        name
+        for name, group in zip(("one", "other"), members, strict=True)
+        if about == "models" and len(group) == 1 and not group[0].model.is_baseline
+    ]
+    assert said.partition(" was trained")[0].partition(" were trained")[0] == " and ".join(alone)
+
+
+def test_a_seeds_luck_is_in_the_interval_of_recipes_and_in_no_test_of_one_model() -> None:
+    users = np.arange(60)
+    one, other = made("one", 1, 2, 3, users=users), made("other", 4, 5, users=users, shift=3)
+    entry = entry_of(compared(one, other))
+    values = [
+        np.stack([case_values(seed, "none", ["ndcg@10"])[:, 0] for seed in group]) for group in (one, other)
+    ]  # (S, N)
+    difference = values[1].mean(axis=0) - values[0].mean(axis=0)
+    means = [group.mean(axis=1) for group in values]
+    parts = np.array([difference.var(ddof=1) / 60, *(each.var(ddof=1) / len(each) for each in means)])
+    freedom = parts.sum() ** 2 / (parts**2 / np.array([59, 2, 1])).sum()
+    error = parts.sum() ** 0.5
+    assert entry["standard_error"] == pytest.approx(error)
+    assert entry["freedom"] == pytest.approx(freedom)
+    assert entry["p"] == entry["p_adjusted"] == pytest.approx(2 * stats.t.sf(abs(difference.mean()) / error, freedom))
+    assert (entry["low"], entry["high"]) == pytest.approx(stats.t.interval(0.95, freedom, difference.mean(), error))
+    assert (entry["low_90"], entry["high_90"]) == pytest.approx(
+        stats.t.interval(0.90, freedom, difference.mean(), error)
+    )
+    assert error > parts[0] ** 0.5, "more than users alone have"
+
+
+def test_where_some_have_seeds_each_difference_has_its_own_p_and_holm_corrects_all() -> None:
+    results = compared(COUNTED, made("one", 1, 2, shift=3), made("other", 3, shift=3), BETTER)
+    entries = [entry_of(results, place) for place in (1, 2, 3)]
+    assert [entry["about"] for entry in entries] == ["recipes", "models", "recipes"]
+    assert ["freedom" in entry for entry in entries] == [True, False, False]
+    assert [entry["p_adjusted"] for entry in entries] == holm(np.array([entry["p"] for entry in entries])).tolist()
+    assert not any(entry["at_floor"] for entry in entries)
+
+
+def test_what_may_be_no_lower_is_at_its_floor() -> None:
+    entry = entry_of(compared(COUNTED, BETTER))
+    assert entry["at_floor"] and entry["p_adjusted"] == floor(len(np.unique(USERS)))
+    assert not entry_of(compared(COUNTED, made("one", 1)))["at_floor"]
+
+
+def test_effect_sizes_have_the_sign_of_their_difference_where_users_have_many_and_few_cases() -> None:
+    users = np.repeat(np.arange(12), [40, 1, 1, 2, 30, 1, 1, 1, 3, 1, 1, 2])  # as under global_temporal
+    for seed in range(12):
+        results = compared(made("one", 2 * seed, users=users), made("other", 2 * seed + 1, users=users))
+        for name in NAMES:
+            entry = entry_of(results, 1, name)
+            assert np.sign(entry["effect_size"]) == np.sign(entry["mean"]), (seed, name)

@@ -12,6 +12,7 @@ from recformer.evaluation.ranks import Masking
 from recformer.evaluation.significance import Question, correct
 from recformer.evaluation.table import (
     Evaluation,
+    case_values,
     catalogue_names,
     masking_of,
     metric_names,
@@ -20,9 +21,10 @@ from recformer.evaluation.table import (
 )
 from recformer.statistics import paired
 from recformer.statistics.bootstrap import bootstrap
+from recformer.statistics.max_t import max_t
 from recformer.statistics.paired import holm, paired_effect_size, sign_flip_p
 from recformer.statistics.users import UserSums, user_sums
-from tests.evaluation_builders import evaluation_of, made_up_ranks
+from tests.evaluation_builders import USERS, evaluation_of, made_up_ranks
 
 # 1024ths are exact in binary, and so are their small multiples.
 P_VALUES = st.lists(st.integers(1, 1024), min_size=1, max_size=12)
@@ -197,10 +199,13 @@ def test_effect_size_on_the_example_of_its_docstring() -> None:
     assert paired_effect_size(of_users([0.1, 0.3]))[0] == pytest.approx(2**0.5)
 
 
-def test_effect_size_is_of_users_each_by_the_mean_of_their_cases() -> None:
+def test_effect_size_weighs_users_by_their_cases_as_the_difference_does() -> None:
     values = np.array([1.0, 1, 1, 1, 2, 3])[:, None]
     found = paired_effect_size(user_sums(values, np.array([0, 0, 0, 0, 1, 2])))
-    assert found[0] == pytest.approx(2.0)  # 1, 2, 3: mean 2, standard deviation 1
+    # Mean 1.5 of 6 cases, 2 a user: sums 4, 2, 3 lie -2, 0.5, 1.5 from 1.5 a case, in cases -1, 0.25, 0.75.
+    assert found[0] == pytest.approx(1.5 / ((1 + 0.25**2 + 0.75**2) / 2) ** 0.5)
+    equal = paired_effect_size(user_sums(np.array([1.0, 1, 2, 2, 3, 3])[:, None], np.array([0, 0, 1, 1, 2, 2])))
+    assert equal[0] == pytest.approx(2.0)  # 1, 2, 3: mean 2, standard deviation 1
 
 
 def test_effect_size_has_the_sign_of_the_difference_and_no_unit() -> None:
@@ -218,6 +223,20 @@ def test_effect_size_is_zero_where_no_user_differs_from_another_but_by_rounding(
     cases = 1 + np.arange(num_users) % 7
     differences = user_sums(np.full((cases.sum(), 1), value), np.repeat(np.arange(num_users), cases))
     assert paired_effect_size(differences).tolist() == [0]
+
+
+@given(st.lists(st.tuples(st.integers(1, 60), st.integers(-8, 8)), min_size=2, max_size=12))
+def test_effect_size_and_difference_have_one_sign_however_many_cases_a_user_has(users: list[tuple[int, int]]) -> None:
+    counts, sums = (np.array(column, dtype=np.float64)[:, None] for column in zip(*users, strict=True))
+    table = UserSums(counts, sums)
+    size = paired_effect_size(table)[0]
+    assert size == 0 or np.sign(size) == np.sign(table.mean[0])
+
+
+def test_effect_size_follows_the_cases_where_most_users_say_the_opposite() -> None:
+    table = UserSums(np.array([[50.0], [1], [1], [1]]), np.array([[-5.0], [1], [1], [1]]))
+    assert np.mean(table.sums / table.counts) > 0 > table.mean[0]
+    assert paired_effect_size(table)[0] < 0
 
 
 def test_effect_size_of_small_but_real_spreads_is_told() -> None:
@@ -241,18 +260,27 @@ def view(masking: Masking, names: list[str]) -> list[dict]:
     return summarise_view(MODELS, masking, names, 0)
 
 
-def holm_of(results: list[dict], names: list[str]) -> dict[tuple[str, str], float]:
-    """Holm over the p-values of NDCG@10 in all tested results, and over all others of `names`, by run and name."""
-    p = of_tests(results, names, "p")
-    families = [[place for place in p if (place[1] == "ndcg@10") == primary] for primary in (True, False)]
+def adjusted_of(results: list[dict], maskings: dict[str, Masking]) -> dict[tuple[str, str], float]:
+    """max-T over the differences of NDCG@10 in all tested results, and over all others of the names in `maskings`, each
+    under its masking, by run and name."""
+    places = list(of_tests(results, list(maskings), "p"))
+    runs = {evaluation.model.run: evaluation for evaluation in MODELS}
     found: dict[tuple[str, str], float] = {}
-    for family in families:
-        found |= zip(family, holm(np.array([p[place] for place in family])).tolist(), strict=True)
+    for primary in (True, False):
+        family = [place for place in places if (place[1] == "ndcg@10") == primary]
+        values = [case_difference(runs[run], name, maskings[name]) for run, name in family]
+        if family:
+            found |= zip(family, max_t(user_sums(np.stack(values, axis=1), USERS)).tolist(), strict=True)
     return found
 
 
-def shown_holm(results: list[dict], names: list[str]) -> dict[tuple[str, str], float]:
-    return of_tests(results, names, "p_holm")
+def case_difference(evaluation: Evaluation, name: str, masking: Masking) -> np.ndarray:
+    one, reference = (case_values(each, masking, [name])[:, 0] for each in (evaluation, MODELS[0]))
+    return one - reference
+
+
+def shown_adjusted(results: list[dict], names: list[str]) -> dict[tuple[str, str], float]:
+    return of_tests(results, names, "p_adjusted")
 
 
 def of_tests(results: list[dict], names: list[str], key: str) -> dict[tuple[str, str], float]:
@@ -267,15 +295,16 @@ def of_tests(results: list[dict], names: list[str], key: str) -> dict[tuple[str,
 
 @pytest.mark.parametrize("masking", ["none", "window", "history"])
 def test_a_summary_corrects_the_primary_alone_and_all_else_of_a_masking_apart_and_counts_map_and_mrr_once(
-    summary: dict, masking: str
+    summary: dict, masking: Masking
 ) -> None:
     results = [result for result in summary["results"] if result["masking"] == masking]
     names = metric_names([5, 10])
     without_map = [name for name in names if not name.startswith("map@")]
     assert len(without_map) == len(names) - 2
-    expected = holm_of(results, without_map)
+    expected = adjusted_of(results, dict.fromkeys(without_map, masking))
     assert len(expected) == 2 * len(without_map)
-    assert shown_holm(results, without_map) == pytest.approx(expected, abs=0)
+    assert shown_adjusted(results, without_map) == pytest.approx(expected, abs=1e-4)
+    assert set(of_tests(results, without_map, "correction").values()) == {"max-T"}
     assert of_tests(results, without_map, "comparisons") == {
         (run, name): 2 if name == "ndcg@10" else len(expected) - 2 for run, name in expected
     }
@@ -288,9 +317,9 @@ def test_a_summary_corrects_the_primary_alone_and_all_else_of_a_masking_apart_an
 
 def test_map_without_mrr_beside_it_is_counted() -> None:
     results = view("none", ["map@10", "hr@10"])
-    found = shown_holm(results, ["map@10", "hr@10"])
+    found = shown_adjusted(results, ["map@10", "hr@10"])
     assert len(found) == 4
-    assert found == holm_of(results, ["map@10", "hr@10"])
+    assert found == pytest.approx(adjusted_of(results, {"map@10": "none", "hr@10": "none"}), abs=1e-4)
 
 
 SHOWN = [*metric_names([5, 10]), *catalogue_names([5, 10])]
@@ -302,7 +331,8 @@ def test_a_view_corrects_exactly_what_it_shows(names: list[str]) -> None:
     shown = view("history", names)
     assert [list(result["metrics"]) for result in shown] == [names] * 3
     counted = [name for name in names if not (name.startswith("map@") and name.replace("map", "mrr") in names)]
-    assert shown_holm(shown, counted) == holm_of(shown, counted)
+    expected = adjusted_of(shown, {name: masking_of(name, "history") for name in counted})
+    assert shown_adjusted(shown, counted) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("baseline", [None, 0, 2])
@@ -323,7 +353,7 @@ def test_a_view_computed_alone_has_the_figures_of_the_whole(
                 continue
             expected = flat(same["metrics"][name])
             for path, value in flat(metric).items():
-                if not any(word in path for word in ("p_holm", "comparisons", "detectable", "verdict")):
+                if not any(word in path for word in ("p_adjusted", "at_floor", "comparisons", "detectable", "verdict")):
                     assert value == pytest.approx(expected[path], rel=1e-9, abs=1e-12), path
         assert result["seeds"] == same["seeds"]
 
@@ -346,7 +376,8 @@ def test_a_view_of_less_raises_an_exploratory_p_by_less_and_leaves_the_primary()
     assert alone == pytest.approx(beside, rel=1e-12)
     few, many = (result["metrics"]["hr@5"]["difference"] for result in views)
     assert few["p"] == many["p"]
-    assert few["p"] <= few["p_holm"] < many["p_holm"]
+    assert few["p"] <= few["p_adjusted"] <= many["p_adjusted"]
+    assert few["p_adjusted"] < 1
 
 
 def test_a_view_takes_duplication_from_the_raw_list_and_all_else_from_its_masking(summary: dict) -> None:
@@ -369,6 +400,6 @@ def test_a_model_without_a_difference_is_not_adjusted() -> None:
     results = view("none", ["hr@5", "mrr@5", "map@5"])
     assert "difference" not in results[0]["metrics"]["map@5"]
     alone = [results[0]]
-    correct(alone, ["hr@5", "mrr@5", "map@5"], Question())
+    correct(alone, ["hr@5", "mrr@5", "map@5"], Question(), None)
     assert alone[0]["metrics"].keys() == {"hr@5", "mrr@5", "map@5"}
     assert all("difference" not in metric for metric in alone[0]["metrics"].values())
