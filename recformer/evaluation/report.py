@@ -20,8 +20,8 @@ TESTS = [
     *("low", "high", "p", "p_adjusted", "correction", "at_floor", "about", "effect_size", "family", "comparisons"),
     *("detectable", "verdict", "equivalent"),
 ]
-MARKS = "* p < .05, ** p < .01, *** p < .001; † p < .05 of two trained models, of which another seed may differ"
 """What files hold of a difference beside its mean."""
+MARKS = "* p < .05, ** p < .01, *** p < .001; † p < .05 of two trained models, of which another seed may differ"
 BOOKTABS = (r"\resizebox{\linewidth}{!}{%", "}", r"\toprule", r"\midrule", r"\bottomrule")
 _LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",

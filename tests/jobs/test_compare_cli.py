@@ -16,7 +16,11 @@ from recformer.statistics.paired import holm
 from tests.builders import dataset_in
 from tests.training_helpers import SMALL_SET, assert_clear_failure, json_of, run_here, save_untrained
 
-BASELINES = "baseline:item_knn, baseline:markov, baseline:popularity"
+BASELINES = ", ".join(map(str, all_baselines()))
+
+
+ALWAYS = [dimension for dimension in DIMENSIONS if dimension != "seen in training"]
+"""What cases are grouped by where all users and movies were seen in training."""
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +65,11 @@ def rows_of(root: Root, *arguments: object) -> list[dict[str, str]]:
 def test_slices_are_in_the_json_with_their_metric_counts_and_models(root: Root) -> None:
     assert "slices" not in compare(root, "zero", "one")
     document = compare(root, "zero", "one", "--slices", "--k", "3,10", "--mask", "window")
-    assert {entry["dimension"] for entry in document["slices"]} == set(DIMENSIONS)
+    assert {entry["dimension"] for entry in document["slices"]} == set(ALWAYS)
     for entry in document["slices"]:
         assert (entry["metric"], entry["masking"]) == ("ndcg@10", "window")
         assert [model["run"] for model in entry["models"]] == ["zero", "one"]
-        assert entry["few"] == (entry["cases"] < 30)
+        assert entry["few"] == (entry["cases"] < 30 or min(model["hits"] for model in entry["models"]) < 10)
     whole = [result["metrics"]["ndcg@10"]["mean"] for result in under(document, "window")]
     lengths = [entry for entry in document["slices"] if entry["dimension"] == "history length"]
     assert sum(entry["cases"] for entry in lengths) == 30
@@ -77,16 +81,16 @@ def test_slices_are_in_the_json_with_their_metric_counts_and_models(root: Root) 
 @pytest.mark.parametrize("kind", ["table", "markdown"])
 def test_slices_stand_below_the_table_for_people(root: Root, kind: str) -> None:
     plain, sliced = (
-        run_here(root.path, "compare", "zero", "one", "--no-baselines", "--k", "5", "--format", kind, *more)
+        run_here(root.path, "compare", "zero", "one", "--no-baselines", "--k", "20", "--format", kind, *more)
         for more in ([], ["--slices"])
     )
     assert sliced.returncode == 0, sliced.stderr
     assert sliced.stdout.startswith(plain.stdout.rstrip("\n"))
     added = sliced.stdout.removeprefix(plain.stdout.rstrip("\n")).strip().splitlines()
-    assert added[0].replace("|", " ").split() == ["ndcg@5", "cases", "zero/best", "one/best"]
+    assert added[0].replace("|", " ").split() == ["ndcg@20", "cases", "zero/best", "one/best"]
     rows = [line for line in added[1:] if "---" not in line]
-    assert len(rows) == len(compare(root, "zero", "one", "--k", "5", "--slices")["slices"])
-    for dimension in DIMENSIONS:
+    assert len(rows) == len(compare(root, "zero", "one", "--k", "20", "--slices")["slices"])
+    for dimension in ALWAYS:
         assert any(f"{dimension}: " in row for row in rows), dimension
     (everyone,) = [row for row in rows if "age: 25-34" in row]
     assert " 30 " in everyone
@@ -198,7 +202,7 @@ def test_a_baseline_that_there_is_not_is_refused_with_those_there_are(
 def test_csv_has_the_test_of_every_difference_as_the_json_has(root: Root) -> None:
     models = ["zero", "one", "baseline:popularity", "--k", "5,10"]
     document = compare(root, *models)
-    tests = ("p", "p_holm", "effect_size")
+    tests = ("p", "p_adjusted", "effect_size")
     found = {
         (row["run"], row["masking"], row["metric"]): [row[f"difference_{key}"] for key in tests]
         for row in rows_of(root, *models)
@@ -210,7 +214,8 @@ def test_csv_has_the_test_of_every_difference_as_the_json_has(root: Root) -> Non
             difference = metric.get("difference")
             if isinstance(difference, dict):
                 assert [float(cell) for cell in cells] == [difference[key] for key in tests]
-                assert 0 < difference["p"] <= difference["p_holm"] <= 1
+                assert 0 < difference["p"] <= difference["p_adjusted"] + 1e-3
+                assert difference["p_adjusted"] <= 1
                 seen += 1
             else:
                 assert cells == ["", "", ""]
@@ -218,17 +223,101 @@ def test_csv_has_the_test_of_every_difference_as_the_json_has(root: Root) -> Non
     assert seen == 2 * 3 * len(document["results"][0]["metrics"])
 
 
-def test_csv_corrects_the_primary_differences_of_one_masking_and_apart_from_them_all_others(root: Root) -> None:
-    rows = rows_of(root, "zero", "one", "baseline:popularity", "--k", "5,10")
+@pytest.mark.parametrize("joined", [False, True], ids=["one seed", "several seeds"])
+def test_csv_corrects_the_primary_differences_of_one_masking_and_apart_from_them_all_others(
+    root: Root, joined: bool
+) -> None:
+    first, *seeds = ["baseline:markov", "--join-seeds"] if joined else ["longer"]
+    rows = rows_of(root, first, "zero", "one", "baseline:popularity", "--k", "5,10", *seeds)
     for masking in ("none", "window", "history"):
         family = [row for row in rows if row["masking"] == masking and row["difference_p"]]
         family = [row for row in family if not row["metric"].startswith("map@")]  # which is mrr
         for name in ("primary", "exploratory"):
             part = [row for row in family if row["difference_family"] == name]
             assert {row["metric"] for row in part if name == "primary"} <= {"ndcg@10"}
-            adjusted = holm(np.array([float(row["difference_p"]) for row in part]))
-            assert [float(row["difference_p_holm"]) for row in part] == adjusted.tolist()
+            adjusted = [float(row["difference_p_adjusted"]) for row in part]
+            by_holm = holm(np.array([float(row["difference_p"]) for row in part])).tolist()
+            assert adjusted == by_holm if joined else all(np.array(adjusted) <= np.array(by_holm) + 2e-3)
+            assert {row["difference_correction"] for row in part} == {"Holm" if joined else "max-T"}
             assert {row["difference_comparisons"] for row in part} == {str(len(part))}
+            about = {row["run"]: row["difference_about"] for row in part}
+            assert about == (
+                {"zero": "recipes", "baseline:popularity": "recipes"}
+                if joined
+                else dict.fromkeys(("zero", "one", "baseline:popularity"), "models")
+            )
+
+
+ONE_SEED = "were trained with one seed: another seed may differ. Compare several seeds of each."
+
+
+@pytest.mark.parametrize("kind", ["table", "markdown", "latex"])
+def test_one_seed_has_a_dagger_and_no_star_in_every_table(root: Root, kind: str) -> None:
+    models = ["baseline:popularity", "zero", "longer", "baseline:markov", "--no-baselines", "--format", kind]
+    said = run_here(root.path, "compare", *models).stdout
+    rows = rows_of(root, *models[:4])
+    of_models = {row["run"] for row in rows if row["difference_about"] == "models"}
+    assert of_models == {"zero", "longer"}
+    clear = {row["difference_about"] for row in rows if row["masking"] == "history" and clearly(row)}
+    table = said.split("has the highest")[0]
+    assert ("†" in table) == ("models" in clear) is True
+    assert ("]*" in table) == ("recipes" in clear)
+
+
+def clearly(row: dict[str, str]) -> bool:
+    return bool(row["difference_p_adjusted"]) and float(row["difference_p_adjusted"]) < 0.05
+
+
+def test_several_seeds_have_the_variance_of_users_and_seeds(root: Root) -> None:
+    document = compare(root, "baseline:popularity", "zero", "one", "--join-seeds", "--k", "10")
+    joined = under(document, "history")[1]["metrics"]["ndcg@10"]
+    alone = [primary_of(compare(root, "baseline:popularity", name))[1] for name in ("zero", "one")]
+    entry = joined["difference"]
+    assert (entry["about"], entry["correction"], entry["comparisons"]) == ("recipes", "Holm", 1)
+    assert entry["p_adjusted"] == entry["p"]
+    assert entry["standard_error"] ** 2 > joined["seeds"]["sd"] ** 2 / 2 > 0
+    assert 1 <= entry["freedom"] <= 30
+    middle = (entry["low"] + entry["high"]) / 2
+    assert entry["mean"] == pytest.approx(middle) == pytest.approx(np.mean([one["mean"] for one in alone]))
+    assert [one["about"] for one in alone] == ["models", "models"]
+    assert all("freedom" not in one for one in alone)
+
+
+@pytest.mark.parametrize("split", ["leave_last_out", "global_temporal"])
+def test_effect_sizes_have_the_sign_of_their_differences(root: Root, data: Path, split: str) -> None:
+    document = compare(root, "zero", *ALL, "--split", split, "--data", data)
+    seen = 0
+    for result in document["results"]:
+        for name, metric in result["metrics"].items():
+            if entry := metric.get("difference"):
+                assert entry["effect_size"] == 0 or np.sign(entry["effect_size"]) == np.sign(entry["mean"]), name
+                seen += entry["effect_size"] != 0
+    assert seen > 50
+
+
+def test_under_global_temporal_warm_and_cold_cases_stand_apart(root: Root, tmp_path: Path) -> None:
+    """One user comes after the other, but for the first, who comes back."""
+    rows = [
+        (user, 1 + (5 * user + 3 * place) % 40, 4, 1_000_000 * user + 100 * place)
+        for user in range(1, 41)
+        for place in range(12)
+    ]
+    rows += [(1, 38 + place, 4, 50_000_000 + place) for place in range(2)] + [(1, 99, 4, 50_000_900)]
+    dataset = dataset_in(tmp_path / "late", rows)
+    document = compare(
+        root,
+        "baseline:popularity",
+        "baseline:markov",
+        "--split",
+        "global_temporal",
+        "--slices",
+        "--data",
+        dataset.source,
+    )
+    found = {entry["label"]: entry["cases"] for entry in document["slices"] if entry["dimension"] == "seen in training"}
+    assert found["new user"] > 30
+    assert (found["user and movie seen"], found["new movie"]) == (2, 1)
+    assert sum(found.values()) >= document["protocol"]["cases"]
 
 
 def test_what_the_article_view_does_not_take_is_refused(tmp_path: Path) -> None:
@@ -307,7 +396,8 @@ def test_what_is_computed_beside_it_does_not_change_the_primary_verdict(root: Ro
     few, many = (compare(root, "zero", "longer", "baseline:markov", "--k", k) for k in ("10", "1,3,5,10,20"))
     for masking in ("history", "window", "none"):
         for one, other in zip(primary_of(few, masking=masking)[1:], primary_of(many, masking=masking)[1:], strict=True):
-            words = {key: value for key, value in one.items() if key in ("family", "verdict", "equivalent")}
+            words = {key: value for key, value in one.items() if value is None or isinstance(value, str | bool)}
+            assert {"family", "verdict", "equivalent", "about", "correction", "at_floor"} <= set(words)
             assert words.items() <= other.items()
             numbers = {key: value for key, value in one.items() if key not in words}
             assert {key: other[key] for key in numbers} == pytest.approx(numbers, rel=1e-9)
@@ -323,7 +413,7 @@ def test_another_primary_metric_is_corrected_and_answered_instead(root: Root) ->
     assert all(isinstance(d["equivalent"], bool) for d in primary_of(document, "hr@5")[1:])
     said = run_here(root.path, "compare", *models, "--primary", "hr@5", "--margin", "0.5").stdout
     assert said.splitlines()[1].startswith("hr@5 (primary)")
-    assert "has the highest HR@5" in said and "HR@5 is primary: Holm over its 2 differences" in said
+    assert "has the highest HR@5" in said and "HR@5 is primary: max-T over its 2 differences" in said
 
 
 def test_a_table_says_in_words_which_model_is_below_a_baseline(root: Root) -> None:
@@ -339,7 +429,7 @@ def test_a_table_says_in_words_which_model_is_below_a_baseline(root: Root) -> No
 def test_the_verdict_stands_with_every_table(root: Root, kind: str) -> None:
     said = run_here(root.path, "compare", "zero", "longer", "--format", kind).stdout
     assert "has the highest NDCG@10" in said
-    assert f"NDCG@10 is primary: Holm over its {1 + len(ALL)} differences; all else is exploratory" in said
+    assert f"NDCG@10 is primary: max-T over its {1 + len(ALL)} differences; all else is exploratory" in said
 
 
 @pytest.mark.parametrize(

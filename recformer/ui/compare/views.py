@@ -147,6 +147,9 @@ def _slices(comparison: ShownComparison) -> None:
     names = list(dict.fromkeys([comparison.question.primary, *names]))
     name = pick_one(right, "Metric", names, "slice_metric", key="compare.slice_metric", help=explain("ndcg"))
     shown = comparison.slices_by(dimension, name)
+    if not shown[0]:
+        st.info(f"By {dimension} there are no groups here: all cases are alike in it.")
+        return
     show_live(st.container(), groups_chart(comparison, name, shown), "compare.slices")
     st.markdown(slice_table(shown, comparison.labels))
     st.caption(
