@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from recformer.evaluation.cases import Known
+from recformer.evaluation.compare import join_seeds
 from recformer.evaluation.ranks import Masking
-from recformer.evaluation.report import render
+from recformer.evaluation.report import render, stars
 from recformer.evaluation.significance import Question
 from recformer.evaluation.table import masking_of
 from recformer.run.model_ref import ModelRef
@@ -218,3 +219,34 @@ def test_the_ranking_of_an_export_is_what_was_chosen(comparison: ShownComparison
     assert {row["metric"] for row in rows if row["view"] == "Ranking"} == set(metrics)
     masking: Masking = comparison.choice.masking
     assert masking in to_markdown(comparison, metrics)
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one seed", "several seeds"])
+def test_one_seed_has_a_dagger_and_no_star_in_every_export_and_several_have_stars(
+    comparison: ShownComparison, several: bool
+) -> None:
+    if several:
+        groups = [
+            [evaluation_of(made_up_ranks(10 * place + seed, shift=14 * (place == 1)), run) for seed in range(3)]
+            for place, run in enumerate(("one", "two", "three"))
+        ]
+        comparison = replace(comparison, evaluations=list(map(join_seeds, groups)), keys=("a", "b", "c"))
+    entry = comparison.primary()[1]["metrics"]["ndcg@10"]["difference"]
+    mark = stars(entry)
+    assert (entry["about"], mark[0]) == (("recipes", "*") if several else ("models", "†"))
+    difference = f"{entry['mean']:+.4f}{mark}".replace("-", "−")
+    unlike = "†" if several else "*"
+    page = page_cells(comparison, RANKING)
+    cells = {cell for row in page for *_, cell in row}
+    assert difference in cells and not any(unlike in cell for cell in cells)
+    markdown, report = to_markdown(comparison, RANKING), to_html(comparison, RANKING, CONFIGS, "")
+    assert difference in markdown.replace("\\", "") and difference in unescape(report)
+    rows = list(csv.DictReader(io.StringIO(to_csv(comparison, RANKING))))
+    assert {row["difference_about"] for row in rows if row["difference_p"]} == {entry["about"]}
+    assert {row["difference_correction"] for row in rows if row["difference_p"]} == {"Holm" if several else "max-T"}
+    said = "were trained with one seed: another seed may differ"
+    for text in (markdown, report):
+        assert (said in unescape(text).replace("\\", "")) == (not several)
+    table = render(comparison, CUTOFFS, "table", "history").split("has the highest")[0]
+    assert f"]{mark[0]}" in table and f"]{unlike}" not in table
+    assert (said in render(comparison, CUTOFFS, "table", "history")) == (not several)
