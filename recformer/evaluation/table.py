@@ -249,11 +249,11 @@ def _about(
     "recipes", whatever their seeds.
 
     What is counted is the same each time. What is trained is known as a recipe from two seeds on: interval, error and p
-    are then those of users and seeds together.
+    are then those of users and seeds together. A single user says nothing of others, however many seeds there are.
     """
     trained = [means for one, means in zip(compared, of_seeds, strict=True) if not one.model.is_baseline]
     count = pair.sums.shape[1]
-    if any(len(means) < 2 for means in trained):
+    if any(len(means) < 2 for means in trained) or (trained and len(pair.sums) < 2):
         return [{"about": "models"}] * count
     if not trained:
         return [{"about": "recipes"}] * count

@@ -17,10 +17,12 @@ from recformer.data.prepared import prepare
 from recformer.data.split.base import Part
 from recformer.errors import CheckpointError
 from recformer.evaluation.cases import Known, known_cases
+from recformer.evaluation.compare import configs_of, seed_groups
 from recformer.evaluation.evaluate import Task, evaluate, split_of
 from recformer.evaluation.store import store_key_of, stored_protocols
 from recformer.evaluation.table import summarise
 from recformer.run.model_ref import find_model
+from recformer.run.overview import list_runs
 from recformer.run.paths import Root
 from recformer.run.record import read_record, write_record
 from tests.builders import dataset_in, dataset_of
@@ -234,3 +236,19 @@ def test_a_case_is_known_by_user_item_and_time_wherever_a_tie_put_it() -> None:
     assert known_cases(cases, "test", ()) == Known(0, 0)
     assert known_cases(cases, "test", (trained, cases)).trained_on == hits("train")
     assert np.array_equal(cases.split.test.users, [0, 1])
+
+
+@pytest.mark.parametrize(
+    "change", [{"engine": "another"}, {"commit": "another"}, {"init_from": "another/best"}], ids=str
+)
+def test_seeds_that_another_engine_or_commit_made_or_that_began_otherwise_are_not_joined(
+    root: Root, dataset: Dataset, change: dict[str, str]
+) -> None:
+    for seed in (1, 2):
+        train_here(root, f"seed-{seed}", dataset, small_config(seed=seed))
+    models = [find_model(root, f"seed-{seed}") for seed in (1, 2)]
+    configs = configs_of(list_runs(root)[0])
+    assert configs["seed-1"]["engine"] in ("eager", "native")
+    assert seed_groups(models, configs) == [models]
+    rewritten(root, "seed-2", **change)
+    assert seed_groups(models, configs_of(list_runs(root)[0])) == [models[:1], models[1:]]

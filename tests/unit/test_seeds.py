@@ -1,5 +1,6 @@
 """Which runs are one recipe, and what several seeds of it amount to together."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -246,3 +247,17 @@ def test_effect_sizes_have_the_sign_of_their_difference_where_users_have_many_an
         for name in NAMES:
             entry = entry_of(results, 1, name)
             assert np.sign(entry["effect_size"]) == np.sign(entry["mean"]), (seed, name)
+
+
+def test_of_a_single_user_seeds_say_nothing_and_every_number_is_one() -> None:
+    users = np.zeros(4, dtype=np.int64)
+    models = [join_seeds(made("one", 1, 2, users=users)), join_seeds(made("other", 3, 4, users=users, shift=9))]
+    summary = summarise(models, [10], 0)
+    json.dumps(summary, allow_nan=False)
+    entry = entry_of(summary["results"], 3)
+    assert (entry["about"], entry["p_adjusted"], entry["standard_error"], entry["detectable"]) == (
+        "models",
+        1,
+        None,
+        None,
+    )
