@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recformer.errors import UsageError
+from recformer.evaluation.compare import join_seeds
 from recformer.evaluation.conclusion import answer
 from recformer.evaluation.report import stars
 from recformer.evaluation.significance import METRICS, PRIMARY, Question, asked, correct
@@ -193,8 +194,14 @@ def test_every_model_below_a_baseline_is_told_so(family: Family) -> None:
 
 
 @pytest.mark.parametrize("names", [["ndcg@10"], metric_names([3, 10]), metric_names([1, 5, 10, 20])])
-def test_real_ranks_give_one_primary_verdict_whatever_is_computed_beside_it(names: list[str]) -> None:
-    models = [evaluation_of(made_up_ranks(seed, shift=2 * seed), f"run-{seed}") for seed in range(4)]
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_real_ranks_give_one_primary_verdict_whatever_is_computed_beside_it(names: list[str], seeds: int) -> None:
+    models = [
+        join_seeds(
+            [evaluation_of(made_up_ranks(10 * run + seed, shift=2 * run), f"run-{run}") for seed in range(seeds)]
+        )
+        for run in range(4)
+    ]
     alone = summarise_view(models, "history", ["ndcg@10"], 0)
     beside = summarise_view(models, "history", names, 0)
     summary = summarise(models, sorted({int(name.split("@")[1]) for name in names}), 0)
