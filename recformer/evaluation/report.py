@@ -137,11 +137,13 @@ def corrections(results: Rows, title: str) -> str:
         for metric in result["metrics"].values()
         if "family" in metric.get("difference", {})
     }
-    words = {
-        "primary": f"{title} is primary: {{}} over its {{}} differences",
-        "exploratory": "all else is exploratory: {} over the {} other differences here",
-    }
-    parts = [words[family].format(*counts[family]) for family in words if family in counts]
+    heads = {"primary": (f"{title} is primary", "its"), "exploratory": ("all else is exploratory", "the other")}
+    parts = [
+        f"{head}: {how} over {whose} {count} differences" if count > 1 else f"{head}: one difference"
+        for family, (head, whose) in heads.items()
+        if family in counts
+        for how, count in [counts[family]]
+    ]
     return f"{'; '.join(parts)} ({MARKS})" if parts else ""
 
 
@@ -155,7 +157,8 @@ def _caption(comparison: "Comparison", results: Rows, masking: "Masking") -> str
         f"{protocol.dataset} ({protocol.fingerprint}) · {protocol.split['name']} · {protocol.part} · "
         f"{protocol.cases} cases{skipped} · ranked among all {protocol.item_set} · masking: {masking} "
         f"(duplication: none) · ties in score count against the model · {ties_in_time(protocol)} · "
-        f"window of {protocol.recent} · 95% bootstrap intervals over users, seed {protocol.bootstrap_seed}{tests}"
+        f"window of {protocol.recent} · 95% intervals over users (bootstrap, seed {protocol.bootstrap_seed}; of "
+        f"users and seeds where several were compared){tests}"
     )
 
 

@@ -279,7 +279,7 @@ def test_several_seeds_may_have_stars_and_are_corrected_by_holm(root: Root) -> N
     assert (joined["seeds"], entry["about"], entry["correction"]) == (2, "recipes", "Holm")
     assert entry["freedom"] < 60
     app = compared(*names)
-    assert "NDCG@10 is primary: Holm over its 1 differences" in words(app)
+    assert "NDCG@10 is primary: one difference" in words(app)
     cell = tables(app)["NDCG"]["one model (2 seeds)"][KS.index(10)]
     assert cell.mark == "*" * sum(entry["p_adjusted"] < level for level in (0.05, 0.01, 0.001))
     assert cell.difference == f"{entry['mean']:+.4f}"

@@ -41,7 +41,8 @@ def comparison(tmp_path: Path, request: pytest.FixtureRequest) -> ShownCompariso
     rows = [(1 + user, 1 + (7 * user + place) % NUM_ITEMS, 4, 100 * place) for user in range(40) for place in range(9)]
     data = dataset_in(tmp_path / "data", rows)
     refs = [ModelRef(name, run, Path(name)) for run, name in (("one", "best"), ("two", "last"), ("three", "best"))]
-    choice = ComparisonChoice(refs, refs[0], request.param, "leave_last_out", "file", None, QUESTION, CUTOFFS, data, [])
+    under = (request.param, "leave_last_out", "test", "file", 5)
+    choice = ComparisonChoice(refs, refs[0], *under, QUESTION, CUTOFFS, data, [])
     ranks = [made_up_ranks(0), made_up_ranks(1, shift=14), made_up_ranks(2)]
     evaluations = [
         evaluation_of(rank, ref.run, trained_on=trained)
