@@ -121,7 +121,7 @@ def stored_protocols(store_key: StoreKey) -> list[tuple[Protocol, Known]]:
     return found
 
 
-def tested_models(root: Root, fingerprint: str) -> int:
+def models_tested(root: Root, fingerprint: str) -> int:
     """How many checkpoints have been looked at on a test part of a dataset: each look makes the test less of one."""
     found: set[tuple[str, str]] = set()
     for path in root.runs.glob("*/eval/*.json"):

@@ -20,7 +20,7 @@ from recformer.errors import CheckpointError, DataError, EvaluationError, UsageE
 from recformer.evaluation import ranker
 from recformer.evaluation.cases import Known
 from recformer.evaluation.evaluate import Task, evaluate, split_of
-from recformer.evaluation.store import store_key_of, stored_ranks, tested_models
+from recformer.evaluation.store import models_tested, store_key_of, stored_ranks
 from recformer.evaluation.table import (
     Evaluation,
     case_values,
@@ -392,12 +392,12 @@ def test_each_state_of_a_checkpoint_that_is_evaluated_on_the_test_is_a_look_at_i
     for run_id in ("one", "other"):
         save_untrained(root, run_id, dataset)
     task = Task(dataset, split_of("leave_last_out"))
-    assert tested_models(root, dataset.fingerprint) == 0
+    assert models_tested(root, dataset.fingerprint) == 0
     evaluate(root, find_model(root, "one"), replace(task, part="validation"))
-    assert tested_models(root, dataset.fingerprint) == 0
+    assert models_tested(root, dataset.fingerprint) == 0
     for _ in range(2):
         evaluate(root, find_model(root, "one"), task)
-    assert tested_models(root, dataset.fingerprint) == 1
+    assert models_tested(root, dataset.fingerprint) == 1
     evaluate(root, find_model(root, "other"), task)
-    assert tested_models(root, dataset.fingerprint) == 2
-    assert tested_models(root, "another") == 0
+    assert models_tested(root, dataset.fingerprint) == 2
+    assert models_tested(root, "another") == 0

@@ -203,7 +203,9 @@ def test_every_export_gives_the_pages_answer_and_says_what_is_primary(comparison
     for text in texts:
         plain = unescape(text).replace("\\", "")
         assert all(sentence.replace("\\", "") in plain for sentence in (found.words, found.undecided))
-        assert "NDCG@10 is primary: max-T over its 2 differences; all else is exploratory: max-T over the other 6" in plain
+        assert (
+            "NDCG@10 is primary: max-T over its 2 differences; all else is exploratory: max-T over the other 6" in plain
+        )
     assert "clearly above baseline λ=0.2, the reference" in found.words
     assert found.undecided.startswith("Not told apart from the reference: imported ")
     assert "detectable" in found.undecided and "equivalent within ±0.2" in found.undecided

@@ -17,7 +17,7 @@ from recformer.evaluation.ranks import Masking
 from recformer.evaluation.report import settings_in_words, ties_in_time
 from recformer.evaluation.significance import Question
 from recformer.evaluation.slices import Slice, slice_intervals, slices_of
-from recformer.evaluation.store import tested_models
+from recformer.evaluation.store import models_tested
 from recformer.evaluation.table import Evaluation, Result, masking_of
 from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary
@@ -167,7 +167,7 @@ class ShownComparison(Comparison):
 
 @st.cache_data(show_spinner=False, ttl="10m")
 def _tested(fingerprint: str) -> int:
-    return tested_models(readers.root(), fingerprint)
+    return models_tested(readers.root(), fingerprint)
 
 
 def _count(cases: int | None) -> str:
