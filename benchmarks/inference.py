@@ -106,7 +106,8 @@ def sums_of(one: NDArray[np.float64], other: NDArray[np.float64]) -> UserSums:
 
 
 def by_recipe(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    return float(recipe_difference(sums_of(one, other), [part.mean(axis=1)[:, None] for part in (one, other)]).p[0])
+    recipes = [[UserSums(np.ones((len(seed), 1)), seed[:, None]) for seed in part] for part in (one, other)]
+    return float(recipe_difference(sums_of(one, other), recipes).p[0])
 
 
 def coverage(seed: dict[str, NDArray[np.float64]]) -> list[Figure]:

@@ -232,8 +232,8 @@ def _means(
     number = itertools.count()
     for place, pair in zip(others, pairs, strict=True):
         compared = (place, baseline or 0)
-        of_seeds = [np.array([values.mean(axis=0) for values in by_seed[one]]) for one in compared]  # (S, M) each
-        about = _about([evaluations[one] for one in compared], pair, of_seeds)
+        seeds = [[user_sums(values, evaluations[one].ranks.user) for values in by_seed[one]] for one in compared]
+        about = _about([evaluations[one] for one in compared], pair, seeds)
         for column, said in zip(columns, about, strict=True):
             measured[place][column]["difference"] = next(intervals) | next(tests) | said | {"column": next(number)}
     for values, metrics in zip(by_seed, measured, strict=True):
@@ -242,18 +242,16 @@ def _means(
     return measured, paired
 
 
-def _about(
-    compared: Sequence[Evaluation], pair: UserSums, of_seeds: Sequence[NDArray[np.float64]]
-) -> list[dict[str, Any]]:
+def _about(compared: Sequence[Evaluation], pair: UserSums, seeds: Sequence[Sequence[UserSums]]) -> list[dict[str, Any]]:
     """What the differences of two models are about, one entry a quantity: "models", these two as they were trained, or
     "recipes", whatever their seeds.
 
     What is counted is the same each time. What is trained is known as a recipe from two seeds on: interval, error and p
     are then those of users and seeds together. A single user says nothing of others, however many seeds there are.
     """
-    trained = [means for one, means in zip(compared, of_seeds, strict=True) if not one.model.is_baseline]
+    trained = [recipe for one, recipe in zip(compared, seeds, strict=True) if not one.model.is_baseline]
     count = pair.sums.shape[1]
-    if any(len(means) < 2 for means in trained) or (trained and len(pair.sums) < 2):
+    if any(len(recipe) < 2 for recipe in trained) or (trained and len(pair.sums) < 2):
         return [{"about": "models"}] * count
     if not trained:
         return [{"about": "recipes"}] * count

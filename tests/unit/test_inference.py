@@ -69,20 +69,33 @@ def test_one_recipe_against_itself_with_other_seeds_differs_in_one_of_twenty() -
         means = sums_of((values[0].mean(axis=0) - values[1].mean(axis=0))[:, None])
         if not by_recipe:
             return bool(sign_flip_p(means)[0] < 0.05)
-        return bool(
-            recipe_difference(means, [values[0].mean(axis=1)[:, None], values[1].mean(axis=1)[:, None]]).p < 0.05
-        )
+        recipes = [[sums_of(seed[:, None]) for seed in recipe] for recipe in values]
+        return bool(recipe_difference(means, recipes).p < 0.05)
 
     naive = np.mean([alarm(np.random.default_rng(seed), False) for seed in range(150)])
-    honest = np.mean([alarm(np.random.default_rng(seed), True) for seed in range(600)])
+    honest = np.mean([alarm(np.random.default_rng(seed), True) for seed in range(1500)])
     assert naive > 0.2, "testing users alone would do: this test says nothing"
-    assert 0.02 < honest < 0.08
+    assert 0.03 < honest < 0.08
+
+
+def alike(means: NDArray[np.float64], users: int) -> list[UserSums]:
+    """Seeds with these means (S, M), each the same for all users."""
+    return [sums_of(np.tile(row, (users, 1))) for row in means]
+
+
+def test_users_who_like_one_seed_and_not_another_are_counted_once() -> None:
+    draw = np.random.default_rng(3)
+    seeds = draw.normal(0.3, 0.5, size=(4, 100_000))  # no seed is better than another: all that differs is users
+    mean = sums_of(seeds.mean(axis=0)[:, None])
+    found = recipe_difference(mean, [[sums_of(seed[:, None]) for seed in seeds]])
+    assert found.error[0] == pytest.approx(0.5 / (4 * 100_000) ** 0.5, rel=0.75)
+    assert found.error[0] >= 0.99 * 0.5 / (4 * 100_000) ** 0.5
 
 
 def test_satterthwaites_freedom_lies_between_the_least_and_the_sum() -> None:
     draw = np.random.default_rng(1)
     users = sums_of(draw.normal(0.1, 1, size=(50, 3)))
-    seeds = [draw.normal(size=(4, 3)), draw.normal(size=(6, 3))]
+    seeds = [alike(draw.normal(size=(count, 3)), 50) for count in (4, 6)]
     found = recipe_difference(users, seeds)
     assert ((found.freedom >= 3) & (found.freedom <= 49 + 3 + 5)).all()
     low, high = found.interval(users.mean, 95)
@@ -101,7 +114,7 @@ def test_where_users_do_not_differ_it_is_welchs_test_of_the_seeds() -> None:
     one, other = np.array([0.10, 0.14, 0.12]), np.array([0.07, 0.09])
     expected = stats.ttest_ind(one, other, equal_var=False)
     users = sums_of(np.full((40, 1), one.mean() - other.mean()))
-    found = recipe_difference(users, [one[:, None], other[:, None]])
+    found = recipe_difference(users, [alike(one[:, None], 40), alike(other[:, None], 40)])
     assert found.p[0] == pytest.approx(expected.pvalue)
     assert found.freedom[0] == pytest.approx(expected.df)
     low, high = found.interval(users.mean, 95)
@@ -110,7 +123,7 @@ def test_where_users_do_not_differ_it_is_welchs_test_of_the_seeds() -> None:
 
 def test_users_and_seeds_of_an_example_by_hand() -> None:
     users = sums_of(np.array([[0.1], [0.3], [0.2], [0.2]]))  # mean .2, variance .02/3, of the mean .005/3
-    seeds = [np.array([[0.5], [0.6]]), np.array([[0.30], [0.36], [0.33]])]  # variances .005 and .0009
+    seeds = [alike(np.array(means)[:, None], 4) for means in ([0.5, 0.6], [0.30, 0.36, 0.33])]  # variances .005, .0009
     parts, freedoms = np.array([0.005 / 3, 0.005 / 2, 0.0009 / 3]), np.array([3, 1, 2])
     freedom = parts.sum() ** 2 / (parts**2 / freedoms).sum()
     found = recipe_difference(users, seeds)
@@ -122,9 +135,9 @@ def test_users_and_seeds_of_an_example_by_hand() -> None:
 
 
 def test_recipes_without_any_variance() -> None:
-    same = recipe_difference(sums_of(np.zeros((10, 1))), [np.zeros((2, 1))])
+    same = recipe_difference(sums_of(np.zeros((10, 1))), [alike(np.zeros((2, 1)), 10)])
     assert same.p.tolist() == [1.0]
-    always = recipe_difference(sums_of(np.full((10, 1), 0.3)), [np.full((2, 1), 0.5)])
+    always = recipe_difference(sums_of(np.full((10, 1), 0.3)), [alike(np.full((2, 1), 0.5), 10)])
     assert always.p[0] < 1e-100
 
 
