@@ -19,4 +19,4 @@ with frame("Train"):
             required=True,
             label_visibility="collapsed",
         )
-        page.MODES[str(mode)](runs)
+        page.MODES[str(mode or "New run")](runs)

@@ -374,7 +374,7 @@ def compare(
         bool,
         typer.Option(
             "--baselines/--no-baselines",
-            help="Put popularity, the Markov chain and item kNN beside the models where none of them is named.",
+            help="Put all baselines beside the models where none of them is named.",
         ),
     ] = True,
     join_seeds: Annotated[

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recformer.evaluation.significance import Question, Result, is_clear
+from recformer.evaluation.significance import Question, Result
 from recformer.run.model_ref import PREFIX
 
 
@@ -77,7 +77,8 @@ def _below(labels: Sequence[str], runs: Sequence[str], figures: Sequence[Result]
         if named:
             found.setdefault(listed(named), []).append(labels[place])
     parts = [f"{listed(models)} {'is' if len(models) == 1 else 'are'} below {above}" for above, models in found.items()]
-    return f"{'; '.join(parts)}: counting does better than training here." if parts else ""
+    verdict = "counting does better than training here" if "(clearly)" in " ".join(parts) else "how much is not clear"
+    return f"{'; '.join(parts)}: {verdict}." if parts else ""
 
 
 def _clearly(model: Result, baseline: Result) -> bool:
@@ -98,14 +99,14 @@ def _undecided(labels: Sequence[str], figures: Sequence[Result], question: Quest
 
 
 def _one_seed(labels: Sequence[str], results: Sequence[Result], figures: Sequence[Result]) -> str:
-    """Said where a clear difference is of models, not of recipes."""
-    clear = [figure["difference"] for figure in figures if _is_tested(figure) and is_clear(figure["difference"])]
+    """Said where a difference is of models, not of recipes."""
+    tested = [figure["difference"] for figure in figures if _is_tested(figure)]
     alone = [
         label
         for label, result in zip(labels, results, strict=True)
         if result["seeds"] == 1 and not result["run"].startswith(PREFIX)
     ]
-    if not alone or not any(difference["about"] == "models" for difference in clear):
+    if not alone or not any(difference["about"] == "models" for difference in tested):
         return ""
     was = "was" if len(alone) == 1 else "were"
     return f"{listed(alone)} {was} trained with one seed: another seed may differ. Compare several seeds of each."

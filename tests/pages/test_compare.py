@@ -740,3 +740,14 @@ def test_the_part_is_chosen_on_the_page_and_kept_in_the_link(root: Root) -> None
 def test_the_protocol_card_says_what_a_reviewer_would_ask_of_the_split(root: Root) -> None:
     said = words(compared("one", "other"))
     assert "of training interactions lie after a held-out target in time" in said
+
+
+@pytest.mark.parametrize("query", [{"view": ""}, {"masking": ""}])
+def test_an_address_that_names_nothing_shows_the_usual(root: Root, query: dict[str, str]) -> None:
+    assert not errors(compared("one", "other", **query))
+
+
+def test_each_of_more_models_than_there_are_signs_has_a_row(root: Root) -> None:
+    names = ["one", "other", "twin", "bare", *(f"baseline:{name}" for name in BASELINES.names())]
+    app = compared(*names, join_seeds="false")
+    assert len(tables(app)["NDCG"]) == len(names) == 9

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def to_html(comparison: ShownComparison, ranking: list[str], configs: dict[str, 
     others = [model for place, model in enumerate(comparison.models) if place != comparison.reference]
     return environment.get_template("html_report.jinja").render(
         comparison=comparison,
-        models=list(zip(comparison.models, parts[0].results, GLYPHS, strict=False)),
+        models=list(zip(comparison.models, parts[0].results, cycle(GLYPHS), strict=False)),
         sections=[(part, list(map(as_json, _charts(comparison, part)))) for part in parts],
         slices=[as_json(groups_chart(comparison, primary, shown)) for shown in slices if shown[0]],
         scatters=[as_json(scatter_chart(pair_of(comparison, comparison.reference_model, other))) for other in others],

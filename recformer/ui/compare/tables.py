@@ -1,6 +1,7 @@
 """Tables as pure functions: results to Markdown with the best in bold and the uncertainty in lighter print."""
 
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import pandas as pd
@@ -42,7 +43,7 @@ def row_heads(comparison: ShownComparison) -> list[str]:
     Markdown with the mark's colour as HTML: Streamlit's own knows a few colours only.
     """
     heads: list[str] = []
-    for place, (model, glyph) in enumerate(zip(comparison.models, GLYPHS, strict=False)):
+    for place, (model, glyph) in enumerate(zip(comparison.models, cycle(GLYPHS), strict=False)):
         is_reference = len(comparison.models) > 1 and place == comparison.reference
         small = f"reference · {model.source}" if is_reference else model.source
         mark = f'<span style="color:{model.style.colour}">{glyph}</span>'

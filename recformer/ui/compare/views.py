@@ -40,7 +40,7 @@ def pick_view() -> str:
     chosen = st.segmented_control(
         "View", names, default=names[0], required=True, key="view", bind="query-params", label_visibility="collapsed"
     )
-    return str(chosen)
+    return str(chosen or names[0])
 
 
 def chosen_metrics(comparison: ShownComparison) -> list[str]:

@@ -90,7 +90,7 @@ def pick_masking(place: DeltaGenerator) -> Masking:
         bind="query-params",
         help=explain("masking"),
     )
-    return cast("Masking", chosen)
+    return cast("Masking", chosen or "history")  # None for an address that names nothing
 
 
 def _restore(
