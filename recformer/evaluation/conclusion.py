@@ -69,15 +69,16 @@ def _below(labels: Sequence[str], runs: Sequence[str], figures: Sequence[Result]
     """Which trained models have a lower mean than a baseline; "clearly" where that was tested, and is so."""
     baselines = [place for place, run in enumerate(runs) if run.startswith(PREFIX)]
     found: dict[str, list[str]] = {}
+    any_clear = False
     for place in (place for place in range(len(runs)) if place not in baselines):
         above = [other for other in baselines if figures[other]["mean"] > figures[place]["mean"]]
-        named = [
-            f"{labels[other]}{' (clearly)' if _clearly(figures[place], figures[other]) else ''}" for other in above
-        ]
+        clear = [_clearly(figures[place], figures[other]) for other in above]
+        any_clear |= any(clear)
+        named = [f"{labels[other]}{' (clearly)' * is_so}" for other, is_so in zip(above, clear, strict=True)]
         if named:
             found.setdefault(listed(named), []).append(labels[place])
     parts = [f"{listed(models)} {'is' if len(models) == 1 else 'are'} below {above}" for above, models in found.items()]
-    verdict = "counting does better than training here" if "(clearly)" in " ".join(parts) else "how much is not clear"
+    verdict = "counting does better than training here" if any_clear else "how much is not clear"
     return f"{'; '.join(parts)}: {verdict}." if parts else ""
 
 

@@ -111,7 +111,8 @@ def _cases(table: UserSums, squares: NDArray[np.float64]) -> NDArray[np.float64]
     apart = (table.sums - table.mean * table.counts) ** 2
     between = apart.sum(axis=0) / cases**2
     within = np.maximum(squares - table.mean**2, 0)
-    worth = np.divide(within, between, out=cases.copy(), where=between > 0)
+    varies = within > 1e-12  # equal values differ by rounding alone, which says nothing of how users are alike
+    worth = np.divide(within, between, out=cases.copy(), where=varies & (between > 0))
     return np.where(table.counts.max(axis=0) > 1, np.clip(worth, 1, cases), cases)
 
 

@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 from recformer.statistics.paired import flips_of, sums_under_flips
 from recformer.statistics.users import UserSums
 
+ROUNDING = 1e-5  # of a sum whose squares add up to 1, in float32
+
 
 def max_t(differences: UserSums) -> NDArray[np.float64]:
     """(M,) p-values of a family of mean differences: the chance of even one false alarm among all M stays below each.
@@ -29,9 +31,6 @@ def max_t(differences: UserSums) -> NDArray[np.float64]:
     adjusted = np.empty(len(order))
     adjusted[order] = np.maximum.accumulate(as_far / (flips_of(len(sums)) + 1))
     return adjusted
-
-
-ROUNDING = 1e-5  # of a sum whose squares add up to 1, in float32
 
 
 def floor(num_users: int) -> float:

@@ -1,6 +1,7 @@
 """What a split says of itself before any model: ties, the future, strangers; by hand and on ML-100K."""
 
 from dataclasses import astuple
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,13 +14,12 @@ from recformer.data.prepared import Prepared, prepare
 from recformer.data.split.base import Part
 from recformer.errors import DataError
 from recformer.evaluation.split_facts import SplitFacts, split_facts
-from recformer.files.names import PROJECT
 from recformer.registry import SPLITS
 from tests.builders import dataset_of
 from tests.effort import examples
+from tests.training_helpers import run_here
 
 A, B, C, D, E = range(5)
-ML100K = PROJECT / "data" / "ml-100k"
 
 
 def test_leave_last_out_by_hand() -> None:
@@ -115,9 +115,10 @@ def test_facts_are_what_their_definitions_say(seed: int, split: str, part: Part)
     assert astuple(split_facts(data, part)) == pytest.approx(plain_facts(data, part))
 
 
-@pytest.mark.skipif(not ML100K.is_dir(), reason="ML-100K is not fetched")
-def test_ml_100k_is_tied_full_of_the_future_and_cold_under_one_cut() -> None:
-    dataset = read_dataset(ML100K)
+def test_ml_100k_is_tied_full_of_the_future_and_cold_under_one_cut(tmp_path: Path) -> None:
+    fetched = run_here(tmp_path, "data", "fetch", "ml-100k")
+    assert fetched.returncode == 0, fetched.stderr
+    dataset = read_dataset(tmp_path / "data" / "ml-100k")
     last = split_facts(prepare(dataset, parse_section("split", "leave_last_out")), "test")
     assert last.tied_targets == pytest.approx(0.440, abs=5e-4)
     assert last.later_training == pytest.approx(0.413, abs=5e-4)
