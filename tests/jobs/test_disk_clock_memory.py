@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from recformer.errors import RecformerError
+from recformer.files.writing import write_text
 from recformer.jobs.control import stop
 from recformer.jobs.launch import launch, submit
 from recformer.jobs.queue import QueueEntry, lines
@@ -190,7 +191,7 @@ def test_a_clock_that_jumps_changes_nothing(root: Root, tmp_path: Path, data: Pa
     with process:
         wait_until(lambda: trains(root, "run"), "the run to train")
         before = read_status(root.run("run"))
-        offset.write_text(str(jump))
+        write_text(offset, str(jump))  # atomically: half a number, read just then, would end the trainer
         wait_until(lambda: jumped(root, before.time if before else 0, jump), "a heartbeat by the new clock")
         state = find_run(root, "run").state
         assert (state.name, state.active) == ("running", True)
