@@ -18,6 +18,7 @@ with frame("Data"):
         page.show_counts(dataset)
         page.show_time_ties(dataset)
         page.show_split_facts(dataset)
+        page.show_power(dataset)
         page.offer_shuffle_test(dataset)
         page.show_charts(dataset)
         page.show_movies(dataset)

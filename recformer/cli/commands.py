@@ -193,7 +193,7 @@ def data_info(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Counts of a dataset, how much of it is tied in time or repeated, and its fingerprint."""
+    """Counts of a dataset, how much of it is tied in time or repeated, what its users can show, its fingerprint."""
     from recformer.data.assemble import find_reader
     from recformer.data.describe import counts, time_ties_of
     from recformer.data.repeats import write_choice
@@ -211,6 +211,7 @@ def data_info(
         "repeated_rows": dataset.repeats.rows,
         "repeats": dataset.repeats.choice,
         **_facts_of_the_split(dataset),
+        **_power(dataset, as_json),
         **(_shuffled_rules(dataset) if shuffle else {}),
     }
     print_facts(facts, as_json)
@@ -229,6 +230,17 @@ def _facts_of_the_split(dataset: Any) -> dict[str, float]:
         return {}
     del facts["tied_targets"]  # said above, of all users
     return facts if times_are_real(dataset) else {name: facts[name] for name in ("cold_users", "cold_items")}
+
+
+def _power(dataset: Any, as_json: bool) -> dict[str, Any]:
+    """What the test users of leave_last_out can show; nothing where the dataset has none."""
+    from recformer.evaluation.power import power_of
+
+    try:
+        power = power_of(_root, dataset)
+    except RecformerError:
+        return {}
+    return {"power": power.as_dict() if as_json else f"{power} {power.measured}."}
 
 
 def _shuffled_rules(dataset: Any) -> dict[str, float]:

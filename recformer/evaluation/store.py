@@ -121,6 +121,11 @@ def stored_protocols(store_key: StoreKey) -> list[tuple[Protocol, Known]]:
     return found
 
 
+def evaluated_files(root: Root) -> list[Path]:
+    """The files of all ranks that are kept, in order."""
+    return sorted([*root.runs.glob("*/eval/*.parquet"), *root.runs.glob(".baselines/*.parquet")])
+
+
 def models_tested(root: Root, fingerprint: str) -> int:
     """How many checkpoints have been looked at on a test part of a dataset: each look makes the test less of one."""
     found: set[tuple[str, str]] = set()

@@ -15,6 +15,7 @@ from recformer.checkpoint.weights import read_state
 from recformer.data.assemble import read_dataset
 from recformer.data.dataset import Dataset
 from recformer.files.names import PROJECT
+from recformer.registry import BASELINES
 from recformer.run.overview import find_run
 from recformer.run.paths import Root
 from tests.builders import SMALL, SMALL_MOVIES, dataset_in, ratings_file, sequences, write_ml1m
@@ -87,6 +88,10 @@ def test_data_info_counts_in_words_and_in_json(data: Path, new_root: Root) -> No
     words = run_cli(new_root.path, "data", "info", data)
     assert words.returncode == 0
     assert "users: 30" in words.stdout
+    power = document["power"]
+    assert power["users"] == 30 and 0 < power["detectable"] < power["detectable_corrected"]
+    assert power["comparisons"] == 3 + len(BASELINES.names()) and power["measured_on"][0] == "baseline:popularity"
+    assert f"power: 30 test users show differences in NDCG@10 from {power['detectable']:.4f} on" in words.stdout
 
 
 def test_repeated_rows_are_warned_of_until_somebody_says_what_they_are(new_root: Root, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from recformer.checkpoint.weights import write_best
 from recformer.config import override, parse, parse_section
 from recformer.data.assemble import read_dataset
 from recformer.evaluation.evaluate import Task, evaluate
+from recformer.evaluation.power import power_of
 from recformer.files.names import PROJECT
 from recformer.jobs.launch import submit
 from recformer.run.job_records import JobRecord, write_job
@@ -237,6 +238,14 @@ def test_repeated_rows_are_asked_about_and_the_answer_can_be_changed(root: Root)
 def test_the_data_page_says_how_much_is_tied_in_time(root: Root) -> None:
     write_ml1m(root.data / "small", [(user, item, 3, time // 300) for user, item, _, time in sequences()])
     assert "of ratings share user and time with another" in words(opened("pages/data.py"))
+
+
+def test_the_data_page_says_what_its_users_can_show(full: Root) -> None:
+    said = f"{power_of(full, dataset_in(full.data / 'small'))}"
+    assert "30 test users show differences in NDCG@10 from" in said
+    app = opened("pages/data.py")
+    caption = next(caption for caption in app.caption if caption.value == said)
+    assert "between first, second" in caption.help
 
 
 def test_a_dataset_with_a_cut_line_is_a_clear_message_on_the_page(root: Root) -> None:

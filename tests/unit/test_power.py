@@ -1,13 +1,23 @@
 """The minimum detectable difference and equivalence: do simulations find what the definitions promise?"""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recformer.config import parse_section
+from recformer.data.assemble import read_dataset
+from recformer.evaluation.evaluate import Task, evaluate
+from recformer.evaluation.power import Power, power_of
+from recformer.files.names import PROJECT
+from recformer.run.paths import Root
 from recformer.statistics.bootstrap import bootstrap, bootstrap_levels
 from recformer.statistics.paired import detectable, sign_flip_p, standard_error
 from recformer.statistics.users import UserSums, user_sums
+from tests.builders import dataset_in, dataset_of
+from tests.training_helpers import run_here, save_untrained
 
 COMPARISONS = st.integers(1, 200)
 ERRORS = st.floats(1e-6, 1e3)
@@ -84,3 +94,55 @@ def test_levels_are_nested_and_the_95_percent_interval_is_the_one_that_is_shown(
     assert [ends.tolist() for ends in bootstrap(sums)] == [low.tolist(), high.tolist()]
     assert (low <= low_90).all() and (low_90 <= sums.mean).all()
     assert (sums.mean <= high_90).all() and (high_90 <= high).all()
+
+
+def of_ml_100k(comparisons: int = 45) -> Power:
+    """As an audit measured it, by itself and after 45 comparisons."""
+    return Power(users=943, spread=0.2477, value=0.1066, models=("one", "other"), comparisons=comparisons)
+
+
+def test_a_dataset_shows_what_its_users_and_comparisons_allow() -> None:
+    power = of_ml_100k()
+    assert (power.alone, power.corrected) == (pytest.approx(0.0226, abs=5e-5), pytest.approx(0.033, abs=5e-4))
+    assert power.users_for(power.small) == pytest.approx(17_000, rel=0.01)
+    assert "943 test users show differences in NDCG@10 from 0.0226 on, from 0.0331 on among 45 comparisons" in str(
+        power
+    )
+    assert "0.0053, 5% of 0.107, would take 17,000 users" in str(power)
+
+
+@given(st.integers(2, 10**6), st.floats(1e-3, 1), st.integers(1, 100))
+def test_as_many_users_as_there_are_show_what_they_show(users: int, spread: float, comparisons: int) -> None:
+    power = Power(users, spread, 0.1, ("one", "other"), comparisons)
+    assert power.users_for(power.alone) == pytest.approx(users, abs=1)
+    assert power.corrected >= power.alone
+    assert power.users_for(power.alone / 2) == pytest.approx(4 * users, abs=4)
+
+
+def test_the_spread_is_that_of_stored_models_or_else_of_two_cheap_baselines(tmp_path: Path) -> None:
+    root, dataset = Root(tmp_path / "root"), dataset_in(tmp_path / "small")
+    task = Task(dataset, parse_section("split", "leave_last_out"))
+    assert power_of(root, dataset).models == ("baseline:popularity", "baseline:markov")
+    ranks = {}
+    for seed, run_id in enumerate(("first", "second")):
+        ranks[run_id] = evaluate(root, save_untrained(root, run_id, dataset, seed=seed), task).ranks.rank_history
+    leaky = save_untrained(root, "leaky", dataset, seed=7, split="random_windows")
+    assert evaluate(root, leaky, task).known.trained_on
+    power = power_of(root, dataset)
+    assert power.models == ("first", "second")
+    one, other = (np.where(rank <= 10, 1 / np.log2(rank + 1), 0) for rank in ranks.values())
+    assert power.spread == pytest.approx((one - other).std(ddof=1))
+    assert power.value == pytest.approx(max(one.mean(), other.mean()))
+
+
+def test_a_single_user_shows_nothing_and_that_is_said(tmp_path: Path) -> None:
+    power = power_of(Root(tmp_path), dataset_of([[0, 1, 2, 3]], 4))
+    assert str(power) == "Of 1 test user none differs from another: nothing can be shown."
+    assert power.as_dict()["detectable"] is None and power.as_dict()["users_for_it"] is None
+
+
+def test_ml_100k_shows_differences_of_a_fifth_of_what_models_have(tmp_path: Path) -> None:
+    assert run_here(tmp_path, "data", "fetch", "ml-100k").returncode == 0
+    power = power_of(Root(PROJECT), read_dataset(tmp_path / "data" / "ml-100k"))
+    assert power.users == 943 and 0.017 < power.alone < 0.026  # 0.0226 between unlike models, less between like ones
+    assert 10_000 < power.users_for(power.small) < 20_000

@@ -15,12 +15,15 @@ from recformer.data.prepared import prepare
 from recformer.data.repeats import Choice, write_choice
 from recformer.data.sources.download import provenance
 from recformer.errors import RecformerError
+from recformer.evaluation.power import Power, power_of
 from recformer.evaluation.shuffle_test import ShuffleTest, of_dataset
 from recformer.evaluation.split_facts import split_facts
+from recformer.evaluation.store import evaluated_files
+from recformer.ui.shared import readers
 from recformer.ui.shared.add_dataset import LICENCE
 from recformer.ui.shared.charts import quiet
 from recformer.ui.shared.palette import OKABE_ITO
-from recformer.ui.shared.words import explain
+from recformer.ui.shared.words import explain, plain
 
 REPEATS: dict[Choice, str] = {"drop": "Drop them", "keep": "Keep them"}
 SPARSITY = "Share of user-movie pairs without a rating."
@@ -89,6 +92,22 @@ def show_split_facts(dataset: Dataset) -> None:
         return
     if said := facts.sentences(describe.times_are_real(dataset)):
         st.caption(f"Under leave_last_out: {' '.join(said)}", help=explain("split_facts"))
+
+
+def show_power(dataset: Dataset) -> None:
+    """What its test users can show, where the usual split can be made."""
+    try:
+        with st.spinner("Measuring how much users differ …"):
+            power = _power(dataset, [str(path) for path in evaluated_files(readers.root())])
+    except RecformerError:
+        return
+    st.caption(str(power), help=f"{explain('power')}\n\n{plain(power.measured)}.")
+
+
+@st.cache_data(ttl="10m", show_spinner=False, hash_funcs={Dataset: lambda dataset: dataset.fingerprint})
+def _power(dataset: Dataset, evaluated: list[str]) -> Power:
+    """Kept until something else is evaluated."""
+    return power_of(readers.root(), dataset)
 
 
 def offer_shuffle_test(dataset: Dataset) -> None:

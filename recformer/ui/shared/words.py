@@ -24,6 +24,8 @@ EXPLAIN = {
     "only tells how good the choice is: choosing on it would flatter the choice.",
     "detectable": "The smallest true difference that this number of users would show as significant 8 times of 10. "
     "Not told apart does not mean equal; equal is said only within a margin.",
+    "power": "The smallest true difference that is found significant 8 times of 10, by itself and after the correction "
+    "of a usual comparison: four models and all baselines. A smaller one takes more users, not more training.",
     "margin": "A difference of the primary metric that does not matter to you. Where the 90% interval of a difference "
     "lies within it, the models are called equivalent (two one-sided tests).",
     "recent": "How many of a user's latest movies count as the window, where it is masked and where repeats in it "
