@@ -1,9 +1,10 @@
 """The article's three recipes and the losses that train against repeats, in one table.
 
-    python -m benchmarks.losses --data data/ml-100k --epochs 20
+    python -m benchmarks.losses --data data/ml-100k --epochs 20 --seeds 5
 
-Trains what is not trained yet, one run after the other (run ids losses-<dataset>-<recipe>), evaluates all under
-`leave_last_out` and prints the table of `compare` as Markdown. A run that was interrupted is resumed.
+Trains what is not trained yet, one run after the other (run ids losses-<dataset>-<recipe>-<seed>), each with its best
+epoch by validation, and prints the tables of `compare` of the test part as Markdown, the seeds of a recipe joined. A
+run that was interrupted is resumed.
 """
 
 import argparse
@@ -19,29 +20,35 @@ RECIPES: dict[str, list[str]] = {
     "baseline": ["--preset", "baseline"],
     "penalty": ["--preset", "penalty"],
     "compiled-scheduler": ["--preset", "compiled_scheduler"],
+    "fast": ["--preset", "fast"],
     "repeat-bias": ["--preset", "baseline", "--set", "model.repeat_bias=true", "--set", "name=baseline, repeat bias"],
     "soft-penalty": ["--preset", "soft_penalty"],
     "unlikelihood": ["--preset", "unlikelihood"],
     "masked-softmax": ["--preset", "masked_softmax"],
 }
 """`repeat-bias` is the control of the two penalties' presets: cross-entropy on their architecture."""
-BASELINES = ["baseline:popularity", "baseline:markov", "baseline:item_knn"]
+OWN_EPOCHS = {"fast"}
+"""Its schedule is made for the epochs of its preset."""
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the dataset")
-    arguments.add_argument("--epochs", type=int, default=20, help="of every recipe (default: %(default)s)")
+    arguments.add_argument("--epochs", type=int, default=20, help="of every recipe but fast (default: %(default)s)")
+    arguments.add_argument("--seeds", type=int, default=5, help="runs of each recipe (default: %(default)s)")
     asked = arguments.parse_args()
     names = {recipe: f"losses-{asked.data.resolve().name}-{recipe}" for recipe in RECIPES}
-    for recipe, run_id in names.items():
-        train(recipe, run_id, asked.data, asked.epochs)
-    compared = [*names.values(), *BASELINES, "--baseline", names["baseline"], "--data", str(asked.data)]
-    recformer("compare", *compared, "--k", "10", "--format", "markdown")
+    for seed in range(asked.seeds):
+        for recipe, name in names.items():
+            train(recipe, f"{name}-{seed}", asked.data, [f"seed={seed}", f"num_epochs={asked.epochs}"])
+    compared = [f"{name}-{seed}" for name in names.values() for seed in range(asked.seeds)]
+    reference = ["--baseline", f"{names['baseline']}-0"]
+    protocol = ["--part", "test", "--k", "10", "--data", str(asked.data)]
+    recformer("compare", *compared, *reference, *protocol, "--join-seeds", "--format", "markdown")
 
 
-def train(recipe: str, run_id: str, data: Path, epochs: int) -> None:
-    """Train a recipe to `epochs`, or go on with it, or leave it as it is."""
+def train(recipe: str, run_id: str, data: Path, settings: list[str]) -> None:
+    """Train a run with these settings, or go on with it, or leave it as it is."""
     root = Root.default()
     state = next((run.state.name for run in list_runs(root)[0] if run.run_id == run_id), None)
     if state == "finished":
@@ -49,7 +56,8 @@ def train(recipe: str, run_id: str, data: Path, epochs: int) -> None:
     if can_resume(root, run_id):
         recformer("train", "--resume", run_id, "--data", str(data))
         return
-    recformer("train", *RECIPES[recipe], "--set", f"num_epochs={epochs}", "--data", str(data), "--run-id", run_id)
+    kept = settings[:1] if recipe in OWN_EPOCHS else settings
+    recformer("train", *RECIPES[recipe], "--set", *kept, "--data", str(data), "--run-id", run_id)
 
 
 def recformer(*words: str) -> None:
