@@ -11,7 +11,7 @@ from recformer.data.histories import Cases
 from recformer.data.prepared import Prepared
 from recformer.data.split.base import Part
 from recformer.metric.lists import Catalogue, genre_bits
-from recformer.model.baseline.counts import ranges, token_counts, training_positions
+from recformer.model.baseline.counts import AT_ONCE, ranges, token_counts, training_marks
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,11 +30,11 @@ def facts_of(prepared: Prepared, part: Part) -> Facts:
     """Facts of a part's cases, with popularity counted on the training part alone."""
     histories = prepared.histories
     plays = token_counts(prepared)[: histories.num_items]
-    owners = histories.users_at(training_positions(prepared))
+    counted = np.logical_or.reduceat(training_marks(prepared), histories.user_starts[:-1])
     genres = cast("list[list[str]]", prepared.dataset.movies["genres"].tolist())
     cases = prepared.split.cases(part)
-    trained = np.bincount(prepared.split.train.users, minlength=histories.num_users)[cases.users]
-    catalogue = Catalogue(plays, len(np.unique(owners)), genre_bits(genres))
+    trained = prepared.split.trained_by_user()[cases.users]
+    catalogue = Catalogue(plays, int(counted.sum()), genre_bits(genres))
     return Facts(catalogue, histories.lengths(cases), trained)
 
 
@@ -62,20 +62,27 @@ def known_cases(cases: Prepared, part: Part, trainings: tuple[Prepared, ...]) ->
     held_out = cases.split.cases(part)
     counts = _target_counts(held_out)
     wanted = _interactions(cases, ranges(held_out.ends, counts))
+    owners = np.repeat(np.arange(len(held_out)), counts)
 
     def hits(trained_part: Part) -> int:
-        seen = [_targets(training, trained_part) for training in trainings]
-        there = np.concatenate(seen) if seen else wanted[:0]
-        known = set(map(tuple, there[np.isin(there[:, 0], wanted[:, 0])].tolist()))
+        known: set[tuple[int, ...]] = set()
+        for training in trainings:
+            for start in range(0, len(training.histories.tokens), AT_ONCE):
+                there = _interactions(training, _targets(training, trained_part, start))
+                known |= set(map(tuple, there[np.isin(there[:, 0], wanted[:, 0])].tolist()))
         found = np.array([tuple(entry) in known for entry in wanted.tolist()], dtype=np.bool_)
-        return len(np.unique(np.repeat(np.arange(len(held_out)), counts)[found]))
+        return len(np.unique(owners[found]))
 
     return Known(hits("train"), hits("validation"))
 
 
-def _targets(prepared: Prepared, part: Part) -> NDArray[np.int64]:
+def _targets(prepared: Prepared, part: Part, start: int) -> NDArray[np.int64]:
+    """(P,) the targets of a part among the next places from `start` on."""
+    if part == "train":
+        return start + np.flatnonzero(prepared.split.trained[start : start + AT_ONCE])
     targets = prepared.split.cases(part)
-    return _interactions(prepared, ranges(targets.ends, _target_counts(targets)))
+    places = ranges(targets.ends, _target_counts(targets))
+    return places[(places >= start) & (places < start + AT_ONCE)]
 
 
 def _target_counts(cases: Cases) -> NDArray[np.int64]:

@@ -46,23 +46,23 @@ class SplitFacts:
 @lru_cache(maxsize=4)
 def split_facts(prepared: Prepared, part: Part) -> SplitFacts:
     """Facts of one part of a split. EOS, a target of random_windows, is at no time and is left out."""
-    dataset, histories, train = prepared.dataset, prepared.histories, prepared.split.train
-    cases = prepared.split.cases(part)
+    dataset, histories, split = prepared.dataset, prepared.histories, prepared.split
+    cases = split.cases(part)
     cases = cases[histories.targets(cases) != histories.eos]
     places = interactions(cases)
-    trained = interactions(train[histories.targets(train) != histories.eos])
+    trained = split.trained[histories.tokens < histories.num_items]  # (N,)
     times = np.sort(dataset.timestamps[trained])
     later = 1 - np.searchsorted(times, dataset.timestamps[places], side="right") / max(len(times), 1)
     lengths = np.diff(dataset.offsets)
     there = lengths > 0
     first, last = dataset.offsets[:-1][there], dataset.offsets[1:][there] - 1
     spans = dataset.timestamps[last] - dataset.timestamps[first]
-    users = np.bincount(train.users, minlength=histories.num_users)
-    items = np.bincount(dataset.items[trained], minlength=histories.num_items)
+    known_items = np.zeros(histories.num_items, dtype=np.bool_)
+    known_items[dataset.items[trained]] = True
     return SplitFacts(
         tied_targets=float(tied(dataset)[places].mean()),
         later_training=float(later.mean()),
         users_within_an_hour=float((spans <= HOUR_S).mean()),
-        cold_users=float((users[np.unique(cases.users)] == 0).mean()),
-        cold_items=float((items[dataset.items[places]] == 0).mean()),
+        cold_users=float((split.trained_by_user()[np.unique(cases.users)] == 0).mean()),
+        cold_items=float((~known_items[dataset.items[places]]).mean()),
     )

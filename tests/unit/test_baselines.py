@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 import recformer.evaluation.baselines as baselines_module
 import recformer.model.baseline.item_knn as item_knn_module
 from recformer.config import Options, parse_section
-from recformer.data.histories import Cases, histories_of
+from recformer.data.histories import Cases, Histories, histories_of
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.split.base import Split
 from recformer.errors import DataError, EvaluationError, UsageError
 from recformer.evaluation.baselines import rank_baseline
 from recformer.evaluation.ranks import Ranks
 from recformer.files.names import PROJECT
-from recformer.model.baseline.counts import ranges, training_positions, training_steps
+from recformer.model.baseline.counts import ranges, step_marks, training_marks
 from recformer.registry import BASELINES, SPLITS
 from tests.baseline_reference import (
     plain_ease,
@@ -53,6 +53,20 @@ def prepared_of(
     return prepare(dataset_of(histories, num_items), split_of(split, size))
 
 
+def counted(data: Prepared) -> list[int]:
+    return np.flatnonzero(training_marks(data)).tolist()
+
+
+def steps(data: Prepared) -> list[int]:
+    return np.flatnonzero(step_marks(data)).tolist()
+
+
+def tokens_split(histories: Histories, train: Cases, validation: Cases, test: Cases) -> Split:
+    trained = np.zeros(len(histories.tokens), dtype=np.bool_)
+    trained[train.ends] = True
+    return Split(histories, trained, validation, test, "tokens")
+
+
 def split_of(name: str, size: int) -> Options:
     return parse_section("split", {"name": name, "size": size} if name == "random_windows" else name)
 
@@ -68,8 +82,8 @@ def random_prepared(size: int, split: str, seed: int = 0, num_items: int = 25, n
 
 def test_the_example_of_the_docstring() -> None:
     data = prepared_of([[A, B, C, D]], 4)  # SOS a b c d EOS; c is validation, d test
-    assert training_positions(data).tolist() == [0, 1, 2]
-    assert training_steps(data).tolist() == [0, 1]
+    assert counted(data) == [0, 1, 2]
+    assert steps(data) == [0, 1]
     assert ranges(np.array([5, 0]), np.array([2, 3])).tolist() == [5, 6, 0, 1, 2]
 
 
@@ -77,9 +91,9 @@ def test_a_held_out_target_is_not_counted_where_it_is_the_input_of_a_training_wi
     dataset = dataset_of([[A, B, C, D]], 4)
     histories = histories_of(dataset)
     cases = histories.all_cases(2)  # [SOS a] → b, [a b] → c, [b c] → d, [c d] → EOS
-    data = Prepared(dataset, histories, Split(cases[[0, 3]], cases[[1]], cases[[2]], "tokens"))
-    assert training_positions(data).tolist() == [0, 1, 2, 5]  # c and d are held out, though [c d] → EOS is training
-    assert training_steps(data).tolist() == [0, 1]
+    data = Prepared(dataset, histories, tokens_split(histories, cases[[0, 3]], cases[[1]], cases[[2]]))
+    assert counted(data) == [0, 1, 2, 5]  # c and d are held out, though [c d] → EOS is training
+    assert steps(data) == [0, 1]
     assert BASELINES.get("popularity")(data).scores(cases[[2]]).tolist() == [[1, 1, 0, 0, 0, 1]]
 
 
@@ -87,18 +101,18 @@ def test_there_is_no_step_across_a_held_out_target() -> None:
     dataset = dataset_of([[A, B, C, D, E]], 5)
     histories = histories_of(dataset)
     cases = histories.all_cases()  # → a, a → b, b → c, c → d, d → e, e → EOS
-    data = Prepared(dataset, histories, Split(cases[[1, 3]], cases[[2]], cases[[5]], "tokens"))
-    assert training_positions(data).tolist() == [0, 1, 2, 4]  # SOS a b, d
-    assert training_steps(data).tolist() == [0, 1]  # SOS → a and a → b
+    data = Prepared(dataset, histories, tokens_split(histories, cases[[1, 3]], cases[[2]], cases[[5]]))
+    assert counted(data) == [0, 1, 2, 4]  # SOS a b, d
+    assert steps(data) == [0, 1]  # SOS → a and a → b
 
 
 def test_there_is_no_step_from_one_user_to_the_next() -> None:
     dataset = dataset_of([[A], [B], [C, D, E]], 5)
     histories = histories_of(dataset)
     cases = histories.all_cases()
-    data = Prepared(dataset, histories, Split(cases[:-2], cases[[-2]], cases[[-1]], "tokens"))
-    assert training_positions(data).tolist() == list(range(9))  # SOS a EOS, SOS b EOS, SOS c d
-    assert training_steps(data).tolist() == [0, 1, 3, 4, 6, 7]
+    data = Prepared(dataset, histories, tokens_split(histories, cases[:-2], cases[[-2]], cases[[-1]]))
+    assert counted(data) == list(range(9))  # SOS a EOS, SOS b EOS, SOS c d
+    assert steps(data) == [0, 1, 3, 4, 6, 7]
 
 
 def test_all_targets_of_a_held_out_case_are_left_out() -> None:
@@ -106,7 +120,7 @@ def test_all_targets_of_a_held_out_case_are_left_out() -> None:
     data = prepare(
         dataset_of([range(8)], 8, times), parse_section("split", {"name": "leave_last_out", "time_ties": "as_set"})
     )
-    assert training_positions(data).tolist() == plain_training_positions(data) == [0, 1, 2, 3]
+    assert counted(data) == plain_training_positions(data) == [0, 1, 2, 3]
 
 
 def test_of_a_user_who_is_not_judged_everything_is_counted() -> None:
@@ -170,7 +184,7 @@ def test_item_knn_counts_a_repeated_item_once() -> None:
 @pytest.mark.parametrize(("name", "settings"), CHOICES)
 def test_a_baseline_is_what_its_definition_says(name: str, settings: dict[str, float], size: int, split: str) -> None:
     data = random_prepared(size, split, seed=size)
-    assert training_positions(data).tolist() == plain_training_positions(data)
+    assert counted(data) == plain_training_positions(data)
     for cases in (data.split.test, data.split.validation[:3], data.histories.all_cases()[:3]):
         expected = np.array([PLAIN[name](data, cases[place : place + 1], **settings) for place in range(len(cases))])
         found = BASELINES.get(name)(data).scores(cases, **settings)

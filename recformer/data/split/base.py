@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from recformer.config import Options, option
 from recformer.data.dataset import Dataset
-from recformer.data.histories import Cases, Histories, interactions
+from recformer.data.histories import Cases, Histories, interactions, marks_between
 from recformer.data.ties import TimeTies, group_starts
 from recformer.errors import DataError
 
@@ -20,8 +21,9 @@ Part = Literal["train", "validation", "test"]
 class Split:
     """Cases of one dataset's histories. No held-out target is a training target."""
 
-    train: Cases
-    """Everything that may be trained to be predicted, from the first item of a user on."""
+    histories: Histories
+    trained: NDArray[np.bool_]
+    """(N + 2U,) which of the histories' tokens may be trained to be predicted, from the first item of a user on."""
     validation: Cases
     test: Cases
     item_set: Literal["items", "tokens"]
@@ -29,9 +31,18 @@ class Split:
     skipped_users: int = 0
     """Users without a test case because they have too few interactions; nothing is dropped in silence."""
 
+    @property
+    def train(self) -> Cases:
+        """The training part as cases: 12 bytes for each, so only for who reads them one by one."""
+        return self.histories.cases_at(np.flatnonzero(self.trained))
+
     def cases(self, part: Part) -> Cases:
         """Cases of one part, in the order of users and time."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}[part]
+        return self.train if part == "train" else self.validation if part == "validation" else self.test
+
+    def trained_by_user(self) -> NDArray[np.int64]:
+        """(U,) how many tokens of each user are in the training part."""
+        return np.add.reduceat(self.trained, self.histories.user_starts[:-1], dtype=np.int64)
 
     def fingerprint(self, part: Part) -> str:
         """16 hex digits over the cases of one part."""
@@ -98,15 +109,16 @@ def with_targets_at_once(dataset: Dataset, cases: Cases) -> Cases:
     return Cases(cases.users, cases.ends, counts)
 
 
-def item_cases(histories: Histories) -> Cases:
-    """All cases whose target is an item."""
-    cases = histories.all_cases()
-    return cases[histories.targets(cases) != histories.eos]
+def first_items(histories: Histories, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(N + 2U,) which tokens are among the first `counts` (U,) items of their user."""
+    firsts = histories.user_starts[:-1] + 1  # after SOS
+    return marks_between(firsts, firsts + counts, len(histories.tokens))
 
 
 def require_parts(split: Split, dataset: Dataset, name: str) -> Split:
     """`split` itself. Raises DataError when a part is empty, saying how much there was."""
-    empty = [part for part in ("train", "validation", "test") if not len(split.cases(part))]
+    sizes = {"train": split.trained.any(), "validation": len(split.validation), "test": len(split.test)}
+    empty = [part for part, size in sizes.items() if not size]
     if empty:
         raise DataError(
             f"split {name}: no cases for {' and '.join(empty)} (the dataset has {dataset.num_interactions:,} "

@@ -4,11 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recformer.data.dataset import Dataset
-from recformer.data.histories import Cases, Histories, interactions
+from recformer.data.histories import Cases, Histories
 from recformer.data.split.base import (
     Split,
     SplitOptions,
-    item_cases,
+    first_items,
     require_parts,
     time_ties_option,
     with_targets_at_once,
@@ -42,19 +42,18 @@ class LeaveLastOut:
     def __call__(self, dataset: Dataset, histories: Histories) -> Split:
         """Cases for each part. Raises DataError when a part is empty."""
         as_set = self.options.time_ties == "as_set"
-        cases = item_cases(histories)
-        places, users = interactions(cases), cases.users
-        test_from, validation_from = _last_groups(dataset, group_starts(dataset) if as_set else None)
-        judged = np.diff(dataset.offsets) >= LEAST
-        trained = ~judged[users] | (places < validation_from[users])
-        later = judged[users] & (places > dataset.offsets[:-1][users])  # with an interaction before it
+        begin, lengths = dataset.offsets[:-1], np.diff(dataset.offsets)
+        last, before = _last_groups(dataset, group_starts(dataset) if as_set else None)
+        judged = lengths >= LEAST
+        trained = first_items(histories, np.where(judged, before - begin, lengths))
 
-        def held_out(at: NDArray[np.bool_]) -> Cases:
-            return with_targets_at_once(dataset, cases[at & later]) if as_set else cases[at & later]
+        def held_out(places: NDArray[np.int64], some: NDArray[np.bool_]) -> Cases:
+            users = np.flatnonzero(some & judged & (places > begin))  # with an interaction before it
+            cases = histories.cases_at(histories.user_starts[users] + 1 + places[users] - begin[users])
+            return with_targets_at_once(dataset, cases) if as_set else cases
 
-        test = held_out(places == test_from[users])
-        validation = held_out((places == validation_from[users]) & (places < test_from[users]))
-        split = Split(cases[trained], validation, test, "items", dataset.num_users - len(test))
+        test, validation = held_out(last, judged), held_out(before, before < last)
+        split = Split(histories, trained, validation, test, "items", dataset.num_users - len(test))
         return require_parts(split, dataset, "leave_last_out")
 
 
@@ -63,8 +62,10 @@ def _last_groups(dataset: Dataset, starts: NDArray[np.bool_] | None) -> tuple[ND
 
     `starts` (N,) marks the first of each group; None where every interaction is one by itself.
     """
-    places = np.arange(dataset.num_interactions)
-    first = places if starts is None else np.maximum.accumulate(np.where(starts, places, 0))
     begin, end = dataset.offsets[:-1], dataset.offsets[1:]
+    if starts is None:
+        last = np.maximum(end - 1, begin)
+        return last, np.maximum(last - 1, begin)
+    first = np.maximum.accumulate(np.where(starts, np.arange(dataset.num_interactions), 0))
     last = np.where(end > begin, first[np.maximum(end - 1, 0)], begin)
     return last, np.where(last > begin, first[np.maximum(last - 1, 0)], last)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from recformer.config import option
 from recformer.data.dataset import Dataset
-from recformer.data.histories import Histories
+from recformer.data.histories import Histories, marks_between
 from recformer.data.split.base import Fractions, Split, require_parts, time_ties_option
 from recformer.data.ties import STEP, mixed
 from recformer.registry import SPLITS
@@ -47,13 +47,17 @@ class RandomWindows:
 
     def __call__(self, dataset: Dataset, histories: Histories) -> Split:
         """Cases for each part. Raises DataError when a part is empty."""
-        cases = histories.all_cases(self.options.size)
-        draw = uniform_by_row(len(cases), self.options.split_seed)
-        test = draw < self.options.test_fraction
-        validation = ~test & (draw < self.options.test_fraction + self.options.validation_fraction)
-        skipped = dataset.num_users - len(np.unique(cases.users))
-        split = Split(cases[~test & ~validation], cases[validation], cases[test], "tokens", skipped)
-        return require_parts(split, dataset, "random_windows")
+        firsts = np.minimum(histories.user_starts[:-1] + self.options.size, histories.user_starts[1:])
+        trained = marks_between(firsts, histories.user_starts[1:], len(histories.tokens))
+        ends = np.flatnonzero(trained)
+        test_fraction, seed = self.options.test_fraction, self.options.split_seed
+        draw = uniform_by_row(len(ends), seed)
+        test = ends[draw < test_fraction]
+        validation = ends[(draw >= test_fraction) & (draw < test_fraction + self.options.validation_fraction)]
+        trained[test] = trained[validation] = False
+        skipped = int(np.count_nonzero(firsts == histories.user_starts[1:]))
+        parts = histories.cases_at(validation), histories.cases_at(test)
+        return require_parts(Split(histories, trained, *parts, "tokens", skipped), dataset, "random_windows")
 
 
 def uniform_by_row(count: int, seed: int) -> NDArray[np.float64]:

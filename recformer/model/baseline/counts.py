@@ -5,8 +5,10 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from recformer.data.histories import Cases
+from recformer.data.histories import Cases, marks_between
 from recformer.data.prepared import Prepared
+
+AT_ONCE = 1 << 22  # tokens
 
 
 class Baseline(Protocol):
@@ -26,8 +28,8 @@ class Baseline(Protocol):
         ...
 
 
-def training_positions(prepared: Prepared) -> NDArray[np.int64]:
-    """(P,) places in `histories.tokens`, ascending: a user's tokens up to the last one that is trained to be
+def training_marks(prepared: Prepared) -> NDArray[np.bool_]:
+    """(N + 2U,) which of `histories.tokens` are counted: a user's tokens up to the last one that is trained to be
     predicted, without the targets of held-out cases.
 
     Under `random_windows` a held-out target lies before later training targets. A model may read it there, but what is
@@ -35,32 +37,35 @@ def training_positions(prepared: Prepared) -> NDArray[np.int64]:
 
     [SOS a b c d EOS] under `leave_last_out` is trained on a and b (c is validation, d test): the places 0, 1, 2.
     """
-    histories, split = prepared.histories, prepared.split
-    last = np.full(histories.num_users, -1, dtype=np.int64)
-    np.maximum.at(last, split.train.users, split.train.ends)
-    lengths = np.maximum(last - histories.user_starts[:-1] + 1, 0)
-    marks = np.zeros(len(histories.tokens), dtype=np.bool_)
-    marks[ranges(histories.user_starts[:-1], lengths)] = True
+    split, starts = prepared.split, prepared.histories.user_starts
+    places = np.append(np.flatnonzero(split.trained), -1)
+    last = places[np.searchsorted(places[:-1], starts[1:]) - 1]  # −1 where nobody before is trained on
+    ends = np.where(last >= starts[:-1], last + 1, starts[:-1])
+    marks = marks_between(starts[:-1], ends, len(split.trained))
     for part in (split.validation, split.test):
         counts = np.ones(len(part), dtype=np.int64) if part.num_targets is None else part.num_targets
         marks[ranges(part.ends, counts)] = False
-    return np.flatnonzero(marks)
+    return marks
 
 
-def training_steps(prepared: Prepared) -> NDArray[np.int64]:
-    """(P,) places p, ascending, for which p and p + 1 are training positions of one user.
+def step_marks(prepared: Prepared) -> NDArray[np.bool_]:
+    """(N + 2U,) places p for which p and p + 1 are counted tokens of one user.
 
-    In the example of `training_positions`: 0 and 1, the steps SOS → a and a → b.
+    In the example of `training_marks`: 0 and 1, the steps SOS → a and a → b.
     """
-    places = training_positions(prepared)
-    steps = places[:-1][np.diff(places) == 1]
-    return steps[prepared.histories.tokens[steps + 1] != prepared.histories.sos]
+    marks = training_marks(prepared)
+    marks[:-1] &= marks[1:]
+    marks[prepared.histories.user_starts[1:] - 1] = False
+    return marks
 
 
 def token_counts(prepared: Prepared) -> NDArray[np.int64]:
     """(V,) how often each token is in the training part. SOS counts 0: nobody can go on with it."""
-    histories = prepared.histories
-    counts = np.bincount(histories.tokens[training_positions(prepared)], minlength=histories.num_tokens)
+    histories, marks = prepared.histories, training_marks(prepared)
+    counts = np.zeros(histories.num_tokens, dtype=np.int64)
+    for start in range(0, len(marks), AT_ONCE):  # bincount makes 8 bytes of each token
+        piece = slice(start, start + AT_ONCE)
+        counts += np.bincount(histories.tokens[piece][marks[piece]], minlength=histories.num_tokens)
     counts[histories.sos] = 0
     return counts
 

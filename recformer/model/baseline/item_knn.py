@@ -6,7 +6,7 @@ from scipy import sparse
 
 from recformer.data.histories import Cases
 from recformer.data.prepared import Prepared
-from recformer.model.baseline.counts import training_positions
+from recformer.model.baseline.counts import training_marks
 from recformer.model.baseline.votes import Fallback, Sparse, latest_items
 from recformer.registry import BASELINES
 
@@ -60,8 +60,7 @@ class ItemKnn:
 def user_items(prepared: Prepared) -> Sparse:
     """(U, I) float32: 1 where a user has an item in the training part."""
     histories = prepared.histories
-    places = training_positions(prepared)
-    places = places[histories.tokens[places] < histories.num_items]  # without SOS and EOS
+    places = np.flatnonzero(training_marks(prepared) & (histories.tokens < histories.num_items))  # no SOS, no EOS
     cells = (histories.users_at(places), histories.tokens[places])
     found = sparse.coo_array(
         (np.ones(len(places), np.float32), cells), shape=(histories.num_users, histories.num_items)

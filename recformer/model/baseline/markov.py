@@ -2,10 +2,12 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from recformer.data.histories import Cases
 from recformer.data.prepared import Prepared
-from recformer.model.baseline.counts import fractions, ranges, token_counts, training_steps
+from recformer.model.baseline.counts import fractions, step_marks, token_counts
+from recformer.model.baseline.votes import Sparse
 from recformer.registry import BASELINES
 
 
@@ -26,22 +28,17 @@ class Markov:
     GRID = ({},)
 
     def __init__(self, prepared: Prepared) -> None:
-        histories = prepared.histories
-        steps = training_steps(prepared)
-        codes = histories.tokens[steps].astype(np.int64) * histories.num_tokens + histories.tokens[steps + 1]
-        found, counts = np.unique(codes, return_counts=True)
+        histories, size = prepared.histories, prepared.histories.num_tokens
+        steps = step_marks(prepared)
+        pairs = (histories.tokens[:-1][steps[:-1]], histories.tokens[1:][steps[:-1]])
+        counted = sparse.coo_array((np.ones(len(pairs[0]), np.float32), pairs), shape=(size, size))
+        self._nexts: Sparse = counted.tocsr()  # row i: how often each token came right after i
         self._histories = histories
-        self._bounds = np.searchsorted(found, np.arange(histories.num_tokens + 1) * histories.num_tokens)  # (V + 1,)
-        self._nexts = found % histories.num_tokens  # tokens that came after i: from bounds[i] to bounds[i + 1]
-        self._counts = counts.astype(np.float64)
         self._fractions = fractions(token_counts(prepared))  # (V,)
 
     def scores(self, cases: Cases) -> NDArray[np.float32]:
         """(B, V) scores of all tokens for cases (B)."""
-        last = self._histories.tokens[cases.ends - 1]
-        lengths = self._bounds[last + 1] - self._bounds[last]
-        places = ranges(self._bounds[last], lengths)
-        nexts = self._nexts[places]
+        found = self._nexts[self._histories.tokens[cases.ends - 1]].tocoo()
         scores = np.tile(self._fractions.astype(np.float32), (len(cases), 1))
-        scores[np.repeat(np.arange(len(cases)), lengths), nexts] = self._counts[places] + self._fractions[nexts]
+        scores[found.row, found.col] = found.data + self._fractions[found.col]
         return scores

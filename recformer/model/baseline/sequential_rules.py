@@ -6,7 +6,7 @@ from scipy import sparse
 
 from recformer.data.histories import Cases
 from recformer.data.prepared import Prepared
-from recformer.model.baseline.counts import token_counts, training_positions
+from recformer.model.baseline.counts import token_counts, training_marks
 from recformer.model.baseline.votes import Fallback, Sparse, latest_items
 from recformer.registry import BASELINES
 
@@ -45,10 +45,9 @@ class SequentialRules:
 
 def _rules(prepared: Prepared) -> Sparse:
     histories = prepared.histories
-    marks = np.zeros(len(histories.tokens), dtype=np.bool_)
-    marks[training_positions(prepared)] = True
-    marks &= histories.tokens < histories.num_items  # SOS and EOS follow nobody: no pair crosses from user to user
-    owners = np.repeat(np.arange(histories.num_users), np.diff(histories.user_starts))
+    # SOS and EOS follow nobody; a pair with one between them is of two users.
+    marks = training_marks(prepared) & (histories.tokens < histories.num_items)
+    owners = np.repeat(np.arange(histories.num_users, dtype=np.int32), np.diff(histories.user_starts))
     shape = (histories.num_items, histories.num_items)
     rules: Sparse = sparse.csr_array(shape, dtype=np.float32)
     for distance in range(1, REACH + 1):
