@@ -11,7 +11,7 @@ from recformer.evaluation.significance import Question, Settings
 from recformer.model.baseline.counts import Baseline
 from recformer.registry import BASELINES, METRICS
 
-BATCH = 1024  # scores of 1024 × 60,000 float32 are 246 MB
+BATCH = 1024
 MOST_CASES = 10_000  # of the validation part that choose
 
 
@@ -55,7 +55,7 @@ def _ranks(
     from recformer.evaluation.ranker import rank_batch
 
     parts: list[Ranks] = []
-    for batch in batches(cases, BATCH):
+    for batch in batches(cases, BATCH, prepared.histories.num_tokens):
         scores = torch.from_numpy(baseline.scores(batch, **settings))
         parts.append(rank_batch(scores, prepared.histories, batch, prepared.split.item_set, recent))
         if progress is not None:

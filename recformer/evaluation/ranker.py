@@ -47,7 +47,7 @@ def rank_cases(
 
     parts: list[Ranks] = []
     with _evaluating(model), _at_once(device) as each:
-        for part in each(ranked, batches(cases, BATCH)):
+        for part in each(ranked, batches(cases, BATCH, histories.num_tokens)):
             parts.append(part)
             if progress is not None:
                 progress(sum(len(part) for part in parts), len(cases))
@@ -60,7 +60,7 @@ def score(
     """Batches of cases with what the model reads, (B, T) int64, and its logits (B, V), in evaluation mode and without
     gradients."""
     with _evaluating(model):
-        for batch in batches(cases, BATCH):
+        for batch in batches(cases, BATCH, histories.num_tokens):
             inputs = histories.inputs(batch, window)
             yield batch, torch.from_numpy(inputs).to(device, torch.int64), _logits(model, inputs, batch, device)
 

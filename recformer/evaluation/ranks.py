@@ -86,7 +86,11 @@ Progress = Callable[[int, int], None]
 """Called with cases done and cases in all."""
 
 
-def batches(cases: Cases, size: int) -> Iterator[Cases]:
-    """The cases in consecutive pieces of at most `size`."""
+SCORES = 1 << 22  # of a batch: 16 MB of float32, however large the catalogue is
+
+
+def batches(cases: Cases, size: int, num_tokens: int) -> Iterator[Cases]:
+    """The cases in consecutive pieces of at most `size`, fewer where each has many scores."""
+    size = max(min(size, SCORES // num_tokens), 1)
     for start in range(0, len(cases), size):
         yield cases[start : start + size]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from recformer.data.histories import marks_between
 from recformer.data.prepared import Prepared
 from recformer.data.split.base import Part
 from recformer.evaluation.baselines import rank_baseline
@@ -41,14 +42,13 @@ def shuffled(
     ends = histories.user_starts[1:] - 1  # EOS
     for cases in map(prepared.split.cases, parts):
         np.minimum.at(ends, cases.users, cases.ends)
-    places = np.arange(len(histories.tokens))
-    owners = np.repeat(np.arange(histories.num_users), np.diff(histories.user_starts))
-    firsts = histories.user_starts[:-1] if latest is None else np.maximum(histories.user_starts[:-1], ends - latest - 1)
-    moves = (places > firsts[owners]) & (places < ends[owners])
-    chance = np.random.default_rng(seed).random(len(places))
-    order = np.lexsort((chance[moves], owners[moves]))
+    firsts = histories.user_starts[:-1] + 1
+    firsts = firsts if latest is None else np.maximum(firsts, ends - latest)
+    places = np.flatnonzero(marks_between(np.minimum(firsts, ends), ends, len(histories.tokens)))
+    chance = np.random.default_rng(seed).random(len(histories.tokens))[places]
+    order = np.lexsort((chance, histories.users_at(places)))
     tokens = histories.tokens.copy()
-    tokens[moves] = histories.tokens[moves][order]
+    tokens[places] = tokens[places][order]
     return replace(prepared, histories=replace(histories, tokens=tokens))
 
 
