@@ -56,8 +56,8 @@ def dataset_of(histories: Sequence[Sequence[int]], num_items: int, times: Sequen
     offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])]).astype(np.int64)
     items = np.array([item for history in histories for item in history], dtype=np.int32)
     timestamps = np.array(times if times is not None else range(len(items)), dtype=np.int64)
-    user_ids = np.arange(100, 100 + len(histories), dtype=np.int64)
-    item_ids = np.arange(10, 10 + num_items, dtype=np.int64)
+    user_ids = pd.Index(np.arange(100, 100 + len(histories), dtype=np.int64))
+    item_ids = pd.Index(np.arange(10, 10 + num_items, dtype=np.int64))
     titles = [f"Movie {item}" for item in item_ids]
     years = pd.array([1990] * num_items, dtype="Int64")
     genres = [["Drama"]] * num_items
@@ -65,14 +65,12 @@ def dataset_of(histories: Sequence[Sequence[int]], num_items: int, times: Sequen
         name="in memory",
         source=Path("in-memory"),
         reader="movielens_dat",
-        user_ids=user_ids,
-        item_ids=item_ids,
         offsets=offsets,
         items=items,
         timestamps=timestamps,
         ratings=np.ones(len(items), dtype=np.float32),
-        movies=pd.DataFrame({"item_id": item_ids, "title": titles, "year": years, "genres": genres}),
-        users=pd.DataFrame({"user_id": user_ids, "gender": "", "age": "", "occupation": ""}),
+        item_table=pd.DataFrame({"item_id": item_ids, "title": titles, "year": years, "genre": genres}),
+        user_table=pd.DataFrame({"user_id": user_ids, "gender": "", "age": "", "occupation": ""}),
         fingerprint=fingerprint_of(user_ids, item_ids, offsets, items, timestamps),
     )
 

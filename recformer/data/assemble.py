@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recformer.data.dataset import USER_COLUMNS, Dataset, fingerprint_of
+from recformer.data.dataset import ITEMS, Dataset, Nouns, fingerprint_of, ids_of
 from recformer.data.layouts.base import Layout, RawTables
 from recformer.data.repeats import Choice, Repeats, read_choice, repeated
-from recformer.data.table import Ratings, fault
+from recformer.data.table import Interactions, fault
 from recformer.errors import DataError
 from recformer.files import gate
 from recformer.registry import READERS
@@ -54,46 +54,50 @@ def datasets(data_dir: Path) -> list[Path]:
 def read_dataset(folder: Path) -> Dataset:
     """Parse the dataset in `folder`, without any cache. Raises DataError."""
     name, reader = find_reader(folder)
-    return assemble(reader.read(folder), folder, name, read_choice(folder))
+    return assemble(reader.read(folder), folder, name, reader.NOUNS, read_choice(folder))
 
 
-def assemble(tables: RawTables, folder: Path, reader: str, repeats: Choice | None = None) -> Dataset:
+def assemble(
+    tables: RawTables, folder: Path, reader: str, nouns: Nouns = ITEMS, repeats: Choice | None = None
+) -> Dataset:
     """The Dataset of `tables`: sorted ids become tokens, interactions are ordered by user and time.
 
     Interactions of one user at one time keep the order of the file. Users without any interaction keep an
-    empty history. Rows that repeat one before are dropped where `repeats` says so. Raises DataError for a rating of an
-    unknown movie or user.
+    empty history. Rows that repeat one before are dropped where `repeats` says so. Raises DataError for an interaction
+    with an unknown item or user.
     """
-    ratings = tables.ratings
-    movies = tables.movies.sort_values("item_id", ignore_index=True)
-    item_ids = movies["item_id"].to_numpy(dtype=np.int64)
-    users = _users_of(tables)
-    user_ids = users["user_id"].to_numpy(dtype=np.int64)
+    rows = tables.interactions
+    item_table, item_tokens = _encoded(
+        f"{nouns.item} id", "item_id", tables.items, rows.item_ids, rows, tables.items_path
+    )
+    user_table, user_tokens = _encoded("user id", "user_id", tables.users, rows.user_ids, rows, tables.users_path)
 
-    item_tokens = _tokens_of(item_ids, ratings.item_ids, "movie id", ratings, tables.movies_path)
-    user_tokens = _tokens_of(user_ids, ratings.user_ids, "user id", ratings, tables.users_path)
-
-    order = order_of(user_tokens, ratings.timestamps)
-    again = repeated(user_tokens[order], ratings.timestamps[order], item_tokens[order])
+    # Without times every row has the same until it is in order: ties keep the order of the file.
+    times = np.zeros(len(item_tokens), dtype=np.int64) if rows.timestamps is None else rows.timestamps
+    order = order_of(user_tokens, times)
+    again = repeated(user_tokens[order], times[order], item_tokens[order])
     if repeats == "drop":
         order = order[~again]
-    offsets = np.zeros(len(user_ids) + 1, dtype=np.int64)
-    np.cumsum(np.bincount(user_tokens[order], minlength=len(user_ids)), out=offsets[1:])
+    offsets = np.zeros(len(user_table) + 1, dtype=np.int64)
+    np.cumsum(np.bincount(user_tokens[order], minlength=len(user_table)), out=offsets[1:])
     items = item_tokens[order].astype(np.int32)
-    timestamps = ratings.timestamps[order]
+    timestamps = np.arange(len(items)) - np.repeat(offsets[:-1], np.diff(offsets))
+    if rows.timestamps is not None:
+        timestamps = times[order]
+    user_ids, item_ids = pd.Index(user_table["user_id"]), pd.Index(item_table["item_id"])
     return Dataset(
         name=folder.resolve().name,
         source=folder,
         reader=reader,
-        user_ids=user_ids,
-        item_ids=item_ids,
         offsets=offsets,
         items=items,
         timestamps=timestamps,
-        ratings=ratings.ratings[order],
-        movies=movies,
-        users=users,
+        item_table=item_table,
+        user_table=user_table,
         fingerprint=fingerprint_of(user_ids, item_ids, offsets, items, timestamps),
+        ratings=None if rows.ratings is None else rows.ratings[order],
+        has_times=rows.timestamps is not None,
+        nouns=nouns,
         repeats=Repeats(int(again.sum()), repeats),
     )
 
@@ -135,24 +139,31 @@ def _unrecognised(folder: Path) -> DataError:
     return DataError(f"{folder} is no dataset of a known format; looked for {looked_for}. {hint}")
 
 
-def _users_of(tables: RawTables) -> pd.DataFrame:
-    if tables.users is not None:
-        return tables.users.sort_values("user_id", ignore_index=True)
-    ids = np.unique(tables.ratings.user_ids)
-    users = pd.DataFrame({column: pd.Series([""] * len(ids), dtype="str") for column in USER_COLUMNS})
-    users["user_id"] = ids
-    return users
+def _encoded(
+    label: str,
+    column: str,
+    table: pd.DataFrame | None,
+    found: pd.Series,
+    interactions: Interactions,
+    path: Path | None,
+) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """The table in the order of its ids, and the position (N,) in it of each id `found` among the interactions.
 
-
-def _tokens_of(
-    ids: NDArray[np.int64], values: NDArray[np.int64], name: str, ratings: Ratings, path: Path | None
-) -> NDArray[np.int64]:
-    """(N,) position of each value in the unique `ids`. Raises DataError for the first that is not there."""
-    tokens = pd.Index(ids).get_indexer(values)  # hashed: several times as fast as searching a million in sorted ids
+    Where there is no table, it is that of the ids found. Raises DataError for the first id that is not in the table.
+    """
+    if table is None:
+        table = pd.DataFrame({column: found.unique()})
+    if found.dtype != np.int64:
+        found, known = ids_of(found, pd.Series(table[column]))
+        table = table.assign(**{column: known})
+    table = table.sort_values(column, ignore_index=True)
+    tokens = pd.Index(table[column]).get_indexer(
+        pd.Index(found)
+    )  # hashed: faster than searching a million in sorted ids
     unknown = np.flatnonzero(tokens < 0)
     if not len(unknown):
-        return tokens
-    row, listed = int(unknown[0]), path.name if path else "the ratings"
+        return table, tokens
+    row, listed = int(unknown[0]), path.name if path else "the interactions"
     more = "" if len(unknown) == 1 else f" (the first of {len(unknown)} such lines)"
-    found = f"{name} {values[row]} is not in {listed}{more}"
-    raise fault(ratings.path, ratings.first_line + row, found, f"the ids of {listed}")
+    said = f"{label} {found.iloc[row]} is not in {listed}{more}"
+    raise fault(interactions.path, interactions.first_line + row, said, f"the ids of {listed}")

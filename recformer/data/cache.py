@@ -17,16 +17,16 @@ import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
 from recformer.data.assemble import assemble, find_reader
-from recformer.data.dataset import Dataset, fingerprint_of
+from recformer.data.dataset import Dataset, Nouns, fingerprint_of
 from recformer.data.layouts.base import Layout
 from recformer.data.repeats import Choice, Repeats, read_choice
 from recformer.errors import DataError
 from recformer.files import gate
 
-FORMAT = "3"  # raise it whenever reading or storing changes what a Dataset holds
+FORMAT = "4"  # raise it whenever reading or storing changes what a Dataset holds
 TEMPORARY = ".tmp-"
 LEFTOVER_S = 3600.0  # storing takes seconds; one that is taken for left over is only not kept
-ARRAYS = ("user_ids", "item_ids", "offsets", "items", "timestamps", "ratings")
+ARRAYS = ("offsets", "items", "timestamps", "ratings")
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def load(folder: Path, cache: Path) -> Dataset:
     cached = _read(entry, folder)
     if cached is not None:
         return cached
-    dataset = assemble(reader.read(folder), folder, name, repeats)
+    dataset = assemble(reader.read(folder), folder, name, reader.NOUNS, repeats)
     _store(dataset, entry)
     return dataset
 
@@ -76,15 +76,17 @@ def _read(entry: Path, folder: Path) -> Dataset | None:
 
 def _read_entry(entry: Path, folder: Path) -> Dataset:
     with gate.open_file(entry / "arrays.npz", gate.DATA_CACHE) as file, np.load(file, allow_pickle=False) as stored:
-        arrays: dict[str, NDArray[Any]] = {name: stored[name] for name in ARRAYS}
+        arrays: dict[str, NDArray[Any]] = {name: stored[name] for name in ARRAYS if name in stored}
     record = gate.read_object(entry / "dataset.json", gate.DATA_SOURCE) or {}
     dataset = Dataset(
         name=folder.resolve().name,
         source=folder,
         reader=record["reader"],
-        movies=_read_frame(entry / "movies.parquet"),
-        users=_read_frame(entry / "users.parquet"),
+        item_table=_read_frame(entry / "items.parquet"),
+        user_table=_read_frame(entry / "users.parquet"),
         fingerprint=record["fingerprint"],
+        has_times=record["has_times"],
+        nouns=Nouns(**record["nouns"]),
         repeats=Repeats(**record["repeats"]),
         **arrays,
     )
@@ -97,19 +99,15 @@ def _check(dataset: Dataset) -> None:
     found = fingerprint_of(dataset.user_ids, dataset.item_ids, dataset.offsets, dataset.items, dataset.timestamps)
     if found != dataset.fingerprint:
         raise ValueError(f"its fingerprint is {found}, recorded was {dataset.fingerprint}")
-    if len(dataset.ratings) != len(dataset.items):
+    if dataset.ratings is not None and len(dataset.ratings) != len(dataset.items):
         raise ValueError(f"{len(dataset.ratings)} ratings for {len(dataset.items)} interactions")
-    if not np.array_equal(dataset.movies["item_id"], dataset.item_ids):
-        raise ValueError("movies and item ids differ")
-    if not np.array_equal(dataset.users["user_id"], dataset.user_ids):
-        raise ValueError("users and user ids differ")
 
 
 def _read_frame(path: Path) -> pd.DataFrame:
     with gate.open_file(path, gate.DATA_CACHE) as file:
         frame = parquet.read_table(file, page_checksum_verification=True).to_pandas()
-    if "genres" in frame:
-        frame["genres"] = [list(genres) for genres in frame["genres"]]
+    for name in [name for name in frame if pd.api.types.is_object_dtype(frame[name].dtype)]:  # lists
+        frame[name] = [list(values) for values in frame[name]]
     return frame
 
 
@@ -123,10 +121,12 @@ def _store(dataset: Dataset, entry: Path) -> None:
                 if time.time() - leftover.stat().st_mtime > LEFTOVER_S:
                     shutil.rmtree(leftover, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(dir=entry.parent, prefix=TEMPORARY))
-        np.savez(temporary / "arrays.npz", **{name: getattr(dataset, name) for name in ARRAYS})
-        for name, frame in (("movies", dataset.movies), ("users", dataset.users)):
+        arrays = {name: getattr(dataset, name) for name in ARRAYS}
+        np.savez(temporary / "arrays.npz", **{name: array for name, array in arrays.items() if array is not None})
+        for name, frame in (("items", dataset.item_table), ("users", dataset.user_table)):
             frame.to_parquet(temporary / f"{name}.parquet", index=False, write_page_checksum=True)
-        record = {"reader": dataset.reader, "fingerprint": dataset.fingerprint, "repeats": asdict(dataset.repeats)}
+        record = {name: getattr(dataset, name) for name in ("reader", "fingerprint", "has_times")}
+        record |= {"nouns": asdict(dataset.nouns), "repeats": asdict(dataset.repeats)}
         (temporary / "dataset.json").write_text(json.dumps(record), encoding="utf-8")
         temporary.chmod(0o755)
         temporary.rename(entry)

@@ -1,8 +1,11 @@
 """The one in-memory form behind every dataset format."""
 
 import hashlib
+import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -10,8 +13,21 @@ from numpy.typing import NDArray
 
 from recformer.data.repeats import NO_REPEATS, Repeats
 
-MOVIE_COLUMNS = ["item_id", "title", "year", "genres"]  # year: nullable Int64; genres: list of str
-USER_COLUMNS = ["user_id", "gender", "age", "occupation"]  # str; "" where the set does not say
+Id = int | str
+"""What a dataset calls a user or an item, as it came."""
+_PLAIN = "(0|[1-9][0-9]{0,18})"  # a whole number as Python writes it
+_HIGHEST = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True)
+class Nouns:
+    """What a dataset's items are called."""
+
+    item: str = "item"
+    items: str = "items"
+
+
+ITEMS = Nouns()
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +36,7 @@ class Dataset:
 
     The interactions of user token u are positions `offsets[u]` to `offsets[u + 1]` of the flat arrays; ties
     in time keep the order of the file. Tokens are positions in the sorted ids (the article's vocabulary).
+    Arrays may be read-only maps of files: nothing writes into them.
     """
 
     name: str
@@ -28,34 +45,44 @@ class Dataset:
     """Folder it was read from."""
     reader: str
     """Registered name of the reader that read it."""
-    user_ids: NDArray[np.int64]
-    """(U,) sorted ids; row u is user token u."""
-    item_ids: NDArray[np.int64]
-    """(I,) sorted ids of the whole catalogue, rated or not; row i is item token i."""
     offsets: NDArray[np.int64]
     """(U + 1,) bounds of each user in the flat arrays."""
     items: NDArray[np.int32]
     """(N,) item tokens."""
     timestamps: NDArray[np.int64]
-    """(N,) seconds since 1970."""
-    ratings: NDArray[np.float32]
-    """(N,)"""
-    movies: pd.DataFrame
-    """I rows of MOVIE_COLUMNS, row i is item token i."""
-    users: pd.DataFrame
-    """U rows of USER_COLUMNS, row u is user token u."""
+    """(N,) seconds since 1970; where there are none, 0, 1, 2, … within each user."""
+    item_table: pd.DataFrame
+    """I rows, the whole catalogue, row i is item token i: `item_id` (see `ids_of`); where known `title` (str), `year`
+    (Int64), `image` (str); and any other columns. See `categories_in`."""
+    user_table: pd.DataFrame
+    """U rows, row u is user token u: `user_id` (see `ids_of`), and any other columns."""
     fingerprint: str
     """16 hex digits over everything a model or an evaluation can depend on; see `fingerprint_of`."""
+    ratings: NDArray[np.float32] | None = None
+    """(N,); None where there are none."""
+    has_times: bool = True
+    """Whether there were times; else the order of a user's interactions is that of the file."""
+    nouns: Nouns = ITEMS
     repeats: Repeats = NO_REPEATS
     """Rows of the files that repeat one before, and whether they are among the interactions."""
 
+    @cached_property
+    def user_ids(self) -> pd.Index:
+        """(U,) sorted ids, int64 or str; position u is user token u."""
+        return pd.Index(self.user_table["user_id"])
+
+    @cached_property
+    def item_ids(self) -> pd.Index:
+        """(I,) sorted ids of the whole catalogue, int64 or str; position i is item token i."""
+        return pd.Index(self.item_table["item_id"])
+
     @property
     def num_users(self) -> int:
-        return len(self.user_ids)
+        return len(self.user_table)
 
     @property
     def num_items(self) -> int:
-        return len(self.item_ids)
+        return len(self.item_table)
 
     @property
     def num_interactions(self) -> int:
@@ -65,17 +92,90 @@ class Dataset:
         """Item tokens of one user in the order of time, shape (n,)."""
         return self.items[self.offsets[user_token] : self.offsets[user_token + 1]]
 
+    @cached_property
+    def titles(self) -> pd.Series:
+        """(I,) titles by item token, as text; the id where there is none."""
+        ids = cast("pd.Series", self.item_table["item_id"].astype("str"))
+        if "title" not in self.item_table:
+            return ids
+        titles = cast("pd.Series", self.item_table["title"].astype("str"))
+        return titles.where(titles.notna() & (titles.str.strip() != ""), ids)
+
+    def title_of(self, item_token: int) -> str:
+        """Title of one item; its id as text where it has none."""
+        return self.titles.iloc[item_token]
+
+
+def ids_of(*columns: pd.Series) -> list[pd.Series]:
+    """Columns of text that name the same things, as ids.
+
+    All are int64 where every value is a whole number as Python writes it, from 0 to 2⁶³ − 1; else all are kept exactly
+    as they came, as str: "007" is another id than "7".
+    """
+    texts = [column.astype("str") for column in columns]
+    if not all(text.str.fullmatch(_PLAIN).all() for text in texts):
+        return texts
+    longest = (text[text.str.len() == len(str(_HIGHEST))] for text in texts)
+    if any(int(value) > _HIGHEST for text in longest for value in text):
+        return texts
+    return [text.astype("int64") for text in texts]
+
+
+def id_of(ids: pd.Index, text: str) -> Id | None:
+    """The one of `ids` that a text means, as in an address or a command; None where it is none of them."""
+    wanted: Id = text
+    if ids.dtype == np.int64:
+        if not re.fullmatch("[0-9]{1,19}", text):
+            return None
+        wanted = int(text)
+    return wanted if token_of(ids, wanted) is not None else None
+
+
+def token_of(ids: pd.Index, wanted: Id) -> int | None:
+    """Where an id stands among the sorted `ids`, None where it does not."""
+    try:
+        return cast("int", ids.get_loc(wanted))
+    except (KeyError, OverflowError):
+        return None
+
+
+def numbers_of(ids: pd.Index) -> NDArray[np.uint64]:
+    """(n,) a number for each id, the same in every dataset and version: a whole number is its own, of a text it is a
+    64-bit hash of its UTF-8 bytes."""
+    if ids.dtype == np.int64:
+        return ids.to_numpy().astype(np.uint64)
+    digests = (hashlib.blake2b(text.encode(), digest_size=8).digest() for text in ids)
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+
+
+def categories_in(table: pd.DataFrame) -> list[str]:
+    """Names of the columns of an item or user table that hold categories: one text a row, or a list of them."""
+    apart = ("item_id", "user_id", "title", "year", "image")
+    return [name for name in table if name not in apart and not pd.api.types.is_numeric_dtype(table[name].dtype)]
+
 
 def fingerprint_of(
-    user_ids: NDArray[np.int64],
-    item_ids: NDArray[np.int64],
+    user_ids: pd.Index,
+    item_ids: pd.Index,
     offsets: NDArray[np.int64],
     items: NDArray[np.int32],
     timestamps: NDArray[np.int64],
 ) -> str:
     """16 hex digits that are equal exactly when ids, sequences and times are equal, whatever the file format."""
     digest = hashlib.sha256()
-    for array in (user_ids, item_ids, offsets, items, timestamps):
-        digest.update(str(array.dtype.str).encode() + str(array.shape).encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
+    for ids in (user_ids, item_ids):
+        if ids.dtype == np.int64:
+            _digest(digest, ids.to_numpy())
+        else:
+            texts = [text.encode() for text in ids]
+            digest.update(b"str")
+            _digest(digest, np.array([len(text) for text in texts], dtype=np.int64))
+            digest.update(b"".join(texts))
+    for array in (offsets, items, timestamps):
+        _digest(digest, array)
     return digest.hexdigest()[:16]
+
+
+def _digest(digest: Any, array: NDArray[Any]) -> None:
+    digest.update(str(array.dtype.str).encode() + str(array.shape).encode())
+    digest.update(np.ascontiguousarray(array))

@@ -85,6 +85,8 @@ def times_are_real(dataset: Dataset) -> bool:
     Placeholders are times mostly outside 1990 to 2100, one and the same time everywhere, and users whose
     interactions all follow each other in steps of one second.
     """
+    if not dataset.has_times:
+        return False
     times = dataset.timestamps
     plausible = np.count_nonzero((times >= _EARLIEST) & (times < _LATEST))
     if 2 * plausible <= len(times):
@@ -96,8 +98,8 @@ def times_are_real(dataset: Dataset) -> bool:
 
 
 def ratings_are_real(dataset: Dataset) -> bool:
-    """Whether the ratings tell anything: False where all are the same, a placeholder."""
-    return bool(np.any(dataset.ratings != dataset.ratings[0]))
+    """Whether the ratings tell anything: False where there are none, or all are the same, a placeholder."""
+    return dataset.ratings is not None and bool(np.any(dataset.ratings != dataset.ratings[0]))
 
 
 def interactions_over_time(dataset: Dataset) -> pd.DataFrame:
@@ -121,15 +123,17 @@ def interactions_over_time(dataset: Dataset) -> pd.DataFrame:
 def movie_table(dataset: Dataset) -> pd.DataFrame:
     """I rows by item token: item_id, title, year, genres (one string), interactions, mean_rating (NaN: unrated)."""
     number = popularity(dataset)
-    total = np.bincount(dataset.items, weights=dataset.ratings, minlength=dataset.num_items)
-    mean = np.divide(total, number, out=np.full(dataset.num_items, np.nan), where=number > 0)
-    movies = dataset.movies[["item_id", "title", "year"]].copy()
-    movies["genres"] = [", ".join(genres) for genres in dataset.movies["genres"]]
+    mean = np.full(dataset.num_items, np.nan)
+    if dataset.ratings is not None:
+        total = np.bincount(dataset.items, weights=dataset.ratings, minlength=dataset.num_items)
+        np.divide(total, number, out=mean, where=number > 0)
+    movies = dataset.item_table[["item_id", "title", "year"]].copy()
+    movies["genre"] = [", ".join(genres) for genres in dataset.item_table["genre"]]
     return movies.assign(interactions=number, mean_rating=mean)
 
 
 def find_movies(table: pd.DataFrame, text: str) -> pd.DataFrame:
     """The rows of a movie table whose title or genres contain `text`, upper and lower case alike."""
     needle = text.strip().casefold()
-    found = [table[column].str.casefold().str.contains(needle, regex=False) for column in ("title", "genres")]
+    found = [table[column].str.casefold().str.contains(needle, regex=False) for column in ("title", "genre")]
     return table.loc[found[0] | found[1]]

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 
-from recformer.data.dataset import MOVIE_COLUMNS, USER_COLUMNS
 from recformer.errors import DataError
 from recformer.files import gate
 
@@ -36,20 +35,20 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 @dataclass(frozen=True, eq=False)
-class Ratings:
+class Interactions:
     """The interactions of one file, in the order of its lines."""
 
     path: Path
     first_line: int
     """Line number of row 0; row r is line `first_line + r`."""
-    user_ids: NDArray[np.int64]
-    """(N,)"""
-    item_ids: NDArray[np.int64]
-    """(N,)"""
-    ratings: NDArray[np.float32]
-    """(N,)"""
-    timestamps: NDArray[np.int64]
-    """(N,) seconds since 1970."""
+    user_ids: pd.Series
+    """(N,) int64, or text as it came."""
+    item_ids: pd.Series
+    """(N,) int64, or text as it came."""
+    ratings: NDArray[np.float32] | None
+    """(N,); None where there are none."""
+    timestamps: NDArray[np.int64] | None
+    """(N,) seconds since 1970; None where the order of lines is all that is known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,15 +96,15 @@ class Table:
         return self.check(name, self.columns[name].isin(list(words)), ", ".join(words)).map(words)
 
     def movies(self, titles: Sequence[tuple[str, int | None]], genres: Sequence[list[str]]) -> pd.DataFrame:
-        """Frame of MOVIE_COLUMNS, of the ids in `movie id`, and titles with their years."""
+        """Item table of MovieLens: `item_id` from `movie id`, `title`, `year` and `genre`."""
         names = pd.Series([name.strip() for name, _ in titles], dtype="str")
         years = pd.Series([year for _, year in titles], dtype="Int64")
-        columns = (self.ids("movie id"), names, years, list(genres))
-        return pd.DataFrame(dict(zip(MOVIE_COLUMNS, columns, strict=True)))
+        return pd.DataFrame({"item_id": self.ids("movie id"), "title": names, "year": years, "genre": list(genres)})
 
     def users(self, gender: pd.Series, age: pd.Series, occupation: pd.Series) -> pd.DataFrame:
-        """Frame of USER_COLUMNS, of the ids in `user id`."""
-        return pd.DataFrame(dict(zip(USER_COLUMNS, (self.ids("user id"), gender, age, occupation), strict=True)))
+        """User table of MovieLens: `user_id` from `user id`, `gender`, `age` and `occupation`."""
+        columns = {"gender": gender, "age": age, "occupation": occupation}
+        return pd.DataFrame({"user_id": self.ids("user id"), **columns})
 
 
 def shown(text: str) -> str:
@@ -216,7 +215,7 @@ def header_columns(path: Path, header: list[str], wanted: Sequence[str]) -> list
 
 def read_ratings(
     path: Path, separator: str, columns_of: Callable[[str], Sequence[str]] | None = None, highest: float | None = None
-) -> Ratings:
+) -> Interactions:
     """The interactions in `path`.
 
     `columns_of` gives the order of RATING_FIELDS that a header says; without it there is no header. `highest` is the
@@ -242,7 +241,8 @@ def read_ratings(
     if table is None or not all(_possible(name, values, highest).all() for name, values in table.items()):
         raise _first_fault(path, body, separator, columns, first_line, highest)
     ratings, times = table["rating"].astype(np.float32), table["timestamp"].astype(np.int64)
-    return Ratings(path, first_line, table["user_id"], table["item_id"], ratings, times)
+    users, items = pd.Series(table["user_id"]), pd.Series(table["item_id"])
+    return Interactions(path, first_line, users, items, ratings, times)
 
 
 def _parse(body: bytes, separator: str, columns: Sequence[str]) -> dict[str, NDArray[Any]] | None:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recformer.data.dataset import Dataset
+from recformer.data.dataset import Dataset, numbers_of
 
 TimeTies = Literal["file", "hash", "as_set"]
 SEED = 0
@@ -25,10 +25,11 @@ def in_order(dataset: Dataset, time_ties: TimeTies, seed: int = SEED) -> Dataset
     """
     if time_ties == "file":
         return dataset
-    users = np.repeat(dataset.user_ids, np.diff(dataset.offsets))
-    items = dataset.item_ids[dataset.items]
-    order = np.lexsort((items, hash_of(users, items, seed), np.cumsum(group_starts(dataset))))
-    return replace(dataset, items=dataset.items[order], ratings=dataset.ratings[order])
+    users = np.repeat(numbers_of(dataset.user_ids), np.diff(dataset.offsets))
+    hashes = hash_of(users, numbers_of(dataset.item_ids)[dataset.items], seed)
+    order = np.lexsort((dataset.items, hashes, np.cumsum(group_starts(dataset))))
+    ratings = None if dataset.ratings is None else dataset.ratings[order]
+    return replace(dataset, items=dataset.items[order], ratings=ratings)
 
 
 def mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -41,11 +42,11 @@ def mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return state ^ (state >> np.uint64(31))
 
 
-def hash_of(users: NDArray[np.int64], items: NDArray[np.int64], seed: int = SEED) -> NDArray[np.uint64]:
-    """(N,) a number for each pair of user id and item id, a pure function of both and the seed."""
+def hash_of(users: NDArray[np.uint64], items: NDArray[np.uint64], seed: int = SEED) -> NDArray[np.uint64]:
+    """(N,) a number for each pair of user and item (see `numbers_of`), a pure function of both and the seed."""
     with np.errstate(over="ignore"):
-        state = mixed(users.astype(np.uint64) * STEP + np.uint64(seed))
-        return mixed((state ^ items.astype(np.uint64)) * STEP)
+        state = mixed(users * STEP + np.uint64(seed))
+        return mixed((state ^ items) * STEP)
 
 
 def group_starts(dataset: Dataset) -> NDArray[np.bool_]:

@@ -31,7 +31,7 @@ def facts_of(prepared: Prepared, part: Part) -> Facts:
     histories = prepared.histories
     plays = token_counts(prepared)[: histories.num_items]
     counted = np.logical_or.reduceat(training_marks(prepared), histories.user_starts[:-1])
-    genres = cast("list[list[str]]", prepared.dataset.movies["genres"].tolist())
+    genres = cast("list[list[str]]", prepared.dataset.item_table["genre"].tolist())
     cases = prepared.split.cases(part)
     trained = prepared.split.trained_by_user()[cases.users]
     catalogue = Catalogue(plays, int(counted.sum()), genre_bits(genres))

@@ -20,9 +20,10 @@ FEW, FEW_HITS = 30, 10
 """A slice of fewer cases, or hits, says little; it is shown in grey."""
 QUARTERS = 4
 AGES = [(18, "Under 18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (50, "45-49"), (56, "50-55"), (200, "56+")]
+OF_USERS = ("age", "gender", "occupation")
 DIMENSIONS = (
     *("history length", "target popularity", "seen in training"),
-    *("target genre", "age", "gender", "occupation"),
+    *("target genre", *OF_USERS),
 )
 
 
@@ -52,9 +53,10 @@ def slices_of(dataset: Dataset, facts: Facts, ranks: Ranks) -> list[Slice]:
     found += _quarters("target popularity", target_plays, is_item, "rating")
     found += _seen_in_training(facts.trained > 0, target_plays > 0, is_item)
     found += _genres(dataset, ranks, is_item)
-    users = dataset.users.iloc[ranks.user]
-    found += _same("age", np.array([age_group(text) for text in users["age"]]), [label for _, label in AGES])
-    for field in ("gender", "occupation"):
+    users = dataset.user_table.iloc[ranks.user]
+    if "age" in users:
+        found += _same("age", np.array([age_group(text) for text in users["age"]]), [label for _, label in AGES])
+    for field in [name for name in ("gender", "occupation") if name in users]:
         values = users[field].to_numpy(dtype=str)
         found += _same(field, values, sorted(set(values)))
     return [entry for entry in found if entry.cases]
@@ -62,7 +64,8 @@ def slices_of(dataset: Dataset, facts: Facts, ranks: Ranks) -> list[Slice]:
 
 def known_dimensions(dataset: Dataset) -> list[str]:
     """The dimensions that the dataset knows something about."""
-    return [name for name in DIMENSIONS if name not in dataset.users or any(dataset.users[name])]
+    users = dataset.user_table
+    return [name for name in DIMENSIONS if name not in OF_USERS or (name in users and any(users[name]))]
 
 
 def age_group(text: str) -> str:
@@ -142,7 +145,7 @@ def _seen_in_training(user: NDArray[np.bool_], item: NDArray[np.bool_], among: N
 
 
 def _genres(dataset: Dataset, ranks: Ranks, is_item: NDArray[np.bool_]) -> list[Slice]:
-    genres = dataset.movies["genres"].tolist()
+    genres = dataset.item_table["genre"].tolist()
     targets = np.where(is_item, ranks.target, 0)
     found: list[Slice] = []
     for name in sorted({genre for row in genres for genre in row}):

@@ -32,7 +32,7 @@ class Filter:
 
 def people(dataset: Dataset) -> pd.DataFrame:
     """U rows by user token: user_id, gender, age, occupation, movies (how many)."""
-    return dataset.users.assign(movies=history_lengths(dataset)).reset_index(drop=True)
+    return dataset.user_table.assign(movies=history_lengths(dataset)).reset_index(drop=True)
 
 
 def choices(table: pd.DataFrame, column: str) -> list[str]:

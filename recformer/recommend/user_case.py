@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recformer.data.dataset import Dataset
+from recformer.data.dataset import Dataset, token_of
 from recformer.data.split.leave_last_out import LEAST
 from recformer.errors import DataError, UsageError
 from recformer.evaluation.ranks import Masking
@@ -99,7 +99,7 @@ def opened(items: NDArray[np.int64], window: int, sos: int) -> NDArray[np.int64]
 def item_tokens_of(dataset: Dataset, item_ids: Sequence[int]) -> NDArray[np.int64]:
     """(n,) tokens of item ids. Raises UsageError naming the ids that are not there."""
     ids = dataset.item_ids
-    tokens = [_token(ids, item) for item in item_ids]
+    tokens = [token_of(ids, item) for item in item_ids]
     if None in tokens:
         unknown = ", ".join(str(item) for item, token in zip(item_ids, tokens, strict=True) if token is None)
         raise UsageError(f"movie {unknown} is not in {dataset.name}; its movie ids go from {ids[0]} to {ids[-1]}")
@@ -107,19 +107,13 @@ def item_tokens_of(dataset: Dataset, item_ids: Sequence[int]) -> NDArray[np.int6
 
 
 def _user_token(dataset: Dataset, user: int) -> int:
-    token, ids = _token(dataset.user_ids, user), dataset.user_ids
+    token, ids = token_of(dataset.user_ids, user), dataset.user_ids
     if token is None:
         raise UsageError(f"user {user} is not in {dataset.name}; its user ids go from {ids[0]} to {ids[-1]}")
     return token
 
 
-def _token(ids: NDArray[np.int64], wanted: int) -> int | None:
-    """Where an id stands among the sorted `ids`, None where it does not."""
-    place = int(np.searchsorted(ids, wanted))
-    return place if place < len(ids) and ids[place] == wanted else None
-
-
 def display_title(dataset: Dataset, item: int) -> str:
     """Title with its year where that is known: "Toy Story (1995)"."""
-    row = dataset.movies.iloc[item]
-    return str(row["title"]) if pd.isna(row["year"]) else f"{row['title']} ({row['year']})"
+    year = dataset.item_table["year"].iloc[item] if "year" in dataset.item_table else pd.NA
+    return dataset.title_of(item) if pd.isna(year) else f"{dataset.title_of(item)} ({year})"

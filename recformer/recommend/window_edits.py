@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 Movies = tuple[int, ...]
@@ -33,7 +34,7 @@ def written(movies: Movies) -> str:
     return ",".join(map(str, movies))
 
 
-def read(text: str, item_ids: NDArray[np.int64], window: int) -> tuple[Movies, list[str]]:
+def read(text: str, item_ids: pd.Index, window: int) -> tuple[Movies, list[str]]:
     """The window that a link asks for, and what of it cannot be had, in words.
 
     Args:

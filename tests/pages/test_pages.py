@@ -221,7 +221,7 @@ def test_the_data_page_finds_every_movie_of_a_genre(full: Root) -> None:
     app = opened("pages/data.py")
     whole = app.dataframe[0].value
     app.text_input(key="movie").set_value("comedy").run()
-    assert len(app.dataframe[0].value) == whole["genres"].str.contains("Comedy").sum() > 0
+    assert len(app.dataframe[0].value) == whole["genre"].str.contains("Comedy").sum() > 0
 
 
 def test_repeated_rows_are_asked_about_and_the_answer_can_be_changed(root: Root) -> None:

@@ -185,7 +185,7 @@ def test_overlap_is_that_of_the_lists(root: Root) -> None:
 def test_masking_tells_ranks_and_what_it_takes_out(root: Root, dataset: Dataset) -> None:
     app = opened(user="101", masking="window", k="20")
     text = words(app)
-    titles = dict(zip(dataset.item_ids.tolist(), dataset.movies["title"], strict=True))
+    titles = dict(zip(dataset.item_ids.tolist(), dataset.item_table["title"], strict=True))
     for name, model in zip(("one model", "other model"), by_cli(root, "--user", 101, "--k", 20)["models"], strict=True):
         ranks, out = model["masking"]["target_ranks"], model["masking"]["taken_out"]
         assert f"| {name} | {ranks['none']} | **{ranks['window']}** | {ranks['history']} |" in text
@@ -199,8 +199,8 @@ def test_masking_tells_ranks_and_what_it_takes_out(root: Root, dataset: Dataset)
 
 def test_the_history_is_searched_by_title_and_genre(root: Root, dataset: Dataset) -> None:
     app = opened(user="101", history="hOrRor")
-    history = dataset.movies.iloc[dataset.history(0)[:-1][::-1]]
-    expected = [title for title, genres in zip(history["title"], history["genres"], strict=True) if "Horror" in genres]
+    history = dataset.item_table.iloc[dataset.history(0)[:-1][::-1]]
+    expected = [title for title, genres in zip(history["title"], history["genre"], strict=True) if "Horror" in genres]
     (table,) = [frame.value for frame in app.dataframe if "input" in frame.value]
     assert table["title"].tolist() == expected
     app.text_input(key="history").set_value(history["title"].iloc[2])

@@ -34,8 +34,8 @@ def assert_same(left: Dataset, right: Dataset) -> None:
         ours, theirs = getattr(left, name), getattr(right, name)
         assert ours.dtype == theirs.dtype
         np.testing.assert_array_equal(ours, theirs)
-    pd.testing.assert_frame_equal(left.movies, right.movies)
-    pd.testing.assert_frame_equal(left.users, right.users)
+    pd.testing.assert_frame_equal(left.item_table, right.item_table)
+    pd.testing.assert_frame_equal(left.user_table, right.user_table)
     assert (left.name, left.source, left.reader) == (right.name, right.source, right.reader)
     assert left.fingerprint == right.fingerprint
 
@@ -71,7 +71,7 @@ def test_a_copied_folder_shares_the_entry_under_its_own_name(folder: Path, cache
     assert len(entries(cache)) == 1
 
 
-@pytest.mark.parametrize("name", ["arrays.npz", "movies.parquet", "users.parquet", "dataset.json"])
+@pytest.mark.parametrize("name", ["arrays.npz", "items.parquet", "users.parquet", "dataset.json"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "half", "garbage"])
 def test_a_damaged_entry_is_rebuilt(name: str, damage: str, folder: Path, cache: Path) -> None:
     expected = load(folder, cache)

@@ -70,7 +70,7 @@ def test_time_bins_adapt_to_the_span_and_hold_every_interaction(dataset: Dataset
 def test_the_movie_table_has_a_row_for_every_movie(dataset: Dataset) -> None:
     table = describe.movie_table(dataset)
     assert table["item_id"].to_list() == [10, 20, 30, 40]
-    assert table["genres"].to_list()[0] == "Animation, Children's, Comedy"
+    assert table["genre"].to_list()[0] == "Animation, Children's, Comedy"
     assert table["interactions"].to_list() == [2, 2, 0, 2]
     assert table["mean_rating"].to_list()[:2] == [2.5, 4.0]
     assert np.isnan(table["mean_rating"].to_list()[2])

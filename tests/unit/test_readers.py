@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from recformer.data.assemble import datasets, order_of, read_dataset
-from recformer.data.dataset import MOVIE_COLUMNS, USER_COLUMNS
+from recformer.data.dataset import Nouns
 from recformer.data.layouts.base import split_title
 from recformer.errors import DataError
 from tests.builders import (
@@ -61,14 +61,16 @@ def test_every_format_gives_the_dtypes_that_the_dataset_promises(folder: Path) -
     assert dataset.user_ids.dtype == dataset.item_ids.dtype == np.int64
     assert dataset.offsets.dtype == dataset.timestamps.dtype == np.int64
     assert dataset.items.dtype == np.int32
-    assert dataset.ratings.dtype == np.float32
-    assert list(dataset.movies.columns) == MOVIE_COLUMNS
-    assert list(dataset.users.columns) == USER_COLUMNS
-    assert dataset.movies["year"].dtype == pd.Int64Dtype()
+    assert dataset.ratings is not None and dataset.ratings.dtype == np.float32
+    assert list(dataset.item_table.columns) == ["item_id", "title", "year", "genre"]
+    known = [] if dataset.reader == "movielens_csv" else ["gender", "age", "occupation"]
+    assert list(dataset.user_table.columns) == ["user_id", *known]
+    assert dataset.nouns == Nouns("movie", "movies")
+    assert dataset.item_table["year"].dtype == pd.Int64Dtype()
 
 
 def test_every_format_gives_titles_years_and_genres_alike(folder: Path) -> None:
-    movies = read_dataset(folder).movies
+    movies = read_dataset(folder).item_table
     expected = [(item, *SMALL_MOVIES[item]) for item in sorted(SMALL_MOVIES)]
     assert list(movies.itertuples(index=False, name=None)) == expected
 
@@ -77,7 +79,7 @@ def test_windows_line_ends_give_the_same_dataset(folder: Path, tmp_path: Path) -
     name = read_dataset(folder).reader
     windows = write_format(name, tmp_path / "windows", SMALL, SMALL_MOVIES, newline="\r\n")
     assert read_dataset(windows).fingerprint == read_dataset(folder).fingerprint
-    assert read_dataset(windows).movies.equals(read_dataset(folder).movies)
+    assert read_dataset(windows).item_table.equals(read_dataset(folder).item_table)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +207,7 @@ def test_users_without_interactions_stay_with_an_empty_history(tmp_path: Path) -
 
 
 def test_the_codes_of_movielens_1m_become_words(tmp_path: Path) -> None:
-    users = read_dataset(write_ml1m(tmp_path / "small", SMALL, SMALL_MOVIES)).users
+    users = read_dataset(write_ml1m(tmp_path / "small", SMALL, SMALL_MOVIES)).user_table
     assert users.iloc[0].to_list() == [1, "F", "25-34", "K-12 student"]
 
 
@@ -236,12 +238,12 @@ def test_a_rating_that_is_no_finite_number_is_named(value: str, tmp_path: Path) 
 
 def test_the_unknown_movie_of_movielens_100k_has_no_year(tmp_path: Path) -> None:
     movies = {**SMALL_MOVIES, 267: ("unknown", None, ["unknown"])}
-    expected = read_dataset(write_ml100k(tmp_path / "original", SMALL, movies)).movies
+    expected = read_dataset(write_ml100k(tmp_path / "original", SMALL, movies)).item_table
     assert expected["title"].to_list()[-1] == "unknown"
     assert expected["year"].isna().to_list()[-1]
     recbole = write_recbole(tmp_path / "recbole", SMALL, movies)
     edit(recbole / "small.item", "267\tunknown\t\t", "267\tunkonwn\tunkonwn\t")  # as RecBole spells it
-    assert read_dataset(recbole).movies.equals(expected)
+    assert read_dataset(recbole).item_table.equals(expected)
 
 
 def test_a_flag_of_movielens_100k_that_is_neither_0_nor_1_is_named(tmp_path: Path) -> None:
@@ -289,7 +291,7 @@ def test_a_byte_order_mark_is_accepted_in_csv(tmp_path: Path) -> None:
 
 def test_csv_without_genres_gives_none(tmp_path: Path) -> None:
     movies = {**SMALL_MOVIES, 10: ("Toy Story", 1995, [])}
-    assert read_dataset(write_csv(tmp_path / "small", SMALL, movies)).movies["genres"][0] == []
+    assert read_dataset(write_csv(tmp_path / "small", SMALL, movies)).item_table["genre"][0] == []
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "iso-8859-1"])
@@ -298,7 +300,7 @@ def test_titles_are_read_right_in_utf8_and_in_latin_1_whatever_the_format(folder
         content = path.read_bytes()
         text = content.decode("utf-8") if b"\xc3\xa9" in content else content.decode("iso-8859-1")
         path.write_text(text, encoding=encoding)
-    assert read_dataset(folder).movies["title"][2] == "Misérables, Les"
+    assert read_dataset(folder).item_table["title"][2] == "Misérables, Les"
 
 
 def test_one_damaged_byte_in_utf8_text_is_named_instead_of_the_whole_file_being_taken_for_latin_1(
@@ -395,4 +397,5 @@ def test_the_data_layer_does_not_load_torch() -> None:
 def test_movielens_1m_has_the_size_its_readme_says() -> None:
     dataset = read_dataset(Path(os.environ["RECFORMER_ML1M"]))
     assert (dataset.num_items, dataset.num_users, dataset.num_interactions) == (3883, 6040, 1_000_209)
-    assert dataset.movies["year"].notna().all()
+    assert dataset.item_table["year"].notna().all()
+    assert dataset.fingerprint == "cdf3f822adc5f58e"

@@ -36,7 +36,7 @@ Cases = tuple[Dataset, Facts, Ranks]
 def known_people(draw: np.random.Generator) -> Dataset:
     """Users of whom some age, gender or occupation is not known, and movies of none to three genres."""
     dataset = dataset_of([[0, 1]] * NUM_USERS, NUM_ITEMS)
-    users = dataset.users.assign(
+    users = dataset.user_table.assign(
         age=draw.choice(["", "7", "18", "24", "25-34", "49", "50", "99", "Under 18"], NUM_USERS),
         gender=draw.choice(["", "F", "M"], NUM_USERS),
         occupation=draw.choice(["", "artist", "farmer", "doctor"], NUM_USERS),
@@ -44,7 +44,7 @@ def known_people(draw: np.random.Generator) -> Dataset:
     genres = [
         draw.choice(["Comedy", "Drama", "War"], draw.integers(4), replace=False).tolist() for _ in range(NUM_ITEMS)
     ]
-    return replace(dataset, users=users, movies=dataset.movies.assign(genres=genres))
+    return replace(dataset, user_table=users, item_table=dataset.item_table.assign(genre=genres))
 
 
 def cases(
@@ -60,7 +60,7 @@ def cases(
     plays = draw.integers(1, 60, NUM_ITEMS) if plays is None else plays
     lengths = draw.integers(1, 300, count) if lengths is None else lengths
     trained = np.full(count, 9) if trained is None else trained
-    facts = Facts(Catalogue(plays, NUM_USERS, genre_bits(dataset.movies["genres"].tolist())), lengths, trained)
+    facts = Facts(Catalogue(plays, NUM_USERS, genre_bits(dataset.item_table["genre"].tolist())), lengths, trained)
     ranks = made_up_ranks(seed, draw.integers(0, NUM_USERS, count), draw.integers(0, NUM_ITEMS + 2, count))
     return dataset, facts, ranks
 
@@ -75,7 +75,7 @@ def known(dimension: str, dataset: Dataset, ranks: Ranks) -> np.ndarray:
         return np.ones(len(ranks), dtype=bool)
     if dimension == "target popularity":
         return ranks.target < NUM_ITEMS
-    return np.array([bool(dataset.users[dimension].iloc[user]) for user in ranks.user])
+    return np.array([bool(dataset.user_table[dimension].iloc[user]) for user in ranks.user])
 
 
 @settings(max_examples=examples(40))
@@ -145,7 +145,7 @@ def test_a_case_is_in_the_slice_of_each_of_its_targets_genres() -> None:
     dataset, facts, ranks = cases()
     found = {entry.label: entry for entry in of(slices_of(dataset, facts, ranks), "target genre")}
     assert list(found) == ["Comedy", "Drama", "War"]
-    genres = dataset.movies["genres"].tolist()
+    genres = dataset.item_table["genre"].tolist()
     for name, entry in found.items():
         expected = [target < NUM_ITEMS and name in genres[target] for target in ranks.target.tolist()]
         assert entry.members.tolist() == expected
@@ -155,7 +155,7 @@ def test_a_case_is_in_the_slice_of_each_of_its_targets_genres() -> None:
 def test_people_are_grouped_by_what_their_row_says() -> None:
     dataset, facts, ranks = cases()
     found = slices_of(dataset, facts, ranks)
-    rows = dataset.users.iloc[ranks.user]
+    rows = dataset.user_table.iloc[ranks.user]
     for field in ("gender", "occupation"):
         counted = {entry.label: entry.cases for entry in of(found, field)}
         assert counted == {name: int(count) for name, count in rows[field].value_counts().items() if name}
@@ -170,7 +170,7 @@ def test_people_are_grouped_by_what_their_row_says() -> None:
 def test_a_set_that_knows_nothing_of_its_users_is_sliced_by_history_and_target_alone() -> None:
     dataset, facts, ranks = cases()
     nothing = pd.DataFrame({name: [""] * NUM_USERS for name in ("gender", "age", "occupation")})
-    found = slices_of(replace(dataset, users=nothing), facts, ranks)
+    found = slices_of(replace(dataset, user_table=nothing), facts, ranks)
     assert {entry.dimension for entry in found} == {"history length", "target popularity", "target genre"}
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from recformer.data.table import Ratings, require_files
+from recformer.data.dataset import Nouns
+from recformer.data.table import Interactions, require_files
 
 # "Toy Story (1995)", "Associate, The (L'Associe)(1982)", "Land Before Time III (1995) (V)", "Death Note (2006–2007)"
 _TITLE_WITH_YEAR = re.compile(r"(.*\S)\s*\(([0-9]{4})(?:\s*[-–]\s*(?:[0-9]{4})?)?\)(?:\s*\(V\))?\s*")
@@ -17,12 +18,13 @@ _YEAR = re.compile(r"[0-9]{4}")
 class RawTables:
     """What a layout's files hold, in their order."""
 
-    ratings: Ratings
-    movies: pd.DataFrame
-    """MOVIE_COLUMNS, each id once."""
-    movies_path: Path
+    interactions: Interactions
+    items: pd.DataFrame | None
+    """`item_id`, each once, int64 or text as it came, and other columns as in `Dataset.item_table`; None where there is
+    no file of items."""
+    items_path: Path | None
     users: pd.DataFrame | None
-    """USER_COLUMNS, each id once; None where the format has no file of users."""
+    """`user_id`, each once, int64 or text as it came, and other columns; None where there is no file of users."""
     users_path: Path | None
 
 
@@ -30,7 +32,8 @@ class Layout:
     """One file format. Register a subclass, made without arguments, in READERS."""
 
     FILES: tuple[str, ...] = ()
-    """Names of the files of ratings, of movies and, where the format has one, of users."""
+    """Names of the files of interactions, of items and, where the format has one, of users."""
+    NOUNS = Nouns("movie", "movies")
 
     @property
     def looks_for(self) -> str:
@@ -47,22 +50,22 @@ class Layout:
 
     def read(self, folder: Path) -> RawTables:
         """The tables. Raises DataError naming file and line of a fault."""
-        ratings, movies, *users = self.files(folder)
+        interactions, items, *users = self.files(folder)
         path = users[0] if users else None
         return RawTables(
-            self.ratings(ratings), self.movies(movies), movies, None if path is None else self.users(path), path
+            self.interactions(interactions), self.items(items), items, None if path is None else self.users(path), path
         )
 
-    def ratings(self, path: Path) -> Ratings:
+    def interactions(self, path: Path) -> Interactions:
         """The interactions in a file."""
         raise NotImplementedError
 
-    def movies(self, path: Path) -> pd.DataFrame:
-        """MOVIE_COLUMNS of a file."""
+    def items(self, path: Path) -> pd.DataFrame:
+        """The item table in a file; see RawTables."""
         raise NotImplementedError
 
     def users(self, path: Path) -> pd.DataFrame:
-        """USER_COLUMNS of a file."""
+        """The user table in a file; see RawTables."""
         raise NotImplementedError
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from recformer.data.layouts.base import Layout, split_title, year_of
-from recformer.data.table import Ratings, read_lines, read_ratings, read_table
+from recformer.data.table import Interactions, read_lines, read_ratings, read_table
 from recformer.registry import READERS
 
 # The order of the flags in u.item; u.genre says the same and is often left out of copies.
@@ -23,10 +23,10 @@ class MovieLens100K(Layout):
 
     FILES = ("u.data", "u.item", "u.user")
 
-    def ratings(self, path: Path) -> Ratings:
+    def interactions(self, path: Path) -> Interactions:
         return read_ratings(path, "\t", highest=5)
 
-    def movies(self, path: Path) -> pd.DataFrame:
+    def items(self, path: Path) -> pd.DataFrame:
         # Release dates and the address may be empty: movie 267 ("unknown") has neither.
         table = read_table(path, "|", (*MOVIE_FIELDS, *GENRES), read_lines(path))
         flags = [

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from recformer.data.layouts.base import Layout, split_title
-from recformer.data.table import Ratings, csv_fields, header_columns, read_lines, read_ratings, read_table
+from recformer.data.table import Interactions, csv_fields, header_columns, read_lines, read_ratings, read_table
 from recformer.registry import READERS
 
 RATING_COLUMNS = {"userId": "user_id", "movieId": "item_id", "rating": "rating", "timestamp": "timestamp"}
@@ -19,10 +19,10 @@ class MovieLensCsv(Layout):
 
     FILES = ("ratings.csv", "movies.csv")
 
-    def ratings(self, path: Path) -> Ratings:
+    def interactions(self, path: Path) -> Interactions:
         return read_ratings(path, ",", lambda header: _columns(path, header, RATING_COLUMNS), highest=5)
 
-    def movies(self, path: Path) -> pd.DataFrame:
+    def items(self, path: Path) -> pd.DataFrame:
         header, *lines = read_lines(path)
         table = read_table(path, ",", _columns(path, header, MOVIE_COLUMNS), lines, 2, quoted=True)
         genres = [[] if text == NO_GENRES else text.split("|") for text in table.filled("genres")]

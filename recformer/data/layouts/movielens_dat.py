@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from recformer.data.layouts.base import Layout, split_title
-from recformer.data.table import Ratings, read_lines, read_ratings, read_table
+from recformer.data.table import Interactions, read_lines, read_ratings, read_table
 from recformer.registry import READERS
 
 GENDERS = {"F": "F", "M": "M"}
@@ -24,10 +24,10 @@ class MovieLensDat(Layout):
 
     FILES = ("ratings.dat", "movies.dat", "users.dat")
 
-    def ratings(self, path: Path) -> Ratings:
+    def interactions(self, path: Path) -> Interactions:
         return read_ratings(path, "::", highest=5)
 
-    def movies(self, path: Path) -> pd.DataFrame:
+    def items(self, path: Path) -> pd.DataFrame:
         table = read_table(path, "::", ("movie id", "title", "genres"), read_lines(path))
         genres = [text.split("|") for text in table.filled("genres")]
         return table.movies(list(map(split_title, table.filled("title"))), genres)

@@ -8,7 +8,7 @@ import pandas as pd
 from recformer.data.layouts.base import Layout, split_title, year_of
 from recformer.data.table import (
     RATING_FIELDS,
-    Ratings,
+    Interactions,
     Table,
     fault,
     header_columns,
@@ -47,10 +47,10 @@ class RecBole(Layout):
         users = folder / f"{name}.user"
         return [*paths, users] if users.is_file() else paths
 
-    def ratings(self, path: Path) -> Ratings:
+    def interactions(self, path: Path) -> Interactions:
         return read_ratings(path, "\t", lambda header: header_columns(path, _names(path, header), RATING_FIELDS))
 
-    def movies(self, path: Path) -> pd.DataFrame:
+    def items(self, path: Path) -> pd.DataFrame:
         table = _table(path, "item_id", "movie id")
         _column(table, "title", TITLE_COLUMNS)
         titles = map(_title, table.filled("title"), _column(table, "release_year", ("release_year",)))

@@ -88,8 +88,8 @@ def pair_of(comparison: ShownComparison, across: Model, upwards: Model) -> Pair:
     """The ranks of two of the comparison's models; of seeds taken together, those of the first."""
     choice = comparison.choice
     one, other = across.evaluation.ranks, upwards.evaluation.ranks
-    names = np.append(choice.data.movies["title"].to_numpy(object), ["(begin)", "(end)"])  # of SOS and EOS
-    users, titles = choice.data.user_ids[one.user], names[one.target]
+    names = np.append(choice.data.item_table["title"].to_numpy(object), ["(begin)", "(end)"])  # of SOS and EOS
+    users, titles = choice.data.user_ids[one.user].to_numpy(), names[one.target]
     if one.num_targets is not None:
         more = one.num_targets - 1
         titles = np.array(

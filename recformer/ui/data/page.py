@@ -176,7 +176,7 @@ def show_movies(dataset: Dataset) -> None:
             "item_id": NumberColumn("Id", format="%d", width="small"),
             "title": TextColumn("Movie", width="large"),
             "year": NumberColumn("Year", format="%d", width="small"),
-            "genres": ListColumn("Genres"),
+            "genre": ListColumn("Genres"),
             "interactions": NumberColumn("Ratings", width="small"),
             "mean_rating": NumberColumn("Mean rating", format="%.2f", width="small"),
         },

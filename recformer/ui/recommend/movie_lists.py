@@ -51,7 +51,7 @@ def show_lists(shown: ShownUser, posters: Mapping[int, str], choose: Callable[[i
         rank = model["target_rank"]
         target = "" if rank is None else f"held-out movie at rank {rank:,} of {data.num_items:,}"
         cards = [
-            _card(item, data.movies.iloc[places[item["item_id"]]], highest, posters.get(item["item_id"]))
+            _card(item, data.item_table.iloc[places[item["item_id"]]], highest, posters.get(item["item_id"]))
             for item in model["items"]
         ]
         head = {"name": name, "checkpoint": checkpoint, "colour": colour, "target": target}
@@ -67,7 +67,7 @@ def _card(item: Mapping[str, Any], movie: "pd.Series", highest: float, poster: s
         "rank": item["rank"],
         "title": str(movie["title"]),
         "year": "" if movie["year"] is pd.NA else str(movie["year"]),
-        "genres": [{"name": name, "colour": genre_colour(name)} for name in list(movie["genres"])[:MOST_GENRES]],
+        "genres": [{"name": name, "colour": genre_colour(name)} for name in list(movie["genre"])[:MOST_GENRES]],
         "share": f"{100 * item['score']:.1f}%",
         "bar": round(100 * item["score"] / highest, 1) if highest else 0.0,
         "mark": None if mark is None else {"kind": mark[0], "means": mark[1]},
@@ -132,7 +132,7 @@ def show_masking(shown: ShownUser) -> None:
     """For each model, the movies of its raw top k that masking takes out, and the held-out movie's rank under each
     masking, the chosen one in bold."""
     advice, data = shown.advice, shown.choice.data
-    titles = dict(zip(data.item_ids.tolist(), data.movies["title"].tolist(), strict=True))
+    titles = dict(zip(data.item_ids.tolist(), data.item_table["title"].tolist(), strict=True))
     raw = f"in each model's raw top {shown.choice.k}"
     st.markdown(f"**What masking changes** :gray[{raw}]", help=explain("masking"))
     if advice["target"] is not None:

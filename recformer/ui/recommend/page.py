@@ -187,14 +187,14 @@ def show_person(shown: ShownUser) -> None:
     if token is None:
         st.markdown("**Nobody in particular** · :gray[the mean over 64 users]")
     else:
-        profile = data.users.iloc[token]
+        profile = data.user_table.iloc[token]
         facts = [str(profile[name]) for name in ("gender", "age", "occupation") if str(profile[name])]
         movies = len(data.history(token))
         st.markdown(f"**User {choice.user}** · {' · '.join([*map(plain, facts), f'{movies} movies'])}")
     if shown.advice["target"] is not None:
-        held_out = data.movies.iloc[int(data.item_ids.searchsorted(shown.advice["target"]))]
+        held_out = data.item_table.iloc[int(data.item_ids.searchsorted(shown.advice["target"]))]
         year = "" if pd.isna(held_out["year"]) else f" :gray[{held_out['year']}]"
-        movie = f"{plain(str(held_out['title']))}{year}  \n{genre_chips(held_out['genres'])}"
+        movie = f"{plain(str(held_out['title']))}{year}  \n{genre_chips(held_out['genre'])}"
         st.markdown(f"**What they rated next** :gray[held out]  \n:green[:material/target:] {movie}")
     window_editor.edit_window(shown)
 

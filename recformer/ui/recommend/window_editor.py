@@ -112,7 +112,7 @@ def _add(titles: dict[int, str], movies: Movies, window: int, change: Change) ->
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _titles(fingerprint: str, _data: Dataset) -> dict[int, str]:
     """Item id to a title that no other movie has, in the order of the alphabet."""
-    movies = _data.movies
+    movies = _data.item_table
     names = pd.Series(
         title if pd.isna(year) else f"{title} ({year})"
         for title, year in zip(movies["title"], movies["year"], strict=True)
@@ -129,7 +129,7 @@ def _show_movie(shown: ShownUser, place: int, title: str, change: Change) -> Non
     with st.container(gap=None):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             with st.container(width="stretch", gap=None):
-                genres = data.movies.iloc[int(data.item_ids.searchsorted(movies[place]))]["genres"]
+                genres = data.item_table.iloc[int(data.item_ids.searchsorted(movies[place]))]["genre"]
                 st.markdown(f"{plain(title)}  \n{genre_chips(genres)}")
             edits = [
                 ("later", "Later", "arrow_upward", moved(movies, place, 1)),
@@ -184,8 +184,10 @@ def show_history(shown: ShownUser, user_token: int) -> None:
     """The movies before the held-out one, latest first; a search box finds them by title or genre."""
     data = shown.choice.data
     begin, end = int(data.offsets[user_token]), int(data.offsets[user_token + 1]) - 1
-    movies = data.movies.iloc[data.items[begin:end][::-1]].reset_index(drop=True)
-    frame = movies[["title", "year", "genres"]].assign(rating=data.ratings[begin:end][::-1])
+    movies = data.item_table.iloc[data.items[begin:end][::-1]].reset_index(drop=True)
+    frame = movies[["title", "year", "genre"]].copy()
+    if data.ratings is not None:
+        frame["rating"] = data.ratings[begin:end][::-1]
     frame.insert(0, "input", np.isin(movies["item_id"], shown.window))
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     left.markdown(f"**History** :gray[{len(frame)} movies before the held-out one, latest first]")
@@ -198,7 +200,7 @@ def show_history(shown: ShownUser, user_token: int) -> None:
         icon=":material/search:",
     )
     if text:
-        frame = frame[search(frame["title"].tolist(), frame["genres"].tolist(), text)]
+        frame = frame[search(frame["title"].tolist(), frame["genre"].tolist(), text)]
         st.caption(f"{len(frame)} with “{text}” in title or genres".replace("$", "\\$"))
     st.dataframe(
         frame,
@@ -209,7 +211,7 @@ def show_history(shown: ShownUser, user_token: int) -> None:
             "input": CheckboxColumn("Input", help="In the models' input window", width="small"),
             "title": TextColumn("Movie", width="large"),
             "year": NumberColumn("Year", format="%d", width="small"),
-            "genres": ListColumn("Genres"),
+            "genre": ListColumn("Genres"),
             "rating": NumberColumn("Rating", format="%g", width="small", help="That the user gave."),
         },
     )
