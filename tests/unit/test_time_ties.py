@@ -146,6 +146,7 @@ def test_by_the_file_they_do(root: Root) -> None:
 
 def test_the_hash_is_of_seed_user_and_item_and_no_order_of_items_is_common_to_users() -> None:
     users, items = np.repeat(np.arange(200), 2), np.tile([10, 11], 200)
+    users, items = users.astype(np.uint64), items.astype(np.uint64)
     codes = hash_of(users, items)
     assert len(set(codes.tolist())) == len(codes)
     first = (codes[::2] < codes[1::2]).mean()
