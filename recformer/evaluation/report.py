@@ -1,6 +1,7 @@
 """Comparison results as text: aligned table, Markdown, CSV or LaTeX."""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,6 +32,7 @@ _LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
     "<": "$<$",
     ">": "$>$",
     "±": r"$\pm$",
+    "≤": r"$\leq$",
     "−": "$-$",
     "·": r"$\cdot$",
     "Δ": r"$\Delta$",
@@ -129,14 +131,25 @@ def _interval(metric: dict[str, Any]) -> str:
     return f"{metric['mean']:.4f} [{metric['low']:.4f}, {metric['high']:.4f}]"
 
 
+def at_floor_in_words(difference: dict[str, Any]) -> str:
+    """A p-value that could be no lower: "p ≤ 0.00001 (as low as 100,000 random signs can show)"; "" of all others."""
+    if not difference.get("at_floor"):
+        return ""
+    lowest = difference["p_adjusted"]
+    bound = f"{math.ceil(lowest * 1e5) / 1e5:.5f}".rstrip("0")
+    return f"p ≤ {bound} (as low as {round(1 / lowest - 1):,} random signs can show)"
+
+
 def corrections(results: Rows, title: str) -> str:
-    """How the stars of these results are corrected, in words; `title` is the primary metric's. "" without any."""
-    counts = {
-        metric["difference"]["family"]: (metric["difference"]["correction"], metric["difference"]["comparisons"])
+    """How the stars of these results are corrected, in words, and how many p-values could be no lower; `title` is the
+    primary metric's. "" without any."""
+    tested = [
+        metric["difference"]
         for result in results
         for metric in result["metrics"].values()
         if "family" in metric.get("difference", {})
-    }
+    ]
+    counts = {entry["family"]: (entry["correction"], entry["comparisons"]) for entry in tested}
     heads = {"primary": (f"{title} is primary", "its"), "exploratory": ("all else is exploratory", "the other")}
     parts = [
         f"{head}: {how} over {whose} {count} differences" if count > 1 else f"{head}: one difference"
@@ -144,6 +157,8 @@ def corrections(results: Rows, title: str) -> str:
         if family in counts
         for how, count in [counts[family]]
     ]
+    lowest = [words for entry in tested if (words := at_floor_in_words(entry))]
+    parts += [f"{len(lowest)} with {lowest[0]}"] if lowest else []
     return f"{'; '.join(parts)} ({MARKS})" if parts else ""
 
 

@@ -21,7 +21,7 @@ from recformer.run.model_ref import ModelRef
 from recformer.ui.compare.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, ComparisonChoice, ShownComparison
 from recformer.ui.compare.exports import to_csv, to_latex, to_markdown
 from recformer.ui.compare.html_report import to_html
-from recformer.ui.compare.tables import metric_table
+from recformer.ui.compare.tables import difference_rows, metric_table
 from recformer.ui.shared.palette import Style
 from tests.builders import dataset_in
 from tests.evaluation_builders import NUM_ITEMS, evaluation_of, made_up_ranks
@@ -123,6 +123,25 @@ def test_every_export_says_what_was_seen_and_which_settings_were_chosen(comparis
     cells = {line.split("  ")[0]: line for line in table.splitlines()}
     assert f"5 of {len(seen.ranks)}: its best checkpoint was chosen on them" in cells["cases validated on"]
     assert "latest 10, decay 0.8" in cells["chosen on validation"]
+
+
+def test_a_p_value_that_could_be_no_lower_is_said_in_the_same_words_everywhere(comparison: ShownComparison) -> None:
+    results = comparison.shown(RANKING)
+    tested = [
+        entry for result in results for metric in result["metrics"].values() if (entry := metric.get("difference"))
+    ]
+    count = sum(entry["at_floor"] for entry in tested)
+    assert 0 < count < len(tested)
+    words = "p ≤ 0.00001 (as low as 100,000 random signs can show)"
+    rows = difference_rows(results, LABELS)
+    assert [row["lowest"] for row in rows].count(words) == count
+    assert all((row["lowest"] != "") == (row["p_adjusted"] < 1.0001e-5) for row in rows)
+    said = f"{count} with {words}"
+    assert said in to_markdown(comparison, RANKING).replace("\\", "")
+    assert said.replace("≤", r"$\leq$") in to_latex(comparison, RANKING)
+    assert said in unescape(to_html(comparison, RANKING, CONFIGS, "/compare"))
+    masking = comparison.choice.masking
+    assert said in render(comparison, CUTOFFS, "table", masking, metrics="ndcg,hr")
 
 
 def test_markdown_has_the_cells_of_the_page(comparison: ShownComparison) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from recformer.config import flat_config
 from recformer.evaluation.conclusion import beside, signed
-from recformer.evaluation.report import as_markdown, stars
+from recformer.evaluation.report import as_markdown, at_floor_in_words, stars
 from recformer.evaluation.significance import Question, Result, is_clear
 from recformer.evaluation.slices import is_few
 from recformer.evaluation.table import direction
@@ -140,6 +140,7 @@ def difference_rows(results: list[Result], labels: list[str]) -> list[dict[str, 
     return [
         {"metric": name, "model": label, "difference": difference["mean"]}
         | {key: difference[key] for key in SHOWN_TESTS}
+        | {"lowest": at_floor_in_words(difference)}
         for name in (results[0]["metrics"] if results else ())
         for label, result in zip(labels, results, strict=True)
         if "p" in (difference := result["metrics"][name].get("difference", {}))

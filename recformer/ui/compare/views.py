@@ -31,6 +31,7 @@ DIFFERENCE_COLUMNS: dict[str, Any] = {
     "family": st.column_config.TextColumn("Family", help=explain("primary")),
     "detectable": st.column_config.NumberColumn("Detectable", format="%.4f", help=explain("detectable")),
     "effect_size": st.column_config.NumberColumn("Effect size", format="%+.3f", help=explain("effect_size")),
+    "lowest": st.column_config.TextColumn("At the lowest", help="Where no p-value could be lower with these users."),
 }
 
 
