@@ -220,7 +220,6 @@ def data_info(
 def _facts_of_the_split(dataset: Any) -> dict[str, float]:
     """Of the test part of leave_last_out; nothing where the dataset has none, nor of times that are placeholders."""
     from recformer.config import parse_section
-    from recformer.data.describe import times_are_real
     from recformer.data.prepared import prepare
     from recformer.evaluation.split_facts import split_facts
 
@@ -229,7 +228,7 @@ def _facts_of_the_split(dataset: Any) -> dict[str, float]:
     except RecformerError:
         return {}
     del facts["tied_targets"]  # said above, of all users
-    return facts if times_are_real(dataset) else {name: facts[name] for name in ("cold_users", "cold_items")}
+    return facts if facts.pop("times_are_real") else {name: facts[name] for name in ("cold_users", "cold_items")}
 
 
 def _power(dataset: Any, as_json: bool) -> dict[str, Any]:
@@ -339,7 +338,8 @@ def evaluate(
         _print_shuffle_tests(models, task, device, as_json)
         return
     comparison = _compared(models, task, device=device)
-    print(render(comparison, cutoffs, "json" if as_json else "table", mask, metrics=metrics))
+    apart = comparison.warm_and_cold(task.dataset, mask)
+    print(render(comparison, cutoffs, "json" if as_json else "table", mask, apart, metrics))
 
 
 def _print_shuffle_tests(models: list[ModelRef], task: "Task", device: str, as_json: bool) -> None:
@@ -423,7 +423,8 @@ def compare(
     if baselines and not any(model.is_baseline for model in models):
         models += all_baselines()
     comparison = _compared(models, task, reference, question, join_seeds, device)
-    sliced = comparison.slices(task.dataset, f"ndcg@{cutoffs[-1]}", mask) if slices else None
+    by_all = slices and comparison.slices(task.dataset, f"ndcg@{cutoffs[-1]}", mask)
+    sliced = by_all or comparison.warm_and_cold(task.dataset, mask)
     print(render(comparison, cutoffs, kind, mask, sliced, metrics))
 
 

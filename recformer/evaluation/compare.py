@@ -12,7 +12,8 @@ from recformer.evaluation.evaluate import Task, pending_all
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import Masking, Progress
 from recformer.evaluation.significance import Question
-from recformer.evaluation.slices import is_few, slice_intervals, slices_of
+from recformer.evaluation.slices import DIMENSIONS, SEEN, is_few, slice_intervals, slices_of
+from recformer.evaluation.store import models_tested
 from recformer.evaluation.table import Evaluation, Result, protocol_of_all, summarise, summarise_view
 from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary, list_runs
@@ -38,6 +39,8 @@ class Comparison:
     reference: int | None = None
     """Which of the models the others are compared to."""
     question: Question = field(default_factory=Question)
+    looks: int | None = None
+    """How many checkpoints were looked at on a test part of the dataset so far; None where nobody counted."""
 
     @property
     def protocol(self) -> Protocol:
@@ -50,12 +53,24 @@ class Comparison:
 
     def summary(self, cutoffs: list[int]) -> dict[str, Any]:
         """Everything there is to say at these cutoffs, as JSON; see `table.summarise`."""
-        return summarise(self.evaluations, cutoffs, self.reference, self.question)
+        summary = summarise(self.evaluations, cutoffs, self.reference, self.question)
+        return summary if self.looks is None else summary | {"looks_at_test": self.looks}
 
-    def slices(self, dataset: Dataset, name: str, masking: Masking) -> list[Result]:
+    def warm_and_cold(self, dataset: Dataset, masking: Masking) -> list[Result] | None:
+        """The primary metric of cases whose user and item were in the training part, and of new ones, apart; None where
+        few are new."""
+        facts = self.evaluations[0].split_facts
+        if facts is None or not facts.is_cold:
+            return None
+        return self.slices(dataset, self.question.primary, masking, [SEEN])
+
+    def slices(
+        self, dataset: Dataset, name: str, masking: Masking, dimensions: Sequence[str] = DIMENSIONS
+    ) -> list[Result]:
         """The metric `name` by history length, popularity, genre, age, gender and occupation, with counts."""
         first = self.evaluations[0]
         found = [] if first.facts is None else slices_of(dataset, first.facts, first.ranks)
+        found = [entry for entry in found if entry.dimension in dimensions]
         return [
             {
                 "dimension": entry.dimension,
@@ -99,7 +114,8 @@ def compare(
         if isinstance(entry, RecformerError):
             raise entry
         found[model] = entry.stored() or entry.computed(device, progress(str(model)))
-    return comparison_of(found, reference, question, configs_of(list_runs(root)[0]) if seeds_joined else {})
+    comparison = comparison_of(found, reference, question, configs_of(list_runs(root)[0]) if seeds_joined else {})
+    return replace(comparison, looks=models_tested(root, task.dataset.fingerprint))
 
 
 def comparison_of(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from recformer.evaluation.compare import Comparison
     from recformer.evaluation.protocol import Protocol
     from recformer.evaluation.ranks import Masking
+    from recformer.evaluation.split_facts import SplitFacts
 
 Format = Literal["table", "markdown", "csv", "latex", "json"]
 Rows = Sequence[dict[str, Any]]
@@ -81,10 +82,12 @@ def render(
     several = primary is not None and len(results) > 1
     sentences = answer(titles, results, comparison.question).sentences if several else []
     table, caption = _table(results, titles, primary), _caption(comparison, results, masking)
+    facts = [f"The split: {split_in_words(comparison.evaluations[0].split_facts)}"]
+    facts += [] if comparison.looks is None else [f"Looks at the test: {looks_in_words(comparison.looks)}"]
     if kind == "latex":
-        return _ruled(table, " ".join([*sentences, caption]))
+        return _ruled(table, " ".join([*sentences, caption, *facts]))
     write = as_markdown if kind == "markdown" else _aligned
-    text = "\n".join([*sentences, "", caption] if sentences else [caption])
+    text = "\n".join([*sentences, "", caption, *facts] if sentences else [caption, *facts])
     return "\n\n".join([write(table), text, *([write(_slice_table(slices, titles))] if slices else [])])
 
 
@@ -186,6 +189,16 @@ def ties_in_time(protocol: "Protocol") -> str:
     }[protocol.time_ties]
     share = protocol.time_tied
     return words if share is None else f"{words} ({100 * share:.0f}% of targets are tied)"
+
+
+def split_in_words(facts: "SplitFacts | None") -> str:
+    """What makes a split easier or harder than it looks."""
+    return "" if facts is None else " ".join(facts.sentences()) or "nothing unusual"
+
+
+def looks_in_words(count: int) -> str:
+    """How often a dataset's test was looked at."""
+    return f"{count:,} checkpoint{'s' * (count != 1)} so far, of this dataset"
 
 
 def settings_in_words(settings: dict[str, float]) -> str:

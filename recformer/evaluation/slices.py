@@ -20,9 +20,10 @@ FEW, FEW_HITS = 30, 10
 """A slice of fewer cases, or hits, says little; it is shown in grey."""
 QUARTERS = 4
 AGES = [(18, "Under 18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (50, "45-49"), (56, "50-55"), (200, "56+")]
+SEEN = "seen in training"
 OF_USERS = ("age", "gender", "occupation")
 DIMENSIONS = (
-    *("history length", "target popularity", "seen in training"),
+    *("history length", "target popularity", SEEN),
     *("target genre", *OF_USERS),
 )
 
@@ -140,7 +141,7 @@ def _quarters(dimension: str, values: NDArray[np.int64], among: NDArray[np.bool_
 def _seen_in_training(user: NDArray[np.bool_], item: NDArray[np.bool_], among: NDArray[np.bool_]) -> list[Slice]:
     """Warm and cold cases apart; none where all are warm, as when each user's last item is held out."""
     groups = {"user and movie seen": user & item, "new user": ~user, "new movie": ~item & among}
-    found = [Slice("seen in training", label, members & among) for label, members in groups.items()]
+    found = [Slice(SEEN, label, members & among) for label, members in groups.items()]
     return found if (~user & among).any() or (~item & among).any() else []
 
 

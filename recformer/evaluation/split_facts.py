@@ -5,12 +5,14 @@ from functools import lru_cache
 
 import numpy as np
 
+from recformer.data.describe import times_are_real
 from recformer.data.histories import interactions
 from recformer.data.prepared import Prepared
 from recformer.data.split.base import Part
 from recformer.data.ties import tied
 
 HOUR_S = 3600
+MANY_COLD = 0.05
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,15 @@ class SplitFacts:
     """Of the users of the part: they have no interaction in the training part."""
     cold_items: float
     """Of the cases: their target has no interaction in the training part."""
+    times_are_real: bool
+    """Where they are placeholders, the shares that times tell mean nothing."""
 
-    def sentences(self, times_are_real: bool) -> list[str]:
+    @property
+    def is_cold(self) -> bool:
+        """Whether so much is new that results of warm and cold cases are to be read apart."""
+        return max(self.cold_users, self.cold_items) >= MANY_COLD
+
+    def sentences(self) -> list[str]:
         """What they mean, for people; what times tell only where these are real."""
         said = {
             "of training interactions lie after a held-out target in time, on average": self.later_training,
@@ -39,7 +48,7 @@ class SplitFacts:
             "of the users held out are new: they have no interaction in the training part": self.cold_users,
             "of the targets held out are new: nobody has them in the training part": self.cold_items,
         }
-        shares = (said if times_are_real else {}) | cold
+        shares = (said if self.times_are_real else {}) | cold
         return [f"{100 * share:.{0 if share > 0.01 else 1}f}% {what}." for what, share in shares.items() if share]
 
 
@@ -65,4 +74,5 @@ def split_facts(prepared: Prepared, part: Part) -> SplitFacts:
         users_within_an_hour=float((spans <= HOUR_S).mean()),
         cold_users=float((split.trained_by_user()[np.unique(cases.users)] == 0).mean()),
         cold_items=float((~known_items[dataset.items[places]]).mean()),
+        times_are_real=times_are_real(dataset),
     )

@@ -540,7 +540,7 @@ def test_json_on_standard_output_is_the_whole_of_it_also_when_all_must_be_comput
     save_untrained(new_root, "run", dataset_in(tmp_path / "copy"))
     env = environment(new_root.path, PYTHONWARNINGS="always")
     result = run_cli(new_root.path, "evaluate", "run", "--data", data, "--json", env=env)
-    assert set(json.loads(result.stdout)) == {"protocol", "split_facts", "results"}
+    assert set(json.loads(result.stdout)) == {"protocol", "split_facts", "results", "looks_at_test"}
 
 
 def test_a_baseline_cannot_be_asked_for_recommendations_and_that_is_what_is_said(tmp_path: Path) -> None:

@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recformer.config import parse_section
+from recformer.data.assemble import read_dataset
 from recformer.data.dataset import Dataset
+from recformer.data.prepared import prepare
+from recformer.evaluation.report import looks_in_words, split_in_words
 from recformer.evaluation.slices import DIMENSIONS
+from recformer.evaluation.split_facts import split_facts
 from recformer.run.model_ref import all_baselines
 from recformer.run.paths import Root
 from recformer.statistics.paired import holm
@@ -304,17 +309,14 @@ def test_under_global_temporal_warm_and_cold_cases_stand_apart(root: Root, tmp_p
     ]
     rows += [(1, 38 + place, 4, 50_000_000 + place) for place in range(2)] + [(1, 99, 4, 50_000_900)]
     dataset = dataset_in(tmp_path / "late", rows)
-    document = compare(
-        root,
-        "baseline:popularity",
-        "baseline:markov",
-        "--split",
-        "global_temporal",
-        "--slices",
-        "--data",
-        dataset.source,
-    )
+    asked = ("baseline:popularity", "baseline:markov", "--split", "global_temporal", "--data", dataset.source)
+    document = compare(root, *asked)
     found = {entry["label"]: entry["cases"] for entry in document["slices"] if entry["dimension"] == "seen in training"}
+    assert len(found) == len(document["slices"])  # without being asked for any
+    every = compare(root, *asked, "--slices")["slices"]
+    assert [entry for entry in every if entry["dimension"] == "seen in training"] == document["slices"]
+    table = run_here(root.path, "evaluate", *asked).stdout
+    assert "seen in training: new user" in table and "seen in training: user and movie seen" in table
     assert found["new user"] > 30
     assert (found["user and movie seen"], found["new movie"]) == (2, 1)
     assert sum(found.values()) >= document["protocol"]["cases"]
@@ -452,8 +454,18 @@ def test_another_part_is_another_protocol_with_its_own_cases(root: Root) -> None
 
 def test_the_facts_of_the_split_stand_in_json(root: Root) -> None:
     assert set(compare(root, "zero")["split_facts"]) == {
-        *("tied_targets", "later_training", "users_within_an_hour", "cold_users", "cold_items")
+        *("tied_targets", "later_training", "users_within_an_hour", "cold_users", "cold_items", "times_are_real")
     }
+
+
+@pytest.mark.parametrize("kind", ["table", "markdown", "latex"])
+def test_the_protocol_line_says_of_the_split_what_the_page_says(root: Root, data: Path, kind: str) -> None:
+    facts = split_facts(prepare(read_dataset(data), parse_section("split", "leave_last_out")), "test")
+    document = json_of(run_here(root.path, "compare", "zero", "one", "--no-baselines", "--format", "json"))
+    said = run_here(root.path, "compare", "zero", "one", "--no-baselines", "--format", kind).stdout.replace("\\", "")
+    assert f"The split: {split_in_words(facts)}" in said
+    assert document["looks_at_test"] >= 2
+    assert f"Looks at the test: {looks_in_words(document['looks_at_test'])}" in said
 
 
 def test_tables_and_csv_hold_the_metrics_that_are_named(root: Root) -> None:

@@ -294,6 +294,18 @@ def test_where_all_was_seen_in_training_grouping_by_that_says_nothing(root: Root
     assert "By seen in training there are no groups here" in words(app)
 
 
+def test_where_much_is_new_warm_and_cold_cases_stand_apart_in_the_first_view(root: Root) -> None:
+    options = ("--split", "global_temporal", "--no-baselines")
+    summary = json_of(compared_there(root, "one", "baseline:markov", *options))
+    app = compared("one", "baseline:markov", split="global_temporal")
+    assert "warm and cold cases apart" in words(app)
+    (table,) = (str(element.value) for element in app.markdown if str(element.value).startswith("|  | cases |"))
+    assert {label.strip("]") for label in rows_of(table.replace(":gray[", ""))} == {
+        entry["label"] for entry in summary["slices"]
+    }
+    assert "warm and cold" not in words(compared("one", "baseline:markov"))
+
+
 def test_another_reference_changes_the_differences_and_leaves_the_means(root: Root) -> None:
     names = ["one", "other", "baseline:markov"]
     app = compared(*names, baseline="baseline:markov")

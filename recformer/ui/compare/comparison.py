@@ -8,13 +8,12 @@ from typing import Any
 import streamlit as st
 
 from recformer.data.dataset import Dataset
-from recformer.data.describe import times_are_real
 from recformer.data.split.base import Part
 from recformer.data.ties import TimeTies
 from recformer.evaluation.compare import Comparison
 from recformer.evaluation.conclusion import Conclusion, answer
 from recformer.evaluation.ranks import Masking
-from recformer.evaluation.report import settings_in_words, ties_in_time
+from recformer.evaluation.report import looks_in_words, settings_in_words, split_in_words, ties_in_time
 from recformer.evaluation.significance import Question
 from recformer.evaluation.slices import Slice, slice_intervals, slices_of
 from recformer.evaluation.store import models_tested
@@ -139,9 +138,9 @@ class ShownComparison(Comparison):
         rows = {
             "Dataset": f"{protocol.dataset} ({protocol.fingerprint})",
             "Split": f"{protocol.split['name']}, {protocol.part} part",
-            "Looks at the test": f"{_tested(protocol.fingerprint):,} checkpoints so far, of this dataset",
+            "Looks at the test": looks_in_words(_tested(protocol.fingerprint)),
             "Cases": f"{protocol.cases:,}{skipped}, window of {protocol.recent}",
-            "The split": self._split_facts,
+            "The split": split_in_words(self.evaluations[0].split_facts),
             "Ranked": f"among all {protocol.item_set}; ties in score count against the model",
             "Time": ties_in_time(protocol),
             "Masking": f"{self.choice.masking} (duplication: none)",
@@ -151,11 +150,6 @@ class ShownComparison(Comparison):
             "Chosen on these cases": "; ".join(f"{label} {_count(seen.validated_on)}" for label, seen in known),
         }
         return rows | ({"Settings chosen on validation": settings} if settings else {})
-
-    @property
-    def _split_facts(self) -> str:
-        facts = self.evaluations[0].split_facts
-        return "" if facts is None else " ".join(facts.sentences(times_are_real(self.choice.data))) or "nothing unusual"
 
     @property
     def configs(self) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from recformer.evaluation.report import corrections
-from recformer.evaluation.slices import FEW, FEW_HITS, known_dimensions
+from recformer.evaluation.slices import FEW, FEW_HITS, SEEN, known_dimensions
 from recformer.evaluation.table import Result
 from recformer.ui.compare.article_view import show_article
 from recformer.ui.compare.charts import accuracy_chart, groups_chart, loss_charts, metric_chart
@@ -86,11 +86,20 @@ def _ranking(comparison: ShownComparison) -> None:
         ),
         help=explain("corrected"),
     )
+    _show_warm_and_cold(comparison)
     if rows := difference_rows(results, comparison.labels):
         with st.expander("All differences: intervals, p-values, effect sizes"):
             st.dataframe(rows, hide_index=True, key="compare.differences", column_config=DIFFERENCE_COLUMNS)
     for column, metric in in_columns(metrics):
         show_live(column, metric_chart(comparison, results, metric), f"compare.{metric}")
+
+
+def _show_warm_and_cold(comparison: ShownComparison) -> None:
+    """What is new in the part that is evaluated apart from what was in training, where much of it is new."""
+    facts = comparison.evaluations[0].split_facts
+    if facts is not None and facts.is_cold:
+        st.markdown(f"**{comparison.question.title}**, warm and cold cases apart", help=explain("split_facts"))
+        st.markdown(slice_table(comparison.slices_by(SEEN, comparison.question.primary), comparison.labels))
 
 
 def _tables(comparison: ShownComparison, results: list[Result], metrics: list[str]) -> None:

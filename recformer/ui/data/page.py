@@ -90,7 +90,7 @@ def show_split_facts(dataset: Dataset) -> None:
         facts = split_facts(prepare(dataset, parse_section("split", "leave_last_out")), "test")
     except RecformerError:
         return
-    if said := facts.sentences(describe.times_are_real(dataset)):
+    if said := facts.sentences():
         st.caption(f"Under leave_last_out: {' '.join(said)}", help=explain("split_facts"))
 
 
