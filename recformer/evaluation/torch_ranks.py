@@ -28,11 +28,7 @@ def torch_ranks(logits: Tensor, histories: Histories, cases: Cases, candidates: 
     target = torch.from_numpy(histories.targets(cases)).to(logits.device, torch.int64)[:, None]  # (B, 1)
     seen = _seen(histories, cases, recent, logits.device)
     ranks = _ranks(logits, candidates, seen, target, np.ones((len(cases), 1), dtype=np.bool_))
-    keys, tops = _keys(scores), dict[Masking, Tensor]()
-    for masking, marks in seen.items():
-        hidden = marks.scatter(1, target, False)[:, :candidates]  # what is looked for keeps its place in every list
-        best = keys.masked_fill(hidden, HIDDEN).topk(min(MAX_K, candidates), dim=1)
-        tops[masking] = best.indices.masked_fill(best.values == HIDDEN, -1)  # (B, ≤ MAX_K)
+    tops = _lists(scores, seen, target, recent)
     raw, unrepeated = tops["none"], tops["window"]
     repeated = _among(seen["history"] & ~seen["window"], unrepeated)
     return Ranks(
@@ -93,6 +89,41 @@ def _keys(scores: Tensor) -> Tensor:
     return bits.long().mul_(2**32).sub_(torch.arange(scores.shape[1], device=scores.device))
 
 
+def _lists(scores: Tensor, seen: dict[Masking, Tensor], target: Tensor, recent: int) -> dict[Masking, Tensor]:
+    """(B, ≤ MAX_K) under each masking, from scores (B, C): the first tokens that are not masked, then −1.
+
+    One search for as many more as a window has items gives two of them.
+    """
+    candidates = scores.shape[1]
+    shown = min(MAX_K, candidates)
+    raw = _first(scores, torch.zeros_like(scores, dtype=torch.bool), min(MAX_K + recent, candidates))
+    masked = seen["window"].gather(1, raw) & (raw != target)  # what is looked for keeps its place in every list
+    order = masked.byte().argsort(dim=1, stable=True)[:, :shown]  # those that are shown first
+    hidden = seen["history"].scatter(1, target, False)[:, :candidates]
+    return {
+        "none": raw[:, :shown],
+        "window": raw.gather(1, order).masked_fill(masked.gather(1, order), -1),
+        "history": _first(scores.masked_fill(hidden, -torch.inf), hidden, shown),
+    }
+
+
+def _first(scores: Tensor, hidden: Tensor, count: int) -> Tensor:
+    """(B, `count`) the first tokens by scores (B, C), of equal ones the lower, without those that are hidden; then −1.
+
+    A search by scores alone takes any of equal ones. It is sure of a row where the last that it found is above the
+    next; the others are searched by keys, which take twice as long. Hidden scores are −∞.
+    """
+    found = scores.topk(min(count + 1, scores.shape[1]), dim=1)
+    tokens = found.indices[:, :count].sort(dim=1).values
+    order = scores.gather(1, tokens).argsort(dim=1, descending=True, stable=True)
+    tokens = tokens.gather(1, order)
+    rows = ((found.values[:, count - 1] == found.values[:, -1]) | (found.values[:, -1] == -torch.inf)).nonzero()[:, 0]
+    if len(rows):
+        best = _keys(scores[rows]).masked_fill_(hidden[rows], HIDDEN).topk(count, dim=1)
+        tokens[rows] = best.indices.masked_fill(best.values == HIDDEN, -1)
+    return tokens
+
+
 def _ranks(
     scores: Tensor, candidates: int, seen: dict[Masking, Tensor], targets: Tensor, there: NDArray[np.bool_]
 ) -> dict[Masking, NDArray[np.int64]]:
@@ -111,7 +142,10 @@ def _ranks(
         own = scores[which]
         ahead = own >= own.gather(1, targets[which, place : place + 1])
         for masking, mask in shown.items():
-            ranks[masking][rows, place] += torch.count_nonzero(ahead & mask[which], dim=1).cpu().numpy()
+            counted = (ahead & mask[which]).view(
+                torch.uint8
+            )  # a sum of booleans would first make 64-bit numbers of them
+            ranks[masking][rows, place] += counted.sum(dim=1, dtype=torch.int32).cpu().numpy()
     return ranks
 
 
