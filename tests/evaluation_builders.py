@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recformer.data.split.base import Part
 from recformer.evaluation.cases import Facts, Known
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import MAX_K, Ranks
@@ -35,9 +36,11 @@ def made_up_facts(count: int = len(USERS)) -> Facts:
     return Facts(Catalogue(np.arange(NUM_ITEMS), 30, genres), np.full(count, 9), np.full(count, 9))
 
 
-def evaluation_of(ranks: Ranks, run: str = "run", facts: Facts | None = None, trained_on: int | None = 0) -> Evaluation:
+def evaluation_of(
+    ranks: Ranks, run: str = "run", facts: Facts | None = None, trained_on: int | None = 0, part: Part = "test"
+) -> Evaluation:
     """What a model called `run` would have had to give these ranks."""
-    protocol = Protocol("made up", "0" * 16, {"name": "leave_last_out"}, "test", len(ranks), "0" * 16, 0, 3, "items")
+    protocol = Protocol("made up", "0" * 16, {"name": "leave_last_out"}, part, len(ranks), "0" * 16, 0, 3, "items")
     return Evaluation(
         ModelRef("best", run, Path("best.safetensors")),
         protocol,

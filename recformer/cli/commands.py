@@ -56,7 +56,7 @@ MetricsOption = Annotated[
 ]
 PartOption = Annotated[
     Literal["test", "validation"],
-    typer.Option("--part", help="Part of the split: validation while you choose, the test once, at the end."),
+    typer.Option("--part", help="Part of the split: validation while you choose, the test as a last step."),
 ]
 TimeTiesOption = Annotated[
     TimeTies,
@@ -316,7 +316,7 @@ def evaluate(
     data: DataOption = None,
     split: SplitOption = "leave_last_out",
     split_set: SplitSetOption = None,
-    part: PartOption = "test",
+    part: PartOption = "validation",
     time_ties: TimeTiesOption = "file",
     k: CutoffOption = "3,5,10",
     mask: MaskOption = "history",
@@ -364,7 +364,7 @@ def compare(
     data: DataOption = None,
     split: SplitOption = "leave_last_out",
     split_set: SplitSetOption = None,
-    part: PartOption = "test",
+    part: PartOption = "validation",
     time_ties: TimeTiesOption = "file",
     k: CutoffOption = "3,5,10",
     mask: MaskOption = "history",

@@ -91,7 +91,7 @@ class ArticleModel:
 
     def task(self, dataset: Dataset) -> Task:
         """What it is evaluated on: the article's protocol, or the honest one."""
-        return Task(dataset, parse_section("split", SPLITS[self.way]))
+        return Task(dataset, parse_section("split", SPLITS[self.way]), "test")
 
 
 def article_models(root: Root, runs: list[RunSummary]) -> list[ArticleModel]:

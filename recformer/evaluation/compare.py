@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError, UsageError
 from recformer.evaluation.cases import Known
+from recformer.evaluation.conclusion import Conclusion, answer
 from recformer.evaluation.evaluate import Task, pending_all
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import Masking, Progress
@@ -55,6 +56,10 @@ class Comparison:
         """Everything there is to say at these cutoffs, as JSON; see `table.summarise`."""
         summary = summarise(self.evaluations, cutoffs, self.reference, self.question)
         return summary if self.looks is None else summary | {"looks_at_test": self.looks}
+
+    def answer(self, labels: Sequence[str], results: Sequence[Result]) -> Conclusion:
+        """What `results` with the primary metric under one masking say of the models called `labels`, in words."""
+        return answer(labels, results, self.question, self.protocol.part, self.looks)
 
     def warm_and_cold(self, dataset: Dataset, masking: Masking) -> list[Result] | None:
         """The primary metric of cases whose user and item were in the training part, and of new ones, apart; None where

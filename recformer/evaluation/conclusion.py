@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recformer.evaluation.significance import Question, Result
+from recformer.data.split.base import Part
+from recformer.evaluation.significance import Question, Result, best_of
 from recformer.run.model_ref import PREFIX
 
 
@@ -13,9 +14,13 @@ class Conclusion:
     """Sentences; an empty one has nothing to say."""
 
     model: str
-    """The model with the highest primary metric."""
+    """The model with the highest primary metric among those that count; "" where none does."""
     words: str
-    """What follows its name: how high, and whether the data can tell it from the reference."""
+    """What follows its name: how high, and whether the data can tell it from the reference; or why none is named."""
+    not_counted: str
+    """Which model has a higher value and is not named, since it was trained on cases, or nobody knows."""
+    part: str
+    """On which part of the split this is, and what that means."""
     below: str
     """Which models lie below a baseline."""
     undecided: str
@@ -27,42 +32,85 @@ class Conclusion:
 
     @property
     def sentences(self) -> list[str]:
-        every = (f"{self.model} {self.words}", self.below, self.undecided, self.one_seed, self.leaks)
+        best = f"{self.model} {self.words}".lstrip()
+        every = (best, self.not_counted, self.below, self.undecided, self.one_seed, self.leaks, self.part)
         return [sentence for sentence in every if sentence]
 
 
-def answer(labels: Sequence[str], results: Sequence[Result], question: Question) -> Conclusion:
+def answer(
+    labels: Sequence[str], results: Sequence[Result], question: Question, part: Part, looks: int | None = None
+) -> Conclusion:
     """The answer of the models called `labels`, from their `results`, which hold the primary metric under one masking.
 
-    The reference is the model without a difference.
+    The reference is the model without a difference. `looks`: how many checkpoints were looked at on this test so far.
     """
     figures = [result["metrics"][question.primary] for result in results]
-    best = max(range(len(figures)), key=lambda place: figures[place]["mean"])
-    words = f"has the highest {question.title}, {figures[best]['mean']:.4f}{_certainty(labels, figures, best)}."
+    best = best_of(results, question.primary)
+    if best is None:
+        words = (
+            "No model here can be called best: each was trained on cases that it is evaluated on, or nobody knows "
+            "what it was trained on."
+        )
+    else:
+        counted = [place for place, result in enumerate(results) if result["counts"]]
+        among = "" if len(counted) == len(results) else " of the models that count"
+        certainty = _certainty(labels, figures, best, counted)
+        words = f"has the highest {question.title}{among}, {figures[best]['mean']:.4f}{certainty}."
     runs = [result["run"] for result in results]
-    below, undecided = _below(labels, runs, figures), _undecided(labels, figures, question)
-    one_seed = _one_seed(labels, results, figures)
-    return Conclusion(labels[best], words, below, undecided, one_seed, _leaks(labels, results))
+    return Conclusion(
+        model="" if best is None else labels[best],
+        words=words,
+        not_counted=_not_counted(labels, results, question, best),
+        below=_below(labels, runs, figures),
+        undecided=_undecided(labels, figures, question),
+        one_seed=_one_seed(labels, results, figures),
+        leaks=_leaks(labels, results, part),
+        part=_part(part, looks),
+    )
 
 
-def _certainty(labels: Sequence[str], figures: Sequence[Result], best: int) -> str:
-    """What is known of the best model's distance: against the reference, which is what was tested."""
-    tested = [
-        (label, figure["difference"]) for label, figure in zip(labels, figures, strict=True) if _is_tested(figure)
-    ]
+def _not_counted(labels: Sequence[str], results: Sequence[Result], question: Question, best: int | None) -> str:
+    """That the highest value of all is one that does not count, and why; "" where the best that counts is as high."""
+    means = [result["metrics"][question.primary]["mean"] for result in results]
+    highest = max(range(len(means)), key=means.__getitem__)
+    if best is not None and means[best] >= means[highest]:
+        return ""
+    seen, cases = results[highest]["trained_on"], results[highest]["cases"]
+    why = "nobody knows what it was trained on" if seen is None else f"it was trained on {seen:,} of {cases:,} cases"
+    return f"{labels[highest]} has the highest value, {means[highest]:.4f}, but {why}, so it does not count."
+
+
+def _part(part: Part, looks: int | None) -> str:
+    if part == "validation":
+        return (
+            "On the validation part, which chose each checkpoint: whoever had more to choose from is slightly "
+            "flattered. The test is the last step."
+        )
+    return f"On the test part{'' if looks is None else f', where {looks:,} checkpoints were looked at so far'}."
+
+
+def _certainty(labels: Sequence[str], figures: Sequence[Result], best: int, counted: Sequence[int]) -> str:
+    """What is known of the best model's distance: against the reference, which is what was tested.
+
+    `counted`: places of the models that it may be the best of.
+    """
+    tested = [(labels[place], figures[place]["difference"]) for place in counted if _is_tested(figures[place])]
     if not tested:
         return ""
     count = tested[0][1]["comparisons"]
     corrected = f"; corrected for {count} comparisons" if count > 1 else ""
     if not _is_tested(figures[best]):
         unclear = [label for label, difference in tested if difference["verdict"] == "undecided"]
-        return (f", but not clearly above {listed(unclear)}" if unclear else ", clearly above all others") + corrected
+        others = "all others" if len(counted) == len(labels) else "all others that count"
+        clear = f", but not clearly above {listed(unclear)}" if unclear else f", clearly above {others}"
+        return clear + corrected
     difference = figures[best]["difference"]
     reference = next(label for label, figure in zip(labels, figures, strict=True) if not _is_tested(figure))
     if difference["verdict"] == "undecided":
         return f", but not clearly above {reference}, the reference{corrected}"
     bounds = interval(difference["low"], difference["high"])
-    return f", clearly above {reference}, the reference ({signed(difference['mean'])}, 95% {bounds}{corrected})"
+    side = "above" if difference["verdict"] == "better" else "below"
+    return f", clearly {side} {reference}, the reference ({signed(difference['mean'])}, 95% {bounds}{corrected})"
 
 
 def _below(labels: Sequence[str], runs: Sequence[str], figures: Sequence[Result]) -> str:
@@ -113,17 +161,20 @@ def _one_seed(labels: Sequence[str], results: Sequence[Result], figures: Sequenc
     return f"{listed(alone)} {was} trained with one seed: another seed may differ. Compare several seeds of each."
 
 
-def _leaks(labels: Sequence[str], results: Sequence[Result]) -> str:
-    """Which models, by themselves or by what their weights began with, have seen cases that they are evaluated on."""
-    trained = [_seen(label, result) for label, result in zip(labels, results, strict=True) if result["trained_on"] != 0]
+def _leaks(labels: Sequence[str], results: Sequence[Result], part: Part) -> str:
+    """Which models, by themselves or by what their weights began with, have seen cases that they are evaluated on.
+
+    On the validation part every checkpoint was chosen: that is what it is for.
+    """
+    trained = [_seen(label, result) for label, result in zip(labels, results, strict=True) if not result["counts"]]
     leaking = f"Trained on what it is evaluated on: {'; '.join(trained)}. Such values flatter the model."
     chosen = [
         f"{label}: {result['validated_on']:,} of {result['cases']:,} cases"
         for label, result in zip(labels, results, strict=True)
-        if result["validated_on"]
+        if result["validated_on"] and part == "test"
     ]
     also = f"Its best checkpoint was chosen on what it is evaluated on: {'; '.join(chosen)}." if chosen else ""
-    return " ".join(part for part in (leaking if trained else "", also) if part)
+    return " ".join(sentence for sentence in (leaking if trained else "", also) if sentence)
 
 
 def _seen(label: str, result: Result) -> str:

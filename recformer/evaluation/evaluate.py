@@ -41,7 +41,8 @@ class Task:
 
     dataset: Dataset
     split: Options
-    part: Part = "test"
+    part: Part = "validation"
+    """What one develops on; the test is a last step that somebody asks for."""
     recent: int = RECENT
     """Latest tokens of a history that count as its window, for masking and for duplication."""
 

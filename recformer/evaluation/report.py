@@ -24,6 +24,7 @@ TESTS = [
 ]
 """What files hold of a difference beside its mean."""
 MARKS = "* p < .05, ** p < .01, *** p < .001; † p < .05 of two trained models, of which another seed may differ"
+TO_BEST = "differences to the best model that counts are exploratory: the same data chose it"
 BOOKTABS = (r"\resizebox{\linewidth}{!}{%", "}", r"\toprule", r"\midrule", r"\bottomrule")
 _LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -64,11 +65,16 @@ def render(
     A table shows everything under `masking` but duplication, which is read with nothing masked; JSON and CSV hold every
     result. `slices` (see `Comparison.slices`) stand below a table and in JSON; CSV and LaTeX hold one table.
     """
-    from recformer.evaluation.conclusion import answer
     from recformer.evaluation.table import catalogue_names, metric_names  # `runs`, which knows the formats, is quick
 
+    several = comparison.reference is not None and len(comparison.evaluations) > 1
     if kind == "json":
-        return json.dumps(comparison.summary(cutoffs) | ({} if slices is None else {"slices": slices}), indent=2)
+        summary = comparison.summary(cutoffs)
+        if several:
+            results = [result for result in summary["results"] if result["masking"] == masking]
+            said = comparison.answer(list(map(_title, results)), results).sentences
+            summary["conclusion"] = {"masking": masking, "sentences": said}
+        return json.dumps(summary | ({} if slices is None else {"slices": slices}), indent=2)
     if kind == "csv":
         table = _figures(comparison.summary(cutoffs))
         kept = _named(list(dict.fromkeys(table["metric"])), metrics)
@@ -79,8 +85,7 @@ def render(
         names = list(dict.fromkeys([primary, *names]))
     results = comparison.results(masking, names)
     titles = [_title(result) for result in results]
-    several = primary is not None and len(results) > 1
-    sentences = answer(titles, results, comparison.question).sentences if several else []
+    sentences = comparison.answer(titles, results).sentences if several else []
     table, caption = _table(results, titles, primary), _caption(comparison, results, masking)
     facts = [f"The split: {split_in_words(comparison.evaluations[0].split_facts)}"]
     facts += [] if comparison.looks is None else [f"Looks at the test: {looks_in_words(comparison.looks)}"]
@@ -170,14 +175,18 @@ def _caption(comparison: "Comparison", results: Rows, masking: "Masking") -> str
     protocol = comparison.protocol
     skipped = f" · {protocol.skipped_users} users with too short a history" if protocol.skipped_users else ""
     corrected = corrections(results, comparison.question.title)
-    tests = f" · Δ paired difference to the column that has none; {corrected}" if corrected else ""
+    tests = f" · Δ paired difference to the column that has none; {corrected}; {TO_BEST}" if corrected else ""
     return (
-        f"{protocol.dataset} ({protocol.fingerprint}) · {protocol.split['name']} · {protocol.part} · "
+        f"{protocol.dataset} ({protocol.fingerprint}) · {protocol.split['name']} · {_part(protocol)} · "
         f"{protocol.cases} cases{skipped} · ranked among all {protocol.item_set} · masking: {masking} "
         f"(duplication: none) · ties in score count against the model · {ties_in_time(protocol)} · "
         f"window of {protocol.recent} · 95% intervals over users (bootstrap, seed {protocol.bootstrap_seed}; of "
         f"users and seeds where several were compared){tests}"
     )
+
+
+def _part(protocol: "Protocol") -> str:
+    return "test" if protocol.part == "test" else "validation (the last step: --part test)"
 
 
 def ties_in_time(protocol: "Protocol") -> str:
@@ -214,6 +223,8 @@ def _table(results: Rows, titles: list[str], primary: str | None) -> "pd.DataFra
         [f"{name} (primary)" if name == primary else name, *(_cell(result["metrics"][name]) for result in results)]
         for name in results[0]["metrics"]
     ]
+    if primary is not None and any("to_best" in result["metrics"][primary] for result in results):
+        rows.append([f"{primary} to the best", *(to_best(result["metrics"][primary]) for result in results)])
     rows.append(["cases trained on", *(_trained(result["trained_on"], result["cases"]) for result in results)])
     if any(result["validated_on"] != 0 for result in results):
         rows.append(
@@ -224,6 +235,14 @@ def _table(results: Rows, titles: list[str], primary: str | None) -> "pd.DataFra
     if not all(result["data_known"] for result in results):
         rows.append(["trained on this data", *("yes" if row["data_known"] else UNKNOWN_DATA for row in results)])
     return pd.DataFrame(rows, columns=["", *titles])
+
+
+def to_best(metric: dict[str, Any]) -> str:
+    """A primary metric's difference to the best model with its interval; a dash for the best itself."""
+    if "to_best" not in metric:
+        return "–"
+    difference = metric["to_best"]
+    return f"{difference['mean']:+.4f} [{difference['low']:+.4f}, {difference['high']:+.4f}]".replace("-", "−")
 
 
 def _slice_table(slices: Rows, titles: list[str]) -> "pd.DataFrame":
@@ -313,7 +332,7 @@ def _figures(summary: dict[str, Any]) -> "pd.DataFrame":
     protocol = summary["protocol"]
     setting = {name: protocol[name] for name in ("dataset", "fingerprint", "part", "recent", "item_set")}
     setting |= {"split": protocol["split"]["name"], "time_ties": protocol["time_ties"]}
-    about = ("run", "checkpoint", "masking", "cases", "trained_on", "validated_on", "seeds")
+    about = ("run", "checkpoint", "masking", "cases", "trained_on", "validated_on", "counts", "seeds")
     rows: list[dict[str, Any]] = []
     for result in summary["results"]:
         head = {key: "unknown" if result[key] is None else result[key] for key in about}
@@ -328,11 +347,13 @@ def _figures(summary: dict[str, Any]) -> "pd.DataFrame":
 
 
 def figures_of(metric: dict[str, Any]) -> dict[str, Any]:
-    """One quantity of a result, flat, as files tell it: its mean, its interval, and all of its difference."""
+    """One quantity of a result, flat, as files tell it: its mean, its interval, all of its difference, and that to the
+    best model."""
     difference = metric.get("difference", {})
     figures = {key: metric.get(key) for key in ("mean", "low", "high")}
     figures |= {"seed_sd": metric.get("seeds", {}).get("sd"), "difference": difference.get("mean")}
-    return figures | {f"difference_{name}": difference.get(name) for name in TESTS}
+    to_best = {f"to_best_{name}": metric.get("to_best", {}).get(name) for name in ("of", "mean", "low", "high")}
+    return figures | {f"difference_{name}": difference.get(name) for name in TESTS} | to_best
 
 
 def escape_latex(text: str) -> str:

@@ -115,6 +115,12 @@ def _correct(differences: list[Result], family: Family, paired: UserSums) -> Non
         difference["detectable"] = None if error is None else detectable(error, len(differences))
 
 
+def best_of(results: Sequence[Result], name: str) -> int | None:
+    """The place of the highest mean of the metric `name` among the models that count; None where none does."""
+    places = [place for place, result in enumerate(results) if result["counts"]]
+    return max(places, key=lambda place: results[place]["metrics"][name]["mean"], default=None)
+
+
 def is_clear(difference: Result) -> bool:
     """Whether a difference is significant after its family's correction."""
     return difference.get("p_adjusted", 1.0) < SIGNIFICANT

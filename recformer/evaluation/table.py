@@ -14,7 +14,7 @@ from recformer.errors import EvaluationError, UsageError
 from recformer.evaluation.cases import Facts, Known
 from recformer.evaluation.protocol import Protocol, require_same
 from recformer.evaluation.ranks import MASKINGS, MAX_K, Masking, Ranks
-from recformer.evaluation.significance import Question, Settings, correct
+from recformer.evaluation.significance import Question, Settings, best_of, correct
 from recformer.evaluation.split_facts import SplitFacts
 from recformer.metric.lists import Lists
 from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
@@ -132,8 +132,9 @@ def summarise(
     Every mean has its 95% bootstrap interval over users. With `baseline` (a position in `evaluations`) the other
     models' means also have the paired difference to it: its interval, a randomization p-value, the effect size, and
     what it counts for under the rule (see `significance.correct`) over all that have the same masking; "primary" then
-    says the `question`, whose metric is always among the results. Quantities of `catalogue_names` stand under
-    "catalogue". Raises EvaluationError when the protocols differ.
+    says the `question`, whose metric is always among the results, and "best" for each masking which model that counts
+    is the best by it; the others have their difference to that one under "to_best". Quantities of `catalogue_names`
+    stand under "catalogue". Raises EvaluationError when the protocols differ.
     """
     protocol, question = protocol_of_all(evaluations), question or Question()
     names, of_all = metric_names(cutoffs, protocol.time_ties), catalogue_names(cutoffs)
@@ -151,6 +152,11 @@ def summarise(
         shown = [result for result in results if result["masking"] == masking]
         correct(shown, names, question, paired, protocol.time_ties)
     summary: dict[str, Any] = {"protocol": protocol.as_dict(), "results": results}
+    if baseline is not None:
+        summary["best"] = {
+            masking: _add_to_best([one for one in results if one["masking"] == masking], evaluations, question)
+            for masking in MASKINGS
+        }
     if (facts := evaluations[0].split_facts) is not None:
         summary["split_facts"] = asdict(facts)
     if baseline is not None:
@@ -178,8 +184,33 @@ def summarise_view(
         _result(evaluation, masking, {name: values[column] for name, column in columns.items()})
         for evaluation, values in zip(evaluations, measured, strict=True)
     ]
-    correct(results, names, question or Question(), paired, protocol.time_ties)
+    question = question or Question()
+    correct(results, names, question, paired, protocol.time_ties)
+    if baseline is not None and question.primary in names:
+        _add_to_best(results, evaluations, question)
     return results
+
+
+def _add_to_best(results: Sequence[Result], evaluations: Sequence[Evaluation], question: Question) -> str | None:
+    """Write into each result, all of one masking, its primary metric's paired difference to the best model that counts.
+
+    "to_best" holds "of" (which model that is), "family", "mean", "low", "high" and "about". It is exploratory and
+    has no p: the same data chose the best, which flatters it. Returns the best model; None where no model counts.
+    """
+    best = best_of(results, question.primary)
+    if best is None or len(results) < 2:
+        return None
+    column = (question.primary, results[best]["masking"])
+    seeds = [[user_sums(_values(ranks, one.facts, [column]), ranks.user) for ranks in one.seeds] for one in evaluations]
+    tables = [user_sums(case_values(one, column[1], [column[0]]), one.ranks.user) for one in evaluations]
+    others = [place for place in range(len(results)) if place != best]
+    pairs = [tables[place].minus(tables[best]) for place in others]
+    for place, pair, figures in zip(others, pairs, _intervals(side_by_side(pairs)), strict=True):
+        (about,) = _about([evaluations[place], evaluations[best]], pair, [seeds[place], seeds[best]])
+        kept = {name: (figures | about)[name] for name in ("mean", "low", "high", "about")}
+        said = {"of": str(evaluations[best].model), "family": "exploratory"}
+        results[place]["metrics"][question.primary]["to_best"] = said | kept
+    return str(evaluations[best].model)
 
 
 def masking_of(name: str, masking: Masking) -> Masking:
@@ -301,6 +332,7 @@ def _result(evaluation: Evaluation, masking: Masking, metrics: dict[str, Any]) -
         "seeds": len(evaluation.seeds),
         "trained_on": evaluation.known.trained_on,
         "validated_on": evaluation.known.validated_on,
+        "counts": evaluation.known.trained_on == 0,  # whether it may be called the best
         "settings": evaluation.settings,
         "commit": evaluation.commit,
         "data_known": evaluation.data_known,

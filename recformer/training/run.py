@@ -103,7 +103,8 @@ def train(root: Root, request: Request, launch: str = "") -> Outcome:
 
 
 def _evaluate_best(root: Root, request: Request, should_stop: Callable[[], bool], tell: Callable[[str], None]) -> None:
-    """Test ranks of the best checkpoint, so that Home and Compare have them at once. Nothing is chosen by them.
+    """Ranks of the best checkpoint on the validation part, so that Home and Compare have them at once. Nothing looks at
+    the test by itself.
 
     `tell` says in the run's status what its people should know.
     """
@@ -116,7 +117,7 @@ def _evaluate_best(root: Root, request: Request, should_stop: Callable[[], bool]
         task = Task(request.dataset, request.config.split)
         found = evaluate(root, find_model(root, request.run_id), task, request.device, go_on)
         if found.not_kept:
-            tell(f"Its figures on the test are not kept: {found.not_kept}.")
+            tell(f"Its figures on the validation part are not kept: {found.not_kept}.")
     except RecformerError as error:
         # The run is trained and saved whatever happens here; the next comparison evaluates again.
         print(f"evaluation: {error}", flush=True)

@@ -309,7 +309,8 @@ def test_under_global_temporal_warm_and_cold_cases_stand_apart(root: Root, tmp_p
     ]
     rows += [(1, 38 + place, 4, 50_000_000 + place) for place in range(2)] + [(1, 99, 4, 50_000_900)]
     dataset = dataset_in(tmp_path / "late", rows)
-    asked = ("baseline:popularity", "baseline:markov", "--split", "global_temporal", "--data", dataset.source)
+    under_test = ("--split", "global_temporal", "--part", "test", "--data", dataset.source)
+    asked = ("baseline:popularity", "baseline:markov", *under_test)
     document = compare(root, *asked)
     found = {entry["label"]: entry["cases"] for entry in document["slices"] if entry["dimension"] == "seen in training"}
     assert len(found) == len(document["slices"])  # without being asked for any
@@ -337,7 +338,7 @@ def test_every_row_of_a_csv_names_its_protocol_and_what_was_trained_on(root: Roo
     for rows, split, item_set in ((honest, "leave_last_out", "items"), (leaking, "random_windows", "tokens")):
         assert {(row["dataset"], row["fingerprint"]) for row in rows} == {(dataset.name, dataset.fingerprint)}
         assert {(row["split"], row["part"], row["recent"], row["item_set"]) for row in rows} == {
-            (split, "test", "5", item_set)
+            (split, "validation", "5", item_set)
         }
     assert {row["trained_on"] for row in honest} == {"0"}
     assert all(int(row["trained_on"]) > 0 for row in leaking)
@@ -360,15 +361,36 @@ def test_one_more_epoch_under_another_split_takes_no_leak_away(tmp_path: Path, d
     for arguments in (leaking, [*laundered, "split=leave_last_out"], alone):
         result = run_here(root.path, *options, *arguments)
         assert result.returncode == 0, result.stderr
-    first, second, third = under(compare(root, "laundered", "leaking", "alone", "--data", data), "history")
-    for found in (first, second):
-        assert found["trained_on"] == second["trained_on"] > found["cases"] / 2
-        assert found["validated_on"] == second["validated_on"] > 0
-    assert (third["trained_on"], third["validated_on"]) == (0, 0)
-    said = run_here(root.path, "compare", "laundered", "alone", "--data", data).stdout
-    assert f"laundered/best: {first['trained_on']} of {first['cases']} cases" in said
-    (line,) = [line for line in said.splitlines() if line.startswith("cases trained on")]
-    assert line.count("LEAKS, the figures flatter it") == 1
+    for part in ("test", "validation"):
+        asked = ("laundered", "leaking", "alone", "--data", data, "--part", part)
+        document = compare(root, *asked)
+        first, second, third = under(document, "history")
+        for found in (first, second):
+            assert found["trained_on"] == second["trained_on"] > found["cases"] / 2
+            assert found["validated_on"] > 0
+        assert (first["counts"], second["counts"], third["counts"]) == (False, False, True)
+        assert third["trained_on"] == 0
+        assert document["best"]["history"] == "alone/best", "whoever knows the cases has no say"
+        assert first["metrics"]["ndcg@10"]["to_best"]["mean"] == pytest.approx(
+            first["metrics"]["ndcg@10"]["mean"] - third["metrics"]["ndcg@10"]["mean"]
+        )
+        said = run_here(root.path, "compare", *asked, "--no-baselines").stdout
+        assert f"laundered/best: {first['trained_on']} of {first['cases']} cases" in said
+        sentences = document["conclusion"]["sentences"]
+        assert sentences[0].startswith("alone/best has the highest NDCG@10 of the models that count")
+        assert all(sentence in said for sentence in sentences), "word for word"
+        means = {
+            name: one["metrics"]["ndcg@10"]["mean"] for name, one in zip(asked[:3], (first, second, third), strict=True)
+        }
+        top = max(means, key=means.__getitem__)
+        told = f"{top}/best has the highest value, {means[top]:.4f}, but it was trained on"
+        assert any(sentence.startswith(told) for sentence in sentences) == (top != "alone")
+        (line,) = [line for line in said.splitlines() if line.startswith("cases trained on")]
+        assert line.count("LEAKS, the figures flatter it") == 2
+        rows = rows_of(root, *asked)
+        assert {(row["run"], row["counts"]) for row in rows} == {
+            *(("laundered", "False"), ("leaking", "False"), ("alone", "True"))
+        }
 
 
 def test_the_window_is_five_items_and_may_be_asked_for_by_its_name_of_before(root: Root) -> None:
@@ -448,6 +470,7 @@ def test_another_part_is_another_protocol_with_its_own_cases(root: Root) -> None
     assert test["protocol"]["cases_fingerprint"] != validation["protocol"]["cases_fingerprint"]
     assert [result["validated_on"] for result in under(validation, "history")] == [validation["protocol"]["cases"]]
     assert [result["validated_on"] for result in under(test, "history")] == [0]
+    assert compare(root, "zero")["protocol"] == validation["protocol"], "one develops on validation"
     refused = run_here(root.path, "compare", "zero", "--part", "train")
     assert refused.returncode == 2 and "validation" in refused.stderr
 

@@ -396,16 +396,18 @@ def test_of_an_imported_run_nobody_knows_what_it_was_trained_on_and_the_page_say
     expected = "bare: unknown, since it or what it began with was imported; it probably leaks"
     assert expected in warning.value.replace("\\", "")
     assert "Trained on these cases:] bare unknown; one model 0" in words(app)
-    assert "Chosen on these cases:] bare unknown; one model 0" in words(app)
+    assert "Chosen on these cases:] bare unknown; one model 60" in words(app)
+    assert "one model has the highest NDCG@10 of the models that count" in words(app).replace("*", "")
 
 
 def test_of_a_run_that_began_with_what_saw_the_test_the_page_says_how_much(root: Root) -> None:
     dataset = dataset_in(root.data / "small", rounds())
     train_here(root, "leaking", dataset, small_config(name="leaking", split="random_windows"))
     train_here(root, "honest", dataset, small_config(name="honest", seed=9), init_from="leaking/best")
-    app = compared("honest", "one")
+    app = compared("honest", "one", part="test")
     assert app.toggle == [], "seeds of one recipe are not what began with other weights"
-    known = json_of(compared_there(root, "honest", "one", "--join-seeds"))["results"][0]
+    document = json_of(compared_there(root, "honest", "one", "--join-seeds", "--part", "test"))
+    known = document["results"][0]
     assert known["seeds"] == 1
     assert 0 < known["trained_on"] < known["cases"] and known["validated_on"] > 0
     (warning,) = app.warning
@@ -413,6 +415,10 @@ def test_of_a_run_that_began_with_what_saw_the_test_the_page_says_how_much(root:
     assert f"honest: {known['trained_on']} of {known['cases']} cases. Such values flatter the model." in told
     assert f"was chosen on what it is evaluated on: honest: {known['validated_on']} of {known['cases']} cases" in told
     assert f"Trained on these cases:] honest {known['trained_on']}; one model 0" in words(app)
+    for sentence in document["conclusion"]["sentences"]:
+        assert sentence.replace("one/best", "one model").replace("honest/best", "honest") in words(app).replace("*", "")
+    assert sentence == "On the test part, where 2 checkpoints were looked at so far."
+    assert "one model has the highest NDCG@10 of the models that count" in words(app).replace("*", "")
 
 
 def test_the_page_says_which_settings_validation_chose_for_a_baseline(root: Root) -> None:
@@ -740,13 +746,13 @@ def test_ties_in_time_are_chosen_beside_the_split_and_kept_in_the_address(root: 
 
 def test_the_part_is_chosen_on_the_page_and_kept_in_the_link(root: Root) -> None:
     app = compared("one", "other")
-    assert "test part" in words(app)
-    app = settled(app.selectbox(key="compare.part").set_value("validation").run())
-    assert app.query_params["part"] == "validation"
-    assert "validation part" in words(app)
-    assert "Its best checkpoint was chosen on what it is evaluated on" in words(app) + str(errors(app)) + "".join(
-        str(warning.value) for warning in app.warning
-    )
+    assert "On the validation part, which chose each checkpoint: whoever had more to choose from" in words(app)
+    assert "part" not in app.query_params and not app.warning, "to be chosen there is no leak"
+    assert "Looks at the test:] 0 checkpoints so far" in words(app)
+    app = settled(app.selectbox(key="compare.part").set_value("test").run())
+    assert app.query_params["part"] == "test"
+    assert "On the test part, where 2 checkpoints were looked at so far." in words(app)
+    assert "Looks at the test:] 2 checkpoints so far" in words(app)
 
 
 def test_the_protocol_card_says_what_a_reviewer_would_ask_of_the_split(root: Root) -> None:

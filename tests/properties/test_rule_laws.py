@@ -45,7 +45,7 @@ def some_results(draw: st.DrawFn, names: list[str], seeds: bool | None = None) -
 
     `seeds`: whether seeds have a say in some of the differences; None for sometimes.
     """
-    seen = {"trained_on": 0, "validated_on": 0, "cases": 100, "data_known": True, "seeds": 1}
+    seen = {"trained_on": 0, "validated_on": 0, "counts": True, "cases": 100, "data_known": True, "seeds": 1}
     results: list[dict[str, Any]] = [{"run": "reference", "metrics": {name: {"mean": 0.5} for name in names}} | seen]
     count = draw(st.integers(1, 5))
     with_seeds = draw(st.booleans()) if seeds is None else seeds
@@ -82,7 +82,7 @@ def answered(family: Family, names: list[str], question: Question) -> Any:
     results = copy.deepcopy(family[0])
     correct(results, names, question, family[1])
     figures = [result["metrics"][PRIMARY] for result in results]
-    return figures, answer(LABELS[: len(results)], results, question)
+    return figures, answer(LABELS[: len(results)], results, question, "validation")
 
 
 @given(some_results([PRIMARY, *OTHERS]), st.lists(st.sampled_from(OTHERS), unique=True), st.none() | st.floats(1e-3, 1))

@@ -76,7 +76,7 @@ def assert_equal(one: Evaluation, other: Evaluation) -> None:
 
 
 def test_every_user_is_one_case_of_the_split_of(root: Root, dataset: Dataset) -> None:
-    found = evaluate(root, save_untrained(root, "run", dataset), Task(dataset, split_of("leave_last_out")))
+    found = evaluate(root, save_untrained(root, "run", dataset), Task(dataset, split_of("leave_last_out"), "test"))
     assert found.ranks.user.tolist() == list(range(30))
     assert found.ranks.target.tolist() == [dataset.history(user)[-1] for user in range(30)]
     assert (found.protocol.cases, found.protocol.item_set, found.protocol.part) == (30, "items", "test")
@@ -97,7 +97,7 @@ def test_another_protocol_is_another_entry(root: Root, dataset: Dataset, ranking
     for _ in range(2):
         for split in splits:
             evaluate(root, checkpoint, Task(dataset, split))
-        evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), "validation"))
+        evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), "test"))
     assert len(rankings) == 4
     assert len(list((root.run("run") / "eval").glob("*.parquet"))) == 4
 
@@ -217,7 +217,7 @@ def test_what_was_trained_under_leave_last_out_was_not_trained_on_its_test_cases
 
 def test_what_was_trained_under_random_windows_was_trained_on_most_last_items(root: Root, dataset: Dataset) -> None:
     checkpoint = save_untrained(root, "run", dataset, split="random_windows")
-    found = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out")))
+    found = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), "test"))
     training = prepare(dataset, section("random_windows"))
     last = training.histories.user_starts[1:] - 2
     assert found.known.trained_on == np.isin(last, training.split.train.ends).sum()
@@ -391,9 +391,9 @@ def test_each_state_of_a_checkpoint_that_is_evaluated_on_the_test_is_a_look_at_i
     root, dataset = Root(tmp_path / "root"), dataset_in(tmp_path / "small")
     for run_id in ("one", "other"):
         save_untrained(root, run_id, dataset)
-    task = Task(dataset, split_of("leave_last_out"))
+    task = Task(dataset, split_of("leave_last_out"), "test")
     assert models_tested(root, dataset.fingerprint) == 0
-    evaluate(root, find_model(root, "one"), replace(task, part="validation"))
+    evaluate(root, find_model(root, "one"), Task(dataset, split_of("leave_last_out")))
     assert models_tested(root, dataset.fingerprint) == 0
     for _ in range(2):
         evaluate(root, find_model(root, "one"), task)

@@ -60,4 +60,4 @@ def test_a_finished_run_says_that_its_figures_are_not_kept(root: Root, dataset: 
     assert train_here(root, "run", dataset, small_config()) == "finished"
     status = read_status(root.run("run"))
     assert status is not None and status.message is not None  # Monitor shows it
-    assert status.message.startswith("Its figures on the test are not kept: could not write")
+    assert status.message.startswith("Its figures on the validation part are not kept: could not write")

@@ -72,7 +72,7 @@ def assert_same_ranks(one: Evaluation, other: Evaluation) -> None:
 def test_models_with_windows_of_several_sizes_stand_side_by_side_on_the_same_cases(
     root: Root, dataset: Dataset, sizes: tuple[int, ...]
 ) -> None:
-    found = of_windows(root, dataset, Task(dataset, split_of("leave_last_out")), *sizes)
+    found = of_windows(root, dataset, Task(dataset, split_of("leave_last_out"), "test"), *sizes)
     for entry in found:
         assert entry.protocol == found[0].protocol
         assert entry.protocol.recent == RECENT
@@ -129,7 +129,7 @@ def test_parts_do_not_stand_in_one_table_and_no_window_is_named_as_the_remedy(ro
 def test_models_with_windows_of_several_sizes_are_masked_by_the_protocols(
     root: Root, dataset: Dataset, recent: int
 ) -> None:
-    short, long = of_windows(root, dataset, Task(dataset, split_of("leave_last_out"), recent=recent), 3, 5)
+    short, long = of_windows(root, dataset, Task(dataset, split_of("leave_last_out"), "test", recent=recent), 3, 5)
     assert short.protocol == long.protocol
     assert short.protocol.recent == recent
     for entry in (short, long):

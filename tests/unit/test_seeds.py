@@ -191,7 +191,7 @@ def test_one_seed_gives_a_dagger_and_no_star_and_several_of_each_a_star(
     trained = any(not group[0].model.is_baseline for group in members)
     by_seeds = about == "recipes" and trained
     assert ("freedom" in entry, entry["correction"]) == (by_seeds, "Holm" if by_seeds else "max-T")
-    said = answer(["one", "other"], results, Question()).one_seed
+    said = answer(["one", "other"], results, Question(), "validation").one_seed
     assert said.endswith(" trained with one seed: another seed may differ. Compare several seeds of each.") == (
         about == "models"
     )

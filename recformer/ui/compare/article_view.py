@@ -57,7 +57,7 @@ def _rows(runs: list[RunSummary]) -> list[dict[str, Any]] | None:
     entries: dict[ModelRef, Any] = {}
     for model, one in models.items():
         try:
-            entries |= pending([model], readers.dataset_of([model]), SPLITS[one.way])
+            entries |= pending([model], readers.dataset_of([model]), SPLITS[one.way], "test")
         except RecformerError as error:
             entries[model] = error
     able = usable(entries, lambda model: model.run)

@@ -11,16 +11,14 @@ from recformer.data.dataset import Dataset
 from recformer.data.split.base import Part
 from recformer.data.ties import TimeTies
 from recformer.evaluation.compare import Comparison
-from recformer.evaluation.conclusion import Conclusion, answer
+from recformer.evaluation.conclusion import Conclusion
 from recformer.evaluation.ranks import Masking
 from recformer.evaluation.report import looks_in_words, settings_in_words, split_in_words, ties_in_time
 from recformer.evaluation.significance import Question
 from recformer.evaluation.slices import Slice, slice_intervals, slices_of
-from recformer.evaluation.store import models_tested
 from recformer.evaluation.table import Evaluation, Result, masking_of
 from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary
-from recformer.ui.shared import readers
 from recformer.ui.shared.palette import REFERENCE, Style, run_styles
 from recformer.ui.shared.run_views import labels_of, model_label
 
@@ -125,7 +123,7 @@ class ShownComparison(Comparison):
 
     @property
     def conclusion(self) -> Conclusion:
-        return answer(self.labels, self.primary(), self.question)
+        return self.answer(self.labels, self.primary())
 
     @property
     def protocol_rows(self) -> dict[str, str]:
@@ -138,7 +136,7 @@ class ShownComparison(Comparison):
         rows = {
             "Dataset": f"{protocol.dataset} ({protocol.fingerprint})",
             "Split": f"{protocol.split['name']}, {protocol.part} part",
-            "Looks at the test": looks_in_words(_tested(protocol.fingerprint)),
+            "Looks at the test": looks_in_words(self.looks or 0),
             "Cases": f"{protocol.cases:,}{skipped}, window of {protocol.recent}",
             "The split": split_in_words(self.evaluations[0].split_facts),
             "Ranked": f"among all {protocol.item_set}; ties in score count against the model",
@@ -157,11 +155,6 @@ class ShownComparison(Comparison):
         run_ids = {model.run for group in self.members for model in group}
         labels = labels_of(self.choice.runs)
         return {labels[run.run_id]: run.config for run in self.choice.runs if run.run_id in run_ids}
-
-
-@st.cache_data(show_spinner=False, ttl="10m")
-def _tested(fingerprint: str) -> int:
-    return models_tested(readers.root(), fingerprint)
 
 
 def _count(cases: int | None) -> str:

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from recformer.evaluation.report import corrections
+from recformer.evaluation.report import TO_BEST, corrections, to_best
 from recformer.evaluation.slices import known_dimensions
 from recformer.ui.compare.charts import accuracy_chart, groups_chart, loss_charts, metric_chart
 from recformer.ui.compare.comparison import DUPLICATION, TITLES, ShownComparison
@@ -40,6 +40,9 @@ def to_html(comparison: ShownComparison, ranking: list[str], configs: dict[str, 
     others = [model for place, model in enumerate(comparison.models) if place != comparison.reference]
     return environment.get_template("html_report.jinja").render(
         comparison=comparison,
+        primary=comparison.primary(),
+        to_best=to_best,
+        about_best=f"{TO_BEST[0].upper()}{TO_BEST[1:]}.",
         models=list(zip(comparison.models, parts[0].results, cycle(GLYPHS), strict=False)),
         sections=[(part, list(map(as_json, _charts(comparison, part)))) for part in parts],
         slices=[as_json(groups_chart(comparison, primary, shown)) for shown in slices if shown[0]],

@@ -64,7 +64,7 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
     split = right.selectbox(
         "Split", splits, index=splits.index("leave_last_out"), key="split", bind="query-params", help=explain("split")
     )
-    part = pick_one(of_it, "Part", ["test", "validation"], "part", key="compare.part", short=True, help=explain("part"))
+    part = pick_one(of_it, "Part", ["validation", "test"], "part", key="compare.part", short=True, help=explain("part"))
     ties = list(get_args(SPLITS.get(split).Options.model_fields["time_ties"].annotation))
     time_ties = pick_one(
         beside, "Time ties", ties, "time_ties", key="compare.time_ties", short=True, help=explain("time_ties")
@@ -126,7 +126,7 @@ def _pick_recent(place: DeltaGenerator) -> int:
 def compare(choice: ComparisonChoice) -> ShownComparison | None:
     """The comparison; None while it is computed in the background, or where none of the models can be evaluated: that
     is then shown instead."""
-    entries = pending(choice.models, choice.data, choice.split, choice.recent, choice.time_ties, choice.part)
+    entries = pending(choice.models, choice.data, choice.split, choice.part, choice.recent, choice.time_ties)
     able = usable(entries, choice.label)
     if not able:
         return None
@@ -141,15 +141,17 @@ def compare(choice: ComparisonChoice) -> ShownComparison | None:
     compared = comparison_of(found, reference, choice.question, configs)
     seeds = [f" ({len(group)} seeds)" if len(group) > 1 else "" for group in compared.members]
     firsts = [group[0] for group in compared.members]
+    keys = tuple("+".join(able[model].key for model in group) for group in compared.members)
     return ShownComparison(
         compared.members,
         compared.evaluations,
         compared.reference,
         compared.question,
+        readers.models_tested(choice.data.fingerprint, keys),
         choice=choice,
         labels=[choice.label(model) + joined for model, joined in zip(firsts, seeds, strict=True)],
         styles=styles_of(choice.runs, firsts, compared.reference),
-        keys=tuple("+".join(able[model].key for model in group) for group in compared.members),
+        keys=keys,
     )
 
 
@@ -167,15 +169,19 @@ def _seeds_together() -> bool:
 def show_conclusion(comparison: ShownComparison) -> None:
     """The answer in one line, what the data leave open, and a warning where a model was trained on its test."""
     found = comparison.conclusion
-    st.markdown(f"**{plain(found.model)}** {plain(found.words)}", help=explain("primary"))
+    best = f"**{plain(found.model)}** " if found.model else ""
+    st.markdown(f"{best}{plain(found.words)}", help=explain("primary"))
+    if found.not_counted:
+        st.markdown(f":orange[:material/block:] {plain(found.not_counted)}")
     if found.below:
         st.markdown(f":orange[:material/trending_down:] {plain(found.below)}")
     if found.one_seed:
         st.caption(plain(found.one_seed), help=explain("about"))
     if found.undecided:
         st.caption(plain(found.undecided), help=explain("detectable"))
-    if leaks := comparison.conclusion.leaks:
-        st.warning(plain(leaks), icon=":material/warning:")
+    if found.leaks:
+        st.warning(plain(found.leaks), icon=":material/warning:")
+    st.caption(plain(found.part), help=explain("part"))
 
 
 def show_protocol(comparison: ShownComparison) -> None:

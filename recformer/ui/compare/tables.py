@@ -86,10 +86,12 @@ def half_width(interval: Result) -> str:
 
 
 def is_best(results: list[Result], position: int, name: str) -> bool:
-    """Whether no other model of several has a better mean; never where neither more nor less is better by itself."""
-    means = [result["metrics"][name]["mean"] for result in results]
-    best = {1: max(means), -1: min(means), 0: None}[direction(name)]
-    return len(results) > 1 and means[position] == best
+    """Whether no other model of several that count has a better mean; never where neither more nor less is better by
+    itself, nor for one that was trained on cases."""
+    means = [result["metrics"][name]["mean"] for result in results if result["counts"]]
+    if len(results) < 2 or not results[position]["counts"] or not direction(name):
+        return False
+    return results[position]["metrics"][name]["mean"] == (max(means) if direction(name) > 0 else min(means))
 
 
 def is_significant(metric: Result) -> bool:
@@ -144,6 +146,16 @@ def difference_rows(results: list[Result], labels: list[str]) -> list[dict[str, 
         for name in (results[0]["metrics"] if results else ())
         for label, result in zip(labels, results, strict=True)
         if "p" in (difference := result["metrics"][name].get("difference", {}))
+    ]
+
+
+def to_best_rows(results: list[Result], labels: list[str], question: Question) -> list[dict[str, Any]]:
+    """One row a model but the best: its difference in the primary metric to the best model that counts."""
+    return [
+        {"model": label, "difference": entry["mean"]}
+        | {name: entry[name] for name in ("low", "high", "about", "family")}
+        for label, result in zip(labels, results, strict=True)
+        if (entry := result["metrics"][question.primary].get("to_best"))
     ]
 
 

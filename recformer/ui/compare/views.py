@@ -5,14 +5,21 @@ from typing import Any
 
 import streamlit as st
 
-from recformer.evaluation.report import corrections
+from recformer.evaluation.report import TO_BEST, corrections
 from recformer.evaluation.slices import FEW, FEW_HITS, SEEN, known_dimensions
 from recformer.evaluation.table import Result
 from recformer.ui.compare.article_view import show_article
 from recformer.ui.compare.charts import accuracy_chart, groups_chart, loss_charts, metric_chart
 from recformer.ui.compare.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, ShownComparison
 from recformer.ui.compare.loss_view import show_losses
-from recformer.ui.compare.tables import config_differences, difference_rows, metric_table, row_heads, slice_table
+from recformer.ui.compare.tables import (
+    config_differences,
+    difference_rows,
+    metric_table,
+    row_heads,
+    slice_table,
+    to_best_rows,
+)
 from recformer.ui.compare.user_scatter import show_users
 from recformer.ui.shared.frame import in_columns
 from recformer.ui.shared.live_chart import show_live
@@ -90,6 +97,9 @@ def _ranking(comparison: ShownComparison) -> None:
     if rows := difference_rows(results, comparison.labels):
         with st.expander("All differences: intervals, p-values, effect sizes"):
             st.dataframe(rows, hide_index=True, key="compare.differences", column_config=DIFFERENCE_COLUMNS)
+            if to_best := to_best_rows(results, comparison.labels, comparison.question):
+                st.caption(f"{comparison.question.title} to the best: {plain(comparison.conclusion.model)}; {TO_BEST}.")
+                st.dataframe(to_best, hide_index=True, key="compare.to_best", column_config=DIFFERENCE_COLUMNS)
     for column, metric in in_columns(metrics):
         show_live(column, metric_chart(comparison, results, metric), f"compare.{metric}")
 

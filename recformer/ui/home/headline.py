@@ -1,4 +1,4 @@
-"""Home's answer to "what is better than what": chosen on validation, reported on the test, from what is stored."""
+"""Home's answer to "what is better than what" on the validation part, and what the test said, from what is stored."""
 
 from collections import Counter
 from contextlib import suppress
@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from recformer.checkpoint.load import read_info
+from recformer.data.split.base import Part
 from recformer.errors import RecformerError
 from recformer.evaluation.cases import Known
 from recformer.evaluation.compare import comparison_of
@@ -30,16 +31,18 @@ from recformer.ui.shared.run_views import (
     recorded_split,
     validated,
 )
-from recformer.ui.shared.words import explain, plain
+from recformer.ui.shared.words import count, explain, plain
 
 CUTOFFS = [3, 5, 10]
 MOST = 5  # runs: a headline, not a table of everything
 NAMES = [f"ndcg@{k}" for k in CUTOFFS]
 QUESTION = Question()
+PARTS: tuple[Part, Part] = ("validation", "test")
 
 
 def show(runs: list[RunSummary]) -> None:
-    """The best run by validation of those that can be compared, and what the test can tell from it.
+    """The best run by validation of those that can be compared, and which others the data cannot tell from it; its
+    figure on the test where somebody looked at it.
 
     They are of the dataset, split and window that most runs share; only as many are looked into as are shown. Nobody
     knows what an imported model was trained on: it may not be called the best.
@@ -50,65 +53,90 @@ def show(runs: list[RunSummary]) -> None:
     kind = Counter(map(comparable_kind, own)).most_common(1)[0][0]
     alike = [run for run in own if comparable_kind(run) == kind]
     ranked = sorted(alike, key=lambda run: (-validated(run), run.created))
-    candidates, knowing = _without_who_knows_the_test(ranked)
+    candidates, knowing = _without_who_knows_the_cases(ranked)
     labels = labels_of(runs) | {model.run: model_label({}, model) for model in all_baselines()}
     with st.container(border=True):
-        protocol, results = _on_test(candidates) if candidates else (None, [])
-        if protocol is not None and results:
-            _show_test(protocol, results, labels, runs)
-            there = {result["run"] for result in results}
-            missing = [labels[model.run] for model in all_baselines() if model.run not in there]
-            if missing:
-                st.caption(f"Not evaluated yet, Compare does it: {plain(listed(missing))}.")
-        elif candidates:
-            title = f"Best on {recorded_dataset_name(candidates[0])} by validation: {labels[candidates[0].run_id]}"
-            value = validated(candidates[0])
-            st.markdown(f"**{plain(title)}**, validation NDCG@10 {value:.4f}; not evaluated on the test yet")
+        if candidates:
+            _show_best(candidates, labels, runs)
         if knowing:
             names = listed([labels[run.run_id] for run in knowing])
-            st.caption(f"Left out, since they have seen test cases or nobody knows: {plain(names)}.")
+            st.caption(f"Left out, since they have seen held-out cases or nobody knows: {plain(names)}.")
         chosen = [*(f"{run.run_id}/best" for run in candidates), *map(str, all_baselines())]
         st.page_link(
             "pages/compare.py", label="Compare them", icon=":material/bar_chart:", query_params={"runs": chosen}
         )
 
 
-def _without_who_knows_the_test(ranked: list[RunSummary]) -> tuple[list[RunSummary], list[RunSummary]]:
-    """The first runs that have seen no case of the test of their split, and the runs before them that have."""
+def _show_best(candidates: list[RunSummary], labels: dict[str, str], runs: list[RunSummary]) -> None:
+    """The first of the candidates, on both parts, and on the validation part beside the others and the baselines."""
+    best, split = candidates[0], recorded_split(candidates[0])
+    protocol, results = _measured(candidates, split, "validation")
+    figures = [_figure("validation", results) or f"validation {QUESTION.title} {validated(best):.4f}"]
+    test, tested = _measured(candidates[:1], split, "test")
+    if test is not None and tested:
+        looks = readers.models_tested(test.fingerprint, (test.key, best.run_id))
+        figures.append(f"{_figure('test', tested)}, {count(looks, 'checkpoint')} looked at so far")
+    title = plain(f"Best on {recorded_dataset_name(best)} by validation: {labels[best.run_id]}")
+    st.markdown(f"**{title}**, {' · '.join(figures)}", help=explain("chosen"))
+    if protocol is not None and results:
+        _show_validation(protocol, results, labels, runs)
+        there = {result["run"] for result in results}
+        missing = [labels[model.run] for model in all_baselines() if model.run not in there]
+        if missing:
+            st.caption(f"Not evaluated yet, Compare does it: {plain(listed(missing))}.")
+
+
+def _figure(part: Part, results: list[Result]) -> str:
+    """The primary metric of the first of the results with its interval; "" without any."""
+    if not results:
+        return ""
+    metric = results[0]["metrics"][QUESTION.primary]
+    bounds = f":gray[:small[{metric['low']:.4f} to {metric['high']:.4f}]]"
+    return f"{part} {QUESTION.title} {metric['mean']:.4f} {bounds}"
+
+
+def _without_who_knows_the_cases(ranked: list[RunSummary]) -> tuple[list[RunSummary], list[RunSummary]]:
+    """The first runs that have seen no held-out case of their split but to be chosen, and the runs before them that
+    have."""
     clean: list[RunSummary] = []
     knowing: list[RunSummary] = []
     for run in ranked:
         model = ModelRef.of_run(readers.root(), run.run_id)
-        tests = _tests_of(model, recorded_split(run))
-        is_clean = all(known.nothing for _, known in tests) if tests else _saw_one_split(model)
-        (clean if is_clean else knowing).append(run)
+        (clean if _saw_one_split(model) or _is_clean(model, recorded_split(run)) else knowing).append(run)
         if len(clean) == MOST:
             break
     return clean, knowing
 
 
 def _saw_one_split(model: ModelRef) -> bool:
-    """Whether a model that is not evaluated, and all that its weights began with, were trained under one split."""
+    """Whether a model, and all that its weights began with, were trained under one split."""
     with suppress(RecformerError):
         trainings = trainings_of(readers.root(), model, read_info(model.path))
         return trainings is not None and all(training == trainings[0] for training in trainings)
     return False
 
 
-def _tests_of(model: ModelRef, split: Any) -> list[tuple[Protocol, Known]]:
-    """Under which protocols a model is evaluated on the test part of a split, and what it had seen of it."""
+def _is_clean(model: ModelRef, split: Any) -> bool:
+    """Whether it is stored that a model was trained on no case of either held-out part, nor chosen on the test."""
+    validation, test = ([known for _, known in _stored(model, split, part)] for part in PARTS)
+    return bool(validation and test) and (
+        all(known.trained_on == 0 for known in validation) and all(known.nothing for known in test)
+    )
+
+
+def _stored(model: ModelRef, split: Any, part: Part) -> list[tuple[Protocol, Known]]:
+    """Under which protocols a model is evaluated on a part of a split, and what it had seen of it."""
     key = _store_keys([model]).get(model)
     protocols = [] if key is None else stored_protocols(key)
-    return [(one, known) for one, known in protocols if one.part == "test" and one.split == split]
+    return [(one, known) for one, known in protocols if one.part == part and one.split == split]
 
 
-def _on_test(candidates: list[RunSummary]) -> tuple[Protocol | None, list[Result]]:
-    """Results on the test under the split that the candidates were validated on, each compared to the first: those of
-    the best by validation first, then baselines; none where that best one is not evaluated."""
-    split = recorded_split(candidates[0])
+def _measured(candidates: list[RunSummary], split: Any, part: Part) -> tuple[Protocol | None, list[Result]]:
+    """Results on a part of the split that the candidates were validated on, each compared to the first: those of the
+    candidates first, then baselines; none where the first one is not evaluated there."""
     models = [ModelRef.of_run(readers.root(), run.run_id) for run in candidates]
     keys = _store_keys(models)
-    found = {model: [protocol for protocol, _ in _tests_of(model, split)] for model in keys}
+    found = {model: [protocol for protocol, _ in _stored(model, split, part)] for model in keys}
     best = found.get(models[0])
     if not best:
         return None, []
@@ -141,18 +169,12 @@ def _compared(state: Any, _keys: dict[ModelRef, StoreKey], _protocol: Protocol) 
     return comparison_of(found, first, QUESTION).results("history", NAMES) if first in found else []
 
 
-def _show_test(protocol: Protocol, results: list[Result], labels: dict[str, str], runs: list[RunSummary]) -> None:
+def _show_validation(protocol: Protocol, results: list[Result], labels: dict[str, str], runs: list[RunSummary]) -> None:
     shown = [result["run"] for result in results]
     names = [labels[run] for run in shown]
-    best = results[0]["metrics"][QUESTION.primary]
-    st.markdown(
-        f"**{plain(f'Best on {protocol.dataset} by validation: {names[0]}')}**, test {QUESTION.title} "
-        f"{best['mean']:.4f} :gray[:small[{best['low']:.4f} to {best['high']:.4f}]]",
-        help=explain("chosen"),
-    )
     if beside := _beside(results, names):
         st.markdown(plain(beside), help=explain("detectable"))
-    if below := answer(names, results, QUESTION).below:
+    if below := answer(names, results, QUESTION, protocol.part).below:
         st.markdown(f":orange[:material/trending_down:] {plain(below)}")
     models = [
         (name, style.colour, [result["metrics"][one] for one in NAMES])
@@ -168,7 +190,7 @@ def _show_test(protocol: Protocol, results: list[Result], labels: dict[str, str]
 
 
 def _beside(results: list[Result], names: list[str]) -> str:
-    """Which of the others the test cannot tell from the first, and which are clearly above it."""
+    """Which of the others the data cannot tell from the first, and which are clearly above it."""
     differences = {
         name: result["metrics"][QUESTION.primary]["difference"]
         for name, result in zip(names[1:], results[1:], strict=True)
@@ -177,6 +199,6 @@ def _beside(results: list[Result], names: list[str]) -> str:
     above = [name for name, difference in differences.items() if difference["verdict"] == "better"]
     largest = max((differences[name]["detectable"] or 0 for name in alike), default=0)
     shows = f" (differences from {largest:.3f} on would show)" if largest else ""
-    parts = [f"Not distinguishable from it on the test{shows}: {listed(alike)}."] if alike else []
+    parts = [f"Not distinguishable from it{shows}: {listed(alike)}."] if alike else []
     parts += [f"Clearly above it: {listed(above)}."] if above else []
     return " ".join(parts)

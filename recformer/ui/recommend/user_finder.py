@@ -181,12 +181,13 @@ def frame_of(
 
 
 def _results(labels: Labels, data: Dataset, masking: Masking, k: int, *, needed: bool) -> Found | None:
-    """What the models do for each user, under leave_last_out's test part.
+    """What the models do for each user, under leave_last_out's test part: the page shows what they recommend before the
+    user's last movie, and that is its case.
 
     None where no ranks are stored; where they are `needed`, the missing ones are computed in the background first, and
     None means that the page shows how far that is.
     """
-    entries = pending(list(labels), data, "leave_last_out")
+    entries = pending(list(labels), data, "leave_last_out", "test")
     if needed:
         able = usable(entries, labels.__getitem__)
         there = evaluated(able, labels.__getitem__)

@@ -113,9 +113,9 @@ def pending(
     models: Sequence[ModelRef],
     data: Dataset,
     split: str,
+    part: Part,
     recent: int = RECENT,
     time_ties: TimeTies = "file",
-    part: Part = "test",
 ) -> "dict[ModelRef, Pending | RecformerError]":
     """What evaluating each model on a part of a split means, or why it cannot be done."""
     from recformer.evaluation.evaluate import Task, pending_all, split_of

@@ -1,4 +1,4 @@
-"""What pages read, kept between redraws and shared by all sessions: runs, logs, datasets, the devices' load."""
+"""What pages read, kept between redraws and shared by all sessions: runs, logs, datasets, looks, the devices' load."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ from recformer.data.assemble import datasets
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError, UsageError
+from recformer.evaluation import store
 from recformer.files.stamps import Stamp, stamp
 from recformer.jobs import devices
 from recformer.logs.reader import INDEX_FILE, RunLog
@@ -75,6 +76,13 @@ def dataset_of(
         if error.models[0].is_baseline:
             raise UsageError("Baselines are counted from the dataset of the models beside them: add a run") from None
         raise
+
+
+@st.cache_data(show_spinner=False, ttl="10m")
+def models_tested(fingerprint: str, evaluated: tuple[str, ...]) -> int:
+    """How many checkpoints were looked at on a test part of a dataset (see `store.models_tested`), counted anew when
+    other evaluations are shown."""
+    return store.models_tested(root(), fingerprint)
 
 
 @st.cache_data(ttl=1.5, show_spinner=False)

@@ -20,8 +20,8 @@ EXPLAIN = {
     "is significant after correction.",
     "primary": "The one metric that decides, chosen before looking. Its differences to the reference are corrected for "
     "the number of models, whatever else is shown. All other figures are exploratory.",
-    "chosen": "Chosen by NDCG@10 on the validation part, among runs of one dataset, split and window. The test part "
-    "only tells how good the choice is: choosing on it would flatter the choice.",
+    "chosen": "Chosen by NDCG@10 on the validation part, among runs of one dataset, split and window: being chosen "
+    "flatters it. The test, a last step that Compare takes, tells how good the choice is.",
     "detectable": "The smallest true difference that this number of users would show as significant 8 times of 10. "
     "Not told apart does not mean equal; equal is said only within a margin.",
     "power": "The smallest true difference that is found significant 8 times of 10, by itself and after the correction "
@@ -52,8 +52,8 @@ EXPLAIN = {
     "global_temporal: everything after one date.",
     "shuffle": "How much of NDCG@10 sequential rules lose when each history is put into a random order: nothing where "
     "order says nothing, most of it where it says most.",
-    "part": "validation: for choosing among models, as often as you like. test: looked at last, to say how good the "
-    "choice is; whoever chooses by it flatters the choice.",
+    "part": "validation: for choosing among models, as often as you like; it also chose each checkpoint. test: the "
+    "last step, to say how good the choice is; whoever chooses by it flatters the choice. Looks at it are counted.",
     "split_facts": "What makes a split easier or harder than it looks: training on what came later, histories entered "
     "at once, and users or movies that nobody has seen in training.",
     "time_ties": "Which of a user's ratings at one second is the later one. file: the later line. hash: a seeded order "
