@@ -60,6 +60,10 @@ def split_of(name: str, time_ties: str = "file", changes: Sequence[str] = ()) ->
         raise UsageError(f"ties in time by {time_ties!r} cannot be under {name}; allowed there: {allowed}") from None
     if not changes:
         return split
+    there = [field for field in options.model_fields if field != "name"]
+    for key in (change.partition("=")[0] for change in changes):
+        if key not in there:
+            raise UsageError(f"the split {name} has no option {key!r}; it has {', '.join(there)}")
     changed = override({"split": split.model_dump()}, [f"split.{change}" for change in changes])
     return parse(changed, f"split {name}").split
 

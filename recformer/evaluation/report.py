@@ -97,16 +97,22 @@ def render(
 
 
 def _named(names: list[str], wanted: str | None) -> list[str]:
-    """The quantities among `names` ("ndcg@10") of the metrics that are wanted ("ndcg,hr"); all where None."""
+    """The quantities among `names` ("ndcg@10") of the metrics that are wanted ("ndcg,hr"); all where None.
+
+    A name may do without what follows its slash where that leaves one metric: diversity is diversity/genre.
+    """
     if wanted is None:
         return names
     bases = list(dict.fromkeys(name.partition("@")[0] for name in names))
     asked = [name.strip() for name in wanted.split(",") if name.strip()]
-    unknown = [name for name in asked if name not in bases]
-    if unknown or not asked:
-        what = f"there is no metric {', '.join(unknown)}" if unknown else "no metric is named"
+    meant = {name: [base for base in bases if name in (base, base.partition("/")[0])] for name in asked}
+    several = [f"{name} is {' or '.join(found)}" for name, found in meant.items() if len(found) > 1]
+    unknown = [name for name, found in meant.items() if not found]
+    if several or unknown or not asked:
+        what = f"there is no metric {', '.join(unknown)}" if unknown else "; ".join(several) or "no metric is named"
         raise UsageError(f"{what}; there are {', '.join(bases)}", cli="Name some of them: --metrics ndcg,hr")
-    return [name for name in names if name.partition("@")[0] in asked]
+    wanted_bases = {base for found in meant.values() for base in found}
+    return [name for name in names if name.partition("@")[0] in wanted_bases]
 
 
 def render_article(rows: Rows, explanations: dict[str, str], kind: Format) -> str:

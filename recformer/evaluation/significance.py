@@ -6,7 +6,6 @@ exploratory: a second family, corrected over those that are shown. A star is abo
 only when several seeds of it are compared. With one seed a clear difference is one of these two models.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -60,8 +59,11 @@ def asked(primary: str, margin: float | None) -> Question:
             f"the primary metric {primary!r} is not one of {', '.join(METRICS)} at a k from 1 to {MAX_K}: "
             f"write {PRIMARY}, for example"
         )
-    if margin is not None and not (math.isfinite(margin) and margin > 0):
-        raise UsageError(f"the margin {margin} is no difference: use a number above 0, such as 0.01")
+    if margin is not None and not 0 < margin < 1:  # false for NaN
+        raise UsageError(
+            f"the margin {margin:g} is not allowed: metrics lie between 0 and 1, so use a number above 0 and below 1, "
+            "such as 0.01"
+        )
     return Question(f"{metric}@{int(k)}", margin)
 
 

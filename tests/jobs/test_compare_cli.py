@@ -458,7 +458,12 @@ def test_the_verdict_stands_with_every_table(root: Root, kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value", "allowed"),
-    [("--primary", "recall@10", "ndcg@10"), ("--primary", "ndcg@21", "1 to 20"), ("--margin", "0", "above 0")],
+    [
+        ("--primary", "recall@10", "ndcg@10"),
+        ("--primary", "ndcg@21", "1 to 20"),
+        ("--margin", "0", "above 0"),
+        ("--margin", "1e308", "above 0 and below 1"),
+    ],
 )
 def test_a_question_that_cannot_be_asked_is_refused(root: Root, option: str, value: str, allowed: str) -> None:
     assert_clear_failure(run_here(root.path, "compare", "zero", option, value), 2, value, allowed)
@@ -496,8 +501,12 @@ def test_tables_and_csv_hold_the_metrics_that_are_named(root: Root) -> None:
     assert {row["metric"] for row in rows} == {"hr@5", "coverage@5"}
     table = run_here(root.path, "compare", "zero", "one", "--no-baselines", "--metrics", "hr", "--k", "5").stdout
     assert "hr@5" in table and "coverage@5" not in table and "mrr@5" not in table
+    short = rows_of(root, "zero", "one", "--metrics", "diversity", "--k", "5")
+    assert {row["metric"] for row in short} == {"diversity/genre@5"}, "its only one"
     for wrong in ("foo", ","):
         assert_clear_failure(run_here(root.path, "compare", "zero", "--metrics", wrong), 2, "there are", "ndcg")
+    several = run_here(root.path, "compare", "zero", "--metrics", "hr,duplication")
+    assert_clear_failure(several, 2, "duplication is duplication/history or duplication/window; there are hr")
 
 
 def test_options_of_the_split_are_changed_and_checked(root: Root) -> None:
@@ -510,3 +519,7 @@ def test_options_of_the_split_are_changed_and_checked(root: Root) -> None:
     for wrong in ("split_seed=x", "no_such=1", "split_seed"):
         result = run_here(root.path, "compare", "zero", "--split", "random_windows", "--split-set", wrong)
         assert_clear_failure(result, 2, wrong.partition("=")[0])
+    for wrong in ("split_seed=3", "name=random_windows"):
+        result = run_here(root.path, "compare", "zero", "--split-set", wrong)
+        key = wrong.partition("=")[0]
+        assert_clear_failure(result, 2, f"the split leave_last_out has no option '{key}'; it has time_ties")

@@ -760,6 +760,34 @@ def test_the_protocol_card_says_what_a_reviewer_would_ask_of_the_split(root: Roo
     assert "of training interactions lie after a held-out target in time" in said
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("split", "no_such"), ("view", "Nothing"), ("masking", "all"), ("part", "train")),
+        *(("window", "none"), ("window", "0"), ("recent", "201"), ("recent", "²")),
+        *(("margin", "1e308"), ("margin", "-0.1"), ("margin", "small"), ("margin", "nan")),
+    ],
+)
+def test_a_value_of_the_address_that_cannot_be_is_named_and_the_usual_is_shown(
+    root: Root, name: str, value: str
+) -> None:
+    app = begun("one", "other", **{name: value})
+    told = [warning.value.replace("\\", "") for warning in app.warning]
+    assert f"Not here (any more): {name} {value}." in told
+    assert not app.error
+    assert app.query_params.get(name) in (None, [])
+
+
+@pytest.mark.parametrize(
+    "query", [{"split": "leave_last_out", "view": "Ranking", "recent": "7", "margin": "0.01"}, {"window": "7"}]
+)
+def test_values_of_the_address_that_can_be_are_taken_without_a_word(root: Root, query: dict[str, Any]) -> None:
+    app = begun("one", "other", **query)
+    assert not app.warning and not app.error
+    assert app.number_input(key="recent").value == 7
+    assert app.number_input(key="margin").value == (0.01 if "margin" in query else None)
+
+
 @pytest.mark.parametrize("query", [{"view": ""}, {"masking": ""}])
 def test_an_address_that_names_nothing_shows_the_usual(root: Root, query: dict[str, str]) -> None:
     assert not errors(compared("one", "other", **query))

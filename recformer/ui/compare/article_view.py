@@ -15,6 +15,7 @@ from recformer.ui.compare.tables import half_width
 from recformer.ui.shared import readers
 from recformer.ui.shared.evaluating import evaluated, pending, usable
 from recformer.ui.shared.run_views import labels_of
+from recformer.ui.shared.selection import name_values_not_here
 from recformer.ui.shared.words import explain, plain
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def show_article(runs: list[RunSummary]) -> None:
     if rows is None:
         return
     cutoffs = [str(k) for k in CUTOFFS]
+    name_values_not_here("article_k", cutoffs.__contains__)
     chosen = st.segmented_control("k", cutoffs, default="10", required=True, key="article_k", bind="query-params")
     st.markdown(_table(rows, int(chosen or 10), labels_of(runs)))
     st.caption(

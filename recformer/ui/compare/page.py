@@ -1,5 +1,6 @@
 """The Compare page's question, its evaluation in the background, and its answer in words."""
 
+from contextlib import suppress
 from typing import cast, get_args
 
 import streamlit as st
@@ -17,12 +18,13 @@ from recformer.ui.compare.comparison import ComparisonChoice, ShownComparison, s
 from recformer.ui.shared import readers
 from recformer.ui.shared.evaluating import evaluated, pending, usable
 from recformer.ui.shared.run_views import choose_models, labels_of, model_label, suggestion
-from recformer.ui.shared.selection import pick_many, pick_masking, pick_one
+from recformer.ui.shared.selection import name_values_not_here, pick_many, pick_masking, pick_one
 from recformer.ui.shared.words import explain, plain
 
 CUTOFFS = ["1", "3", "5", "10", str(MAX_K)]
 USUAL_CUTOFFS = ["3", "5", "10"]
 LONGEST = 200  # items of a window
+LARGEST_MARGIN = 0.999  # a metric lies between 0 and 1
 MOST_MODELS = 12  # Home links to its five runs and all baselines
 PARAMETERS = {
     *("runs", "baseline", "primary", "margin", "masking", "split", "part", "time_ties", "k", "recent", "window"),
@@ -61,6 +63,7 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
     question = _pick_question(second, third)
     masking = pick_masking(middle)
     splits = SPLITS.names()
+    name_values_not_here("split", splits.__contains__)
     split = right.selectbox(
         "Split", splits, index=splits.index("leave_last_out"), key="split", bind="query-params", help=explain("split")
     )
@@ -99,10 +102,11 @@ def _pick_question(first: DeltaGenerator, second: DeltaGenerator) -> Question:
         short=True,
         help=explain("primary"),
     )
+    name_values_not_here("margin", _is_margin)
     margin = second.number_input(
         "Margin",
         min_value=0.0,
-        max_value=1.0,
+        max_value=LARGEST_MARGIN,
         value=None,
         step=0.001,
         format="%.4g",
@@ -114,10 +118,22 @@ def _pick_question(first: DeltaGenerator, second: DeltaGenerator) -> Question:
     return asked(primary, margin or None)
 
 
+def _is_margin(text: str) -> bool:
+    with suppress(ValueError):
+        return 0 <= float(text) <= LARGEST_MARGIN
+    return False
+
+
+def _is_window(text: str) -> bool:
+    return text.isdecimal() and 1 <= int(text[:9]) <= LONGEST
+
+
 def _pick_recent(place: DeltaGenerator) -> int:
     """How many latest items count as the window, kept in the URL; links made by earlier versions call it window."""
+    for name in ("window", "recent"):
+        name_values_not_here(name, _is_window)
     if (before := st.query_params.get("window")) is not None:
-        if before.isdecimal() and 1 <= int(before) <= LONGEST:
+        if _is_window(before):
             st.session_state["recent"] = int(before)
         del st.query_params["window"]
     return place.number_input("Window", 1, LONGEST, RECENT, key="recent", bind="query-params", help=explain("recent"))

@@ -23,7 +23,7 @@ from recformer.ui.compare.tables import (
 from recformer.ui.compare.user_scatter import show_users
 from recformer.ui.shared.frame import in_columns
 from recformer.ui.shared.live_chart import show_live
-from recformer.ui.shared.selection import pick_many, pick_one
+from recformer.ui.shared.selection import name_values_not_here, pick_many, pick_one
 from recformer.ui.shared.words import explain, plain
 
 DIFFERENCE_COLUMNS: dict[str, Any] = {
@@ -45,6 +45,7 @@ DIFFERENCE_COLUMNS: dict[str, Any] = {
 def pick_view() -> str:
     """The view that the URL names. It must be asked for on every run: Streamlit forgets what is not drawn."""
     names = list(VIEWS)
+    name_values_not_here("view", names.__contains__)
     chosen = st.segmented_control(
         "View", names, default=names[0], required=True, key="view", bind="query-params", label_visibility="collapsed"
     )
@@ -161,6 +162,7 @@ def _slices(comparison: ShownComparison) -> None:
     """One metric for groups of users and movies."""
     left, right = st.columns(2)
     there = known_dimensions(comparison.choice.data)
+    name_values_not_here("slice", there.__contains__)
     dimension = left.selectbox("Group by", there, key="slice", bind="query-params", help=explain("slices"))
     names = [f"{metric}@{k}" for metric in ACCURACY[:3] for k in comparison.choice.cutoffs]
     names.append(f"duplication/window@{comparison.question.k}")

@@ -79,11 +79,19 @@ def name_unknown(known: set[str]) -> None:
         st.warning(words, icon=":material/link_off:")
 
 
+def name_values_not_here(name: str, is_here: Callable[[str], bool]) -> None:
+    """Say which values of a parameter cannot be, before its widget is drawn: Streamlit drops what it binds to the
+    address and cannot use without a word. An empty value names nothing."""
+    _name_missing(name, [value for value in _asked(name) if value and not is_here(value)])
+
+
 def pick_masking(place: DeltaGenerator) -> Masking:
     """What is taken out of the ranking, kept in the URL."""
+    ways = ["history", "window", "none"]
+    name_values_not_here("masking", ways.__contains__)
     chosen = place.segmented_control(
         "Masking",
-        ["history", "window", "none"],
+        ways,
         default="history",
         required=True,
         key="masking",
@@ -104,10 +112,13 @@ def _restore(
         if all(value in options for value in known):
             return
     there = [value for value in asked if value in options] or ([] if nothing else fallback)
-    missing = [value for value in asked if value not in options]
+    _name_missing(name, [value for value in asked if value not in options])
+    st.session_state[key] = there if many else there[0]
+
+
+def _name_missing(name: str, missing: list[str]) -> None:
     if missing:
         st.warning(f"Not here (any more): {plain(name)} {plain(', '.join(missing))}.", icon=":material/link_off:")
-    st.session_state[key] = there if many else there[0]
 
 
 def _asked(name: str) -> list[str]:
