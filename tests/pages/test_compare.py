@@ -747,6 +747,7 @@ def test_ties_in_time_are_chosen_beside_the_split_and_kept_in_the_address(root: 
 def test_the_part_is_chosen_on_the_page_and_kept_in_the_link(root: Root) -> None:
     app = compared("one", "other")
     assert "On the validation part, which chose each checkpoint: whoever had more to choose from" in words(app)
+    assert "The test is the last step. Take it with *Part*." in words(app)
     assert "part" not in app.query_params and not app.warning, "to be chosen there is no leak"
     assert "Looks at the test:] 0 checkpoints so far" in words(app)
     app = settled(app.selectbox(key="compare.part").set_value("test").run())

@@ -242,9 +242,6 @@ def test_the_data_page_says_how_much_is_tied_in_time(root: Root) -> None:
 
 
 def test_the_data_page_says_what_its_users_can_show(full: Root) -> None:
-    task = Task(dataset_in(full.data / "small"), parse_section("split", "leave_last_out"), "test")
-    for run in ("first", "second"):
-        evaluate(full, find_model(full, run), task)
     said = f"{power_of(full, dataset_in(full.data / 'small'))}"
     assert "30 test users show differences in NDCG@10 from" in said
     app = opened("pages/data.py")

@@ -121,7 +121,7 @@ def test_as_many_users_as_there_are_show_what_they_show(users: int, spread: floa
 
 def test_the_spread_is_that_of_stored_models_or_else_of_two_cheap_baselines(tmp_path: Path) -> None:
     root, dataset = Root(tmp_path / "root"), dataset_in(tmp_path / "small")
-    task = Task(dataset, parse_section("split", "leave_last_out"), "test")
+    task = Task(dataset, parse_section("split", "leave_last_out"))
     assert power_of(root, dataset).models == ("baseline:popularity", "baseline:markov")
     ranks = {}
     for seed, run_id in enumerate(("first", "second")):

@@ -197,7 +197,8 @@ def show_conclusion(comparison: ShownComparison) -> None:
         st.caption(plain(found.undecided), help=explain("detectable"))
     if found.leaks:
         st.warning(plain(found.leaks), icon=":material/warning:")
-    st.caption(plain(found.part), help=explain("part"))
+    step = " Take it with *Part*." if comparison.protocol.part == "validation" else ""
+    st.caption(plain(found.part) + step, help=explain("part"))
 
 
 def show_protocol(comparison: ShownComparison) -> None:
