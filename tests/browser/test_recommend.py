@@ -82,7 +82,9 @@ def most_disagreed(root: Path) -> list[int]:
     """User ids by how little the demo runs' lists overlap, history masked."""
     place = Root(root)
     dataset = read_dataset(place.data / "ml-100k")
-    ranks = [evaluate(place, find_model(place, run), Task(dataset, split_of("leave_last_out"))).ranks for run in RUNS]
+    ranks = [
+        evaluate(place, find_model(place, run), Task(dataset, split_of("leave_last_out"), "test")).ranks for run in RUNS
+    ]
     known = standing(ranks, dataset.num_users, "history", 10)
     return dataset.user_ids[in_order(np.arange(dataset.num_users), "disagree", known)].tolist()
 

@@ -56,7 +56,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Root:
     train_here(root, "other", dataset, small_config(name="other model", seed=2, learning_rate=0.01))
     train_here(root, "wide", dataset, small_config(name="wide model", window=8))
     for run_id in ("one", "other"):
-        evaluate(root, find_model(root, run_id), Task(dataset, split_of("leave_last_out")))
+        evaluate(root, find_model(root, run_id), Task(dataset, split_of("leave_last_out"), "test"))
     return root
 
 
@@ -351,7 +351,7 @@ def test_without_a_user_in_the_link_the_first_is_shown_and_spelt_out(root: Root)
 
 
 def expected_order(root: Root, dataset: Dataset, order: Any, *models: int, masking: str = "history") -> list[int]:
-    task = Task(dataset, split_of("leave_last_out"))
+    task = Task(dataset, split_of("leave_last_out"), "test")
     ranks = [evaluate(root, find_model(root, name), task).ranks for name in MODELS]
     known = standing(ranks, dataset.num_users, masking, 10)  # pyright: ignore
     tokens = in_order(torch.arange(dataset.num_users).numpy(), order, known, *models)

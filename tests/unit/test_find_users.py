@@ -102,7 +102,7 @@ def dataset(tmp_path: Path) -> Dataset:
 
 @pytest.mark.parametrize("masking", MASKINGS)
 def test_standings_are_those_of_the_rank_store(tmp_path: Path, dataset: Dataset, masking: str) -> None:
-    root, task = Root(tmp_path / "root"), Task(dataset, split_of("leave_last_out"))
+    root, task = Root(tmp_path / "root"), Task(dataset, split_of("leave_last_out"), "test")
     models = [evaluate(root, save_untrained(root, f"run-{seed}", dataset, seed=seed), task).ranks for seed in range(3)]
     found = standing(models, dataset.num_users, masking, 5)
     for case, user in enumerate(models[0].user):
@@ -116,7 +116,9 @@ def test_standings_are_those_of_the_rank_store(tmp_path: Path, dataset: Dataset,
 
 def test_users_without_a_case_and_overlap_of_a_single_model_are_unknown(tmp_path: Path, dataset: Dataset) -> None:
     root = Root(tmp_path / "root")
-    ranks = evaluate(root, save_untrained(root, "run", dataset), Task(dataset, split_of("leave_last_out"))).ranks
+    ranks = evaluate(
+        root, save_untrained(root, "run", dataset), Task(dataset, split_of("leave_last_out"), "test")
+    ).ranks
     found = standing([ranks], dataset.num_users + 2, "none", 50)
     assert np.isnan(found.overlap).all()
     assert np.isnan(found.ranks[-2:]).all() and not np.isnan(found.ranks[:-2]).any()

@@ -56,7 +56,7 @@ def dataset(tmp_path: Path) -> Dataset:
 @pytest.mark.parametrize("masking", MASKINGS)
 def test_the_targets_rank_is_the_rank_stores_for_every_user(root: Root, dataset: Dataset, masking: Masking) -> None:
     checkpoint = save_untrained(root, "run", dataset)
-    stored = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"))).ranks
+    stored = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), "test")).ranks
     model, info = load(checkpoint.path)
     for case, token in enumerate(stored.user):
         user_case = user_case_of(dataset, int(dataset.user_ids[token]), info.shape.window)
@@ -142,7 +142,7 @@ def test_users_with_few_movies_are_ranked_as_in_the_evaluation(root: Root, windo
     draw = np.random.default_rng(2)
     dataset = dataset_of([draw.permutation(30)[:n].tolist() for n in (3, 4, 5, 6, 20, 2, 1, 0)], 30)
     checkpoint = save_untrained(root, "run", dataset, window=window)
-    stored = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"))).ranks
+    stored = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), "test")).ranks
     assert stored.user.tolist() == [0, 1, 2, 3, 4]
     model, _ = load(checkpoint.path)
     for case, token in enumerate(stored.user):
