@@ -22,6 +22,7 @@ LATEST_S = 600
 def main() -> None:
     folder = folder_asked_for(__doc__)
     ended = {name: run(name, "--data", str(folder)) for name in ON_ML1M} | {name: run(name) for name in BY_ITSELF}
+    ended["inference"] = run("inference", "--short")  # on MovieLens-100K
     ended["app"] = run("app", "--ml1m", str(folder))
     print()
     for name, (code, seconds) in ended.items():

@@ -1,12 +1,13 @@
 """Whether what is said of chance is true: false alarms between recipes, and coverage of the intervals of slices.
 
-    python -m benchmarks.inference [--data data/ml-100k]
+    python -m benchmarks.inference [--data data/ml-100k] [--short]
 
-Eight seeds of one recipe are trained; whatever differs between two groups of them is chance. Every way to put four
-against four is tested on seeded samples of half of the users: by sign flips over users alone, as a tool that forgets
-seeds would, and with the variance between seeds. For slices, all test users are the truth, and samples of 30 to 200 of
-them are groups; counted is how often the interval of the group holds the truth. Percentile bootstrap intervals stand
-beside them. Prints a line for each figure, then all as JSON; ends with code 1 where a target was missed.
+Eight seeds of one recipe are trained (with --short four, as when all benchmarks run); whatever differs between two
+groups of them is chance. Every way to put half against half is tested on seeded samples of half of the users: by sign
+flips over users alone, as a tool that forgets seeds would, and with the variance between seeds. For slices, all test
+users are the truth, and samples of 30 to 200 of them are groups; counted is how often the interval of the group holds
+the truth. Percentile bootstrap intervals stand beside them. Prints a line for each figure, then all as JSON; ends with
+code 1 where a target was missed.
 """
 
 import argparse
@@ -39,7 +40,7 @@ from recformer.statistics.users import UserSums
 from recformer.training.request import fresh
 from recformer.training.run import train
 
-SEEDS, EPOCHS, SAMPLES = 8, 6, 12
+SEEDS, SHORT, EPOCHS, SAMPLES = 8, 4, 6, 12
 LEVEL, HIGHEST, COVERED = 0.05, 0.07, 0.92
 SIZES, DRAWS = (30, 60, 200), 2000
 CPU = torch.device("cpu")
@@ -48,17 +49,19 @@ CPU = torch.device("cpu")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data/ml-100k"))
-    dataset = read_dataset(parser.parse_args().data)
-    seeds = [values_of(ranks) for ranks in trained(dataset)]
+    parser.add_argument("--short", action="store_true")
+    asked = parser.parse_args()
+    dataset = read_dataset(asked.data)
+    seeds = [values_of(ranks) for ranks in trained(dataset, SHORT if asked.short else SEEDS)]
     report([*false_alarms(seeds), *coverage(seeds[0])])
 
 
-def trained(dataset: Dataset) -> Iterator[Ranks]:
-    """Test ranks of each seed of one recipe."""
+def trained(dataset: Dataset, count: int) -> Iterator[Ranks]:
+    """Test ranks of each of `count` seeds of one recipe."""
     recipe = parse(preset("baseline") | {"num_epochs": EPOCHS, "name": "inference"})
     with tempfile.TemporaryDirectory() as folder:
         root = Root(Path(folder))
-        for seed in range(SEEDS):
+        for seed in range(count):
             config: TrainConfig = recipe.model_copy(update={"seed": seed})
             request = fresh(root, config, f"seed-{seed}", dataset, "cpu", None)
             root.run(request.run_id).mkdir(parents=True)

@@ -22,6 +22,11 @@ class RecformerError(Exception):
         return _joined(super().__str__(), self._page)
 
 
+def count(number: int, noun: str) -> str:
+    """A number of things in words: "1 run", "1,200 runs"."""
+    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def _joined(message: str, remedy: str) -> str:
     return f"{message}. {remedy}" if remedy else message
 

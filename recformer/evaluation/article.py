@@ -14,7 +14,7 @@ import pandas as pd
 
 from recformer.config import parse_section
 from recformer.data.dataset import Dataset
-from recformer.errors import CheckpointError
+from recformer.errors import CheckpointError, count
 from recformer.evaluation.evaluate import Task
 from recformer.evaluation.ranks import Masking
 from recformer.evaluation.table import Evaluation, Result, summarise_view
@@ -190,13 +190,14 @@ def _measured(model: ArticleModel, evaluation: Evaluation) -> Result:
     (result,) = summarise_view([evaluation], model.masking, [f"{name}@{k}" for name in NAMES for k in CUTOFFS])
     trained_on = evaluation.known.trained_on
     leak = "unknown: probably leaks" if trained_on is None else f"{trained_on} trained on"
-    trained = f", {model.epochs} epochs" if model.epochs else ""
+    trained = f", {count(model.epochs, 'epoch')}" if model.epochs else ""
+    cases = count(len(evaluation.ranks), "case")
     return {
         "recipe": model.recipe,
         "way": model.way,
         "run": model.model.run_id,
         "dataset": evaluation.protocol.dataset,
-        "protocol": f"{SPLITS[model.way]}, {model.masking} masked, {len(evaluation.ranks):,} cases, {leak}{trained}",
+        "protocol": f"{SPLITS[model.way]}, {model.masking} masked, {cases}, {leak}{trained}",
         "metrics": result["metrics"],
     }
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from recformer.checkpoint.info import CheckpointInfo
 from recformer.data.dataset import Dataset
-from recformer.errors import DataError
+from recformer.errors import DataError, count
 from recformer.run.model_ref import ModelRef
 from recformer.run.paths import Root
 from recformer.run.record import RunDataset, trained_on
@@ -20,8 +20,8 @@ def check_fit(root: Root, info: CheckpointInfo, dataset: Dataset, checkpoint: Mo
     sizes = info.shape
     if (sizes.num_tokens, sizes.num_users) != (dataset.num_items + 2, dataset.num_users):
         raise DataError(
-            f"{checkpoint} knows {sizes.num_tokens - 2} movies and {sizes.num_users} users, {dataset.name} has "
-            f"{dataset.num_items} and {dataset.num_users}. {_remedy(root, origin, dataset)}"
+            f"{checkpoint} knows {count(sizes.num_tokens - 2, 'movie')} and {count(sizes.num_users, 'user')}, "
+            f"{dataset.name} has {dataset.num_items} and {dataset.num_users}. {_remedy(root, origin, dataset)}"
         )
     known = _fingerprint(info, origin)
     if known not in (None, dataset.fingerprint):

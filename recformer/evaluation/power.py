@@ -12,7 +12,7 @@ import numpy as np
 from recformer.config import parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
-from recformer.errors import RecformerError
+from recformer.errors import RecformerError, count
 from recformer.evaluation.baselines import rank_baseline
 from recformer.evaluation.protocol import Protocol, protocol_of
 from recformer.evaluation.ranks import RECENT, Ranks
@@ -81,9 +81,7 @@ class Power:
 
     def __str__(self) -> str:
         if not self.spread:
-            return (
-                f"Of {self.users:,} test user{'s' * (self.users != 1)} none differs from another: nothing can be shown."
-            )
+            return f"Of {count(self.users, 'test user')} none differs from another: nothing can be shown."
         needed = _rounded(self.users_for(self.small))
         return (
             f"{self.users:,} test users show differences in {Question().title} from {self.alone:.4f} on, from "

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from recformer.errors import UsageError
+from recformer.errors import UsageError, count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,10 +166,10 @@ def corrections(results: Rows, title: str) -> str:
     counts = {entry["family"]: (entry["correction"], entry["comparisons"]) for entry in tested}
     heads = {"primary": (f"{title} is primary", "its"), "exploratory": ("all else is exploratory", "the other")}
     parts = [
-        f"{head}: {how} over {whose} {count} differences" if count > 1 else f"{head}: one difference"
+        f"{head}: {how} over {whose} {number} differences" if number > 1 else f"{head}: one difference"
         for family, (head, whose) in heads.items()
         if family in counts
-        for how, count in [counts[family]]
+        for how, number in [counts[family]]
     ]
     lowest = [words for entry in tested if (words := at_floor_in_words(entry))]
     parts += [f"{len(lowest)} with {lowest[0]}"] if lowest else []
@@ -179,12 +179,12 @@ def corrections(results: Rows, title: str) -> str:
 def _caption(comparison: "Comparison", results: Rows, masking: "Masking") -> str:
     """The protocol in one line, as it stands below every table."""
     protocol = comparison.protocol
-    skipped = f" · {protocol.skipped_users} users with too short a history" if protocol.skipped_users else ""
+    skipped = f" · {count(protocol.skipped_users, 'user')} with too short a history" if protocol.skipped_users else ""
     corrected = corrections(results, comparison.question.title)
     tests = f" · Δ paired difference to the column that has none; {corrected}; {TO_BEST}" if corrected else ""
     return (
         f"{protocol.dataset} ({protocol.fingerprint}) · {protocol.split['name']} · {_part(protocol)} · "
-        f"{protocol.cases} cases{skipped} · ranked among all {protocol.item_set} · masking: {masking} "
+        f"{count(protocol.cases, 'case')}{skipped} · ranked among all {protocol.item_set} · masking: {masking} "
         f"(duplication: none) · ties in score count against the model · {ties_in_time(protocol)} · "
         f"window of {protocol.recent} · 95% intervals over users (bootstrap, seed {protocol.bootstrap_seed}; of "
         f"users and seeds where several were compared){tests}"
@@ -211,9 +211,9 @@ def split_in_words(facts: "SplitFacts | None") -> str:
     return "" if facts is None else " ".join(facts.sentences()) or "nothing unusual"
 
 
-def looks_in_words(count: int) -> str:
+def looks_in_words(looks: int) -> str:
     """How often a dataset's test was looked at."""
-    return f"{count:,} checkpoint{'s' * (count != 1)} so far, of this dataset"
+    return f"{count(looks, 'checkpoint')} so far, of this dataset"
 
 
 def settings_in_words(settings: dict[str, float]) -> str:

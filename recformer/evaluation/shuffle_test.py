@@ -30,7 +30,9 @@ class ShuffleTest:
         return 1 - self.shuffled / self.ordered if self.ordered else 0.0
 
     def __str__(self) -> str:
-        return f"NDCG@10 {self.ordered:.4f} in order, {self.shuffled:.4f} shuffled ({-100 * self.loss:+.0f}%)"
+        change = round(-100 * self.loss)
+        said = f"{change:+d}%" if change else "no change"
+        return f"NDCG@10 {self.ordered:.4f} in order, {self.shuffled:.4f} shuffled ({said})"
 
 
 def shuffled(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recformer.data.dataset import Dataset, token_of
 from recformer.data.split.leave_last_out import LEAST
-from recformer.errors import DataError, UsageError
+from recformer.errors import DataError, UsageError, count
 from recformer.evaluation.ranks import Masking
 
 CROWD = 64
@@ -64,7 +64,7 @@ def user_case_of(dataset: Dataset, user: int, window: int) -> UserCase:
     history = dataset.history(token).astype(np.int64)
     if len(history) < LEAST:
         raise DataError(
-            f"user {user} has {len(history)} movies; those whose last movie is held out have {LEAST} or more"
+            f"user {user} has {count(len(history), 'movie')}; those whose last movie is held out have {LEAST} or more"
         )
     before = np.concatenate([np.full(window, dataset.num_items), history[:-1]])  # SOS first
     return UserCase(user, token, before[-window:], history[:-1], int(history[-1]))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from signal import Signals
 from typing import Literal
 
+from recformer.errors import count
 from recformer.run.job_records import JobRecord, Status
 
 StateName = Literal["queued", "starting", "running", "stopping", "finished", "stopped", "failed", "lost", "imported"]
@@ -58,7 +59,11 @@ def _since(job: JobRecord) -> float:
 
 def _resume_cancelled(before: Status) -> RunState:
     """A run whose resume never had its turn: it is what the launch before made of it."""
-    where = _epochs(before.num_epochs) if before.state == "finished" else f"epoch {before.epoch} of {before.num_epochs}"
+    where = (
+        count(before.num_epochs, "epoch")
+        if before.state == "finished"
+        else f"epoch {before.epoch} of {before.num_epochs}"
+    )
     name: StateName = "finished" if before.state == "finished" else "stopped"
     return RunState(
         name, f"The resume was cancelled before its turn came. The run is as it was ({where}); what it saved is kept."
@@ -68,7 +73,7 @@ def _resume_cancelled(before: Status) -> RunState:
 def _final(job: JobRecord | None, status: Status) -> RunState:
     killed = "" if job is None or job.ended != "killed" else " Its process did not end and was killed."
     if status.state == "finished":
-        return RunState("finished", f"Finished {_epochs(status.num_epochs)}.{killed}")
+        return RunState("finished", f"Finished {count(status.num_epochs, 'epoch')}.{killed}")
     if status.state == "stopped":
         words = f"Stopped in epoch {status.epoch} of {status.num_epochs}."
         return RunState("stopped", f"{_with_message(words, status)}{killed}")
@@ -159,7 +164,3 @@ def _lost_words(status: Status | None) -> str:
 
 def _with_message(words: str, status: Status) -> str:
     return f"{words} {status.message}" if status.message else words
-
-
-def _epochs(count: int) -> str:
-    return "1 epoch" if count == 1 else f"{count} epochs"

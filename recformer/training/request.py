@@ -13,7 +13,7 @@ from recformer.checkpoint.weights import infer_info, read_state
 from recformer.config import TrainConfig, override, parse, parse_section, preset, preset_names, read_mapping
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
-from recformer.errors import CheckpointError, DataError, UsageError
+from recformer.errors import CheckpointError, DataError, UsageError, count
 from recformer.files import gate
 from recformer.model.device import resolve
 from recformer.registry import MODELS
@@ -210,14 +210,10 @@ def _check_epochs_left(root: Root, run_id: str, config: TrainConfig) -> None:
     finished = status is not None and status.state == "finished"
     if config.num_epochs < done or (finished and config.num_epochs == epoch):
         raise UsageError(
-            f"num_epochs = {config.num_epochs}, but run {run_id!r} has trained {_epochs(done)} already; to train on, "
-            f"ask for {done + 1} or more",
+            f"num_epochs = {config.num_epochs}, but run {run_id!r} has trained {count(done, 'epoch')} already; to "
+            f"train on, ask for {done + 1} or more",
             cli=f"Add --set num_epochs={done + 1}",
         )
-
-
-def _epochs(count: int) -> str:
-    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 def _check_shapes(config: TrainConfig, weights: ModelRef) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from recformer.errors import count
 from recformer.evaluation.cases import Known
 from recformer.evaluation.compare import join_seeds
 from recformer.evaluation.ranks import Masking
@@ -142,6 +143,15 @@ def test_a_p_value_that_could_be_no_lower_is_said_in_the_same_words_everywhere(c
     assert said in unescape(to_html(comparison, RANKING, CONFIGS, "/compare"))
     masking = comparison.choice.masking
     assert said in render(comparison, CUTOFFS, "table", masking, metrics="ndcg,hr")
+
+
+def test_one_is_no_plural(comparison: ShownComparison) -> None:
+    protocol = replace(comparison.protocol, skipped_users=1)
+    evaluations = [replace(one, protocol=protocol) for one in comparison.evaluations]
+    alone = replace(comparison, evaluations=evaluations, keys=("alone",))
+    assert "60 cases" in (said := render(alone, CUTOFFS, "table", "history")) and " 1 user with too short" in said
+    assert "1 user with too short" in alone.protocol_rows["Cases"]
+    assert (count(1, "case"), count(0, "case"), count(6040, "user")) == ("1 case", "0 cases", "6,040 users")
 
 
 def test_markdown_has_the_cells_of_the_page(comparison: ShownComparison) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from recformer.config import parse_section
 from recformer.data.prepared import Prepared, prepare
 from recformer.evaluation.evaluate import Task, shuffle_test, split_of
-from recformer.evaluation.shuffle_test import of_dataset, shuffled
+from recformer.evaluation.shuffle_test import ShuffleTest, of_dataset, shuffled
 from recformer.run.model_ref import find_model
 from recformer.run.paths import Root
 from tests.builders import dataset_in, dataset_of
@@ -52,4 +52,12 @@ def test_a_model_is_asked_about_what_it_reads_in_another_order(tmp_path: Path) -
     save_untrained(root, "run", dataset)
     found = shuffle_test(root, find_model(root, "run"), Task(dataset, split_of("leave_last_out")))
     assert 0 <= found.shuffled <= 1 and 0 <= found.ordered <= 1
-    assert f"({-100 * found.loss:+.0f}%)" in str(found)
+    change = round(-100 * found.loss)
+    assert (f"({change:+d}%)" if change else "(no change)") in str(found)
+
+
+def test_a_share_that_rounds_to_nothing_is_no_change() -> None:
+    assert str(ShuffleTest(0.1, 0.1001)).endswith("(no change)") and str(ShuffleTest(0.1, 0.0999)).endswith(
+        "(no change)"
+    )
+    assert str(ShuffleTest(0.1, 0.05)).endswith("(-50%)")

@@ -10,6 +10,7 @@ import streamlit as st
 from recformer.data.dataset import Dataset
 from recformer.data.split.base import Part
 from recformer.data.ties import TimeTies
+from recformer.errors import count
 from recformer.evaluation.compare import Comparison
 from recformer.evaluation.conclusion import Conclusion
 from recformer.evaluation.ranks import Masking
@@ -129,7 +130,9 @@ class ShownComparison(Comparison):
     def protocol_rows(self) -> dict[str, str]:
         """How these numbers came about, and what was trained on what."""
         protocol = self.protocol
-        skipped = f", {protocol.skipped_users} users with too short a history" if protocol.skipped_users else ""
+        skipped = (
+            f", {count(protocol.skipped_users, 'user')} with too short a history" if protocol.skipped_users else ""
+        )
         known = [(model.label, model.evaluation.known) for model in self.models]
         chosen = [(model.label, settings_in_words(model.evaluation.settings)) for model in self.models]
         settings = "; ".join(f"{label} {words}" for label, words in chosen if words)

@@ -4,6 +4,7 @@ import time
 
 import streamlit as st
 
+from recformer.errors import count
 from recformer.run import trash
 from recformer.run.overview import RunSummary, active_runs
 from recformer.ui.home import headline
@@ -14,7 +15,7 @@ from recformer.ui.shared import readers
 from recformer.ui.shared.add_dataset import need_dataset
 from recformer.ui.shared.frame import frame, guard
 from recformer.ui.shared.run_views import show_damaged
-from recformer.ui.shared.words import count, duration, memory, plain
+from recformer.ui.shared.words import duration, memory, plain
 
 
 def show() -> None:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from recformer.errors import count
 from recformer.jobs.queue import lines, move
 from recformer.run.overview import RunSummary
 from recformer.run.settings import Settings, change_settings, read_settings
@@ -48,7 +49,7 @@ def show_queue(active: list[RunSummary]) -> None:
 def _show_waiting(place: int, run: RunSummary, last: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         epochs = run.config.get("num_epochs")
-        planned = f" · {epochs} epochs" if epochs else ""
+        planned = f" · {count(epochs, 'epoch')}" if epochs else ""
         st.markdown(f"{place}. **{plain(run.name)}** :gray[:small[{run.run_id}{planned}]]", width="stretch")
         for where, icon, off in (("up", "arrow_upward", place == 1), ("down", "arrow_downward", last)):
             if st.button(

@@ -4,7 +4,7 @@ table; and what can be done with the run that is ticked."""
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from recformer.errors import UsageError
+from recformer.errors import UsageError, count
 from recformer.run.overview import RunSummary
 from recformer.run.search import STATES, picked
 from recformer.ui.home.log_figures import run_figures
@@ -46,7 +46,9 @@ def show_runs(runs: list[RunSummary]) -> None:
         st.caption("All runs are archived.")
         return
     if to_read:
-        st.caption(f":material/hourglass_top: The logs of {to_read:,} runs are still being read; their curves follow.")
+        st.caption(
+            f":material/hourglass_top: The logs of {count(to_read, 'run')} are still being read; their curves follow."
+        )
     # With few runs there is nothing to search, unless a link does.
     many = len(rows) >= FEW or any(name in st.query_params for name in PARAMETERS)
     found = _narrowed(rows, shown) if many else shown
@@ -103,7 +105,7 @@ def _narrowed(rows: list[Row], shown: list[Row]) -> list[Row]:
         and (not tags or not set(tags).isdisjoint(row.run.labels.tags))
     ]
     if len(found) < len(shown):
-        st.caption(f"{len(found)} of {len(shown)} runs")
+        st.caption(f"{len(found)} of {count(len(shown), 'run')}")
     return found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from recformer.errors import StoreError
+from recformer.errors import StoreError, count
 from recformer.logs.axis import AS_LOGGED, TITLES, Axis, Clock, clock_of, relative_unit
 from recformer.logs.best import overfitting
 from recformer.logs.bounds import finite, known_stamp
@@ -24,7 +24,7 @@ from recformer.ui.shared.curve_chart import Line, Mark, curve_chart
 from recformer.ui.shared.frame import in_columns
 from recformer.ui.shared.live_chart import show_live
 from recformer.ui.shared.palette import OKABE_ITO, REFERENCE, Style
-from recformer.ui.shared.words import count, message_of, plain
+from recformer.ui.shared.words import message_of, plain
 
 AXES: list[Axis] = ["epoch", "step", "relative", "wall"]
 DASHES = ["solid", "dash", "dot", "dashdot"]

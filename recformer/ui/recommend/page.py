@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from recformer.data.dataset import Dataset
-from recformer.errors import RecformerError
+from recformer.errors import RecformerError, count
 from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary
 from recformer.ui.recommend import asking, window_editor
@@ -190,7 +190,7 @@ def show_person(shown: ShownUser) -> None:
         profile = data.user_table.iloc[token]
         facts = [str(profile[name]) for name in ("gender", "age", "occupation") if str(profile[name])]
         movies = len(data.history(token))
-        st.markdown(f"**User {choice.user}** · {' · '.join([*map(plain, facts), f'{movies} movies'])}")
+        st.markdown(f"**User {choice.user}** · {' · '.join([*map(plain, facts), count(movies, 'movie')])}")
     if shown.advice["target"] is not None:
         held_out = data.item_table.iloc[int(data.item_ids.searchsorted(shown.advice["target"]))]
         year = "" if pd.isna(held_out["year"]) else f" :gray[{held_out['year']}]"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from streamlit.column_config import NumberColumn
 
 from recformer.data.dataset import Dataset
-from recformer.errors import RecformerError
+from recformer.errors import RecformerError, count
 from recformer.evaluation.ranks import MAX_K, Masking
 from recformer.recommend.find_users import Filter, Order, UserResult, choices, in_order, kept, people, standing
 from recformer.run.model_ref import ModelRef
@@ -137,7 +137,7 @@ def _show(
         selection_mode="single-cell",
         column_config=config,
     )
-    of = f"{passed:,} users" if ordered == passed else f"{ordered:,} of {passed:,} users"
+    of = count(passed, "user") if ordered == passed else f"{ordered:,} of {count(passed, 'user')}"
     cut = f", the first {MOST_ROWS:,} of them shown" if ordered > MOST_ROWS else ""
     st.caption(f"{of}{cut}. Click a row to open that user.")
 

@@ -16,6 +16,7 @@ import streamlit as st
 from streamlit.column_config import CheckboxColumn, ListColumn, NumberColumn, TextColumn
 
 from recformer.data.dataset import Dataset
+from recformer.errors import count
 from recformer.recommend.window_edits import Movies, added, moved, read, removed, search, written
 from recformer.ui.recommend.asking import ShownUser
 from recformer.ui.shared.palette import genre_chips
@@ -190,7 +191,7 @@ def show_history(shown: ShownUser, user_token: int) -> None:
         frame["rating"] = data.ratings[begin:end][::-1]
     frame.insert(0, "input", np.isin(movies["item_id"], shown.window))
     left, right = st.columns([3, 2], vertical_alignment="bottom")
-    left.markdown(f"**History** :gray[{len(frame)} movies before the held-out one, latest first]")
+    left.markdown(f"**History** :gray[{count(len(frame), 'movie')} before the held-out one, latest first]")
     text = right.text_input(
         "Search the history",
         key="history",

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from recformer.errors import count
 from recformer.logs.axis import AS_LOGGED, TITLES, Axis, Clock
 from recformer.logs.bounds import is_number
 from recformer.logs.curves import gaps
 from recformer.logs.series import Curve
-from recformer.ui.shared.words import count
 
 BY_NUMBER = Clock(math.nan)
 """Where points stand by their steps as logged, or by their number."""

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import streamlit as st
 
+from recformer.errors import count
 from recformer.registry import BASELINES
 from recformer.run.model_ref import ModelRef, all_baselines
 from recformer.run.overview import DamagedRun, RunSummary
@@ -15,7 +16,7 @@ from recformer.run.paths import CHECKPOINT_FILES
 from recformer.ui.shared import readers
 from recformer.ui.shared.run_actions import stop_button
 from recformer.ui.shared.selection import pick_many
-from recformer.ui.shared.words import STATE_MARKS, count, duration, number, plain
+from recformer.ui.shared.words import STATE_MARKS, duration, number, plain
 
 
 def labels_of(runs: list[RunSummary]) -> dict[str, str]:

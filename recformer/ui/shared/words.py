@@ -78,11 +78,6 @@ def explain(term: str) -> str:
     return EXPLAIN[term] + MORE
 
 
-def count(number: int, noun: str) -> str:
-    """ "1 run", "1,200 runs"."""
-    return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def duration(seconds: float | None) -> str:
     """Seconds as people say them: "45 s", "6 min", "2 h 5 min"; "–" where it is not known."""
     if seconds is None:

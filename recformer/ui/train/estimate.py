@@ -7,7 +7,8 @@ import streamlit as st
 
 from recformer.config import TrainConfig, parse
 from recformer.data.dataset import Dataset
-from recformer.ui.shared.words import count, duration, plain
+from recformer.errors import count
+from recformer.ui.shared.words import duration, plain
 
 if TYPE_CHECKING:
     from recformer.training.engine import EnginePlan

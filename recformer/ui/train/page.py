@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from recformer.config import TrainConfig, parse, preset, preset_description, preset_names
-from recformer.errors import RecformerError
+from recformer.errors import RecformerError, count
 from recformer.jobs.devices import queue_of
 from recformer.jobs.launch import resume, submit
 from recformer.jobs.queue import QueueEntry, lines
@@ -23,7 +23,7 @@ from recformer.ui.shared.frame import show_fault
 from recformer.ui.shared.run_actions import can_go_on
 from recformer.ui.shared.run_views import checkpoints, labels_of, model_label
 from recformer.ui.shared.selection import pick_one
-from recformer.ui.shared.words import count, number, plain
+from recformer.ui.shared.words import number, plain
 from recformer.ui.train.config_form import config_form
 from recformer.ui.train.estimate import what_will_happen
 
@@ -48,7 +48,7 @@ def new_run(_runs: list[RunSummary]) -> None:
     shipped = parse(preset(name))
     epochs = min(shipped.num_epochs, SUGGESTED_EPOCHS)
     shortened = f"; the form begins with {epochs}" if epochs < shipped.num_epochs else ""
-    st.caption(f"{preset_description(name)} The preset trains {shipped.num_epochs:,} epochs{shortened}.")
+    st.caption(f"{preset_description(name)} The preset trains {count(shipped.num_epochs, 'epoch')}{shortened}.")
     summary = st.container()
     config = config_form(shipped.model_copy(update={"num_epochs": epochs}), f"train.{name}")
     with summary:
