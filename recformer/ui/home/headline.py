@@ -8,7 +8,7 @@ import streamlit as st
 
 from recformer.checkpoint.load import read_info
 from recformer.data.split.base import Part
-from recformer.errors import RecformerError
+from recformer.errors import RecformerError, count
 from recformer.evaluation.cases import Known
 from recformer.evaluation.compare import comparison_of
 from recformer.evaluation.conclusion import answer, listed
@@ -31,7 +31,7 @@ from recformer.ui.shared.run_views import (
     recorded_split,
     validated,
 )
-from recformer.ui.shared.words import count, explain, plain
+from recformer.ui.shared.words import explain, plain
 
 CUTOFFS = [3, 5, 10]
 MOST = 5  # runs: a headline, not a table of everything
