@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from recformer.data.assemble import read_dataset
 from recformer.data.dataset import Dataset, fingerprint_of
@@ -72,7 +73,17 @@ def dataset_of(histories: Sequence[Sequence[int]], num_items: int, times: Sequen
         item_table=pd.DataFrame({"item_id": item_ids, "title": titles, "year": years, "genre": genres}),
         user_table=pd.DataFrame({"user_id": user_ids, "gender": "", "age": "", "occupation": ""}),
         fingerprint=fingerprint_of(user_ids, item_ids, offsets, items, timestamps),
+        parts=parts_of(offsets),
     )
+
+
+def parts_of(offsets: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """(N,) parts as data may come with: of who has three or more, the last interaction is the test (2), the one before
+    it validation (1), all others training (0)."""
+    parts = np.zeros(offsets[-1], dtype=np.uint8)
+    ends = offsets[1:][np.diff(offsets) >= 3]
+    parts[ends - 1], parts[ends - 2] = 2, 1
+    return parts
 
 
 def movies_of(interactions: Iterable[Interaction]) -> dict[int, Movie]:

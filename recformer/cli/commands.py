@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from recformer import __version__
-from recformer.cli import runs
+from recformer.cli import datasets, runs
 from recformer.cli.runs import JsonOption, print_facts
 from recformer.errors import RecformerError, UsageError
 from recformer.evaluation.report import Format, render
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # What needs torch or pandas is imported by the command that uses it: `runs` must answer at once.
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-data_app = typer.Typer(no_args_is_help=True, help="Fetch and describe datasets.")
+data_app = datasets.app
 app.add_typer(data_app, name="data")
 app.add_typer(runs.app, name="runs")
 
@@ -40,7 +40,14 @@ def _path(*names: str, help: str, metavar: str = "DIR", **more: Any) -> Any:
     return typer.Option(*names, help=help, metavar=metavar, parser=expanded, **more)
 
 
-DataOption = Annotated[Path | None, _path("--data", help="Folder of the dataset.")]
+def _data_folder(text: str) -> Path:
+    return _root.dataset(text)
+
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="The dataset: its name in data/, or its folder.", metavar="NAME", parser=_data_folder),
+]
 SplitOption = Annotated[str, typer.Option("--split", help="Split to evaluate under.")]
 SplitSetOption = Annotated[
     list[str] | None,
@@ -179,7 +186,7 @@ def data_fetch(name: Annotated[Literal["ml-100k", "ml-1m"], typer.Argument(help=
 
 @data_app.command("info")
 def data_info(
-    directory: Annotated[Path, typer.Argument(help="Folder of the dataset.", metavar="DIR", parser=expanded)],
+    directory: Annotated[Path, typer.Argument(help="Its name, or its folder.", metavar="NAME", parser=_data_folder)],
     repeats: Annotated[
         Literal["keep", "drop"] | None,
         typer.Option(
@@ -194,12 +201,13 @@ def data_info(
     as_json: JsonOption = False,
 ) -> None:
     """Counts of a dataset, how much of it is tied in time or repeated, what its users can show, its fingerprint."""
-    from recformer.data.assemble import find_reader
+    from recformer.data.assemble import find_reader, has_mapping
     from recformer.data.describe import counts, time_ties_of
     from recformer.data.repeats import write_choice
 
     if repeats is not None:
-        find_reader(directory)  # nothing is written where there is no dataset
+        if not has_mapping(directory):
+            find_reader(directory)  # nothing is written where there is no dataset
         write_choice(directory, repeats)
     dataset = _dataset(directory)
     facts: dict[str, Any] = {
@@ -210,11 +218,21 @@ def data_info(
         **asdict(time_ties_of(dataset)),
         "repeated_rows": dataset.repeats.rows,
         "repeats": dataset.repeats.choice,
+        **_facts_of_the_table(dataset, as_json),
         **_facts_of_the_split(dataset),
         **_power(dataset, as_json),
         **(_shuffled_rules(dataset) if shuffle else {}),
     }
     print_facts(facts, as_json)
+
+
+def _facts_of_the_table(dataset: Any, as_json: bool) -> dict[str, Any]:
+    """What was left out of a table and what to know of the rest; nothing for a layout."""
+    if dataset.report is None:
+        return {}
+    if as_json:
+        return {"report": asdict(dataset.report)}
+    return {"left_out": "; ".join(dataset.report.left_out()) or "nothing", "notes": "; ".join(dataset.report.notes())}
 
 
 def _facts_of_the_split(dataset: Any) -> dict[str, float]:

@@ -47,10 +47,10 @@ def runs(
         if query:
             raise UsageError(f"--filter {query!r} is for the list of runs, not for: runs {context.invoked_subcommand}")
         return
-    found, damaged = list_runs(_root(context))
+    found, damaged = list_runs(root_of(context))
     for broken in damaged:
         print(f"{broken.run_id}: {broken.reason}", file=sys.stderr)
-    picked = _picked(_root(context), query, found)
+    picked = _picked(root_of(context), query, found)
     shown = [run for run in picked if everything or not run.labels.archived]
     if as_json:
         # A line for each run: indented, thousands of runs were mostly spaces, and took five times as long to write.
@@ -74,7 +74,7 @@ def show(context: typer.Context, run_id: RunArgument, as_json: JsonOption = Fals
     from recformer.run.overview import find_run
     from recformer.run.printed import LOG_FILE, tail
 
-    root = _root(context)
+    root = root_of(context)
     facts = _facts(find_run(root, checked_run_id(run_id)))
     if facts["state"] in ("failed", "lost"):
         facts["log"] = tail(root.run(run_id) / LOG_FILE, LAST_WORDS)
@@ -93,7 +93,7 @@ def stop(
     from recformer.jobs import control
     from recformer.run.paths import known_run
 
-    root = _root(context)
+    root = root_of(context)
     known_run(root, checked_run_id(run_id))  # one with a damaged record can be stopped all the same
     print(f"{run_id}: {control.stop(root, run_id, grace)}")
 
@@ -103,7 +103,7 @@ def show_queue(context: typer.Context, as_json: JsonOption = False) -> None:
     """Each device's line: what trains, and what waits in which order."""
     from recformer.jobs import queue
 
-    found = queue.lines(_root(context))
+    found = queue.lines(root_of(context))
     if as_json:
         print(json.dumps({device: asdict(line) for device, line in found.items()}, indent=2))
         return
@@ -124,7 +124,7 @@ def move(
     """Move a waiting run within its device's line."""
     from recformer.jobs import queue
 
-    print(f"waiting now: {', '.join(queue.move(_root(context), checked_run_id(run_id), where))}")
+    print(f"waiting now: {', '.join(queue.move(root_of(context), checked_run_id(run_id), where))}")
 
 
 @app.command("settings")
@@ -137,7 +137,7 @@ def change_settings(
     """What holds for all runs: how many train at once on a device, and how long a stop waits before it kills."""
     from recformer.run import settings
 
-    root = _root(context)
+    root = root_of(context)
     pairs = [assignment.partition("=") for assignment in assignments or []]
     if wrong := [key for key, equals, _ in pairs if not equals]:
         raise UsageError(f"{wrong[0]!r}: write key=value, for example jobs_per_device=2")
@@ -155,7 +155,7 @@ def rename(
     """Call a run something else; its id stays."""
     from recformer.run import labels
 
-    print(f"{run_id}: is called {labels.rename(_root(context), run_id, name).name}")
+    print(f"{run_id}: is called {labels.rename(root_of(context), run_id, name).name}")
 
 
 @app.command("tag")
@@ -168,7 +168,7 @@ def tag(
     """Give a run tags, or take them away."""
     from recformer.run import labels
 
-    changed = labels.tag(_root(context), run_id, *(((), tags) if remove else (tags, ())))
+    changed = labels.tag(root_of(context), run_id, *(((), tags) if remove else (tags, ())))
     print(f"{run_id}: {_tags(changed.tags) or 'no tags'}")
 
 
@@ -181,7 +181,7 @@ def note(
     """Write a note on a run, in place of the one it has."""
     from recformer.run import labels
 
-    changed = labels.annotate(_root(context), run_id, text)
+    changed = labels.annotate(root_of(context), run_id, text)
     print(f"{run_id}: {'note saved' if changed.note else 'no note'}")
 
 
@@ -190,7 +190,7 @@ def archive(context: typer.Context, run_id: RunArgument) -> None:
     """Put a run aside: it is listed with --all only."""
     from recformer.run import labels
 
-    labels.archive(_root(context), run_id)
+    labels.archive(root_of(context), run_id)
     print(f"{run_id}: archived")
 
 
@@ -199,7 +199,7 @@ def unarchive(context: typer.Context, run_id: RunArgument) -> None:
     """Put an archived run back into the list."""
     from recformer.run import labels
 
-    labels.archive(_root(context), run_id, archived=False)
+    labels.archive(root_of(context), run_id, archived=False)
     print(f"{run_id}: back in the list")
 
 
@@ -209,9 +209,9 @@ def delete(context: typer.Context, run_id: RunArgument, yes: YesOption = False) 
     from recformer.run import trash
     from recformer.run.paths import known_run
 
-    root = _root(context)
+    root = root_of(context)
     known_run(root, checked_run_id(run_id))
-    _ask(f"Move run {run_id} with its checkpoints to the bin?", yes)
+    ask(f"Move run {run_id} with its checkpoints to the bin?", yes)
     entry = trash.discard(root, run_id)
     print(f"{run_id}: is in the bin as {entry}; restore it with: python -m recformer runs restore {entry}")
 
@@ -221,7 +221,7 @@ def list_bin(context: typer.Context, as_json: JsonOption = False) -> None:
     """List the deleted runs, the newest first."""
     from recformer.run import trash
 
-    found = trash.discarded(_root(context))
+    found = trash.discarded(root_of(context))
     if as_json:
         print(json.dumps([asdict(one) for one in found], indent=2))
         return
@@ -240,7 +240,7 @@ def restore(
     """Put a deleted run back."""
     from recformer.run import trash
 
-    print(f"{entry}: restored as run {trash.restore(_root(context), entry)}")
+    print(f"{entry}: restored as run {trash.restore(root_of(context), entry)}")
 
 
 @app.command("empty-bin")
@@ -248,14 +248,14 @@ def empty_bin(context: typer.Context, yes: YesOption = False) -> None:
     """Remove all deleted runs for good."""
     from recformer.run import trash
 
-    root = _root(context)
+    root = root_of(context)
     found = trash.discarded(root)
     if not found:
         print("the bin is empty")
         return
     size = _megabytes(sum(one.bytes for one in found))
     count = "1 deleted run" if len(found) == 1 else f"{len(found)} deleted runs"
-    _ask(f"Remove {count} ({size}) for good?", yes)
+    ask(f"Remove {count} ({size}) for good?", yes)
     trash.empty(root)
     print(f"{count} ({size}) removed for good")
 
@@ -291,11 +291,11 @@ def _best_figures(root: Root, run: "RunSummary") -> dict[str, float]:
     return best_values(by_epoch(log.scalars()), run.best)
 
 
-def _root(context: typer.Context) -> Root:
+def root_of(context: typer.Context) -> Root:
     return context.obj  # what the command line's own callback left there
 
 
-def _ask(question: str, yes: bool) -> None:
+def ask(question: str, yes: bool) -> None:
     """Go on where a person says so. Raises UsageError where there is nobody to ask, Abort for a no."""
     if yes:
         return

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from recformer.data.dataset import ITEMS, Dataset, Nouns, fingerprint_of, ids_of
 from recformer.data.layouts.base import Layout, RawTables
-from recformer.data.repeats import Choice, Repeats, read_choice, repeated
+from recformer.data.mapping import read_settings
+from recformer.data.repeats import Choice, Repeats, repeated
 from recformer.data.table import Interactions, fault
 from recformer.errors import DataError
 from recformer.files import gate
@@ -34,8 +35,16 @@ def find_reader(folder: Path) -> tuple[str, Layout]:
 
 
 def is_dataset(folder: Path) -> bool:
-    """Whether some reader knows a file of `folder`, by names alone."""
-    return any(reader.detect(folder) for _, reader in _readers())
+    """Whether some reader knows a file of `folder`, by names alone, or its settings have a mapping."""
+    return any(reader.detect(folder) for _, reader in _readers()) or has_mapping(folder)
+
+
+def has_mapping(folder: Path) -> bool:
+    """Whether a mapping says how the files of `folder` are read; so too where it is damaged, which loading tells."""
+    try:
+        return read_settings(folder).mapping is not None
+    except DataError:
+        return True
 
 
 def datasets(data_dir: Path) -> list[Path]:
@@ -54,7 +63,7 @@ def datasets(data_dir: Path) -> list[Path]:
 def read_dataset(folder: Path) -> Dataset:
     """Parse the dataset in `folder`, without any cache. Raises DataError."""
     name, reader = find_reader(folder)
-    return assemble(reader.read(folder), folder, name, reader.NOUNS, read_choice(folder))
+    return assemble(reader.read(folder), folder, name, reader.NOUNS, read_settings(folder).repeats)
 
 
 def assemble(

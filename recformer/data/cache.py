@@ -1,4 +1,4 @@
-"""Parsed datasets on disk, found by the content of their source files."""
+"""Datasets on disk in the form in which they are used, found by the content of their source files."""
 
 import hashlib
 import json
@@ -6,61 +6,150 @@ import logging
 import shutil
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as parquet
-from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
+from recformer.data.arrays import checksums, map_arrays, write_array
 from recformer.data.assemble import assemble, find_reader
+from recformer.data.build import Progress, build
 from recformer.data.dataset import Dataset, Nouns, fingerprint_of
-from recformer.data.layouts.base import Layout
-from recformer.data.repeats import Choice, Repeats, read_choice
-from recformer.errors import DataError
+from recformer.data.mapping import Mapping, read_settings
+from recformer.data.repeats import Repeats
+from recformer.data.report import Report
+from recformer.errors import DataError, StoreError
 from recformer.files import gate
+from recformer.files.stamps import settled, stamp
+from recformer.files.writing import write_text
 
-FORMAT = "4"  # raise it whenever reading or storing changes what a Dataset holds
+FORMAT = "5"  # raise it whenever reading or storing changes what a Dataset holds
 TEMPORARY = ".tmp-"
-LEFTOVER_S = 3600.0  # storing takes seconds; one that is taken for left over is only not kept
-ARRAYS = ("offsets", "items", "timestamps", "ratings")
+LEFTOVER_S = 3600.0  # storing takes seconds, of hundred million rows minutes
+LARGE_BYTES = 64 << 20
+"""Of a file of this size the digest is remembered with its stamp: reading it again takes seconds."""
+_REPORT = TypeAdapter(Report)
 
 log = logging.getLogger(__name__)
 
 
-def load(folder: Path, cache: Path) -> Dataset:
-    """The dataset in `folder`, from `cache` where the same files were parsed before.
+def load(folder: Path, cache: Path, progress: Progress | None = None) -> Dataset:
+    """The dataset in `folder`, from `cache` where the same files were read before.
 
-    The key is the content of the files, so an edited file is parsed anew. A damaged entry is rebuilt, and a
-    cache that cannot be written only costs time. Raises DataError when the dataset itself cannot be read.
+    The key is the content of the files and what was said of them, so an edited file is read anew. A damaged entry is
+    rebuilt. A cache that cannot be written only costs time, but for tables, whose arrays are nowhere else.
+    Raises DataError when the dataset itself cannot be read, StoreError when the disk refuses a table's arrays.
     """
+    settings = read_settings(folder)
+    if settings.mapping is not None:
+        return _load_table(folder, cache, settings.mapping, progress)
     name, reader = find_reader(folder)
-    repeats = read_choice(folder)
-    entry = cache / _key(name, reader, folder, repeats)
+    entry = cache / _key(f"{name}\n{settings.repeats}", reader.files(folder), cache)
     cached = _read(entry, folder)
     if cached is not None:
         return cached
-    dataset = assemble(reader.read(folder), folder, name, reader.NOUNS, repeats)
-    _store(dataset, entry)
+    dataset = assemble(reader.read(folder), folder, name, reader.NOUNS, settings.repeats)
+    try:
+        _store(entry, lambda out: _write(dataset, out))
+    except OSError as error:  # a disk that refuses is no reason not to load
+        log.info("the dataset was not kept in %s: %s", entry, error)
     return dataset
 
 
-def _key(name: str, reader: Layout, folder: Path, repeats: Choice | None) -> str:
-    """32 hex digits over names and bytes of the source files, and what was said of repeated rows."""
-    digest = hashlib.sha256(f"{FORMAT}\n{name}\n{repeats}\n".encode())
-    for path in reader.files(folder):
+def _load_table(folder: Path, cache: Path, mapping: Mapping, progress: Progress | None) -> Dataset:
+    paths = [folder / name for name in mapping.all_files()]
+    entry = cache / _key(f"table\n{json.dumps(asdict(mapping))}", paths, cache)
+    cached = _read(entry, folder)
+    if cached is not None:
+        return cached
+    try:
+        _store(entry, lambda out: _build(folder, mapping, out, progress))
+        return _read_entry(entry, folder)
+    except OSError as error:
+        raise StoreError(
+            f"could not write {entry}: {error.strerror or error}. Free some space or check the folder's permissions, "
+            "then try again"
+        ) from error
+
+
+def _build(folder: Path, mapping: Mapping, out: Path, progress: Progress | None) -> None:
+    report = build(folder, mapping, out, progress)
+    said = {"keep": "keep", "first": "drop", "last": "drop", "error": "drop"}
+    record = {
+        "reader": "table",
+        "has_times": mapping.time is not None,
+        "nouns": {"item": mapping.noun, "items": plural(mapping.noun)},
+        "repeats": {"rows": report.duplicates, "choice": said.get(mapping.duplicates or "")},
+        "report": asdict(report),
+        "fingerprint": _fingerprint(out),
+    }
+    _finish(out, record)
+
+
+def _write(dataset: Dataset, out: Path) -> None:
+    for name, array in (("offsets", dataset.offsets), ("items", dataset.items), ("timestamps", dataset.timestamps)):
+        write_array(out, name, array)
+    if dataset.ratings is not None:
+        write_array(out, "ratings", dataset.ratings)
+    for name, frame in (("items", dataset.item_table), ("users", dataset.user_table)):
+        frame.to_parquet(out / f"{name}.parquet", index=False, write_page_checksum=True)
+    record = {name: getattr(dataset, name) for name in ("reader", "has_times", "fingerprint")}
+    _finish(out, record | {"nouns": asdict(dataset.nouns), "repeats": asdict(dataset.repeats), "report": None})
+
+
+def _fingerprint(out: Path) -> str:
+    arrays = map_arrays(out)
+    users, items = (pd.Index(_read_frame(out / f"{name}s.parquet")[f"{name}_id"]) for name in ("user", "item"))
+    sequences = arrays["offsets"], arrays["items"], arrays["timestamps"]
+    return fingerprint_of(users, items, *sequences, arrays.get("parts"))
+
+
+def _finish(out: Path, record: dict[str, Any]) -> None:
+    """Write the record of an entry of which all else is there."""
+    record |= {"checksums": checksums(map_arrays(out))}
+    (out / "dataset.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def plural(noun: str) -> str:
+    """What several of a noun are called: product, products; story, stories; dish, dishes."""
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
+
+
+def _key(said: str, paths: Iterable[Path], cache: Path) -> str:
+    """32 hex digits over names and bytes of the source files, and what was said of them."""
+    digest = hashlib.sha256(f"{FORMAT}\n{said}\n".encode())
+    for path in paths:
         try:
-            with gate.open_file(path, gate.DATA) as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(f"{path.name}\n{_content(path, cache)}\n".encode())
         except OSError as error:
             raise DataError(
                 f"{path} cannot be read: {error.strerror or error}. Check that the file may be read"
             ) from error
-        digest.update(f"{path.name}\n{content}\n".encode())
     return digest.hexdigest()[:32]
+
+
+def _content(path: Path, cache: Path) -> str:
+    """The SHA-256 of a file's bytes; of a large one, that of its last reading where its stamp is the same."""
+    before = stamp(path)
+    large = before is not None and before[2] >= LARGE_BYTES
+    known = cache / "digests" / hashlib.sha256(f"{path.resolve()}\n{before}".encode()).hexdigest()
+    if large and settled([before]):
+        with suppress(FileNotFoundError, DataError):
+            if len(said := gate.read_bytes(known, gate.DATA_DIGEST)) == 64:
+                return said.decode("ascii", "replace")
+    with gate.open_file(path, gate.DATA) as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()
+    if large and settled([before]) and stamp(path) == before:
+        with suppress(StoreError):
+            write_text(known, content)
+    return content
 
 
 def _read(entry: Path, folder: Path) -> Dataset | None:
@@ -68,16 +157,18 @@ def _read(entry: Path, folder: Path) -> Dataset | None:
         return None
     try:
         return _read_entry(entry, folder)
-    except Exception as error:  # whatever a damaged file makes its reader raise, the remedy is to parse again
+    except Exception as error:  # whatever a damaged file makes its reader raise, the remedy is to read anew
         log.warning("the cached dataset %s is damaged and is built again: %s", entry, error)
         shutil.rmtree(entry, ignore_errors=True)
         return None
 
 
 def _read_entry(entry: Path, folder: Path) -> Dataset:
-    with gate.open_file(entry / "arrays.npz", gate.DATA_CACHE) as file, np.load(file, allow_pickle=False) as stored:
-        arrays: dict[str, NDArray[Any]] = {name: stored[name] for name in ARRAYS if name in stored}
     record = gate.read_object(entry / "dataset.json", gate.DATA_SOURCE) or {}
+    arrays = map_arrays(entry)
+    found = checksums(arrays)
+    if found != record["checksums"]:
+        raise ValueError(f"the checksums of its arrays are {found}, recorded were {record['checksums']}")
     dataset = Dataset(
         name=folder.resolve().name,
         source=folder,
@@ -88,6 +179,7 @@ def _read_entry(entry: Path, folder: Path) -> Dataset:
         has_times=record["has_times"],
         nouns=Nouns(**record["nouns"]),
         repeats=Repeats(**record["repeats"]),
+        report=None if record["report"] is None else _REPORT.validate_python(record["report"]),
         **arrays,
     )
     _check(dataset)
@@ -96,11 +188,10 @@ def _read_entry(entry: Path, folder: Path) -> Dataset:
 
 def _check(dataset: Dataset) -> None:
     """Raise ValueError where the parts of an entry do not belong together."""
-    found = fingerprint_of(dataset.user_ids, dataset.item_ids, dataset.offsets, dataset.items, dataset.timestamps)
-    if found != dataset.fingerprint:
-        raise ValueError(f"its fingerprint is {found}, recorded was {dataset.fingerprint}")
-    if dataset.ratings is not None and len(dataset.ratings) != len(dataset.items):
-        raise ValueError(f"{len(dataset.ratings)} ratings for {len(dataset.items)} interactions")
+    if len(dataset.offsets) != dataset.num_users + 1 or int(dataset.offsets[-1]) != len(dataset.items):
+        raise ValueError("its users and its interactions are not of one dataset")
+    if int(dataset.items.max()) >= dataset.num_items:
+        raise ValueError("its items and its interactions are not of one dataset")
 
 
 def _read_frame(path: Path) -> pd.DataFrame:
@@ -111,8 +202,8 @@ def _read_frame(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _store(dataset: Dataset, entry: Path) -> None:
-    """Write the entry whole or not at all; a disk that refuses is no reason not to load."""
+def _store(entry: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill the entry, whole or not at all. Raises OSError when the disk refuses."""
     temporary: Path | None = None
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
@@ -121,18 +212,13 @@ def _store(dataset: Dataset, entry: Path) -> None:
                 if time.time() - leftover.stat().st_mtime > LEFTOVER_S:
                     shutil.rmtree(leftover, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(dir=entry.parent, prefix=TEMPORARY))
-        arrays = {name: getattr(dataset, name) for name in ARRAYS}
-        np.savez(temporary / "arrays.npz", **{name: array for name, array in arrays.items() if array is not None})
-        for name, frame in (("items", dataset.item_table), ("users", dataset.user_table)):
-            frame.to_parquet(temporary / f"{name}.parquet", index=False, write_page_checksum=True)
-        record = {name: getattr(dataset, name) for name in ("reader", "fingerprint", "has_times")}
-        record |= {"nouns": asdict(dataset.nouns), "repeats": asdict(dataset.repeats)}
-        (temporary / "dataset.json").write_text(json.dumps(record), encoding="utf-8")
+        write(temporary)
         temporary.chmod(0o755)
-        temporary.rename(entry)
-    except OSError as error:
-        # Another process that stored the same entry first is the usual, harmless cause.
-        log.info("the parsed dataset was not kept in %s: %s", entry, error)
+        try:
+            temporary.rename(entry)
+        except OSError:
+            if not entry.is_dir():  # another process stored the same entry first: the usual, harmless cause
+                raise
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)

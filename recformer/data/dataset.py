@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recformer.data.repeats import NO_REPEATS, Repeats
+from recformer.data.report import Report
 
 Id = int | str
 """What a dataset calls a user or an item, as it came."""
@@ -65,6 +66,10 @@ class Dataset:
     nouns: Nouns = ITEMS
     repeats: Repeats = NO_REPEATS
     """Rows of the files that repeat one before, and whether they are among the interactions."""
+    parts: NDArray[np.uint8] | None = None
+    """(N,) 0, 1 or 2 for training, validation or test where the data came split; a user's go in this order."""
+    report: Report | None = None
+    """What became of the rows of a table; None for a layout."""
 
     @cached_property
     def user_ids(self) -> pd.Index:
@@ -160,8 +165,9 @@ def fingerprint_of(
     offsets: NDArray[np.int64],
     items: NDArray[np.int32],
     timestamps: NDArray[np.int64],
+    parts: NDArray[np.uint8] | None = None,
 ) -> str:
-    """16 hex digits that are equal exactly when ids, sequences and times are equal, whatever the file format."""
+    """16 hex digits that are equal exactly when ids, sequences, times and parts are equal, whatever the file format."""
     digest = hashlib.sha256()
     for ids in (user_ids, item_ids):
         if ids.dtype == np.int64:
@@ -171,7 +177,7 @@ def fingerprint_of(
             digest.update(b"str")
             _digest(digest, np.array([len(text) for text in texts], dtype=np.int64))
             digest.update(b"".join(texts))
-    for array in (offsets, items, timestamps):
+    for array in (offsets, items, timestamps, *([] if parts is None else [parts])):
         _digest(digest, array)
     return digest.hexdigest()[:16]
 

@@ -4,31 +4,15 @@ Nobody but whoever knows the data can say which is right, so it is asked, and re
 files. Dropping changes the sequences, and so the fingerprint.
 """
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
-from pydantic import ConfigDict, TypeAdapter
-from pydantic.dataclasses import dataclass as checked_dataclass
 
-from recformer.files import gate
-from recformer.files.writing import write_text
-
-FILE = "dataset.yaml"
-Choice = Literal["keep", "drop"]
-
-
-@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class RepeatSettings:
-    """What people said of a dataset."""
-
-    repeats: Choice | None = None
-
-
-_SETTINGS = TypeAdapter(RepeatSettings)
+from recformer.data.mapping import Choice, Duplicates, Settings, read_settings, write_settings
+from recformer.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -44,15 +28,17 @@ class Repeats:
 NO_REPEATS = Repeats()
 
 
-def read_choice(folder: Path) -> Choice | None:
-    """What somebody said of a dataset's repeated rows; None where nobody did. Raises DataError for a damaged file."""
-    settings = gate.read_record(folder / FILE, gate.DATA_SETTINGS, _SETTINGS)
-    return None if settings is None else settings.repeats
-
-
 def write_choice(folder: Path, choice: Choice) -> None:
-    """Remember beside the files what was said of repeated rows. Raises StoreError when the disk refuses."""
-    write_text(folder / FILE, yaml.safe_dump({"repeats": choice}))
+    """Remember beside the files what was said of repeated rows, in place of settings that are damaged.
+
+    Raises StoreError when the disk refuses.
+    """
+    settings = Settings(repeats=choice)
+    with suppress(DataError):
+        if (mapping := read_settings(folder).mapping) is not None:
+            duplicates: Duplicates = "keep" if choice == "keep" else "first"
+            settings = Settings(mapping=replace(mapping, duplicates=duplicates))
+    write_settings(folder, settings)
 
 
 def repeated(users: NDArray[np.int64], times: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -38,6 +38,7 @@ _ZIP_DIRECTORY_BYTES = 1 << 22  # some 40,000 files
 _KB, _MB, _GB = 1 << 10, 1 << 20, 1 << 30
 _COPY_AGAIN = "Copy it again from its source"
 _FETCH_AGAIN = "Fetch the dataset again"
+_SAY_ANEW = "Write 'repeats: keep' or 'repeats: drop' in it, or remove it; a table is then added anew"
 _TOO_DEEP = f"its values are nested more than {MOST_DEPTH} deep"
 _TOO_LONG_A_NUMBER = "it holds a whole number that does not fit 64 bits"
 _NO_SETTING = "it holds a value that no setting has, such as a date"
@@ -90,8 +91,9 @@ POSTER_LINKS = Kind(64 * _MB, "Name a CSV in UTF-8 with the columns item_id and 
 POSTER = Kind(20 * _MB, "Save it as a JPEG of some 100 KB", UsageError)
 CHECKPOINT = Kind(16 * _GB, _COPY_AGAIN, CheckpointError)
 DATA = Kind(8 * _GB, _FETCH_AGAIN, DataError)
-DATA_SETTINGS = Kind(_RECORD, "Write 'repeats: keep' or 'repeats: drop' in it, or remove it", DataError, text=True)
+DATA_SETTINGS = Kind(_RECORD, _SAY_ANEW, DataError, text=True)
 DATA_SOURCE = Kind(_RECORD, "Remove it: where the dataset came from is then not known", text=True)
+DATA_DIGEST = Kind(1024, "Remove it: the file is then read again", DataError, text=True)
 DATA_CACHE = Kind(16 * _GB, "Remove it: the dataset is then read again", DataError)
 ARCHIVE = Kind(4 * _GB, "Use the original archive", DownloadError)
 

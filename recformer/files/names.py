@@ -39,3 +39,13 @@ def run_id_from(name: str) -> str:
     """A run id made of a name people chose: lower case, everything else a dash ("penalty λ=0.2" → "penalty-0.2")."""
     words = re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._")
     return words[:60].rstrip("-._") or "run"
+
+
+def checked_dataset_name(name: str) -> str:
+    """`name` itself where it may be joined to the folder of datasets. Raises UsageError otherwise."""
+    if not RUN_ID.fullmatch(name):
+        raise UsageError(
+            f"dataset name {name!r} is not allowed: use 1 to 80 of a-z, 0-9, '.', '_' and '-', beginning with a letter "
+            "or a digit"
+        )
+    return name

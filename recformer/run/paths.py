@@ -41,6 +41,15 @@ class Root:
         """Folder of a run's checkpoints. Raises UsageError for a name that may not be joined to a path."""
         return self.models / checked_run_id(run_id)
 
+    def dataset(self, text: str) -> Path:
+        """The folder of a dataset that is named by its path, or by its name in `data/`.
+
+        Raises UsageError for a home folder of nobody here.
+        """
+        path = expanded(text)
+        named = self.data / text if RUN_ID.fullmatch(text) else path
+        return named if not path.exists() and named.exists() else path
+
 
 def reserve_run_id(root: Root, name: str) -> str:
     """A run id made of `name` that nobody else has, its folder in runs/ made. Raises StoreError when that fails."""

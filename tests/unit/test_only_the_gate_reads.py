@@ -42,9 +42,11 @@ WRITES = {"xb", "ab", "wb", "a", "w", "r+b", "'ab' if done else 'wb'"}
 ALLOWED = {
     # given what the gate opened or read
     ("data.sources.archives", "opened.open"): "a file of an archive that came through the gate",
-    ("data.cache", "np.load"): "a file that the gate opened",
+    ("data.arrays", "np.memmap"): "a file that the gate opened",
     ("data.cache", "parquet.read_table"): "a file that the gate opened",
     ("data.table", "arrow_csv.read_csv"): "bytes that the gate read",
+    ("data.rows", "arrow_csv.read_csv"): "bytes that the gate read",
+    ("data.rows", "parquet.ParquetFile"): "a file that the gate opened",
     ("evaluation.store", "parquet.ParquetFile"): "a file that the gate opened",
     ("recommend.posters", "Image.open"): "a file that the gate opened",
     ("checkpoint.weights", "torch.load"): "a file that the gate opened",
@@ -57,6 +59,8 @@ ALLOWED = {
     ("logs.details", "SummaryReader"): "after _refuse_what_cannot_be_read",
     ("logs.details", "EventAccumulator"): "after _refuse_what_cannot_be_read",
     ("ui.train.estimate", "json.loads"): "a cache's key",
+    ("data.partition", "path.open"): "rows that this process has written",
+    ("data.partition", "np.fromfile"): "rows that this process has written",
     # our own source code
     ("ui.shared.live_chart", "(folder / name).read_text"): "a script or style sheet of ours",
     ("evaluation.store", "path.read_bytes"): "for its digest",

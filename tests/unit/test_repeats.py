@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from recformer.data.assemble import read_dataset
 from recformer.data.cache import load
-from recformer.data.repeats import FILE, Repeats, read_choice, repeated, unanswered, write_choice
+from recformer.data.mapping import FILE, read_settings
+from recformer.data.repeats import Repeats, repeated, unanswered, write_choice
 from recformer.errors import DataError
 from tests.builders import FORMATS, SMALL, SMALL_MOVIES, ratings_file, sequences, write_format, write_ml1m
 
@@ -84,4 +85,4 @@ def test_a_damaged_choice_is_one_sentence_that_says_what_to_write(tmp_path: Path
     with pytest.raises(DataError, match=r"dataset\.yaml.*Write 'repeats: keep' or 'repeats: drop' in it, or remove it"):
         read_dataset(folder)
     write_choice(folder, "drop")
-    assert read_choice(folder) == "drop"
+    assert read_settings(folder).repeats == "drop"

@@ -1,0 +1,111 @@
+"""Tables anywhere on this machine as datasets of the project: looked at, added, and removed again."""
+
+import shutil
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recformer.data.build import Progress
+from recformer.data.cache import load
+from recformer.data.dataset import Dataset
+from recformer.data.guess import Guess, first_rows
+from recformer.data.mapping import Settings, write_settings
+from recformer.errors import StoreError, UsageError
+from recformer.files.names import checked_dataset_name
+
+SHOWN_ROWS = 20
+SHOWN_HISTORIES = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """What a mapping makes of the files, before they are added."""
+
+    rows: dict[str, list[Any]]
+    """The first rows of the first file, by column."""
+    dataset: Dataset
+    histories: dict[str, list[str]]
+    """The latest items of the first users, by user id: titles where there are any."""
+
+
+def preview(guess: Guess, cache: Path, progress: Progress | None = None) -> Preview:
+    """What would be added. It is read whole, so that adding it afterwards takes no time. Raises as `cache.load`."""
+    with _staged(guess, cache) as folder:
+        dataset = load(folder, cache, progress)
+    rows = first_rows(guess.paths[guess.mapping.files[0]], guess.mapping.form, SHOWN_ROWS)
+    users = range(min(SHOWN_HISTORIES, dataset.num_users))
+    titles = {str(dataset.user_ids[user]): dataset.history(user)[-10:] for user in users}
+    return Preview(rows, dataset, {user: [dataset.title_of(item) for item in items] for user, items in titles.items()})
+
+
+def add(guess: Guess, name: str, data_dir: Path, progress: Progress | None = None) -> Path:
+    """The folder in `data_dir` of the dataset `name`, with links to the files and the mapping beside them.
+
+    Files that lie in that folder already stay as they are. Raises UsageError for a name that is not allowed or taken,
+    and as `cache.load`; nothing is left behind then.
+    """
+    target = data_dir / checked_dataset_name(name)
+    inside = all(path.parent.resolve() == target.resolve() for path in guess.paths.values())
+    if not inside and (target.exists() or target.is_symlink()):
+        raise UsageError(f"there is a dataset {name} in {data_dir} already. Choose another name, or remove it first")
+    preview(guess, data_dir / ".cache", progress)
+    if inside:
+        write_settings(target, Settings(mapping=guess.mapping))
+        return target
+    try:
+        with _staged(guess, data_dir) as folder:
+            folder.rename(target)
+    except OSError as error:
+        raise StoreError(
+            f"could not write {target}: {error.strerror or error}. Check the folder's permissions and free space"
+        ) from error
+    return target
+
+
+def remove(name: str, data_dir: Path) -> None:
+    """Take a dataset out of `data_dir`: a link alone, or the folder with the files in it; what is linked stays.
+
+    Raises UsageError where there is none, and StoreError when the disk refuses.
+    """
+    folder = dataset_folder(name, data_dir)
+    try:
+        folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
+    except OSError as error:
+        raise StoreError(f"could not remove {folder}: {error.strerror or error}. Check its permissions") from error
+
+
+def own_bytes(folder: Path) -> int:
+    """Bytes of the files that are lost when the dataset is removed: those that are no links."""
+    if folder.is_symlink():
+        return 0
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return sum(path.stat().st_size for path in files if path.name != "dataset.yaml")
+
+
+def dataset_folder(name: str, data_dir: Path) -> Path:
+    """The folder of the dataset `name`. Raises UsageError where there is none."""
+    folder = data_dir / checked_dataset_name(name)
+    if not folder.is_dir() and not folder.is_symlink():
+        raise UsageError(f"there is no dataset {name} in {data_dir}; see: python -m recformer data list")
+    return folder
+
+
+@contextmanager
+def _staged(guess: Guess, parent: Path) -> Generator[Path]:
+    """A hidden folder in `parent` with links to the files of a guess and its mapping; removed if still there."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=parent, prefix=".tmp-add-"))
+    except OSError as error:
+        raise StoreError(f"could not write into {parent}: {error.strerror or error}. Check its permissions") from error
+    try:
+        folder.chmod(0o755)
+        for name, path in guess.paths.items():
+            (folder / name).symlink_to(path.resolve())
+        write_settings(folder, Settings(mapping=guess.mapping))
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,39 @@
+"""The arrays of a dataset on disk, one file each, so that they can be mapped instead of read."""
+
+from pathlib import Path
+from typing import Any
+
+import crc32c
+import numpy as np
+from numpy.typing import NDArray
+
+from recformer.files import gate
+
+DTYPES = {"offsets": "<i8", "items": "<i4", "timestamps": "<i8", "ratings": "<f4", "parts": "u1"}
+"""Types by name; each file is the numbers alone, in the order of the dataset."""
+
+
+def array_path(folder: Path, name: str) -> Path:
+    """Where the array called `name` is."""
+    return folder / f"{name}.bin"
+
+
+def write_array(folder: Path, name: str, array: NDArray[Any]) -> None:
+    """Write a whole array. Raises OSError when the disk refuses."""
+    array_path(folder, name).write_bytes(np.ascontiguousarray(array, DTYPES[name]).data)
+
+
+def map_array(folder: Path, name: str) -> NDArray[Any]:
+    """(n,) a read-only map of an array. Raises FileNotFoundError, and ValueError for an empty or cut file."""
+    with gate.open_file(array_path(folder, name), gate.DATA_CACHE) as file:
+        return np.memmap(file, DTYPES[name], "r")
+
+
+def map_arrays(folder: Path) -> dict[str, NDArray[Any]]:
+    """Maps of the arrays that are there, by name. Raises as `map_array`."""
+    return {name: map_array(folder, name) for name in DTYPES if array_path(folder, name).exists()}
+
+
+def checksums(arrays: dict[str, NDArray[Any]]) -> dict[str, int]:
+    """The CRC-32C of each array."""
+    return {name: crc32c.crc32c(np.ascontiguousarray(array).data) for name, array in arrays.items()}

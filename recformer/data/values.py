@@ -1,0 +1,106 @@
+"""Columns of text as times and ratings, or an error that says which value is not one."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from recformer.data.mapping import TimeUnit
+from recformer.data.report import day_of
+from recformer.data.rows import Column, Rows, pc
+from recformer.data.table import LATEST_TIME, shown
+from recformer.errors import DataError
+
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6}
+MICRO = 10**6
+LIKELY = (315_532_800, 4_102_444_800)  # 1980 to 2100: when people bought, watched or rated something
+_ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:?\d\d|$)"
+_NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
+
+
+def is_filled(column: Column) -> NDArray[np.bool_]:
+    """(n,) which texts hold more than blanks."""
+    filled = pc.not_equal(pc.utf8_trim_whitespace(column), "").fill_null(False)
+    return filled.to_numpy(zero_copy_only=False)
+
+
+def times_of(rows: Rows, name: str, unit: TimeUnit) -> NDArray[np.int64]:
+    """(n,) microseconds since 1970. Raises DataError for the first value that is no time from 1970 to 9999."""
+    column = _filled(rows, name, "Fill it in, leave the row out, or name no time: the order of lines then counts")
+    return _iso_times(rows, name, column) if unit == "iso" else _numeric_times(rows, name, column, unit)
+
+
+def ratings_of(rows: Rows, name: str) -> NDArray[np.float32]:
+    """(n,) Raises DataError for the first value that is no number."""
+    column = _filled(rows, name, "Fill it in, or name no column of ratings")
+    numbers = _numbers(rows, name, column, "Mend the line, or name another column of ratings").astype(np.float64)
+    _refuse(rows, name, column, np.abs(numbers) <= np.finfo(np.float32).max, "is no finite number", "Mend the line")
+    return numbers.astype(np.float32)
+
+
+def unit_that_fits(value: float) -> TimeUnit | None:
+    """The unit in which a number is a time from 1980 to 2100; None where there is none."""
+    units: tuple[TimeUnit, ...] = ("s", "ms", "us")
+    return next((unit for unit in units if LIKELY[0] <= value / PER_SECOND[unit] < LIKELY[1]), None)
+
+
+def _filled(rows: Rows, name: str, remedy: str) -> Column:
+    column = rows.columns[name]
+    if not pa.types.is_string(column.type):
+        raise DataError(f"{rows.path}: the column {shown(name)} holds lists. Name another column")
+    _refuse(rows, name, column, is_filled(column), "is empty", remedy)
+    return column
+
+
+def _refuse(rows: Rows, name: str, column: Column, good: NDArray[np.bool_], what: str, remedy: str) -> None:
+    if not good.all():
+        row = int(np.argmin(good))
+        value = column[row].as_py()
+        said = what if value is None or not value.strip() else f"{shown(value)} {what}"
+        raise rows.fault(row, f"{name} {said}", remedy)
+
+
+def _numbers(rows: Rows, name: str, column: Column, remedy: str) -> NDArray[np.int64] | NDArray[np.float64]:
+    """(n,) whole numbers where all are, else fractional ones."""
+    for kind in (pa.int64(), pa.float64()):
+        try:
+            return column.cast(kind).to_numpy()
+        except pa.ArrowInvalid:
+            column = pc.utf8_trim_whitespace(column)
+    good = pc.match_substring_regex(column, _NUMBER).to_numpy(zero_copy_only=False)
+    _refuse(rows, name, column, good, "is no number", remedy)
+    raise rows.fault(0, f"{name} holds what is no number", remedy)  # what Arrow reads otherwise than the pattern
+
+
+def _numeric_times(rows: Rows, name: str, column: Column, unit: TimeUnit) -> NDArray[np.int64]:
+    remedy = "Say that the times are iso dates" if _looks_iso(column)[0] else "Mend the line, or name another column"
+    numbers = _numbers(rows, name, column, remedy)
+    per = PER_SECOND[unit]
+    with np.errstate(invalid="ignore"):
+        good = (numbers >= 0) & (numbers <= (LATEST_TIME + 1) * per - 1)
+    if not good.all():
+        value = float(numbers[int(np.argmin(good))])
+        fits = unit_that_fits(value)
+        when = f"read in {unit}, is {day_of(value / per)}" if np.isfinite(value) else "is no time"
+        hint = f"Say that the unit of time is {fits}" if fits else "Mend the line, or say another unit of time"
+        _refuse(rows, name, column, good, f"{when}; allowed: the years 1970 to 9999", hint)
+    if numbers.dtype == np.int64:
+        return numbers.astype(np.int64) * (MICRO // per)
+    return np.round(numbers * (MICRO / per)).astype(np.int64)
+
+
+def _looks_iso(column: Column) -> NDArray[np.bool_]:
+    return pc.match_substring_regex(column, _ISO).to_numpy(zero_copy_only=False)
+
+
+def _iso_times(rows: Rows, name: str, column: Column) -> NDArray[np.int64]:
+    allowed = "is no date as in 2026-11-30 or 2026-11-30T20:15:00+01:00"
+    numbers = pc.match_substring_regex(column, _NUMBER).to_numpy(zero_copy_only=False)
+    remedy = "Say in which unit the numbers are: s, ms or us" if numbers[0] else "Mend the line"
+    _refuse(rows, name, column, _looks_iso(column), allowed, remedy)
+    times = pd.to_datetime(pd.Series(column.to_pandas()), format="ISO8601", utc=True, errors="coerce")
+    _refuse(rows, name, column, times.notna().to_numpy(), allowed, remedy)
+    micros = times.dt.as_unit("us").astype("int64").to_numpy()
+    good = (micros >= 0) & (micros < (LATEST_TIME + 1) * MICRO)
+    _refuse(rows, name, column, good, "is outside the years 1970 to 9999", remedy)
+    return micros
