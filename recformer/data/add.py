@@ -89,7 +89,7 @@ def dataset_folder(name: str, data_dir: Path) -> Path:
     """The folder of the dataset `name`. Raises UsageError where there is none."""
     folder = data_dir / checked_dataset_name(name)
     if not folder.is_dir() and not folder.is_symlink():
-        raise UsageError(f"there is no dataset {name} in {data_dir}; see: python -m recformer data list")
+        raise UsageError(f"there is no dataset {name} in {data_dir}", cli="See: python -m recformer data list")
     return folder
 
 

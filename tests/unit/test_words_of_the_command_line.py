@@ -14,7 +14,7 @@ from recformer.ui.shared.words import message_of
 OPTION = re.compile(r"(?<![\w-])--[a-z]|\b(python|recformer) -m\b|-m recformer|\b(see|with): (runs|data|train)\b", re.I)
 ARGUMENT = re.compile(r"--\S+")  # of a command that is put together, not words for people
 # The command line itself, and processes that are started by one.
-ELSEWHERE = {"commands.py", "runs.py"}
+ELSEWHERE = {"commands.py", "datasets.py", "runs.py"}
 SHOWN_TO_BE_TYPED = {"python -m recformer import MODEL.pth --name article-baseline --data data/ml-1m"}
 FILES = [
     path
