@@ -132,5 +132,6 @@ def _judge(difference: Result, question: Question) -> None:
     verdict = "better" if difference["mean"] > 0 else "worse"
     difference["verdict"] = verdict if is_clear(difference) else "undecided"
     margin = question.margin
-    inside = margin is not None and -margin < difference["low_90"] and difference["high_90"] < margin
+    several = difference["standard_error"] is not None  # of a single user the interval has no width, and says nothing
+    inside = several and margin is not None and -margin < difference["low_90"] and difference["high_90"] < margin
     difference["equivalent"] = None if margin is None else inside

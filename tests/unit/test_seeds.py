@@ -265,3 +265,10 @@ def test_of_a_single_user_seeds_say_nothing_and_every_number_is_one() -> None:
         None,
         None,
     )
+
+
+def test_a_single_user_shows_no_equivalence() -> None:
+    ranks = [made_up_ranks(seed, users=np.zeros(3, dtype=np.int64)) for seed in (0, 0)]
+    first, other = (evaluation_of(rank, run) for rank, run in zip(ranks, ("baseline", "other"), strict=True))
+    results = summarise_view([first, other], "history", ["ndcg@10"], 0, Question(margin=0.5))
+    assert results[1]["metrics"]["ndcg@10"]["difference"]["equivalent"] is False
