@@ -357,7 +357,8 @@ def evaluate(
         return
     comparison = _compared(models, task, device=device)
     apart = comparison.warm_and_cold(task.dataset, mask)
-    print(render(comparison, cutoffs, "json" if as_json else "table", mask, apart, metrics))
+    shown: Format = "json" if as_json else "table"
+    _tell(render(comparison, cutoffs, shown, mask, apart, metrics), shown, part)
 
 
 def _print_shuffle_tests(models: list[ModelRef], task: "Task", device: str, as_json: bool) -> None:
@@ -443,7 +444,7 @@ def compare(
     comparison = _compared(models, task, reference, question, join_seeds, device)
     by_all = slices and comparison.slices(task.dataset, f"ndcg@{cutoffs[-1]}", mask)
     sliced = by_all or comparison.warm_and_cold(task.dataset, mask)
-    print(render(comparison, cutoffs, kind, mask, sliced, metrics))
+    _tell(render(comparison, cutoffs, kind, mask, sliced, metrics), kind, part)
 
 
 def _refuse_beside_article(context: typer.Context) -> None:
@@ -639,6 +640,12 @@ def _progress(what: str) -> Any:
         print(f"\r{what}: {done} of {total} cases", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
     return show
+
+
+def _tell(text: str, kind: Format, part: str) -> None:
+    """Print a result; below a table for people also how to take the last step."""
+    step = "\nThe last step, once the choice is made: --part test" if kind == "table" and part == "validation" else ""
+    print(text + step)
 
 
 def _whole_numbers(text: str, option: str = "--k", example: str = "3,5,10") -> list[int]:

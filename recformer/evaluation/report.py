@@ -183,16 +183,12 @@ def _caption(comparison: "Comparison", results: Rows, masking: "Masking") -> str
     corrected = corrections(results, comparison.question.title)
     tests = f" · Δ paired difference to the column that has none; {corrected}; {TO_BEST}" if corrected else ""
     return (
-        f"{protocol.dataset} ({protocol.fingerprint}) · {protocol.split['name']} · {_part(protocol)} · "
+        f"{protocol.dataset} ({protocol.fingerprint}) · {protocol.split['name']} · {protocol.part} · "
         f"{count(protocol.cases, 'case')}{skipped} · ranked among all {protocol.item_set} · masking: {masking} "
         f"(duplication: none) · ties in score count against the model · {ties_in_time(protocol)} · "
         f"window of {protocol.recent} · 95% intervals over users (bootstrap, seed {protocol.bootstrap_seed}; of "
         f"users and seeds where several were compared){tests}"
     )
-
-
-def _part(protocol: "Protocol") -> str:
-    return "test" if protocol.part == "test" else "validation (the last step: --part test)"
 
 
 def ties_in_time(protocol: "Protocol") -> str:

@@ -128,7 +128,7 @@ def test_evaluate_prints_a_table_for_people(root: Root) -> None:
     assert {line.split()[0] for line in lines if "@" in line} == {
         f"{name}@{k}" for name in METRICS | CATALOGUE for k in (3, 5, 10)
     }
-    assert "masking: none" in lines[-1]
+    assert any("masking: none" in line for line in lines)
 
 
 def test_evaluate_under_another_split_says_so(root: Root, data: Path) -> None:

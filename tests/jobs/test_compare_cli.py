@@ -90,8 +90,9 @@ def test_slices_stand_below_the_table_for_people(root: Root, kind: str) -> None:
         for more in ([], ["--slices"])
     )
     assert sliced.returncode == 0, sliced.stderr
-    assert sliced.stdout.startswith(plain.stdout.rstrip("\n"))
-    added = sliced.stdout.removeprefix(plain.stdout.rstrip("\n")).strip().splitlines()
+    before, table = (result.stdout.partition("\nThe last step")[0].rstrip("\n") for result in (plain, sliced))
+    assert table.startswith(before)
+    added = table.removeprefix(before).strip().splitlines()
     assert added[0].replace("|", " ").split() == ["ndcg@20", "cases", "zero/best", "one/best"]
     rows = [line for line in added[1:] if "---" not in line]
     assert len(rows) == len(compare(root, "zero", "one", "--k", "20", "--slices")["slices"])
@@ -476,6 +477,10 @@ def test_another_part_is_another_protocol_with_its_own_cases(root: Root) -> None
     assert [result["validated_on"] for result in under(validation, "history")] == [validation["protocol"]["cases"]]
     assert [result["validated_on"] for result in under(test, "history")] == [0]
     assert compare(root, "zero")["protocol"] == validation["protocol"], "one develops on validation"
+    step = "The last step, once the choice is made: --part test"
+    for command in ("compare", "evaluate"):
+        assert run_here(root.path, command, "zero").stdout.splitlines()[-1] == step
+        assert step not in run_here(root.path, command, "zero", "--part", "test").stdout
     refused = run_here(root.path, "compare", "zero", "--part", "train")
     assert refused.returncode == 2 and "validation" in refused.stderr
 
