@@ -88,6 +88,13 @@ RecentOption = Annotated[
         help="Latest items that count as the window, for masking and for duplication; 5 if not given.",
     ),
 ]
+UsersOption = Annotated[
+    int | None,
+    typer.Option("--users", min=1, help="Evaluate a sample of so many users; everybody if not given.", metavar="N"),
+]
+UsersSeedOption = Annotated[
+    int, typer.Option("--users-seed", min=0, max=2**63 - 1, help="Which draw of users.", metavar="SEED")
+]
 MaskOption = Annotated[
     Masking, typer.Option("--mask", help="What is taken out of the ranking; JSON and CSV hold all three.")
 ]
@@ -340,6 +347,8 @@ def evaluate(
     mask: MaskOption = "history",
     metrics: MetricsOption = None,
     recent: RecentOption = None,
+    users: UsersOption = None,
+    users_seed: UsersSeedOption = 0,
     device: DeviceOption = "auto",
     shuffle: Annotated[
         bool, typer.Option("--shuffle", help="Only what each model loses when the histories it reads are shuffled.")
@@ -351,7 +360,7 @@ def evaluate(
 
     cutoffs = checked_cutoffs(_whole_numbers(k))
     models = [find_model(_root, name) for name in runs]
-    task = _task(models, data, split, part, time_ties, recent, split_set)
+    task = _task(models, data, split, part, time_ties, recent, split_set, users, users_seed)
     if shuffle:
         _print_shuffle_tests(models, task, device, as_json)
         return
@@ -389,6 +398,8 @@ def compare(
     mask: MaskOption = "history",
     metrics: MetricsOption = None,
     recent: RecentOption = None,
+    users: UsersOption = None,
+    users_seed: UsersSeedOption = 0,
     primary: Annotated[
         str | None,
         typer.Option(
@@ -438,7 +449,7 @@ def compare(
     models = [find_model(_root, name) for name in runs]
     reference = models[0] if baseline is None else find_model(_root, baseline)
     models = models if reference in models else [reference, *models]
-    task = _task(models, data, split, part, time_ties, recent, split_set)
+    task = _task(models, data, split, part, time_ties, recent, split_set, users, users_seed)
     if baselines and not any(model.is_baseline for model in models):
         models += all_baselines()
     comparison = _compared(models, task, reference, question, join_seeds, device)
@@ -605,12 +616,16 @@ def _task(
     time_ties: TimeTies,
     recent: int | None,
     split_set: list[str] | None,
+    users: int | None,
+    users_seed: int,
 ) -> "Task":
+    from recformer.data.user_sample import UserSample
     from recformer.evaluation.evaluate import Task, split_of
     from recformer.evaluation.ranks import RECENT
 
     options = split_of(split, time_ties, split_set or [])
-    return Task(_dataset_for(models, data), options, part, RECENT if recent is None else recent)
+    sample = None if users is None else UserSample(users, users_seed)
+    return Task(_dataset_for(models, data), options, part, RECENT if recent is None else recent, sample)
 
 
 def _compared(

@@ -1,5 +1,6 @@
 """Cases, users and places in their histories, over one flat token array: index arithmetic in place of small tensors."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Self
 
@@ -25,6 +26,11 @@ class Cases:
 
     def __len__(self) -> int:
         return len(self.ends)
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that say which cases these are, of one dataset."""
+        return hashlib.sha256(np.ascontiguousarray(self.ends).tobytes()).hexdigest()[:16]
 
     def __getitem__(self, rows: slice | NDArray[np.integer] | NDArray[np.bool_]) -> Self:
         """Some of the cases: a slice, positions (B,), or marks (N,)."""

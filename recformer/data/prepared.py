@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from recformer.config import Options
 from recformer.data.dataset import Dataset
-from recformer.data.histories import Histories, histories_of
-from recformer.data.split.base import Split, time_ties_of
+from recformer.data.histories import Cases, Histories, histories_of
+from recformer.data.split.base import Part, Split, time_ties_of
 from recformer.data.ties import in_order
+from recformer.data.user_sample import UserSample, sampled
 from recformer.registry import SPLITS
 
 
@@ -18,6 +19,12 @@ class Prepared:
     """With ties in time in the order that the split says."""
     histories: Histories
     split: Split
+    sample: UserSample | None = None
+    """Whose held-out cases are evaluated; None: everybody's. What is trained on does not depend on it."""
+
+    def cases(self, part: Part) -> Cases:
+        """The cases of a part that are evaluated, in the order of users and time."""
+        return sampled(self.split.cases(part), self.dataset, self.sample)
 
 
 def prepare(dataset: Dataset, split: Options) -> Prepared:

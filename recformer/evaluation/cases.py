@@ -32,7 +32,7 @@ def facts_of(prepared: Prepared, part: Part) -> Facts:
     plays = token_counts(prepared)[: histories.num_items]
     counted = np.logical_or.reduceat(training_marks(prepared), histories.user_starts[:-1])
     genres = cast("list[list[str]]", prepared.dataset.item_table["genre"].tolist())
-    cases = prepared.split.cases(part)
+    cases = prepared.cases(part)
     trained = prepared.split.trained_by_user()[cases.users]
     catalogue = Catalogue(plays, int(counted.sum()), genre_bits(genres))
     return Facts(catalogue, histories.lengths(cases), trained)
@@ -59,7 +59,7 @@ def known_cases(cases: Prepared, part: Part, trainings: tuple[Prepared, ...]) ->
 
     Interactions are the same where user, item and time are: their places differ with the order of what is tied.
     """
-    held_out = cases.split.cases(part)
+    held_out = cases.cases(part)
     counts = _target_counts(held_out)
     wanted = _interactions(cases, ranges(held_out.ends, counts))
     owners = np.repeat(np.arange(len(held_out)), counts)

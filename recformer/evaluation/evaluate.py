@@ -14,6 +14,7 @@ from recformer.data.dataset import Dataset
 from recformer.data.histories import Cases
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.split.base import Part
+from recformer.data.user_sample import UserSample
 from recformer.errors import NotNumbersError, RecformerError, StoreError, UsageError
 from recformer.evaluation.baselines import rank_baseline
 from recformer.evaluation.cases import Known, facts_of, known_cases
@@ -32,7 +33,18 @@ from recformer.run.paths import Root
 if TYPE_CHECKING:
     import torch
 
-_prepared: Any = lru_cache(maxsize=4)(prepare)  # frozen options have a hash, which pyright does not see
+_whole: Any = lru_cache(maxsize=4)(prepare)  # frozen options have a hash, which pyright does not see
+
+
+@lru_cache(maxsize=4)
+def _sampled(prepared: Prepared, sample: UserSample) -> Prepared:
+    return replace(prepared, sample=sample)
+
+
+def _prepared(task: "Task") -> Prepared:
+    """The same object for the same task, so that what is counted of it is counted once."""
+    prepared: Prepared = _whole(task.dataset, task.split)
+    return prepared if task.sample is None else _sampled(prepared, task.sample)
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,8 @@ class Task:
     """What one develops on; the test is a last step that somebody asks for."""
     recent: int = RECENT
     """Latest tokens of a history that count as its window, for masking and for duplication."""
+    sample: UserSample | None = None
+    """Whose cases are evaluated; None: everybody's."""
 
 
 def split_of(name: str, time_ties: str = "file", changes: Sequence[str] = ()) -> Options:
@@ -123,8 +137,8 @@ def pending(root: Root, model: ModelRef, task: Task) -> Pending:
     info = None if model.is_baseline else read_info(model.path)
     if info is not None:
         check_fit(root, info, task.dataset, model)
-    prepared: Prepared = _prepared(task.dataset, task.split)
-    cases = prepared.split.cases(task.part)
+    prepared = _prepared(task)
+    cases = prepared.cases(task.part)
 
     def rank(device: "torch.device | None", progress: Progress | None) -> tuple[Ranks, Settings]:
         if info is None:
@@ -150,8 +164,8 @@ def shuffle_test(root: Root, model: ModelRef, task: Task, device: "torch.device 
     A baseline is counted from shuffled histories too. Raises as `evaluate` does.
     """
     ordered = evaluate(root, model, task, device).ranks
-    prepared: Prepared = _prepared(task.dataset, task.split)
-    cases = prepared.split.cases(task.part)
+    prepared = _prepared(task)
+    cases = prepared.cases(task.part)
     if model.is_baseline:
         mixed, _ = rank_baseline(model.name, shuffled(prepared), cases)
     else:
@@ -202,4 +216,4 @@ def _known_cases(root: Root, model: ModelRef, info: CheckpointInfo | None, task:
     splits = None if trainings is None else splits_of(trainings, task.dataset.fingerprint)
     if splits is None:
         return Known(None, None)
-    return known_cases(prepared, task.part, tuple(_prepared(task.dataset, split) for split in splits))
+    return known_cases(prepared, task.part, tuple(_whole(task.dataset, split) for split in splits))

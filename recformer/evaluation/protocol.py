@@ -42,16 +42,20 @@ class Protocol:
     bootstrap_seed: int = SEED
     time_ties: TimeTies = "file"
     """How ties in time are broken; see data.ties."""
+    sample: dict[str, int] | None = None
+    """How many users are sampled, and the seed; None: everybody is evaluated."""
     time_tied: float | None = field(default=None, compare=False)
     """Share of cases whose target is tied in time with its neighbours; None in records from before it was counted. It
     follows from the rest."""
 
     @property
     def key(self) -> str:
-        """16 hex digits that differ where the protocols do, the same as before there were several ways with ties."""
+        """16 hex digits that differ where the protocols do, the same as before there were ties and samples."""
         values = self._fixed()
         if self.time_ties == "file":
             del values["time_ties"]
+        if self.sample is None:
+            del values["sample"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
     def _fixed(self) -> dict[str, Any]:
@@ -71,24 +75,26 @@ def protocol_of(prepared: Prepared, split: Options, part: Part, recent: int) -> 
     """The protocol of evaluating on one part of prepared data."""
     options = split.model_dump(mode="json")
     options.pop("time_ties", None)
+    cases = prepared.cases(part)
     return Protocol(
         dataset=prepared.dataset.name,
         fingerprint=prepared.dataset.fingerprint,
         split=options,
         part=part,
-        cases=len(prepared.split.cases(part)),
-        cases_fingerprint=prepared.split.fingerprint(part),
+        cases=len(cases),
+        cases_fingerprint=cases.fingerprint,
         skipped_users=prepared.split.skipped_users,
         recent=recent,
         item_set=prepared.split.item_set,
         time_ties=time_ties_of(split),
+        sample=None if prepared.sample is None else asdict(prepared.sample),
         time_tied=_share_tied(prepared, part),
     )
 
 
 def _share_tied(prepared: Prepared, part: Part) -> float:
     """Share of a part's cases whose target is at the time of the interaction before or after it; EOS is at none."""
-    histories, cases = prepared.histories, prepared.split.cases(part)
+    histories, cases = prepared.histories, prepared.cases(part)
     items = cases[histories.targets(cases) < histories.num_items]
     return float(tied(prepared.dataset)[interactions(items)].sum() / len(cases))
 
@@ -100,6 +106,7 @@ def require_same(protocols: list[Protocol]) -> Protocol:
         if differing:
             raise EvaluationError(
                 f"results under different protocols cannot stand in one table: {', '.join(differing)} differ. Evaluate "
-                "all of them on one dataset, split and part, with one window, and ties in time broken in one way"
+                "all of them on one dataset, split and part, on the same users, with one window, and ties in time "
+                "broken in one way"
             )
     return protocols[0]

@@ -184,11 +184,17 @@ def _caption(comparison: "Comparison", results: Rows, masking: "Masking") -> str
     tests = f" · Δ paired difference to the column that has none; {corrected}; {TO_BEST}" if corrected else ""
     return (
         f"{protocol.dataset} ({protocol.fingerprint}) · {protocol.split['name']} · {protocol.part} · "
-        f"{count(protocol.cases, 'case')}{skipped} · ranked among all {protocol.item_set} · masking: {masking} "
-        f"(duplication: none) · ties in score count against the model · {ties_in_time(protocol)} · "
+        f"{count(protocol.cases, 'case')}{skipped}{sample_in_words(protocol)} · ranked among all {protocol.item_set} · "
+        f"masking: {masking} (duplication: none) · ties in score count against the model · {ties_in_time(protocol)} · "
         f"window of {protocol.recent} · 95% intervals over users (bootstrap, seed {protocol.bootstrap_seed}; of "
         f"users and seeds where several were compared){tests}"
     )
+
+
+def sample_in_words(protocol: "Protocol") -> str:
+    """ " · a sample of 1,000 users (seed 0)"; "" where everybody is evaluated."""
+    sample = protocol.sample
+    return "" if sample is None else f" · a sample of {sample['users']:,} users (seed {sample['seed']})"
 
 
 def ties_in_time(protocol: "Protocol") -> str:

@@ -42,7 +42,7 @@ def shuffled(
     them; its target and what comes after keep their places."""
     histories = prepared.histories
     ends = histories.user_starts[1:] - 1  # EOS
-    for cases in map(prepared.split.cases, parts):
+    for cases in map(prepared.cases, parts):
         np.minimum.at(ends, cases.users, cases.ends)
     firsts = histories.user_starts[:-1] + 1
     firsts = firsts if latest is None else np.maximum(firsts, ends - latest)

@@ -56,7 +56,7 @@ class SplitFacts:
 def split_facts(prepared: Prepared, part: Part) -> SplitFacts:
     """Facts of one part of a split. EOS, a target of random_windows, is at no time and is left out."""
     dataset, histories, split = prepared.dataset, prepared.histories, prepared.split
-    cases = split.cases(part)
+    cases = prepared.cases(part)
     cases = cases[histories.targets(cases) != histories.eos]
     places = interactions(cases)
     trained = split.trained[histories.tokens < histories.num_items]  # (N,)

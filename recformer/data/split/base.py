@@ -1,6 +1,5 @@
 """What every split gives: cases for training, validation and test."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -43,10 +42,6 @@ class Split:
     def trained_by_user(self) -> NDArray[np.int64]:
         """(U,) how many tokens of each user are in the training part."""
         return np.add.reduceat(self.trained, self.histories.user_starts[:-1], dtype=np.int64)
-
-    def fingerprint(self, part: Part) -> str:
-        """16 hex digits over the cases of one part."""
-        return hashlib.sha256(np.ascontiguousarray(self.cases(part).ends).tobytes()).hexdigest()[:16]
 
 
 class SplitOptions(Options):

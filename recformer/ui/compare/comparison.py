@@ -14,7 +14,13 @@ from recformer.errors import count
 from recformer.evaluation.compare import Comparison
 from recformer.evaluation.conclusion import Conclusion
 from recformer.evaluation.ranks import Masking
-from recformer.evaluation.report import looks_in_words, settings_in_words, split_in_words, ties_in_time
+from recformer.evaluation.report import (
+    looks_in_words,
+    sample_in_words,
+    settings_in_words,
+    split_in_words,
+    ties_in_time,
+)
 from recformer.evaluation.significance import Question
 from recformer.evaluation.slices import Slice, slice_intervals, slices_of
 from recformer.evaluation.table import Evaluation, Result, masking_of
@@ -140,7 +146,7 @@ class ShownComparison(Comparison):
             "Dataset": f"{protocol.dataset} ({protocol.fingerprint})",
             "Split": f"{protocol.split['name']}, {protocol.part} part",
             "Looks at the test": looks_in_words(self.looks or 0),
-            "Cases": f"{protocol.cases:,}{skipped}, window of {protocol.recent}",
+            "Cases": f"{protocol.cases:,}{skipped}{sample_in_words(protocol)}, window of {protocol.recent}",
             "The split": split_in_words(self.evaluations[0].split_facts),
             "Ranked": f"among all {protocol.item_set}; ties in score count against the model",
             "Time": ties_in_time(protocol),
