@@ -21,8 +21,8 @@ with frame("Data"):
         page.show_power(dataset)
         page.offer_shuffle_test(dataset)
         page.show_charts(dataset)
-        page.show_movies(dataset)
-        with st.expander("Posters", icon=":material/image:"):
+        page.show_items(dataset)
+        with st.expander("Images", icon=":material/image:"):
             choose_posters(dataset)
         page.show_provenance(dataset)
     else:

@@ -6,10 +6,9 @@ from recformer.ui.recommend import page
 from recformer.ui.shared import readers
 from recformer.ui.shared.add_dataset import need_dataset
 from recformer.ui.shared.frame import frame
-from recformer.ui.shared.selection import name_unknown
 
 with frame("Recommend"):
-    name_unknown(page.PARAMETERS)
+    page.read_address()
     runs, _ = readers.runs()
     if need_dataset():
         choice = page.choose(runs)

@@ -62,6 +62,8 @@ METRICS: Registry[Any] = Registry("metric", "recformer.metric")
 """Of the target's rank: (ranks (N,), k) → (N,)."""
 LIST_METRICS: Registry[Any] = Registry("list metric", "recformer.metric")
 """Of each recommended list: (Lists, k) → (N,)."""
+CATEGORY_METRICS: Registry[Any] = Registry("category metric", "recformer.metric")
+"""Of each recommended list and one column of the item table's categories: (Lists, k, column) → (N,)."""
 CATALOGUE_METRICS: Registry[Any] = Registry("catalogue metric", "recformer.metric")
 """Of all lists together, so without an interval: (Lists, k) → float."""
 BASELINES: Registry[Any] = Registry("baseline", "recformer.model.baseline")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from recformer.data.assemble import read_dataset
 from recformer.data.dataset import Dataset, fingerprint_of
 from recformer.data.layouts.movielens_100k import GENRES
+from recformer.data.nouns import Nouns
 
 Interaction = tuple[int, int, float, int]  # user id, item id, rating, timestamp
 Movie = tuple[str, int | None, list[str]]  # title, year, genres
@@ -74,6 +75,7 @@ def dataset_of(histories: Sequence[Sequence[int]], num_items: int, times: Sequen
         user_table=pd.DataFrame({"user_id": user_ids, "gender": "", "age": "", "occupation": ""}),
         fingerprint=fingerprint_of(user_ids, item_ids, offsets, items, timestamps),
         parts=parts_of(offsets),
+        nouns=Nouns("movie", "movies"),
     )
 
 

@@ -1,19 +1,40 @@
 """Made-up evaluations: ranks and lists drawn at random for given users and targets, without any model."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from recformer.data.categories import categories_of
 from recformer.data.split.base import Part
 from recformer.evaluation.cases import Facts, Known
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import MAX_K, Ranks
 from recformer.evaluation.table import Evaluation
-from recformer.metric.lists import Catalogue, genre_bits
+from recformer.metric.lists import Catalogue, category_bits
+from recformer.registry import CATEGORY_METRICS, LIST_METRICS
 from recformer.run.model_ref import ModelRef
 
 NUM_ITEMS = 40
 USERS = np.repeat(np.arange(30), 2)
+
+
+def genre_bits(genres: Sequence[list[str]]) -> dict[str, np.ndarray]:
+    """A catalogue's categories, of one column called genre: a list of genres an item."""
+    return {"genre": category_bits(categories_of(pd.Series(genres, dtype=object)), len(genres))}
+
+
+def list_metric_names() -> list[str]:
+    """All metrics of lists, with those of the categories in the column genre."""
+    return sorted([*LIST_METRICS.names(), *(f"{name}/genre" for name in CATEGORY_METRICS.names())])
+
+
+def list_metric(name: str) -> Callable[..., np.ndarray]:
+    """The metric of `list_metric_names` called `name`: (Lists, k) → (N,)."""
+    family, _, column = name.partition("/")
+    return partial(CATEGORY_METRICS.get(family), column=column) if column == "genre" else LIST_METRICS.get(name)
 
 
 def made_up_ranks(

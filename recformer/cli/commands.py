@@ -423,7 +423,7 @@ def compare(
         bool, typer.Option("--join-seeds", help="Take runs that differ in their seed alone as one model.")
     ] = False,
     slices: Annotated[
-        bool, typer.Option("--slices", help="Also NDCG for groups of users and movies, at the largest k.")
+        bool, typer.Option("--slices", help="Also NDCG for groups of users and items, at the largest k.")
     ] = False,
     article: Annotated[
         bool, typer.Option("--article", help="The article's figures, its files' and honest ones; takes no models.")
@@ -504,43 +504,44 @@ def _article_dataset(one: "ArticleModel", data: Path | None) -> Any:
 def recommend(
     context: typer.Context,
     runs: RunsArgument,
-    user: Annotated[int | None, typer.Option("--user", help="User id of the dataset.")] = None,
+    user: Annotated[str | None, typer.Option("--user", help="User id of the dataset.", metavar="ID")] = None,
     data: DataOption = None,
     k: Annotated[int, typer.Option("--k", help="Length of the list.")] = 10,
     mask: MaskOption = "history",
-    movies: Annotated[
+    items: Annotated[
         str | None,
         typer.Option(
-            "--movies",
-            help="What if these were the latest movies, oldest first? Without --user: somebody of whom no more is "
-            "known, as the mean over 64 users.",
+            *("--items", "--movies"),
+            help="What if these were the latest items, oldest first? Without --user: somebody of whom no more is "
+            "known, as the mean over 64 users. A comma within an id is written %2C, a percent sign %25.",
             metavar="ID,ID,…",
         ),
     ] = None,
     why: Annotated[
-        int | None,
-        typer.Option("--why", help="Explain this movie: what becomes of it without each of the window.", metavar="ID"),
+        str | None,
+        typer.Option("--why", help="Explain this item: what becomes of it without each of the window.", metavar="ID"),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What each model would recommend to a user before the last movie they rated, or after movies of your choice."""
+    """What each model would recommend to a user before the last item they had, or after items of your choice."""
     from recformer.checkpoint.load import read_info
     from recformer.evaluation.dataset_check import knows_its_data
-    from recformer.recommend.side_by_side import advise, render_advice
+    from recformer.recommend.side_by_side import advise, query_of, render_advice
 
-    if user is None and movies is None:
+    if user is None and items is None:
         raise typer.BadParameter(
-            "missing: name a user of the dataset, or a window (--movies ID,ID,…)", context, None, "--user"
+            "missing: name a user of the dataset, or a window (--items ID,ID,…)", context, None, "--user"
         )
-    window = None if movies is None else tuple(_whole_numbers(movies, "--movies", "50,260,1196") if movies else [])
     checkpoints = [find_model(_root, name) for name in runs]
     # Read before the dataset is looked for: what has no checkpoint is told that, not to name its data.
     infos = {checkpoint: read_info(checkpoint.path) for checkpoint in checkpoints}
-    advice = advise(_root, checkpoints, _dataset_for(checkpoints, data), user, k, mask, window, why)
+    dataset = _dataset_for(checkpoints, data)
+    question = query_of(dataset, user, k, mask, items, why)
+    advice = advise(_root, checkpoints, dataset, question)
     for checkpoint, info in infos.items():
         if not knows_its_data(_root, info, checkpoint):
             _warn(f"nothing says which data {checkpoint} is from; only its sizes fit")
-    print(json.dumps(advice, indent=2) if as_json else render_advice(advice, explain=why is not None))
+    print(json.dumps(advice, indent=2) if as_json else render_advice(advice, dataset.nouns, explain=why is not None))
 
 
 @app.command("import")
@@ -576,7 +577,7 @@ def import_checkpoint(
         raise UsageError(f"--set {next(iter(changed))}: import takes options of the model alone, model.num_heads=4")
     dataset = None if data is None else _dataset(data)
     info = adopt(_root, checkpoint, checked_run_id(name), events or [], dataset, options, weights)
-    print(f"{name}: {info.model['name']}, {info.shape.num_tokens - 2} movies, {info.shape.num_users} users")
+    print(f"{name}: {info.model['name']}, {info.shape.num_tokens - 2} items, {info.shape.num_users} users")
 
 
 def _warn(text: str) -> None:
@@ -663,8 +664,8 @@ def _tell(text: str, kind: Format, part: str) -> None:
     print(text + step)
 
 
-def _whole_numbers(text: str, option: str = "--k", example: str = "3,5,10") -> list[int]:
+def _whole_numbers(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise UsageError(f"{option} {text!r}: write whole numbers with commas between, such as {example}") from None
+        raise UsageError(f"--k {text!r}: write whole numbers with commas between, such as 3,5,10") from None

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recformer.data.dataset import ITEMS, Dataset, Nouns, fingerprint_of, ids_of
+from recformer.data.dataset import Dataset, fingerprint_of, ids_of
 from recformer.data.layouts.base import Layout, RawTables
 from recformer.data.mapping import read_settings
+from recformer.data.nouns import ITEMS, Nouns
 from recformer.data.repeats import Choice, Repeats, repeated
 from recformer.data.table import Interactions, fault
 from recformer.errors import DataError

@@ -19,8 +19,9 @@ from pydantic import TypeAdapter
 from recformer.data.arrays import checksums, map_arrays, write_array
 from recformer.data.assemble import assemble, find_reader
 from recformer.data.build import Progress, build
-from recformer.data.dataset import Dataset, Nouns, fingerprint_of
+from recformer.data.dataset import Dataset, fingerprint_of
 from recformer.data.mapping import Mapping, read_settings
+from recformer.data.nouns import Nouns
 from recformer.data.repeats import Repeats
 from recformer.data.report import Report
 from recformer.errors import DataError, StoreError

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recformer.data.nouns import ITEMS, Nouns
 from recformer.data.repeats import NO_REPEATS, Repeats
 from recformer.data.report import Report
 
@@ -18,17 +19,6 @@ Id = int | str
 """What a dataset calls a user or an item, as it came."""
 _PLAIN = "(0|[1-9][0-9]{0,18})"  # a whole number as Python writes it
 _HIGHEST = np.iinfo(np.int64).max
-
-
-@dataclass(frozen=True)
-class Nouns:
-    """What a dataset's items are called."""
-
-    item: str = "item"
-    items: str = "items"
-
-
-ITEMS = Nouns()
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +44,7 @@ class Dataset:
     """(N,) seconds since 1970; where there are none, 0, 1, 2, … within each user."""
     item_table: pd.DataFrame
     """I rows, the whole catalogue, row i is item token i: `item_id` (see `ids_of`); where known `title` (str), `year`
-    (Int64), `image` (str); and any other columns. See `categories_in`."""
+    (Int64), `image` (str); and any other columns, of categories or of numbers (data/categories.py)."""
     user_table: pd.DataFrame
     """U rows, row u is user token u: `user_id` (see `ids_of`), and any other columns."""
     fingerprint: str
@@ -136,6 +126,12 @@ def id_of(ids: pd.Index, text: str) -> Id | None:
     return wanted if token_of(ids, wanted) is not None else None
 
 
+def id_at(ids: pd.Index, token: int) -> Id:
+    """The id of a token."""
+    found = ids[token]
+    return found if isinstance(found, str) else int(found)
+
+
 def token_of(ids: pd.Index, wanted: Id) -> int | None:
     """Where an id stands among the sorted `ids`, None where it does not."""
     try:
@@ -151,12 +147,6 @@ def numbers_of(ids: pd.Index) -> NDArray[np.uint64]:
         return ids.to_numpy().astype(np.uint64)
     digests = (hashlib.blake2b(text.encode(), digest_size=8).digest() for text in ids)
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
-
-
-def categories_in(table: pd.DataFrame) -> list[str]:
-    """Names of the columns of an item or user table that hold categories: one text a row, or a list of them."""
-    apart = ("item_id", "user_id", "title", "year", "image")
-    return [name for name in table if name not in apart and not pd.api.types.is_numeric_dtype(table[name].dtype)]
 
 
 def fingerprint_of(

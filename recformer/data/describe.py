@@ -120,20 +120,13 @@ def interactions_over_time(dataset: Dataset) -> pd.DataFrame:
     raise AssertionError("the last unit always returns")
 
 
-def movie_table(dataset: Dataset) -> pd.DataFrame:
-    """I rows by item token: item_id, title, year, genres (one string), interactions, mean_rating (NaN: unrated)."""
+def item_rows(dataset: Dataset) -> pd.DataFrame:
+    """I rows by item token: the columns of the item table, interactions, and mean_rating where there are ratings (NaN:
+    nobody had it)."""
     number = popularity(dataset)
-    mean = np.full(dataset.num_items, np.nan)
-    if dataset.ratings is not None:
-        total = np.bincount(dataset.items, weights=dataset.ratings, minlength=dataset.num_items)
-        np.divide(total, number, out=mean, where=number > 0)
-    movies = dataset.item_table[["item_id", "title", "year"]].copy()
-    movies["genre"] = [", ".join(genres) for genres in dataset.item_table["genre"]]
-    return movies.assign(interactions=number, mean_rating=mean)
-
-
-def find_movies(table: pd.DataFrame, text: str) -> pd.DataFrame:
-    """The rows of a movie table whose title or genres contain `text`, upper and lower case alike."""
-    needle = text.strip().casefold()
-    found = [table[column].str.casefold().str.contains(needle, regex=False) for column in ("title", "genre")]
-    return table.loc[found[0] | found[1]]
+    rows = dataset.item_table.assign(interactions=number)
+    if dataset.ratings is None:
+        return rows
+    total = np.bincount(dataset.items, weights=dataset.ratings, minlength=dataset.num_items)
+    mean = np.divide(total, number, out=np.full(dataset.num_items, np.nan), where=number > 0)
+    return rows.assign(mean_rating=mean)

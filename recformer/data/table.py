@@ -192,8 +192,7 @@ def read_table(
             count = "1 field" if len(rows[-1]) == 1 else f"{len(rows[-1])} fields"
             raise fault(path, line, f"{count} in {shown(text)}", f"{len(names)} fields separated by {separator!r}")
     if not rows:
-        what = "user" if "user id" in names else "movie"
-        raise DataError(f"{path}: there is no {what} in it, only a header. Fetch the dataset again")
+        raise DataError(f"{path}: there is no row in it, only a header. Fetch the dataset again")
     columns = zip(names, zip(*rows, strict=True), strict=True)
     return Table(path, first_line, {name: pd.Series(values, dtype="str") for name, values in columns})
 

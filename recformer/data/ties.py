@@ -1,6 +1,6 @@
 """Ties in time: interactions of one user at one time, whose order nothing but the order of lines tells.
 
-MovieLens gives times in whole seconds, in which people rate several movies, so that most interactions are tied, and
+MovieLens gives times in whole seconds, in which people rate several of them, so that most interactions are tied, and
 whatever sorted the lines of a file has a say in which one is held out.
 """
 

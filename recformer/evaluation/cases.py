@@ -2,16 +2,20 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import cast
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from recformer.data.categories import categories_of, category_columns
 from recformer.data.histories import Cases
 from recformer.data.prepared import Prepared
 from recformer.data.split.base import Part
-from recformer.metric.lists import Catalogue, genre_bits
+from recformer.metric.lists import Catalogue, category_bits
 from recformer.model.baseline.counts import AT_ONCE, ranges, token_counts, training_marks
+
+MOST_CATEGORIES = 2000
+"""Of a column whose diversity is measured: a set of them is a bit each. What has more is nearly a name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +35,16 @@ def facts_of(prepared: Prepared, part: Part) -> Facts:
     histories = prepared.histories
     plays = token_counts(prepared)[: histories.num_items]
     counted = np.logical_or.reduceat(training_marks(prepared), histories.user_starts[:-1])
-    genres = cast("list[list[str]]", prepared.dataset.item_table["genre"].tolist())
+    table = prepared.dataset.item_table
+    columns = {name: categories_of(pd.Series(table[name])) for name in category_columns(table)}
+    categories = {
+        name: category_bits(found, histories.num_items)
+        for name, found in columns.items()
+        if 0 < len(found.names) <= MOST_CATEGORIES
+    }
     cases = prepared.cases(part)
     trained = prepared.split.trained_by_user()[cases.users]
-    catalogue = Catalogue(plays, int(counted.sum()), genre_bits(genres))
+    catalogue = Catalogue(plays, int(counted.sum()), categories)
     return Facts(catalogue, histories.lengths(cases), trained)
 
 

@@ -13,7 +13,7 @@ from recformer.evaluation.evaluate import Task, pending_all
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import Masking, Progress
 from recformer.evaluation.significance import Question
-from recformer.evaluation.slices import DIMENSIONS, SEEN, is_few, slice_intervals, slices_of
+from recformer.evaluation.slices import SEEN, is_few, slice_intervals, slices_of
 from recformer.evaluation.store import models_tested
 from recformer.evaluation.table import Evaluation, Result, protocol_of_all, summarise, summarise_view
 from recformer.run.model_ref import ModelRef
@@ -70,12 +70,13 @@ class Comparison:
         return self.slices(dataset, self.question.primary, masking, [SEEN])
 
     def slices(
-        self, dataset: Dataset, name: str, masking: Masking, dimensions: Sequence[str] = DIMENSIONS
+        self, dataset: Dataset, name: str, masking: Masking, dimensions: Sequence[str] | None = None
     ) -> list[Result]:
-        """The metric `name` by history length, popularity, genre, age, gender and occupation, with counts."""
+        """The metric `name` by history length, popularity and each column of categories, with counts; by all
+        that is known where no `dimensions` are named."""
         first = self.evaluations[0]
         found = [] if first.facts is None else slices_of(dataset, first.facts, first.ranks)
-        found = [entry for entry in found if entry.dimension in dimensions]
+        found = [entry for entry in found if dimensions is None or entry.dimension in dimensions]
         return [
             {
                 "dimension": entry.dimension,

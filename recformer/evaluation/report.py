@@ -79,7 +79,9 @@ def render(
         table = _figures(comparison.summary(cutoffs))
         kept = _named(list(dict.fromkeys(table["metric"])), metrics)
         return as_csv(table.loc[table["metric"].isin(kept)]).rstrip("\n")
-    names = _named([*metric_names(cutoffs, comparison.protocol.time_ties), *catalogue_names(cutoffs)], metrics)
+    categories = comparison.evaluations[0].categories
+    of_cases = metric_names(cutoffs, comparison.protocol.time_ties, categories)
+    names = _named([*of_cases, *catalogue_names(cutoffs)], metrics)
     primary = None if comparison.reference is None else comparison.question.primary
     if primary is not None:  # the answer first
         names = list(dict.fromkeys([primary, *names]))
@@ -103,7 +105,7 @@ def _named(names: list[str], wanted: str | None) -> list[str]:
     """
     if wanted is None:
         return names
-    bases = list(dict.fromkeys(name.partition("@")[0] for name in names))
+    bases = list(dict.fromkeys(name.rpartition("@")[0] for name in names))
     asked = [name.strip() for name in wanted.split(",") if name.strip()]
     meant = {name: [base for base in bases if name in (base, base.partition("/")[0])] for name in asked}
     several = [f"{name} is {' or '.join(found)}" for name, found in meant.items() if len(found) > 1]
@@ -112,7 +114,7 @@ def _named(names: list[str], wanted: str | None) -> list[str]:
         what = f"there is no metric {', '.join(unknown)}" if unknown else "; ".join(several) or "no metric is named"
         raise UsageError(f"{what}; there are {', '.join(bases)}", cli="Name some of them: --metrics ndcg,hr")
     wanted_bases = {base for found in meant.values() for base in found}
-    return [name for name in names if name.partition("@")[0] in wanted_bases]
+    return [name for name in names if name.rpartition("@")[0] in wanted_bases]
 
 
 def render_article(rows: Rows, explanations: dict[str, str], kind: Format) -> str:

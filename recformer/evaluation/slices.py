@@ -1,13 +1,16 @@
-"""Slices: for which users and which movies does a model work? Groups of cases, each with its count and interval."""
+"""Slices: for which users and which items does a model work? Groups of cases, each with its count and interval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from recformer.data.categories import categories_of, category_columns
 from recformer.data.dataset import Dataset
+from recformer.data.nouns import Nouns
 from recformer.evaluation.cases import Facts
 from recformer.evaluation.ranks import Masking, Ranks
 from recformer.evaluation.table import Evaluation, case_values
@@ -21,11 +24,8 @@ FEW, FEW_HITS = 30, 10
 QUARTERS = 4
 AGES = [(18, "Under 18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (50, "45-49"), (56, "50-55"), (200, "56+")]
 SEEN = "seen in training"
-OF_USERS = ("age", "gender", "occupation")
-DIMENSIONS = (
-    *("history length", "target popularity", SEEN),
-    *("target genre", *OF_USERS),
-)
+MOST_GROUPS = 50
+"""Of one column; where there are more categories, those with the most cases."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,28 +45,29 @@ class Slice:
 def slices_of(dataset: Dataset, facts: Facts, ranks: Ranks) -> list[Slice]:
     """All slices of the cases that the dataset knows something about; none of them is empty.
 
-    A movie has several genres, so slices by genre overlap.
+    An item may have several categories in one column, such as genres, so such slices overlap.
     """
     plays = facts.catalogue.plays
-    is_item = ranks.target < len(plays)  # EOS can be a target, and is no movie
+    is_item = ranks.target < len(plays)  # EOS can be a target, and is no item
     target_plays = plays[np.where(is_item, ranks.target, 0)]
-    found = _quarters("history length", facts.history_lengths, np.ones(len(ranks), dtype=bool), "movie")
-    found += _quarters("target popularity", target_plays, is_item, "rating")
-    found += _seen_in_training(facts.trained > 0, target_plays > 0, is_item)
-    found += _genres(dataset, ranks, is_item)
-    users = dataset.user_table.iloc[ranks.user]
-    if "age" in users:
-        found += _same("age", np.array([age_group(text) for text in users["age"]]), [label for _, label in AGES])
-    for field in [name for name in ("gender", "occupation") if name in users]:
-        values = users[field].to_numpy(dtype=str)
-        found += _same(field, values, sorted(set(values)))
+    found = _quarters("history length", facts.history_lengths, np.ones(len(ranks), dtype=bool), dataset.nouns.items)
+    found += _quarters("target popularity", target_plays, is_item, "interactions")
+    found += _seen_in_training(facts.trained > 0, target_plays > 0, is_item, dataset.nouns)
+    everybody = np.ones(len(ranks), dtype=np.bool_)
+    items, users = dataset.item_table, dataset.user_table
+    for name in category_columns(items):
+        found += _groups(f"target {name}", pd.Series(items[name]), np.where(is_item, ranks.target, 0), is_item)
+    for name in category_columns(users):
+        found += _groups(name, _grouped(pd.Series(users[name])), ranks.user, everybody)
     return [entry for entry in found if entry.cases]
 
 
 def known_dimensions(dataset: Dataset) -> list[str]:
     """The dimensions that the dataset knows something about."""
+    items = [f"target {name}" for name in category_columns(dataset.item_table)]
     users = dataset.user_table
-    return [name for name in DIMENSIONS if name not in OF_USERS or (name in users and any(users[name]))]
+    of_users = [name for name in category_columns(users) if categories_of(pd.Series(users[name])).names]
+    return ["history length", "target popularity", SEEN, *items, *of_users]
 
 
 def age_group(text: str) -> str:
@@ -74,6 +75,12 @@ def age_group(text: str) -> str:
     if not text.isdecimal():
         return text
     return next((label for limit, label in AGES if int(text) < limit), "")
+
+
+def _grouped(column: pd.Series) -> pd.Series:
+    """A column of users, ages in years as age groups."""
+    is_age = column.name == "age" and pd.api.types.is_string_dtype(column.dtype)
+    return column.map(age_group, na_action="ignore") if is_age else column
 
 
 def slice_intervals(
@@ -95,7 +102,7 @@ def slice_intervals(
         values = case_values(evaluation, masking, [name])  # (N, 1)
         table = UserSums(counts, user_sums(values * members, users).sums)
         squares = (values**2 * members).sum(axis=0) / members.sum(axis=0)
-        is_of_ranks = name.partition("@")[0] in METRICS.names()
+        is_of_ranks = name.rpartition("@")[0] in METRICS.names()
         low, high = score_interval(table.mean, squares, _cases(table, squares)) if is_of_ranks else bootstrap(table)
         hits = ((values > 0) * members).sum(axis=0).astype(np.int64)
         columns = zip(table.mean.tolist(), low.tolist(), high.tolist(), hits.tolist(), strict=True)
@@ -120,7 +127,7 @@ def _cases(table: UserSums, squares: NDArray[np.float64]) -> NDArray[np.float64]
     return np.where(table.counts.max(axis=0) > 1, np.clip(worth, 1, cases), cases)
 
 
-def _quarters(dimension: str, values: NDArray[np.int64], among: NDArray[np.bool_], unit: str) -> list[Slice]:
+def _quarters(dimension: str, values: NDArray[np.int64], among: NDArray[np.bool_], units: str) -> list[Slice]:
     """Four slices with about as many cases each; fewer where many cases share a value."""
     if not among.any():
         return []
@@ -133,27 +140,30 @@ def _quarters(dimension: str, values: NDArray[np.int64], among: NDArray[np.bool_
         if members.any():
             low, high = int(values[members].min()), int(values[members].max())
             found.append(
-                Slice(dimension, f"{low:,} to {high:,} {unit}s" if low < high else f"{low:,} {unit}s", members)
+                Slice(dimension, f"{low:,} to {high:,} {units}" if low < high else f"{low:,} {units}", members)
             )
     return found
 
 
-def _seen_in_training(user: NDArray[np.bool_], item: NDArray[np.bool_], among: NDArray[np.bool_]) -> list[Slice]:
+def _seen_in_training(
+    user: NDArray[np.bool_], item: NDArray[np.bool_], among: NDArray[np.bool_], nouns: Nouns
+) -> list[Slice]:
     """Warm and cold cases apart; none where all are warm, as when each user's last item is held out."""
-    groups = {"user and movie seen": user & item, "new user": ~user, "new movie": ~item & among}
+    groups = {f"user and {nouns.item} seen": user & item, "new user": ~user, f"new {nouns.item}": ~item & among}
     found = [Slice(SEEN, label, members & among) for label, members in groups.items()]
     return found if (~user & among).any() or (~item & among).any() else []
 
 
-def _genres(dataset: Dataset, ranks: Ranks, is_item: NDArray[np.bool_]) -> list[Slice]:
-    genres = dataset.item_table["genre"].tolist()
-    targets = np.where(is_item, ranks.target, 0)
-    found: list[Slice] = []
-    for name in sorted({genre for row in genres for genre in row}):
-        has = np.array([name in row for row in genres])
-        found.append(Slice("target genre", name, has[targets] & is_item))
-    return found
-
-
-def _same(dimension: str, values: NDArray[np.str_], order: Sequence[str]) -> list[Slice]:
-    return [Slice(dimension, label, values == label) for label in order if label]
+def _groups(dimension: str, column: pd.Series, rows: NDArray[np.integer], among: NDArray[np.bool_]) -> list[Slice]:
+    """A slice for each category of a table's column; case n is about row `rows[n]` of it, where it is `among` (N,)."""
+    found = categories_of(column)
+    cases = np.bincount(rows[among], minlength=len(column))  # of each row
+    by_category = np.bincount(found.codes, cases[found.rows], minlength=len(found.names))
+    commonest = np.argsort(-by_category, kind="stable")[:MOST_GROUPS]
+    groups: dict[str, Slice] = {}
+    for code in np.sort(commonest).tolist():
+        has = np.zeros(len(column), dtype=np.bool_)
+        has[found.rows[found.codes == code]] = True
+        groups[found.names[code]] = Slice(dimension, found.names[code], has[rows] & among)
+    in_order = [label for _, label in AGES if label in groups] if dimension == "age" else []
+    return [groups[label] for label in dict.fromkeys([*in_order, *groups])]

@@ -17,7 +17,7 @@ from recformer.evaluation.ranks import MASKINGS, MAX_K, Masking, Ranks
 from recformer.evaluation.significance import Question, Settings, best_of, correct
 from recformer.evaluation.split_facts import SplitFacts
 from recformer.metric.lists import Lists
-from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
+from recformer.registry import CATALOGUE_METRICS, CATEGORY_METRICS, LIST_METRICS, METRICS
 from recformer.run.model_ref import ModelRef
 from recformer.statistics.bootstrap import bootstrap_levels
 from recformer.statistics.paired import paired_effect_size, sign_flip_p, standard_error
@@ -57,6 +57,11 @@ class Evaluation:
     def ranks(self) -> Ranks:
         return self.seeds[0]
 
+    @property
+    def categories(self) -> list[str]:
+        """Columns of the item table whose diversity can be told."""
+        return [] if self.facts is None else list(self.facts.catalogue.categories)
+
 
 def checked_cutoffs(cutoffs: list[int]) -> list[int]:
     """Sorted, distinct cutoffs. Raises UsageError for one outside of 1 to 20."""
@@ -66,13 +71,15 @@ def checked_cutoffs(cutoffs: list[int]) -> list[int]:
     return sorted(set(cutoffs))
 
 
-def metric_names(cutoffs: list[int], time_ties: TimeTies = "file") -> list[str]:
+def metric_names(cutoffs: list[int], time_ties: TimeTies = "file", categories: Sequence[str] = ()) -> list[str]:
     """Names of all quantities that are means over cases, such as ndcg@10 and duplication/window@10.
 
-    Where each case has one target, recall is left out: it is the hit rate.
+    Where each case has one target, recall is left out: it is the hit rate. `categories`: columns of the item table.
     """
     of_ranks = [name for name in METRICS.names() if name != "recall" or time_ties == "as_set"]
-    return [f"{name}@{k}" for name in [*of_ranks, *LIST_METRICS.names()] for k in cutoffs]
+    of_categories = [f"{name}/{column}" for name in CATEGORY_METRICS.names() for column in categories]
+    of_lists = sorted([*LIST_METRICS.names(), *of_categories])
+    return [f"{name}@{k}" for name in [*of_ranks, *of_lists] for k in cutoffs]
 
 
 def catalogue_names(cutoffs: list[int]) -> list[str]:
@@ -104,12 +111,19 @@ def _values(ranks: Ranks, facts: Facts | None, columns: Sequence[Column]) -> NDA
             continue
         if masking not in lists:
             lists[masking] = _lists(ranks, facts, masking)
-        values.append(LIST_METRICS.get(base)(lists[masking], k))
+        values.append(_of_lists(base, lists[masking], k))
     return np.stack(values, axis=1)
 
 
+def _of_lists(base: str, lists: Lists, k: int) -> NDArray[np.float64]:
+    family, _, column = base.partition("/")
+    if family in CATEGORY_METRICS.names():
+        return CATEGORY_METRICS.get(family)(lists, k, column)
+    return LIST_METRICS.get(base)(lists, k)
+
+
 def _parts(name: str) -> tuple[str, int]:
-    base, _, k = name.partition("@")
+    base, _, k = name.rpartition("@")  # a column of categories may have an @ in its name
     return base, int(k)
 
 
@@ -117,7 +131,7 @@ def _lists(ranks: Ranks, facts: Facts | None, masking: Masking) -> Lists:
     if facts is None:
         raise ValueError("metrics of lists need the facts of their cases")  # a programmer's mistake
     top, catalogue = ranks.top(masking), facts.catalogue
-    items = np.where(top < catalogue.num_items, top, -1)  # SOS and EOS are no movies
+    items = np.where(top < catalogue.num_items, top, -1)  # SOS and EOS are no items
     return Lists(items, ranks.repeats("window", masking), ranks.repeats("history", masking), catalogue)
 
 
@@ -137,7 +151,8 @@ def summarise(
     stand under "catalogue". Raises EvaluationError when the protocols differ.
     """
     protocol, question = protocol_of_all(evaluations), question or Question()
-    names, of_all = metric_names(cutoffs, protocol.time_ties), catalogue_names(cutoffs)
+    of_all = catalogue_names(cutoffs)
+    names = metric_names(cutoffs, protocol.time_ties, evaluations[0].categories)
     if baseline is not None and question.primary not in names:
         names.insert(0, question.primary)
     columns: list[Column] = [(name, masking) for masking in MASKINGS for name in [*names, *of_all]]

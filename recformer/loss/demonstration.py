@@ -1,4 +1,4 @@
-"""What gradient descent does to repeated movies under each loss, on one worked example."""
+"""What gradient descent does to repeated items under each loss, on one worked example."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +12,10 @@ from recformer.config import parse_section
 from recformer.loss.seen import Seen, Sequences
 from recformer.registry import LOSSES
 
-MOVIES = 8
+ITEMS = 8
 WINDOW = (0, 1, 2)
 TARGET = 7
-# Eight movies, of which the three of the window score highest and the target lowest; SOS and EOS are out of reach.
+# Eight items, of which the three of the window score highest and the target lowest; SOS and EOS are out of reach.
 LOGITS = (3.0, 2.5, 2.0, 1.0, 1.0, 0.5, 0.5, 0.0, -9.0, -9.0)
 STEPS = 50
 RATE = 0.5
@@ -26,11 +26,11 @@ class Effect:
     """One loss, with its default options, on the example."""
 
     gradient: NDArray[np.float64]
-    """(3,) of the loss, at the logits of the repeated movies, at the start. Positive is pushed down."""
+    """(3,) of the loss, at the logits of the repeated items, at the start. Positive is pushed down."""
     beyond: NDArray[np.float64]
     """(3,) the same without cross-entropy's: what the loss adds to it."""
     mass: NDArray[np.float64]
-    """(51,) softmax probability of the repeated movies together, after 0 to 50 steps of gradient descent."""
+    """(51,) softmax probability of the repeated items together, after 0 to 50 steps of gradient descent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Demonstration:
     """The example under every registered loss."""
 
     repeats: tuple[int, ...]
-    """The movies of the window."""
+    """The items of the window."""
     effects: dict[str, Effect]
     """Name of a loss to what it does."""
 
@@ -75,6 +75,6 @@ def _mass(logits: Tensor) -> float:
 
 
 def _seen() -> Seen:
-    """A user who had the movies of the window and nothing else."""
-    sequences = Sequences(torch.tensor([MOVIES, *WINDOW, TARGET]), torch.tensor([0, 5]), MOVIES)
+    """A user who had the items of the window and nothing else."""
+    sequences = Sequences(torch.tensor([ITEMS, *WINDOW, TARGET]), torch.tensor([0, 5]), ITEMS)
     return Seen(sequences, torch.tensor([WINDOW]), users=torch.tensor([0]), ends=torch.tensor([1 + len(WINDOW)]))

@@ -15,7 +15,7 @@ class MaskedSoftmaxOptions(Options):
     of: Span = option(
         "history",
         "What is taken out",
-        "history: every movie the user had before, as the app does when it recommends. window: the movies of the input "
+        "history: every item the user had before, as the app does when it recommends. window: the items of the input "
         "window alone. What is taken out is not trained on: unmasked lists may repeat more than with cross_entropy.",
         group="Loss",
     )

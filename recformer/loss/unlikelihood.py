@@ -32,7 +32,7 @@ class UnlikelihoodOptions(Options):
     of: Span = option(
         "window",
         "What counts as a repeat",
-        "window: the movies of the input window, which is what duplication/window@k counts. history: every movie the "
+        "window: the items of the input window, which is what duplication/window@k counts. history: every item the "
         "user had before.",
         group="Loss",
     )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recformer.data.categories import Categories
+
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
@@ -14,8 +16,8 @@ class Catalogue:
     """(I,) how often each item occurs in the training part."""
     num_users: int
     """Users of the training part."""
-    genres: NDArray[np.uint64]
-    """(I, G) genre sets as bits."""
+    categories: dict[str, NDArray[np.uint64]]
+    """By column of the item table: (I, G) sets of categories as bits."""
 
     @property
     def num_items(self) -> int:
@@ -42,11 +44,9 @@ class Lists:
         return total / np.maximum(there.sum(axis=1), 1)
 
 
-def genre_bits(genres: list[list[str]]) -> NDArray[np.uint64]:
-    """(I, G) one bit a genre: two movies' sets can then be compared without Python."""
-    names = {name: place for place, name in enumerate(sorted({name for row in genres for name in row}))}
-    bits = np.zeros((len(genres), max(-(-len(names) // 64), 1)), dtype=np.uint64)
-    for row, own in enumerate(genres):
-        for name in own:
-            bits[row, names[name] // 64] |= np.uint64(1) << np.uint64(names[name] % 64)
+def category_bits(found: Categories, num_items: int) -> NDArray[np.uint64]:
+    """(I, G) one bit a category: two items' sets can then be compared without Python."""
+    bits = np.zeros((num_items, max(-(-len(found.names) // 64), 1)), dtype=np.uint64)
+    words, places = np.divmod(found.codes.astype(np.uint64), np.uint64(64))
+    np.bitwise_or.at(bits, (found.rows, words.astype(np.int64)), np.uint64(1) << places)
     return bits

@@ -1,7 +1,7 @@
 """Users worth looking at: by who they are, and by what models do for them. Never torch."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
@@ -9,56 +9,63 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recformer.data.categories import categories_of
 from recformer.data.dataset import Dataset
 from recformer.data.describe import history_lengths
 from recformer.evaluation.ranks import MAX_K, Masking, Ranks
 from recformer.recommend.overlap import rank_biased_overlap
 
 Order = Literal["id", "disagree", "finds", "repeats"]
+HISTORY = "history length"
+MOST_CHOICES = 200
+"""Categories of one column that people can choose among."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Whom to list. Empty tuples and None let everybody pass."""
+    """Whom to list. What is not named lets everybody pass."""
 
-    ages: tuple[str, ...] = ()
-    genders: tuple[str, ...] = ()
-    occupations: tuple[str, ...] = ()
+    among: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """Column of categories to those of which a user must have one; an empty sequence asks for nothing."""
     shortest: int = 0
-    """Fewest movies of a user."""
+    """Fewest items of a user."""
     longest: int | None = None
-    """Most movies of a user."""
+    """Most items of a user."""
 
 
 def people(dataset: Dataset) -> pd.DataFrame:
-    """U rows by user token: user_id, gender, age, occupation, movies (how many)."""
-    return dataset.user_table.assign(movies=history_lengths(dataset)).reset_index(drop=True)
+    """U rows by user token: the columns of the user table, and HISTORY, how many interactions there are."""
+    return dataset.user_table.assign(**{HISTORY: history_lengths(dataset)}).reset_index(drop=True)
 
 
 def choices(table: pd.DataFrame, column: str) -> list[str]:
-    """The different values of a column, numbers before words, without "" (the set does not say)."""
-    values = {str(value) for value in table[column].unique()} - {""}
+    """The different categories of a column, numbers before words; none where there are too many to choose from."""
+    values = categories_of(pd.Series(table[column])).names
+    if len(values) > MOST_CHOICES:
+        return []
     return sorted(values, key=lambda value: (not value.isdecimal(), int(value) if value.isdecimal() else 0, value))
 
 
 def kept(table: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
     """The rows that pass, in their order."""
     longest = np.inf if wanted.longest is None else wanted.longest
-    passes = (table["movies"] >= wanted.shortest) & (table["movies"] <= longest)
-    for column, values in (("age", wanted.ages), ("gender", wanted.genders), ("occupation", wanted.occupations)):
+    passes = ((table[HISTORY] >= wanted.shortest) & (table[HISTORY] <= longest)).to_numpy()
+    for column, values in wanted.among.items():
         if values:
-            passes &= table[column].isin(values)
+            found = categories_of(pd.Series(table[column]))
+            asked = np.isin(np.array(found.names, dtype=object), list(values))
+            passes = passes & np.isin(np.arange(len(table)), found.rows[asked[found.codes]])
     return table.loc[passes]
 
 
 @dataclass(frozen=True, eq=False)
 class UserResult:
-    """What models do for each user, on the last movie held out. NaN for users with too few movies for a case."""
+    """What models do for each user, on the last item held out. NaN for users with too few items for a case."""
 
     ranks: NDArray[np.float64]
-    """(U, M) rank of the held-out movie by each model."""
+    """(U, M) rank of the held-out item by each model."""
     repeats: NDArray[np.float64]
-    """(U, M) movies of the raw top k that are in the input window."""
+    """(U, M) items of the raw top k that are in the input window."""
     overlap: NDArray[np.float64]
     """(U,) mean rank-biased overlap over all pairs of models' lists; NaN for a single model."""
     k: int
@@ -87,7 +94,7 @@ def in_order(
 
     Args:
         order: "id": as they come. "disagree": least overlap first. "finds": those for whom model `finder` has the
-            held-out movie in the top k and model `other` has not, the furthest apart first. "repeats": most repeats
+            held-out item in the top k and model `other` has not, the furthest apart first. "repeats": most repeats
             of the input window in the raw top k first, of the model that repeats most, then of all.
         known: needed for every order but "id".
         finder, other: places of two models.

@@ -1,4 +1,4 @@
-"""What a model expects next: scores of all movies, and from them its list, what masking does to it, and why."""
+"""What a model expects next: scores of all items, and from them its list, what masking does to it, and why."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from recformer.data.dataset import Dataset
+from recformer.data.dataset import Dataset, id_at
 from recformer.errors import NotNumbersError, UsageError
 from recformer.evaluation.ranks import MASKINGS, Masking
 from recformer.recommend.user_case import UserCase, display_title, opened
 
 MAX_LIST = 100
 NextScores = NDArray[np.float64]
-"""(1 + n, I) log-probabilities of all movies: with the whole window, and with each of its n movies left out in turn,
+"""(1 + n, I) log-probabilities of all items: with the whole window, and with each of its n items left out in turn,
 oldest first."""
 
 
@@ -25,9 +25,9 @@ def next_scores_of(model: nn.Module, dataset: Dataset, user_case: UserCase) -> N
 
 
 def left_out(window: NDArray[np.int64], sos: int) -> NDArray[np.int64]:
-    """(n, T) the window (T,) without each of its n movies in turn, opened with one SOS more.
+    """(n, T) the window (T,) without each of its n items in turn, opened with one SOS more.
 
-    That is the window one gets by taking the movie out by hand: [SOS a b] gives [SOS SOS b] and [SOS SOS a].
+    That is the window one gets by taking the item out by hand: [SOS a b] gives [SOS SOS b] and [SOS SOS a].
     """
     items = window[window != sos]
     shorter = [opened(np.delete(items, place), len(window), sos) for place in range(len(items))]
@@ -37,11 +37,11 @@ def left_out(window: NDArray[np.int64], sos: int) -> NDArray[np.int64]:
 def log_probabilities(
     model: nn.Module, num_items: int, windows: NDArray[np.int64], users: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Log-probability of every movie to be the next one, by one forward pass.
+    """Log-probability of every item to be the next one, by one forward pass.
 
     Args:
         model: in evaluation mode or not, it is put there.
-        num_items: I; SOS and EOS are no movies.
+        num_items: I; SOS and EOS are no items.
         windows: (W, T) tokens.
         users: (C,) user tokens; with several, their log-probabilities are averaged.
 
@@ -61,12 +61,12 @@ def log_probabilities(
 
 
 def rank_of(scores: NDArray[np.float64], shown: NDArray[np.bool_], item: int) -> int:
-    """1 + other shown movies that score at least as much as `item`, which is shown. `scores` and `shown` are (I,)."""
+    """1 + other shown items that score at least as much as `item`, which is shown. `scores` and `shown` are (I,)."""
     return int((scores[shown] >= scores[item]).sum())
 
 
 def top(scores: NDArray[np.float64], shown: NDArray[np.bool_], k: int) -> list[int]:
-    """The first `k` of the shown movies by score, best first. Raises UsageError for a k outside of 1 to 100."""
+    """The first `k` of the shown items by score, best first. Raises UsageError for a k outside of 1 to 100."""
     if not 1 <= k <= MAX_LIST:
         raise UsageError(f"k = {k} is not allowed: use a whole number from 1 to {MAX_LIST}")
     places = np.flatnonzero(shown)
@@ -84,7 +84,7 @@ def listed(
 ) -> list[dict[str, Any]]:
     """The list that log-probabilities (I,) give, best first.
 
-    "score" is the share of the probability over all movies before masking; "hit": it is the held-out movie;
+    "score" is the share of the probability over all items before masking; "hit": it is the held-out item;
     "repeat_window": it is in the input window; "seen": it is in the history. Raises UsageError for a k outside of 1 to
     100.
     """
@@ -92,7 +92,7 @@ def listed(
     return [
         {
             "rank": rank,
-            "item_id": int(dataset.item_ids[item]),
+            "item_id": id_at(dataset.item_ids, item),
             "title": display_title(dataset, item),
             "score": float(share[item]),
             "hit": item == user_case.target,
@@ -104,7 +104,7 @@ def listed(
 
 
 def target_ranks(scores: NDArray[np.float64], user_case: UserCase) -> dict[Masking, int] | None:
-    """The held-out movie's rank under each masking; None where no movie is held out."""
+    """The held-out item's rank under each masking; None where no item is held out."""
     target, count = user_case.target, len(scores)
     if target is None:
         return None
@@ -121,10 +121,10 @@ def taken_out(scores: NDArray[np.float64], user_case: UserCase, k: int) -> dict[
 def explain(
     next_scores: NextScores, dataset: Dataset, user_case: UserCase, masking: Masking, item: int
 ) -> dict[str, Any]:
-    """Leave each movie of the window out in turn and see what becomes of the movie with token `item`.
+    """Leave each item of the window out in turn and see what becomes of the item with token `item`.
 
-    A reason's "lift" is the log-probability with the movie minus without it: above 0 it speaks for the movie explained,
-    ln 2 = 0.69 doubles its chance. What is ranked stays the same throughout (`masking` of the whole window; the movie
+    A reason's "lift" is the log-probability with the item minus without it: above 0 it speaks for the item explained,
+    ln 2 = 0.69 doubles its chance. What is ranked stays the same throughout (`masking` of the whole window; the item
     explained itself is always ranked), so a change of rank comes from the model alone.
     """
     shown = user_case.candidates(dataset.num_items, masking, item)
@@ -135,7 +135,7 @@ def explain(
         "rank": rank_of(whole, shown, item),
         "reasons": [
             {
-                "item_id": int(dataset.item_ids[left]),
+                "item_id": id_at(dataset.item_ids, left),
                 "title": display_title(dataset, left),
                 "lift": float(whole[item] - scores[item]),
                 "score_without": float(shares(scores)[item]),

@@ -4,17 +4,18 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-import numpy as np
 from torch import nn
 
 from recformer.checkpoint.load import load
-from recformer.data.dataset import Dataset
+from recformer.data.dataset import Dataset, Id, id_at, id_of
+from recformer.data.nouns import Nouns
 from recformer.errors import NotNumbersError, UsageError
 from recformer.evaluation.dataset_check import check_fit
 from recformer.evaluation.ranks import Masking
 from recformer.recommend.overlap import jaccard, rank_biased_overlap
 from recformer.recommend.scores import NextScores, explain, listed, next_scores_of, taken_out, target_ranks, top
-from recformer.recommend.user_case import UserCase, display_title, imagined, item_tokens_of, user_case_of
+from recformer.recommend.user_case import UserCase, display_title, imagined, item_tokens_of, unknown_id, user_case_of
+from recformer.recommend.window_edits import read
 from recformer.run.model_ref import ModelRef
 from recformer.run.paths import Root
 
@@ -25,22 +26,23 @@ Advice = dict[str, Any]
 class Query:
     """What models are asked."""
 
-    user: int | None
-    """User id; None for nobody of the dataset, where `movies` says all that is known."""
+    user: Id | None
+    """User id; None for nobody of the dataset, where `items` says all that is known."""
     k: int
     masking: Masking
-    movies: tuple[int, ...] | None = None
+    items: tuple[Id, ...] | None = None
     """Item ids of a window that somebody made up, oldest first; None for the user's own."""
-    why: int | None = None
-    """Item id of the movie to explain; None for the first of the first model's list."""
+    why: Id | None = None
+    """Id of the item to explain; None for the first of the first model's list."""
 
     def user_case(self, dataset: Dataset, window: int) -> UserCase:
         """The case a model with this window is asked about. Raises UsageError, DataError."""
-        if self.movies is not None:
-            return imagined(dataset, self.movies, window, self.user)
+        if self.items is not None:
+            return imagined(dataset, self.items, window, self.user)
         if self.user is None:
             raise UsageError(
-                "name a user of the dataset, or the movies of a window", cli="Add --user ID or --movies ID,ID"
+                f"name a user of the dataset, or the {dataset.nouns.items} of a window",
+                cli="Add --user ID or --items ID,ID",
             )
         return user_case_of(dataset, self.user, window)
 
@@ -53,22 +55,33 @@ class Answer:
     next_scores: NextScores
 
 
+def query_of(
+    dataset: Dataset, user: str | None, k: int, masking: Masking, items: str | None = None, why: str | None = None
+) -> Query:
+    """A question in text: ids as they are written in an address or a command. Raises UsageError for an unknown one."""
+    window, unknown = (None, []) if items is None else read(items, dataset.item_ids)
+    if unknown:
+        raise unknown_id(dataset.nouns.item, ", ".join(unknown), dataset.item_ids, dataset)
+    user_id = None if user is None else id_of(dataset.user_ids, user)
+    if user is not None and user_id is None:
+        raise unknown_id("user", user, dataset.user_ids, dataset)
+    why_id = None if why is None else id_of(dataset.item_ids, why)
+    if why is not None and why_id is None:
+        raise unknown_id(dataset.nouns.item, why, dataset.item_ids, dataset)
+    return Query(user_id, k, masking, window, why_id)
+
+
 def advise(
     root: Root,
     checkpoints: list[ModelRef],
     dataset: Dataset,
-    user: int | None,
-    k: int,
-    masking: Masking,
-    movies: tuple[int, ...] | None = None,
-    why: int | None = None,
+    question: Query,
 ) -> Advice:
     """Ask every checkpoint the same; see Query and advice_of.
 
-    Raises UsageError for a user, movie, k or mix of windows that is not allowed, CheckpointError, DataError,
+    Raises UsageError for a user, item, k or mix of windows that is not allowed, CheckpointError, DataError,
     EvaluationError.
     """
-    question = Query(user, k, masking, movies, why)
     answers: list[Answer] = []
     user_case: UserCase | None = None
     for checkpoint in checkpoints:
@@ -91,7 +104,7 @@ def scores_by(checkpoint: ModelRef, model: nn.Module, dataset: Dataset, user_cas
 
 
 def require_window(checkpoint: ModelRef, window: int, others: int | None) -> None:
-    """Raises UsageError where a model reads more or fewer movies than the `others` before it (None: it is the first).
+    """Raises UsageError where a model reads more or fewer items than the `others` before it (None: it is the first).
 
     Then no one window would be the input of all.
     """
@@ -105,7 +118,7 @@ def advice_of(answers: list[Answer], dataset: Dataset, user_case: UserCase, ques
     """`{"user", "window", "target", "why", "models": [{"run", "checkpoint", "target_rank", "items", …}], "overlap"}`.
 
     Ids are the dataset's; SOS, which opens a short window, is left out of "window". "target" and "target_rank" are
-    null where the window is made up. `answers` is not empty. Raises UsageError for a k or movie that is not allowed.
+    null where the window is made up. `answers` is not empty. Raises UsageError for a k or item that is not allowed.
     """
     explained = _explained(answers[0], dataset, user_case, question)
     models = [_model(answer, dataset, user_case, question, explained) for answer in answers]
@@ -113,22 +126,22 @@ def advice_of(answers: list[Answer], dataset: Dataset, user_case: UserCase, ques
     return {
         "user": user_case.user,
         "window": dataset.item_ids[window].tolist(),
-        "target": None if user_case.target is None else int(dataset.item_ids[user_case.target]),
+        "target": None if user_case.target is None else id_at(dataset.item_ids, user_case.target),
         "masking": question.masking,
-        "why": {"item_id": int(dataset.item_ids[explained]), "title": display_title(dataset, explained)},
+        "why": {"item_id": id_at(dataset.item_ids, explained), "title": display_title(dataset, explained)},
         "models": models,
-        "overlap": _overlap(models),
+        "overlap": _overlap(models, dataset),
     }
 
 
 def _explained(first: Answer, dataset: Dataset, user_case: UserCase, question: Query) -> int:
-    """Item token of the movie to explain."""
+    """Item token of the item to explain."""
     if question.why is not None:
         return int(item_tokens_of(dataset, [question.why])[0])
     shown = user_case.candidates(dataset.num_items, question.masking)
     best = top(first.next_scores[0], shown, question.k)
     if not best:
-        raise UsageError(f"masking {question.masking} leaves no movie to recommend; mask less")
+        raise UsageError(f"masking {question.masking} leaves no {dataset.nouns.item} to recommend; mask less")
     return best[0]
 
 
@@ -146,9 +159,9 @@ def _model(answer: Answer, dataset: Dataset, user_case: UserCase, question: Quer
     }
 
 
-def _overlap(models: list[Advice]) -> list[Advice]:
+def _overlap(models: list[Advice], dataset: Dataset) -> list[Advice]:
     """Each pair of models, by their places in the list, with what their lists have in common."""
-    lists = [np.array([[item["item_id"] for item in model["items"]]], dtype=np.int64) for model in models]
+    lists = [dataset.item_ids.get_indexer([item["item_id"] for item in model["items"]])[None] for model in models]
     return [
         {
             "models": [one, other],
@@ -159,20 +172,20 @@ def _overlap(models: list[Advice]) -> list[Advice]:
     ]
 
 
-def render_advice(advice: dict[str, Any], *, explain: bool) -> str:
-    """What `advice_of` gives, a list a model; with `explain` also what the window's movies do for one movie."""
+def render_advice(advice: dict[str, Any], nouns: Nouns, *, explain: bool) -> str:
+    """What `advice_of` gives, a list a model; with `explain` also what the window's items do for one item."""
     lines: list[str] = []
     for model in advice["models"]:
-        lines += [_head(model), *(_place(item) for item in model["items"])]
+        lines += [_head(model, nouns), *(_place(item) for item in model["items"])]
         if explain:
             lines += _why(model["why"], advice["why"]["title"])
     return "\n".join(lines)
 
 
-def _head(model: dict[str, Any]) -> str:
+def _head(model: dict[str, Any], nouns: Nouns) -> str:
     if model["target_rank"] is None:
-        return f"{model['run']}: after these movies"
-    return f"{model['run']}: the held-out movie has rank {model['target_rank']}"
+        return f"{model['run']}: after these {nouns.items}"
+    return f"{model['run']}: the held-out {nouns.item} has rank {model['target_rank']}"
 
 
 def _place(item: dict[str, Any]) -> str:

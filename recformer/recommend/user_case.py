@@ -1,8 +1,8 @@
-"""What is known of somebody when models are asked for the next movie; a made-up window ("what if") too.
+"""What is known of somebody when models are asked for the next item; a made-up window ("what if") too.
 
-A window with fewer movies than the model reads is opened with SOS. In training SOS stands once, just before a history,
+A window with fewer items than the model reads is opened with SOS. In training SOS stands once, just before a history,
 so only the first places of a history ever had it beside them, and never two of it. Each further SOS says "before that,
-nothing": the model has not seen two of it, so the fewer movies a window has, the more it guesses.
+nothing": the model has not seen two of it, so the fewer items a window has, the more it guesses.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from recformer.data.dataset import Dataset, token_of
+from recformer.data.dataset import Dataset, Id, token_of
 from recformer.data.split.leave_last_out import LEAST
-from recformer.errors import DataError, UsageError, count
+from recformer.errors import DataError, UsageError
 from recformer.evaluation.ranks import Masking
 
 CROWD = 64
@@ -25,7 +25,7 @@ CROWD = 64
 class UserCase:
     """Input window, what came before it, what came next."""
 
-    user: int | None
+    user: Id | None
     """The dataset's user id; None for nobody of the dataset."""
     user_token: int | None
     window: NDArray[np.int64]
@@ -33,7 +33,7 @@ class UserCase:
     history: NDArray[np.int64]
     """(n,) item tokens before the held-out one, in the order of time."""
     target: int | None
-    """Item token of the held-out movie, the user's last one; None where the window is made up."""
+    """Item token of the held-out one, the user's last one; None where the window is made up."""
 
     def asked_as(self, num_users: int) -> NDArray[np.int64]:
         """(C,) user tokens to ask a model as: the user's own, or for nobody 64 spread evenly over the dataset.
@@ -46,7 +46,7 @@ class UserCase:
         return np.unique(np.linspace(0, num_users - 1, CROWD).round().astype(np.int64))
 
     def candidates(self, num_items: int, masking: Masking, *always: int | None) -> NDArray[np.bool_]:
-        """(I,) which movies are ranked under `masking`; the target and those in `always` are, whatever is masked."""
+        """(I,) which items are ranked under `masking`; the target and those in `always` are, whatever is masked."""
         hidden = {"none": np.array([], np.int64), "window": self.window, "history": self.history}[masking]
         shown = np.ones(num_items, dtype=bool)
         shown[hidden[hidden < num_items]] = False
@@ -54,41 +54,42 @@ class UserCase:
         return shown
 
 
-def user_case_of(dataset: Dataset, user: int, window: int) -> UserCase:
-    """The case before a user's last movie, which is the test case of leave_last_out.
+def user_case_of(dataset: Dataset, user: Id, window: int) -> UserCase:
+    """The case before a user's last item, which is the test case of leave_last_out.
 
-    Where the user had fewer movies than the window holds, SOS fills it. Raises UsageError for a user id that is not
+    Where the user had fewer items than the window holds, SOS fills it. Raises UsageError for a user id that is not
     there, DataError for a history that gives no test case.
     """
     token = _user_token(dataset, user)
     history = dataset.history(token).astype(np.int64)
     if len(history) < LEAST:
         raise DataError(
-            f"user {user} has {count(len(history), 'movie')}; those whose last movie is held out have {LEAST} or more"
+            f"user {user} has {dataset.nouns.count(len(history))}; those whose last {dataset.nouns.item} is held out "
+            f"have {LEAST} or more"
         )
     before = np.concatenate([np.full(window, dataset.num_items), history[:-1]])  # SOS first
     return UserCase(user, token, before[-window:], history[:-1], int(history[-1]))
 
 
-def imagined(dataset: Dataset, movies: Sequence[int], window: int, user: int | None) -> UserCase:
-    """The case of somebody whose latest movies are `movies`; there is no held-out movie.
+def imagined(dataset: Dataset, items: Sequence[Id], window: int, user: Id | None) -> UserCase:
+    """The case of somebody whose latest items are `items`; there is no held-out one.
 
     Args:
-        movies: item ids, oldest first, at most `window`.
+        items: item ids, oldest first, at most `window`.
         window: T, the tokens that the model reads.
         user: whose taste and history it is, by id; None for nobody of the dataset, whose history is the window.
 
-    Raises UsageError for ids that are not there, and for more movies than the window holds.
+    Raises UsageError for ids that are not there, and for more items than the window holds.
     """
-    items = item_tokens_of(dataset, movies)
-    if len(items) > window:
-        raise UsageError(f"{len(items)} movies do not fit a window of {window}: name at most {window}")
-    filled = opened(items, window, dataset.num_items)
+    tokens = item_tokens_of(dataset, items)
+    if len(tokens) > window:
+        raise UsageError(f"{dataset.nouns.count(len(tokens))} do not fit a window of {window}: name at most {window}")
+    filled = opened(tokens, window, dataset.num_items)
     if user is None:
-        return UserCase(None, None, filled, items, None)
+        return UserCase(None, None, filled, tokens, None)
     token = _user_token(dataset, user)
     before = dataset.history(token)[:-1].astype(np.int64)
-    return UserCase(user, token, filled, np.concatenate([before, items[~np.isin(items, before)]]), None)
+    return UserCase(user, token, filled, np.concatenate([before, tokens[~np.isin(tokens, before)]]), None)
 
 
 def opened(items: NDArray[np.int64], window: int, sos: int) -> NDArray[np.int64]:
@@ -96,21 +97,26 @@ def opened(items: NDArray[np.int64], window: int, sos: int) -> NDArray[np.int64]
     return np.concatenate([np.full(window - len(items), sos, dtype=np.int64), items])
 
 
-def item_tokens_of(dataset: Dataset, item_ids: Sequence[int]) -> NDArray[np.int64]:
+def item_tokens_of(dataset: Dataset, item_ids: Sequence[Id]) -> NDArray[np.int64]:
     """(n,) tokens of item ids. Raises UsageError naming the ids that are not there."""
     ids = dataset.item_ids
     tokens = [token_of(ids, item) for item in item_ids]
     if None in tokens:
         unknown = ", ".join(str(item) for item, token in zip(item_ids, tokens, strict=True) if token is None)
-        raise UsageError(f"movie {unknown} is not in {dataset.name}; its movie ids go from {ids[0]} to {ids[-1]}")
+        raise unknown_id(dataset.nouns.item, unknown, ids, dataset)
     return np.array(tokens, dtype=np.int64)
 
 
-def _user_token(dataset: Dataset, user: int) -> int:
+def _user_token(dataset: Dataset, user: Id) -> int:
     token, ids = token_of(dataset.user_ids, user), dataset.user_ids
     if token is None:
-        raise UsageError(f"user {user} is not in {dataset.name}; its user ids go from {ids[0]} to {ids[-1]}")
+        raise unknown_id("user", str(user), ids, dataset)
     return token
+
+
+def unknown_id(noun: str, wanted: str, ids: pd.Index, dataset: Dataset) -> UsageError:
+    """The error for an id that is none of `ids`; `noun` is what they are ids of."""
+    return UsageError(f"{noun} {wanted} is not in {dataset.name}; its {noun} ids go from {ids[0]} to {ids[-1]}")
 
 
 def display_title(dataset: Dataset, item: int) -> str:

@@ -1,64 +1,61 @@
 """Edits of an input window, as item ids, oldest first; never torch."""
 
-from collections.abc import Sequence
+from urllib.parse import quote, unquote
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Movies = tuple[int, ...]
+from recformer.data.categories import as_text, category_columns
+from recformer.data.dataset import Id, id_of
+
+Items = tuple[Id, ...]
 
 
-def added(movies: Movies, item: int, window: int) -> Movies:
-    """`item` as the latest movie. A full window loses its oldest, as it does when somebody watches one more."""
-    return (*movies, item)[-window:]
+def added(items: Items, item: Id, window: int) -> Items:
+    """`item` as the latest item. A full window loses its oldest, as it does when somebody has one more."""
+    return (*items, item)[-window:]
 
 
-def removed(movies: Movies, place: int) -> Movies:
-    """The window without the movie at `place`, 0 for the oldest."""
-    return movies[:place] + movies[place + 1 :]
+def removed(items: Items, place: int) -> Items:
+    """The window without the item at `place`, 0 for the oldest."""
+    return items[:place] + items[place + 1 :]
 
 
-def moved(movies: Movies, place: int, by: int) -> Movies:
-    """The movie at `place` changes places with the one `by` = −1 (older) or 1 (later) beside it, if there is one."""
+def moved(items: Items, place: int, by: int) -> Items:
+    """The item at `place` changes places with the one `by` = −1 (older) or 1 (later) beside it, if there is one."""
     other = place + by
-    if not 0 <= other < len(movies):
-        return movies
-    changed = list(movies)
+    if not 0 <= other < len(items):
+        return items
+    changed = list(items)
     changed[place], changed[other] = changed[other], changed[place]
     return tuple(changed)
 
 
-def written(movies: Movies) -> str:
-    """How a link says it: "50,260,1196"."""
-    return ",".join(map(str, movies))
+def written(items: Items) -> str:
+    """How a link or a command says it: "50,260,1196". What is no letter or digit in a text is written as %2C."""
+    return ",".join(quote(str(item), safe="") for item in items)
 
 
-def read(text: str, item_ids: pd.Index, window: int) -> tuple[Movies, list[str]]:
-    """The window that a link asks for, and what of it cannot be had, in words.
+def read(text: str, item_ids: pd.Index) -> tuple[Items, list[str]]:
+    """The items that a link or a command names, and what of it is no id, as it stands there.
 
     Args:
-        text: item ids with commas between; nothing at all is an empty window.
+        text: item ids as `written`, with commas between; nothing at all is no item.
         item_ids: (I,) sorted ids that there are.
-        window: how many movies fit; the latest are kept.
     """
-    there = set(item_ids.tolist())
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    unknown = [part for part in parts if not (part.isdecimal() and int(part) in there)]
-    movies = tuple(int(part) for part in parts if part not in unknown)
-    problems = [f"no movie has the id {', '.join(unknown)}"] if unknown else []
-    if len(movies) > window:
-        problems.append(f"{len(movies)} movies do not fit a window of {window}, so the latest are kept")
-    return movies[-window:], problems
+    found = {part: id_of(item_ids, unquote(part)) for part in parts}
+    return tuple(item for part in parts if (item := found[part]) is not None), [
+        part for part in parts if found[part] is None
+    ]
 
 
-def search(titles: Sequence[str], genres: Sequence[Sequence[str]], text: str) -> NDArray[np.bool_]:
-    """(n,) which movies have `text` in their title or one of their genres, whatever the case."""
+def search(table: pd.DataFrame, text: str) -> NDArray[np.bool_]:
+    """(n,) which rows of an item table have `text` in their title, id or categories, whatever the case."""
     needle = text.strip().casefold()
-    return np.array(
-        [
-            needle in title.casefold() or any(needle in genre.casefold() for genre in own)
-            for title, own in zip(titles, genres, strict=True)
-        ],
-        dtype=bool,
-    )
+    found = np.zeros(len(table), dtype=np.bool_)
+    for name in {"item_id", "title", *category_columns(table)} & set(table):
+        words = as_text(pd.Series(table[name])).astype("str")
+        found |= words.str.casefold().str.contains(needle, regex=False, na=False).to_numpy()
+    return found

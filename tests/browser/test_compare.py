@@ -22,7 +22,7 @@ VIEWS = {  # what only this view says
     "Slices": "Groups of fewer than 30 cases",
     "Users": "Each point is a held-out movie",
     "Loss curves": "Losses of runs with different loss functions",
-    "Penalties": "Eight movies, of which three were just watched",
+    "Penalties": "Eight items, of which three are the latest",
     "Configurations": "Show all settings",
     "Article": "Published and its files.",
 }

@@ -103,7 +103,7 @@ def recommend_equals_the_command_line(root: Path, address: str, page: Page, run_
     shot(page, "recommend")
     advice: dict[str, Any] = json.loads(command(root, "recommend", DEMO, run_id, "--user", "42", "--json"))
     for listed, model in zip(page.locator("section.column").all(), advice["models"], strict=True):
-        shown = [int(card.get_attribute("data-movie") or 0) for card in listed.locator(".card").all()]
+        shown = [int(card.get_attribute("data-item") or 0) for card in listed.locator(".card").all()]
         assert shown == [item["item_id"] for item in model["items"]]
         expect(listed.get_by_text(f"held-out movie at rank {model['target_rank']:,} of")).to_have_count(1)
 

@@ -36,7 +36,7 @@ def still(page: Page) -> None:
 def lists(page: Page) -> list[list[int]]:
     """Item ids of every list, best first, as they are drawn."""
     return [
-        [int(card.get_attribute("data-movie") or -1) for card in column.locator(".card").all()]
+        [int(card.get_attribute("data-item") or -1) for card in column.locator(".card").all()]
         for column in page.locator("section.column").all()
     ]
 
@@ -47,7 +47,7 @@ def shows(page: Page, expected: list[list[int]]) -> None:
         cards = page.locator("section.column").nth(place).locator(".card")
         expect(cards).to_have_count(len(items))
         for card, item in zip(range(len(items)), items, strict=True):
-            expect(cards.nth(card)).to_have_attribute("data-movie", str(item))
+            expect(cards.nth(card)).to_have_attribute("data-item", str(item))
 
 
 def answer(root: Path, *arguments: str) -> dict[str, Any]:
@@ -137,12 +137,12 @@ def switch_masking(root: Path, page: Page, user: int) -> None:
 
 def leave_the_latest_out(root: Path, page: Page, user: int) -> list[int]:
     own = answer(root, "--user", str(user))["window"]
-    expect(page.get_by_text("What they rated next")).to_be_visible()
+    expect(page.get_by_text("What came next")).to_be_visible()
     page.get_by_role("button", name="Leave out:").first.click()
     movies = own[:-1]
-    document = answer(root, "--user", str(user), "--movies", ",".join(map(str, movies)), "--mask", "none")
+    document = answer(root, "--user", str(user), "--items", ",".join(map(str, movies)), "--mask", "none")
     shows(page, items(document))
-    expect(page.get_by_text("What they rated next")).to_have_count(0)
+    expect(page.get_by_text("What came next")).to_have_count(0)
     expect(page.get_by_role("button", name="Back to the user's own")).to_be_visible()
     assert items(document) != items(answer(root, "--user", str(user), "--mask", "none"))
     return movies
@@ -150,16 +150,16 @@ def leave_the_latest_out(root: Path, page: Page, user: int) -> list[int]:
 
 def ask_why(root: Path, page: Page, user: int, movies: list[int]) -> int:
     card = page.locator("section.column").nth(1).locator(".card").nth(3)
-    item = int(card.get_attribute("data-movie") or -1)
+    item = int(card.get_attribute("data-item") or -1)
     card.click()
-    arguments = ["--user", str(user), "--movies", ",".join(map(str, movies)), "--mask", "none", "--why", str(item)]
+    arguments = ["--user", str(user), "--items", ",".join(map(str, movies)), "--mask", "none", "--why", str(item)]
     document = answer(root, *arguments)
     expect(page.get_by_text(f"Why {document['why']['title']}?")).to_be_visible()
-    for card in page.locator(f'.card[data-movie="{item}"]').all():
+    for card in page.locator(f'.card[data-item="{item}"]').all():
         expect(card).to_have_attribute("aria-pressed", "true")
     still(page)
     # The pointer still rests on the card that was clicked: it is what stands out of the lists drawn anew.
-    expect(page.locator(".lists.touched .card.same")).to_have_count(page.locator(f'.card[data-movie="{item}"]').count())
+    expect(page.locator(".lists.touched .card.same")).to_have_count(page.locator(f'.card[data-item="{item}"]').count())
     text = page.inner_text("body")
     for model in document["models"]:
         best = max(model["why"]["reasons"], key=lambda reason: reason["lift"])
@@ -187,13 +187,13 @@ def test_a_movie_is_followed_across_the_lists_by_pointer_and_keyboard(address: s
         expect(shown.locator(".lines path")).to_have_count(sum(pairs))
         common = next(item for item in drawn[0] if item in drawn[1] and item in drawn[2])
         np.testing.assert_allclose(line_ends(shown, common), card_sides(shown, common), atol=1.5)  # pixels
-        shown.locator(f'.card[data-movie="{common}"]').first.hover()
+        shown.locator(f'.card[data-item="{common}"]').first.hover()
         expect(shown.locator(".card.same")).to_have_count(3)
         expect(shown.locator(".lines path.same")).to_have_count(2)
         shown.get_by_role("heading", name="Recommend").hover()
         expect(shown.locator(".card.same")).to_have_count(0)
         card = shown.locator("section.column").nth(2).locator(".card").nth(1)
-        item = int(card.get_attribute("data-movie") or -1)
+        item = int(card.get_attribute("data-item") or -1)
         shown.locator("section.column").nth(2).locator(".card").first.focus()
         shown.keyboard.press("Tab")
         expect(card).to_be_focused()
@@ -206,7 +206,7 @@ def test_a_movie_is_followed_across_the_lists_by_pointer_and_keyboard(address: s
 
 def card_sides(page: Page, item: int) -> list[list[float]]:
     """Right and left edges' middles of a movie's cards, neighbour by neighbour, as the lines should join them."""
-    boxes = [card.bounding_box() for card in page.locator(f'.card[data-movie="{item}"]').all()]
+    boxes = [card.bounding_box() for card in page.locator(f'.card[data-item="{item}"]').all()]
     found: list[list[float]] = []
     for left, right in itertools.pairwise(boxes):
         assert left and right
@@ -221,7 +221,7 @@ def line_ends(page: Page, item: int) -> list[list[float]]:
         const from = path.getPointAtLength(0), to = path.getPointAtLength(path.getTotalLength());
         return [from.x + box.x, from.y + box.y, to.x + box.x, to.y + box.y];
     })"""
-    return page.locator(f'.lines path[data-movie="{item}"]').evaluate_all(script)
+    return page.locator(f'.lines path[data-item="{item}"]').evaluate_all(script)
 
 
 def test_a_user_from_nothing_is_built_by_searching_titles(root: Path, address: str, page: Page) -> None:
@@ -233,9 +233,9 @@ def test_a_user_from_nothing_is_built_by_searching_titles(root: Path, address: s
             shown.get_by_role("option", name=title, exact=True).click()
             expect(shown.get_by_role("button", name=f"Leave out: {title}")).to_be_visible()
         still(shown)
-        movies = re.search(r"movies=(\d+)(?:%2C|,)(\d+)", shown.url)
+        movies = re.search(r"items=(\d+)(?:%2C|,)(\d+)", shown.url)
         assert movies, shown.url
-        shows(shown, items(answer(root, "--movies", f"{movies[1]},{movies[2]}")))
+        shows(shown, items(answer(root, "--items", f"{movies[1]},{movies[2]}")))
 
 
 def test_a_poster_that_cannot_be_loaded_leaves_a_clean_card(root: Path, address: str, page: Page) -> None:
@@ -253,9 +253,9 @@ def test_a_poster_that_cannot_be_loaded_leaves_a_clean_card(root: Path, address:
         page.context.route("http://poster.test/**", lambda route: route.fulfill(body=dot, content_type="image/png"))
         page.goto(f"{address}/recommend?runs={RUNS[0]}/best&user=42")
         still(page)
-        expect(page.locator(f'.card[data-movie="{there}"] img.poster')).to_have_count(1)
-        expect(page.locator(f'.card[data-movie="{gone}"] img.poster')).to_have_count(0)
-        expect(page.locator(f'.card[data-movie="{gone}"] .title')).to_be_visible()
+        expect(page.locator(f'.card[data-item="{there}"] img.poster')).to_have_count(1)
+        expect(page.locator(f'.card[data-item="{gone}"] img.poster')).to_have_count(0)
+        expect(page.locator(f'.card[data-item="{gone}"] .title')).to_be_visible()
     finally:
         page.context.unroute("http://poster.test/**")
         change_place(place, dataset, "")

@@ -234,7 +234,7 @@ def test_recommend_with_nothing_masked_shows_what_was_seen(root: Root) -> None:
 def test_recommend_answers_what_if_with_the_same_lists_for_the_users_own_window(root: Root) -> None:
     own = json_of(run_here(root.path, "recommend", "one", "other/last", "--user", 101, "--mask", "none", "--json"))
     movies = ",".join(map(str, own["window"]))
-    arguments = ["recommend", "one", "other/last", "--user", 101, "--movies", movies, "--mask", "none", "--json"]
+    arguments = ["recommend", "one", "other/last", "--user", 101, "--items", movies, "--mask", "none", "--json"]
     made_up = json_of(run_here(root.path, *arguments))
     assert (made_up["user"], made_up["window"], made_up["target"]) == (101, own["window"], None)
     for here, there in zip(own["models"], made_up["models"], strict=True):
@@ -444,9 +444,9 @@ WRONG: list[tuple[list[object], int, str]] = [
     (["compare", "one", "--baseline", "nothing"], 2, "'nothing' is neither a run"),
     (["recommend", "one", "--user", "7"], 2, "user 7 is not in small; its user ids go from 101 to 188"),
     (["recommend", "one", "--user", "101", "--k", "0"], 2, "k = 0 is not allowed"),
-    (["recommend", "one", "--movies", "10,9999"], 2, "movie 9999 is not in small; its movie ids go from 10 to 283"),
-    (["recommend", "one", "--movies", "10,x"], 2, "--movies '10,x': write whole numbers with commas between"),
-    (["recommend", "one", "--movies", "10,17,24,31,38,45"], 2, "6 movies do not fit a window of 5"),
+    (["recommend", "one", "--items", "10,9999"], 2, "movie 9999 is not in small; its movie ids go from 10 to 283"),
+    (["recommend", "one", "--items", "10,x"], 2, "movie x is not in small; its movie ids go from 10 to 283"),
+    (["recommend", "one", "--items", "10,17,24,31,38,45"], 2, "6 movies do not fit a window of 5"),
     (["recommend", "one", "--user", "101", "--why", "9"], 2, "movie 9 is not in small"),
     (["runs", "show", "nothing"], 2, "there is no run 'nothing'"),
     (["runs", "show", "../one"], 2, "run id '../one' is not allowed"),

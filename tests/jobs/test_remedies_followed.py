@@ -317,8 +317,8 @@ OF_QUESTIONS |= {
         typed("evaluate", "one", "--device", "cuda:9"), "Use --device auto or --device cpu", added="--device auto"
     ),
     "nobody is asked about": Case(typed("recommend", "one"), "--user", added="--user ID", fill={"ID": "101"}),
-    "no movies are named": Case(
-        typed("recommend", "one"), "--movies ID,ID", added="--movies ID,ID", fill={"ID,ID": "10,17"}
+    "no items are named": Case(
+        typed("recommend", "one"), "--items ID,ID", added="--items ID,ID", fill={"ID,ID": "10,17"}
     ),
     "one table for many": Case(
         typed("compare", "one", "--slices", "--format", "csv"), "use --format table, markdown", added="--format json"

@@ -351,7 +351,7 @@ def test_a_view_named_in_the_url_is_shown_and_fails_in_no_state(root: Root, view
         "Beyond accuracy": "**Novelty (bits)**",
         "Slices": "|  | cases |",
         "Loss curves": "Losses of runs with different loss functions",
-        "Penalties": "Eight movies",
+        "Penalties": "Eight items",
         "Users": "held-out movies" if len(STATES[state]) > 1 else "Pick a second model",
     }
     assert {name for name, mark in marks.items() if mark in words(app)} == ({view} & set(marks))

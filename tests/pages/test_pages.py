@@ -213,7 +213,7 @@ def test_the_data_page_finds_a_movie_by_a_part_of_its_title(full: Root) -> None:
     app = opened("pages/data.py")
     whole = app.dataframe[0].value
     title = str(whole["title"].iloc[3])
-    app.text_input(key="movie").set_value(title.upper()).run()
+    app.text_input(key="item").set_value(title.upper()).run()
     assert title in set(app.dataframe[0].value["title"])
     assert len(app.dataframe[0].value) < len(whole)
 
@@ -221,8 +221,8 @@ def test_the_data_page_finds_a_movie_by_a_part_of_its_title(full: Root) -> None:
 def test_the_data_page_finds_every_movie_of_a_genre(full: Root) -> None:
     app = opened("pages/data.py")
     whole = app.dataframe[0].value
-    app.text_input(key="movie").set_value("comedy").run()
-    assert len(app.dataframe[0].value) == whole["genre"].str.contains("Comedy").sum() > 0
+    app.text_input(key="item").set_value("comedy").run()
+    assert len(app.dataframe[0].value) == whole["genre"].str.join(" ").str.contains("Comedy").sum() > 0
 
 
 def test_repeated_rows_are_asked_about_and_the_answer_can_be_changed(root: Root) -> None:
@@ -238,7 +238,7 @@ def test_repeated_rows_are_asked_about_and_the_answer_can_be_changed(root: Root)
 
 def test_the_data_page_says_how_much_is_tied_in_time(root: Root) -> None:
     write_ml1m(root.data / "small", [(user, item, 3, time // 300) for user, item, _, time in sequences()])
-    assert "of ratings share user and time with another" in words(opened("pages/data.py"))
+    assert "of interactions share user and time with another" in words(opened("pages/data.py"))
 
 
 def test_the_data_page_says_what_its_users_can_show(full: Root) -> None:

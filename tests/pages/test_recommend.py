@@ -209,7 +209,7 @@ def test_the_history_is_searched_by_title_and_genre(root: Root, dataset: Dataset
 
 
 def test_titles_reach_the_browser_as_they_are_and_markdown_as_plain_text(root: Root) -> None:
-    app = opened(nobody="true", movies="10", masking="none", k="40")
+    app = opened(nobody="true", items="10", masking="none", k="40")
     assert EVIL in [card["title"] for card in columns(app)[0]["cards"]]
     raw = "\n".join(str(element.value) for element in app.markdown)
     assert 0 < raw.count("<img") == raw.count("\\<img")
@@ -220,33 +220,33 @@ def test_titles_reach_the_browser_as_they_are_and_markdown_as_plain_text(root: R
 
 def test_to_a_user_from_nothing_and_back_keeps_the_user_and_the_edited_window(root: Root, dataset: Dataset) -> None:
     other = str(dataset.user_ids[3])
-    app = opened(user=other, movies="10")
+    app = opened(user=other, items="10")
     before = (link(app), window(app), lists(app))
     app.toggle(key="nobody").set_value(True)
     assert lists(run(app)) != before[2]
     app.toggle(key="nobody").set_value(False)
     run(app)
-    assert link(app)["user"] == [other] and link(app)["movies"] == ["10"]
+    assert link(app)["user"] == [other] and link(app)["items"] == ["10"]
     assert (window(app), lists(app)) == before[1:]
 
 
 def test_leaving_a_movie_out_changes_lists_link_and_held_out_movie(root: Root, dataset: Dataset) -> None:
     app = opened(user="101")
     own = [int(item) for item in dataset.item_ids[dataset.history(0)[-6:-1]]]
-    assert "What they rated next" in words(app)
+    assert "What came next" in words(app)
     app.button(key="window.remove.4").click()
     run(app)
-    assert link(app)["movies"] == [",".join(map(str, own[:-1]))]
-    document = by_cli(root, "--user", 101, "--movies", ",".join(map(str, own[:-1])))
+    assert link(app)["items"] == [",".join(map(str, own[:-1]))]
+    document = by_cli(root, "--user", 101, "--items", ",".join(map(str, own[:-1])))
     assert lists(app) == items(document)
     assert all(column["target"] == "" for column in columns(app))
     assert not any(
         card["mark"] and card["mark"]["kind"] == "hit" for column in columns(app) for card in column["cards"]
     )
-    assert "What they rated next" not in words(app)
+    assert "What came next" not in words(app)
     app.button(key="window.reset").click()
     run(app)
-    assert "movies" not in link(app)
+    assert "items" not in link(app)
     assert lists(app) == items(by_cli(root, "--user", 101))
 
 
@@ -255,11 +255,11 @@ def test_moving_a_movie_back_and_forth_is_the_users_own_window_again(root: Root)
     before, titles = lists(app), window(app)
     app.button(key="window.later.2").click()
     assert window(run(app)) == [titles[0], titles[2], titles[1], titles[3], titles[4]]
-    assert "movies" in link(app)
+    assert "items" in link(app)
     app.button(key="window.earlier.3").click()
     run(app)
     assert (lists(app), window(app)) == (before, titles)
-    assert "movies" not in link(app)
+    assert "items" not in link(app)
 
 
 def test_a_movie_is_added_by_its_title_and_the_oldest_goes(root: Root) -> None:
@@ -270,29 +270,29 @@ def test_a_movie_is_added_by_its_title_and_the_oldest_goes(root: Root) -> None:
     search.select("Twins (1988) · 24")
     run(app)
     assert window(app) == ["Twins (1988) · 24", *titles[:-1]]
-    assert link(app)["movies"][0].endswith(",24")
+    assert link(app)["items"][0].endswith(",24")
     assert app.selectbox(key="window.add").value is None
 
 
 def test_a_user_from_nothing_begins_empty_and_is_built_up(root: Root) -> None:
     app = opened(nobody="true")
-    assert "Nothing watched yet" in words(app)
-    assert lists(app) == items(by_cli(root, "--movies", ""))
+    assert "Nothing yet" in words(app)
+    assert lists(app) == items(by_cli(root, "--items", ""))
     app.selectbox(key="window.add").select("Twins (1988) · 17")
     run(app)
     app.selectbox(key="window.add").select("Twins (1988) · 24")
     run(app)
-    assert link(app)["movies"] == ["17,24"]
-    assert lists(app) == items(by_cli(root, "--movies", "17,24"))
+    assert link(app)["items"] == ["17,24"]
+    assert lists(app) == items(by_cli(root, "--items", "17,24"))
     assert "user" not in link(app)
     assert all(column["target"] == "" for column in columns(app))
 
 
 def test_a_link_shows_the_same_again(root: Root) -> None:
-    app = opened(user="107", masking="window", k="6", why="24", movies="17,24,31")
+    app = opened(user="107", masking="window", k="6", why="24", items="17,24,31")
     again = opened(**{name: values[-1] for name, values in link(app).items() if name != "runs"})
     assert link(again) == link(app) == {
-        "runs": MODELS, "user": ["107"], "masking": ["window"], "k": ["6"], "why": ["24"], "movies": ["17,24,31"],
+        "runs": MODELS, "user": ["107"], "masking": ["window"], "k": ["6"], "why": ["24"], "items": ["17,24,31"],
     }  # fmt: skip
     assert (columns(again), words(again)) == (columns(app), words(app))
 
@@ -325,7 +325,7 @@ def test_the_bars_stand_at_their_movies_one_a_model(root: Root) -> None:
 
 
 def test_another_user_takes_neither_window_nor_explanation_along(root: Root) -> None:
-    app = opened(user="101", why="31", movies="17,24")
+    app = opened(user="101", why="31", items="17,24")
     app.text_input(key="recommend.user").set_value("107")
     run(app)
     assert set(link(app)) == {"runs", "user"}
@@ -333,12 +333,12 @@ def test_another_user_takes_neither_window_nor_explanation_along(root: Root) -> 
 
 
 def test_a_random_user_is_in_the_link(root: Root) -> None:
-    app = opened(user="101", why="31", movies="17,24")
+    app = opened(user="101", why="31", items="17,24")
     app.button(key="random_user").click()
     run(app)
     assert f"**User {app.text_input(key='recommend.user').value}**" in words(app) or "has 3 movies" in words(app)
     assert link(app)["user"] == [app.text_input(key="recommend.user").value]
-    assert not {"movies", "why"} & set(link(app))
+    assert not {"items", "why"} & set(link(app))
 
 
 def test_without_a_user_in_the_link_the_first_is_shown_and_spelt_out(root: Root) -> None:
@@ -530,7 +530,7 @@ def test_a_user_with_a_short_history_is_told_and_can_still_be_imagined(root: Roo
     app = opened(user=str(SHORT))
     assert f"user {SHORT} has 2 movies; those whose last movie is held out have 3 or more" in words(app)
     assert columns(app) == []
-    app = opened(user=str(SHORT), movies="10,17")
+    app = opened(user=str(SHORT), items="10,17")
     assert len(columns(app)) == 2
     assert not app.error
 
@@ -545,7 +545,7 @@ def test_an_unknown_user_is_told_with_the_way_out(root: Root, user: str) -> None
 
 
 def test_unknown_movies_in_the_link_are_told_and_the_known_are_shown(root: Root) -> None:
-    app = opened(user="101", movies="17,9,x,24", why="8")
+    app = opened(user="101", items="17,9,x,24", why="8")
     told = [warning.value.replace("\\", "") for warning in app.warning]
     assert sorted(told) == [
         "In this link's window no movie has the id 9, x.",
@@ -585,9 +585,9 @@ def test_masking_that_leaves_nothing_is_told_with_what_to_do(root: Root, tmp_pat
     rows = [(user, item, 4, 978_300_000 + 10 * user + item) for user in (1, 2, 3) for item in range(7)]
     dataset = dataset_in(root.data / "tiny", rows)
     train_here(root, "tiny", dataset, small_config(name="tiny", num_epochs=1))
-    app = opened("tiny/best", user="1", movies="0,1", masking="history")
+    app = opened("tiny/best", user="1", items="0,1", masking="history")
     assert lists(app) == [[6]]  # what was held out is a movie like any other where the window is made up
-    app = opened("tiny/best", user="1", movies="6", masking="history")
+    app = opened("tiny/best", user="1", items="6", masking="history")
     assert "masking history leaves no movie to recommend; mask less" in words(app)
 
 
@@ -605,7 +605,7 @@ def test_posters_of_a_folder_are_on_the_cards_once_the_data_page_knows_it(root: 
     poster_field(app).set_value(str(tmp_path / "nowhere"))
     assert "nowhere is neither a folder of images nor a .csv file" in words(run(app))
     poster_field(app).set_value(str(folder))
-    assert "20 of 40 movies have a poster" in words(run(app))
+    assert "20 of 40 movies have an image" in words(run(app))
     assert not app.error
     cards = {
         card["id"]: card["poster"]

@@ -16,12 +16,13 @@ from recformer.evaluation.cases import Facts, Known
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import MASKINGS, MAX_K, Ranks
 from recformer.evaluation.table import Evaluation, case_values, catalogue_names, metric_names, summarise
-from recformer.metric.lists import Catalogue, Lists, genre_bits
-from recformer.registry import CATALOGUE_METRICS, LIST_METRICS, METRICS
+from recformer.metric.lists import Catalogue, Lists
+from recformer.registry import CATALOGUE_METRICS, METRICS
 from recformer.run.model_ref import ModelRef
 from tests.both_rankings import rank_batch
 from tests.builders import dataset_of
 from tests.effort import examples
+from tests.evaluation_builders import genre_bits, list_metric, list_metric_names
 
 NUM_ITEMS = 30
 CUTOFFS = st.integers(1, MAX_K)
@@ -104,7 +105,7 @@ def test_with_one_target_map_is_mrr_and_no_metric_is_below_mrr_or_above_the_hit_
 @settings(max_examples=examples(60))
 @given(lists=some_lists(), k=CUTOFFS)
 def test_metrics_of_lists_stay_within_their_bounds(lists: Lists, k: int) -> None:
-    values = {name: LIST_METRICS.get(name)(lists, k) for name in LIST_METRICS.names()}
+    values = {name: list_metric(name)(lists, k) for name in list_metric_names()}
     assert all(np.isfinite(column).all() and (column >= 0).all() for column in values.values())
     for name in ("duplication/window", "duplication/history", "diversity/genre"):
         assert (values[name] <= 1).all()
@@ -123,11 +124,11 @@ def test_metrics_of_lists_stay_within_their_bounds(lists: Lists, k: int) -> None
 def test_longer_lists_cover_more_and_hold_more_repeats_but_by_at_most_one_each(lists: Lists, k: int) -> None:
     assert CATALOGUE_METRICS.get("coverage")(lists, k) <= CATALOGUE_METRICS.get("coverage")(lists, k + 1)
     for name in ("duplication/window", "duplication/history"):
-        more = (k + 1) * LIST_METRICS.get(name)(lists, k + 1) - k * LIST_METRICS.get(name)(lists, k)
+        more = (k + 1) * list_metric(name)(lists, k + 1) - k * list_metric(name)(lists, k)
         assert (np.isclose(more, 0) | np.isclose(more, 1)).all()
 
 
-@pytest.mark.parametrize("name", [*LIST_METRICS.names(), "gini"])
+@pytest.mark.parametrize("name", [*list_metric_names(), "gini"])
 def test_that_more_places_raise_it_is_no_law_of_a_metric_of_lists(name: str) -> None:
     """Item 0 is known to all, was had before and has the genre of item 1; of the others nothing of that is true."""
     catalogue = Catalogue(np.array([9, 9, 0, 0]), 9, genre_bits([["a"], ["a"], ["b"], []]))
@@ -137,7 +138,7 @@ def test_that_more_places_raise_it_is_no_law_of_a_metric_of_lists(name: str) -> 
         repeats = np.pad(had, (0, MAX_K - 3), mode="edge")[None].astype(np.uint8)
         items = np.array([row + [-1] * (MAX_K - 3)], dtype=np.int32)
         lists = Lists(items, repeats, repeats, catalogue)
-        metric = (LIST_METRICS if name in LIST_METRICS.names() else CATALOGUE_METRICS).get(name)
+        metric = list_metric(name) if name in list_metric_names() else CATALOGUE_METRICS.get(name)
         values.append([float(np.mean(metric(lists, k))) for k in (1, 2, 3)])
     steps = np.diff(values, axis=1)
     assert (steps < 0).any()
@@ -151,8 +152,8 @@ def test_the_order_of_cases_changes_the_order_of_values_and_nothing_else(lists: 
     order = np.random.default_rng(seed).permutation(len(lists.items))
     parts = (lists.items[order], lists.window_repeats[order], lists.history_repeats[order])
     other = Lists(*parts, lists.catalogue)
-    for name in LIST_METRICS.names():
-        assert LIST_METRICS.get(name)(other, k).tolist() == LIST_METRICS.get(name)(lists, k)[order].tolist()
+    for name in list_metric_names():
+        assert list_metric(name)(other, k).tolist() == list_metric(name)(lists, k)[order].tolist()
     for name in CATALOGUE_METRICS.names():
         assert CATALOGUE_METRICS.get(name)(other, k) == CATALOGUE_METRICS.get(name)(lists, k)
 
@@ -164,7 +165,7 @@ def test_any_strictly_monotone_transform_of_the_scores_leaves_every_metric_as_it
     levels = np.sort(np.random.default_rng(seed).normal(size=81).cumsum())
     assert len(set(levels.tolist())) == 81
     moved = torch.from_numpy(levels)[(scores + 40).long()]
-    names = metric_names([1, 5, 20])
+    names = metric_names([1, 5, 20], categories=["genre"])
     before, after = (evaluation_of(rank_batch(table, histories, cases, "items", RECENT)) for table in (scores, moved))
     for masking in MASKINGS:
         np.testing.assert_array_equal(case_values(before, masking, names), case_values(after, masking, names))
@@ -228,7 +229,7 @@ def test_the_order_of_users_changes_no_mean_no_interval_and_no_test(seed: int) -
         found.append(summarise(evaluations, [1, 10], baseline=0)["results"])
     assert len(found[0]) == 6
     for before, after in zip(*found, strict=True):
-        for name in metric_names([1, 10]):
+        for name in metric_names([1, 10], categories=["genre"]):
             assert_alike(before["metrics"][name], after["metrics"][name])
         for name in catalogue_names([1, 10]):
             assert before["catalogue"][name] == after["catalogue"][name]

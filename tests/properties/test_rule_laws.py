@@ -21,7 +21,7 @@ from recformer.statistics.paired import holm, sign_flip_p
 from recformer.statistics.users import UserSums
 from tests.evaluation_builders import evaluation_of, made_up_ranks
 
-OTHERS = [name for name in metric_names([1, 3, 5, 10]) if name != PRIMARY]
+OTHERS = [name for name in metric_names([1, 3, 5, 10], categories=["genre"]) if name != PRIMARY]
 P = st.integers(1, 1024).map(lambda number: number / 1024)
 FEW_FLIPS = 500
 """Random signs of a test here: these laws hold whatever their number."""
@@ -194,7 +194,10 @@ def test_every_model_below_a_baseline_is_told_so(family: Family) -> None:
             assert (label in "".join(part.split(" are below")[0] for part in told.split("; "))) == (mean < best)
 
 
-@pytest.mark.parametrize("names", [["ndcg@10"], metric_names([3, 10]), metric_names([1, 5, 10, 20])])
+@pytest.mark.parametrize(
+    "names",
+    [["ndcg@10"], metric_names([3, 10], categories=["genre"]), metric_names([1, 5, 10, 20], categories=["genre"])],
+)
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_real_ranks_give_one_primary_verdict_whatever_is_computed_beside_it(names: list[str], seeds: int) -> None:
     models = [

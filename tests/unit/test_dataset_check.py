@@ -12,7 +12,7 @@ from recformer.data.dataset import Dataset
 from recformer.errors import DataError
 from recformer.evaluation.evaluate import Task, evaluate
 from recformer.evaluation.table import summarise
-from recformer.recommend.side_by_side import advise
+from recformer.recommend.side_by_side import Query, advise
 from recformer.run.model_ref import ModelRef, find_model
 from recformer.run.paths import Root
 from recformer.run.record import trained_on
@@ -61,7 +61,7 @@ def test_an_imported_run_is_refused_data_of_equal_sizes_and_other_ids(root: Root
     with pytest.raises(DataError, match=r"imported/best was trained on small.*Use it with the data in .*small"):
         evaluate(root, checkpoint, Task(other, LEAVE_LAST_OUT))
     with pytest.raises(DataError, match="imported/best was trained on small"):
-        advise(root, [checkpoint], other, 101, 5, "history")
+        advise(root, [checkpoint], other, Query(101, 5, "history"))
     assert evaluate(root, checkpoint, Task(dataset, LEAVE_LAST_OUT)).data_known
 
 

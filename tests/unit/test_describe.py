@@ -9,6 +9,7 @@ import pytest
 from recformer.data import describe
 from recformer.data.assemble import read_dataset
 from recformer.data.dataset import Dataset
+from recformer.recommend.window_edits import search
 from tests.builders import SMALL, SMALL_MOVIES, Interaction, write_ml1m
 
 
@@ -67,10 +68,10 @@ def test_time_bins_adapt_to_the_span_and_hold_every_interaction(dataset: Dataset
     assert bins["start"].is_monotonic_increasing
 
 
-def test_the_movie_table_has_a_row_for_every_movie(dataset: Dataset) -> None:
-    table = describe.movie_table(dataset)
+def test_the_table_has_a_row_for_every_item(dataset: Dataset) -> None:
+    table = describe.item_rows(dataset)
     assert table["item_id"].to_list() == [10, 20, 30, 40]
-    assert table["genre"].to_list()[0] == "Animation, Children's, Comedy"
+    assert table["genre"].to_list()[0] == ["Animation", "Children's", "Comedy"]
     assert table["interactions"].to_list() == [2, 2, 0, 2]
     assert table["mean_rating"].to_list()[:2] == [2.5, 4.0]
     assert np.isnan(table["mean_rating"].to_list()[2])
@@ -80,5 +81,6 @@ def test_the_movie_table_has_a_row_for_every_movie(dataset: Dataset) -> None:
     ("text", "found"),
     [("sci-fi", [20]), ("COMEDY", [10]), ("misérables", [30]), (" heat ", [40]), ("a", [10, 20, 30, 40]), ("war", [])],
 )
-def test_movies_are_found_by_title_and_by_genre(dataset: Dataset, text: str, found: list[int]) -> None:
-    assert describe.find_movies(describe.movie_table(dataset), text)["item_id"].to_list() == found
+def test_items_are_found_by_title_and_by_category(dataset: Dataset, text: str, found: list[int]) -> None:
+    table = describe.item_rows(dataset)
+    assert table.loc[search(table, text), "item_id"].to_list() == found

@@ -313,7 +313,7 @@ def test_a_summary_has_every_model_under_every_masking_with_every_metric(root: R
     lists = ("novelty", "popularity", "diversity/genre")
     names = {f"{name}@{k}" for name in (*ranking, *lists) for k in (3, 10)}
     whole = {f"{name}@{k}" for name in ("coverage", "gini") for k in (3, 10)}
-    assert names == set(metric_names([3, 10]))
+    assert names == set(metric_names([3, 10], categories=["genre"]))
     assert whole == set(catalogue_names([3, 10]))
     for result in summary["results"]:
         assert set(result["metrics"]) == names
@@ -350,7 +350,9 @@ def test_the_difference_of_a_model_to_itself_is_exactly_zero_and_the_baseline_ha
     assert all("difference" not in metric for metric in first["metrics"].values())
     zero = {"mean": 0, "low": 0, "high": 0, "low_90": 0, "high_90": 0, "p": 1, "p_adjusted": 1, "effect_size": 0}
     zero |= {"standard_error": 0, "detectable": 0}
-    assert all(zero.items() <= same["metrics"][name]["difference"].items() for name in metric_names([10]))
+    assert all(
+        zero.items() <= same["metrics"][name]["difference"].items() for name in metric_names([10], categories=["genre"])
+    )
     assert all(same["catalogue"][name]["difference"] == 0 for name in catalogue_names([10]))
     for name, metric in different["metrics"].items():
         expected = metric["mean"] - first["metrics"][name]["mean"]
@@ -359,9 +361,9 @@ def test_the_difference_of_a_model_to_itself_is_exactly_zero_and_the_baseline_ha
 
 def test_the_values_of_a_case_are_in_the_order_of_the_names(root: Root, dataset: Dataset) -> None:
     found = two(root, dataset)[0]
-    table = case_values(found, "none", metric_names([1, 20]))
-    assert table.shape == (30, len(metric_names([1, 20])))
-    hits = table[:, metric_names([1, 20]).index("hr@20")]
+    table = case_values(found, "none", metric_names([1, 20], categories=["genre"]))
+    assert table.shape == (30, len(metric_names([1, 20], categories=["genre"])))
+    hits = table[:, metric_names([1, 20], categories=["genre"]).index("hr@20")]
     assert hits.tolist() == (found.ranks.rank_none <= 20).tolist()
 
 

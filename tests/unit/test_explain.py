@@ -21,7 +21,7 @@ from recformer.recommend.scores import (
     taken_out,
     target_ranks,
 )
-from recformer.recommend.side_by_side import advise
+from recformer.recommend.side_by_side import Query, advise
 from recformer.recommend.user_case import CROWD, UserCase, imagined, user_case_of
 from recformer.run.paths import Root
 from tests.builders import dataset_in, dataset_of
@@ -175,9 +175,9 @@ def test_without_a_held_out_movie_masking_has_no_ranks_of_it() -> None:
 def test_advice_explains_the_first_of_the_first_list_or_the_movie_named(tmp_path: Path, dataset: Dataset) -> None:
     root = Root(tmp_path / "root")
     checkpoints = [save_untrained(root, name, dataset, seed=seed) for seed, name in enumerate(("one", "other"))]
-    advice = advise(root, checkpoints, dataset, 101, 5, "history")
+    advice = advise(root, checkpoints, dataset, Query(101, 5, "history"))
     assert advice["why"]["item_id"] == advice["models"][0]["items"][0]["item_id"]
-    named = advise(root, checkpoints, dataset, 101, 5, "history", why=17)
+    named = advise(root, checkpoints, dataset, Query(101, 5, "history", why=17))
     assert named["why"]["item_id"] == 17
     for checkpoint, model in zip(checkpoints, named["models"], strict=True):
         network, _ = load(checkpoint.path)
@@ -191,7 +191,7 @@ def test_advice_explains_the_first_of_the_first_list_or_the_movie_named(tmp_path
 def test_advice_compares_each_pair_of_lists(tmp_path: Path, dataset: Dataset) -> None:
     root = Root(tmp_path / "root")
     checkpoints = [save_untrained(root, f"run-{seed}", dataset, seed=seed // 2) for seed in range(3)]
-    advice = advise(root, checkpoints, dataset, None, 8, "none", movies=(10, 17))
+    advice = advise(root, checkpoints, dataset, Query(None, 8, "none", items=(10, 17)))
     assert [pair["models"] for pair in advice["overlap"]] == [[0, 1], [0, 2], [1, 2]]
     assert (advice["overlap"][0]["jaccard"], advice["overlap"][0]["rbo"]) == (1, pytest.approx(1))  # the same weights
     lists = [{item["item_id"] for item in model["items"]} for model in advice["models"]]
@@ -204,13 +204,13 @@ def test_masking_that_leaves_nothing_is_told(tmp_path: Path) -> None:
     dataset = dataset_of([[0, 1, 2]] * 2, num_items=3)
     checkpoint = save_untrained(Root(tmp_path), "run", dataset, window=3)
     with pytest.raises(UsageError, match="masking history leaves no movie"):
-        advise(Root(tmp_path), [checkpoint], dataset, None, 3, "history", movies=(10, 11, 12))
+        advise(Root(tmp_path), [checkpoint], dataset, Query(None, 3, "history", items=(10, 11, 12)))
 
 
 def test_nobody_without_a_window_is_told(tmp_path: Path, dataset: Dataset) -> None:
     checkpoint = save_untrained(Root(tmp_path / "root"), "run", dataset)
     with pytest.raises(UsageError, match="--user ID"):
-        advise(Root(tmp_path / "root"), [checkpoint], dataset, None, 3, "none")
+        advise(Root(tmp_path / "root"), [checkpoint], dataset, Query(None, 3, "none"))
 
 
 def test_a_situation_without_a_user_masks_its_window_alone() -> None:

@@ -19,7 +19,7 @@ from recformer.evaluation.report import render, stars
 from recformer.evaluation.significance import Question
 from recformer.evaluation.table import masking_of
 from recformer.run.model_ref import ModelRef
-from recformer.ui.compare.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, ComparisonChoice, ShownComparison
+from recformer.ui.compare.comparison import ACCURACY, DUPLICATION, ComparisonChoice, ShownComparison, title_of
 from recformer.ui.compare.exports import to_csv, to_latex, to_markdown
 from recformer.ui.compare.html_report import to_html
 from recformer.ui.compare.tables import difference_rows, metric_table
@@ -74,6 +74,7 @@ def page_cells(comparison: ShownComparison, group: list[str]) -> list[list[tuple
     return rows
 
 
+BEYOND = ["novelty", "popularity", "diversity/genre", "coverage", "gini"]
 GROUPS = {"Ranking": RANKING, "Duplication": DUPLICATION, "Beyond accuracy": BEYOND}
 
 
@@ -220,7 +221,7 @@ def test_the_html_report_stands_alone_and_carries_the_pages_figures(comparison: 
                 assert any(cell.startswith(wanted) for cell in cells)
     charts = [json.loads(script) for script in page.scripts[:-2]]
     titles = [chart["layout"]["title"]["text"] for chart in charts]
-    assert [f"{TITLES[metric]}@k" for metric in RANKING] == titles[:2]
+    assert [f"{title_of(metric)}@k" for metric in RANKING] == titles[:2]
     assert any(title.startswith("Rank of each held-out movie") for title in titles)
     assert any(HOSTILE in cell for cell in cells), "a name is text"
     assert "learning_rate" in cells and "0.2" in cells

@@ -9,7 +9,7 @@ import pytest
 from recformer.data.dataset import Dataset
 from recformer.evaluation.evaluate import Task, evaluate, split_of
 from recformer.evaluation.ranks import MASKINGS
-from recformer.recommend.find_users import Filter, UserResult, choices, in_order, kept, people, standing
+from recformer.recommend.find_users import HISTORY, Filter, UserResult, choices, in_order, kept, people, standing
 from recformer.recommend.overlap import rank_biased_overlap
 from recformer.run.paths import Root
 from tests.builders import dataset_in
@@ -27,7 +27,7 @@ def table() -> pd.DataFrame:
             "gender": ["F", "M", "M", "F"],
             "age": ["24", "9", "24", "31"],
             "occupation": ["artist", "", "doctor", "artist"],
-            "movies": [10, 20, 30, 40],
+            HISTORY: [10, 20, 30, 40],
         }
     )
 
@@ -45,13 +45,13 @@ def known(**changes: list[object]) -> UserResult:
     ("wanted", "users"),
     [
         (Filter(), [1, 2, 5, 9]),
-        (Filter(ages=("24",)), [1, 5]),
-        (Filter(ages=("24", "31"), genders=("F",)), [1, 9]),
-        (Filter(occupations=("doctor", "artist")), [1, 5, 9]),
+        (Filter({"age": ("24",)}), [1, 5]),
+        (Filter({"age": ("24", "31"), "gender": ("F",)}), [1, 9]),
+        (Filter({"occupation": ("doctor", "artist"), "age": ()}), [1, 5, 9]),
         (Filter(shortest=20), [2, 5, 9]),
         (Filter(shortest=20, longest=30), [2, 5]),
         (Filter(longest=5), []),
-        (Filter(genders=("M",), shortest=30), [5]),
+        (Filter({"gender": ("M",)}, shortest=30), [5]),
     ],
 )
 def test_filters_let_pass_who_fits_all_of_them(table: pd.DataFrame, wanted: Filter, users: list[int]) -> None:
@@ -67,7 +67,7 @@ def test_people_have_the_lengths_of_their_histories(tmp_path: Path) -> None:
     dataset = dataset_in(tmp_path)
     found = people(dataset)
     assert found["user_id"].tolist() == dataset.user_ids.tolist()
-    assert found["movies"].tolist() == [len(dataset.history(user)) for user in range(dataset.num_users)]
+    assert found[HISTORY].tolist() == [len(dataset.history(user)) for user in range(dataset.num_users)]
 
 
 def test_by_id_everybody_stays_as_they_came() -> None:
@@ -84,7 +84,7 @@ def test_one_finds_it_and_the_other_does_not_the_furthest_apart_first() -> None:
     assert in_order(EVERYBODY, "finds", known(), 1, 0).tolist() == [3]
 
 
-def test_a_movie_at_place_k_is_found_and_one_place_further_it_is_missed() -> None:
+def test_an_item_at_place_k_is_found_and_one_place_further_it_is_missed() -> None:
     ranks = [[10, 11], [10, 10], [11, 12], [1, 11]]
     assert in_order(EVERYBODY, "finds", known(ranks=ranks), 0, 1).tolist() == [3, 0]
 

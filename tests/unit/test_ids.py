@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from recformer.data.assemble import assemble
-from recformer.data.dataset import Dataset, categories_in, id_of, ids_of, numbers_of, token_of
+from recformer.data.categories import category_columns
+from recformer.data.dataset import Dataset, id_of, ids_of, numbers_of, token_of
 from recformer.data.layouts.base import RawTables
 from recformer.data.table import Interactions
 
@@ -67,7 +68,7 @@ def test_columns_of_text_and_of_lists_are_categories() -> None:
     table = pd.DataFrame(
         {"item_id": text("x"), "title": ["A"], "image": ["a.png"], "brand": ["B"], "tags": [["c", "d"]], "price": [1.5]}
     )
-    assert categories_in(table.astype({"brand": "category"})) == ["brand", "tags"]
+    assert category_columns(table.astype({"brand": "category"})) == ["brand", "tags"]
 
 
 def test_fingerprints_differ_exactly_where_ids_do() -> None:

@@ -8,8 +8,9 @@ from statistics import fmean
 import numpy as np
 import pytest
 
-from recformer.metric.lists import Catalogue, Lists, genre_bits
-from recformer.registry import CATALOGUE_METRICS, LIST_METRICS
+from recformer.metric.lists import Catalogue, Lists
+from recformer.registry import CATALOGUE_METRICS
+from tests.evaluation_builders import genre_bits, list_metric, list_metric_names
 
 LENGTH = 20
 NAMES = [f"genre {number:03}" for number in range(200)]
@@ -42,7 +43,7 @@ def lists_of(
 
 
 def of_each(name: str, lists: Lists, k: int) -> list[float]:
-    values = LIST_METRICS.get(name)(lists, k)
+    values = list_metric(name)(lists, k)
     assert values.shape == (len(lists.items),)
     assert values.dtype == np.float64
     return values.tolist()
@@ -128,7 +129,7 @@ def test_movies_without_genres_share_nothing_with_any_other_nor_with_each_other(
 
 
 def test_a_catalogue_without_a_single_genre_has_bits_all_the_same() -> None:
-    bits = genre_bits([[], []])
+    bits = genre_bits([[], []])["genre"]
     assert (bits.shape, bits.any()) == ((2, 1), False)
 
 
@@ -148,7 +149,7 @@ def test_places_without_an_item_make_no_pairs_wherever_they_stand() -> None:
 def test_the_last_of_many_genres_tells_movies_apart(names: int, words: int) -> None:
     every = NAMES[:names]
     genres = [every, every[:-1], [every[-1]]]
-    assert genre_bits(genres).shape == (3, words)
+    assert genre_bits(genres)["genre"].shape == (3, words)
     lists = lists_of([[0, 1], [0, 2], [1, 2]], catalogue_of([1] * 3, genres=genres))
     expected = [1 / names, 1 - 1 / names, 1]
     assert of_each("diversity/genre", lists, 2) == pytest.approx(expected)
@@ -188,11 +189,11 @@ def test_gini_where_nothing_is_shown_is_zero() -> None:
     assert of_all("gini", lists_of([[], []], catalogue_of([1] * 4)), 20) == 0
 
 
-@pytest.mark.parametrize("name", [*LIST_METRICS.names(), *CATALOGUE_METRICS.names()])
+@pytest.mark.parametrize("name", [*list_metric_names(), *CATALOGUE_METRICS.names()])
 def test_empty_lists_are_worth_nothing_and_no_lists_are_no_error(name: str) -> None:
     empty = lists_of([[], []], catalogue_of([3, 4]), windows=[{0}, {1}], histories=[{0}, {1}])
     none = lists_of([], catalogue_of([3, 4]))
-    if name in LIST_METRICS.names():
+    if name in list_metric_names():
         assert of_each(name, empty, 10) == [0, 0]
         assert of_each(name, none, 10) == []
     else:
@@ -249,7 +250,7 @@ def test_all_metrics_are_those_of_a_slow_reading_of_their_definitions(k: int, nu
         "popularity": [plain_mean(row, [count / 17 for count in plays], k) for row in items],
         "diversity/genre": [plain_diversity(row, genres, k) for row in items],
     }
-    assert set(expected) == set(LIST_METRICS.names())
+    assert set(expected) == set(list_metric_names())
     for name, values in expected.items():
         assert of_each(name, lists, k) == pytest.approx(values, abs=1e-12), name
     shown = [sum(item in row[:k] for row in items) for item in range(num_items)]

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from recformer.data.assemble import datasets, order_of, read_dataset
-from recformer.data.dataset import Nouns
 from recformer.data.layouts.base import split_title
+from recformer.data.nouns import Nouns
 from recformer.errors import DataError
 from tests.builders import (
     FORMATS,

@@ -15,7 +15,7 @@ from recformer.errors import DataError, EvaluationError, UsageError
 from recformer.evaluation.evaluate import Task, evaluate, split_of
 from recformer.evaluation.ranks import MASKINGS, Masking
 from recformer.recommend.scores import listed, next_scores_of, target_ranks
-from recformer.recommend.side_by_side import advise
+from recformer.recommend.side_by_side import Query, advise
 from recformer.recommend.user_case import UserCase, display_title, user_case_of
 from recformer.run.paths import Root
 from tests.builders import SMALL, SMALL_MOVIES, dataset_in, dataset_of, write_ml1m
@@ -186,21 +186,21 @@ def test_titles_have_their_year_where_it_is_known(tmp_path: Path) -> None:
 def test_advice_names_ids_and_leaves_sos_out(root: Root) -> None:
     dataset = dataset_of([[0, 1, 2, 3, 4], [2, 3, 4, 0, 1, 5]], num_items=6)
     checkpoint = save_untrained(root, "run", dataset)
-    advice = advise(root, [checkpoint], dataset, 100, 3, "history")
+    advice = advise(root, [checkpoint], dataset, Query(100, 3, "history"))
     assert (advice["user"], advice["window"], advice["target"]) == (100, [10, 11, 12, 13], 14)
     (model,) = advice["models"]
     assert (model["run"], model["checkpoint"]) == ("run", "best")
     assert {item["item_id"] for item in model["items"]} <= {14, 15}
     assert set(model["items"][0]) == {"rank", "item_id", "title", "score", "hit", "repeat_window", "seen"}
-    assert advise(root, [checkpoint], dataset, 101, 3, "none")["window"] == [12, 13, 14, 10, 11]
+    assert advise(root, [checkpoint], dataset, Query(101, 3, "none"))["window"] == [12, 13, 14, 10, 11]
 
 
 def test_advice_of_models_with_different_windows_is_refused(root: Root, dataset: Dataset) -> None:
     checkpoints = [save_untrained(root, f"run-{size}", dataset, window=size) for size in (4, 5)]
     with pytest.raises(UsageError, match="run-5/best has a window of 5, the others one of 4"):
-        advise(root, checkpoints, dataset, 101, 3, "none")
+        advise(root, checkpoints, dataset, Query(101, 3, "none"))
 
 
 def test_advice_without_a_model_is_refused(root: Root, dataset: Dataset) -> None:
     with pytest.raises(UsageError, match="at least one"):
-        advise(root, [], dataset, 101, 3, "none")
+        advise(root, [], dataset, Query(101, 3, "none"))

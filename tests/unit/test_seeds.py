@@ -96,7 +96,7 @@ def seeds(count: int, **changes: Any) -> list[Evaluation]:
 
 @pytest.mark.parametrize("masking", ["none", "window", "history"])
 def test_the_values_of_a_recipe_are_the_mean_over_its_seeds_case_by_case(masking: Any) -> None:
-    names = metric_names([1, 10])
+    names = metric_names([1, 10], categories=["genre"])
     each = np.stack([case_values(entry, masking, names) for entry in seeds(3)])
     assert (each.std(axis=0) > 0).any()
     np.testing.assert_allclose(case_values(join_seeds(seeds(3)), masking, names), each.mean(axis=0), atol=1e-12)
@@ -146,7 +146,7 @@ def test_a_recipe_is_compared_to_another_by_the_means_over_seeds() -> None:
     assert result["metrics"]["ndcg@10"]["difference"]["mean"] == pytest.approx((means[0] + means[1]) / 2 - means[2])
 
 
-NAMES = metric_names([5, 10])
+NAMES = metric_names([5, 10], categories=["genre"])
 
 
 def compared(*members: list[Evaluation]) -> list[dict[str, Any]]:

@@ -17,16 +17,25 @@ from recformer.evaluation.cases import Facts
 from recformer.evaluation.compare import Comparison, join_seeds
 from recformer.evaluation.evaluate import Task
 from recformer.evaluation.ranks import Ranks
-from recformer.evaluation.slices import DIMENSIONS, FEW, FEW_HITS, Slice, age_group, is_few, slice_intervals, slices_of
+from recformer.evaluation.slices import (
+    FEW,
+    FEW_HITS,
+    Slice,
+    age_group,
+    is_few,
+    known_dimensions,
+    slice_intervals,
+    slices_of,
+)
 from recformer.evaluation.table import Evaluation, case_values
-from recformer.metric.lists import Catalogue, genre_bits
+from recformer.metric.lists import Catalogue
 from recformer.statistics.bootstrap import bootstrap
 from recformer.statistics.score_interval import score_interval
 from recformer.statistics.users import user_sums
 from recformer.ui.compare.tables import slice_table
 from tests.builders import dataset_of
 from tests.effort import examples
-from tests.evaluation_builders import evaluation_of, made_up_ranks
+from tests.evaluation_builders import evaluation_of, genre_bits, made_up_ranks
 
 NUM_USERS, NUM_ITEMS = 25, 40
 AGE_LABELS = ["Under 18", "18-24", "25-34", "35-44", "45-49", "50-55", "56+"]
@@ -85,8 +94,8 @@ def test_every_dimension_but_genre_and_what_was_seen_puts_each_case_it_knows_in_
 ) -> None:
     dataset, facts, ranks = cases(seed, count)
     found = slices_of(dataset, facts, ranks)
-    assert {entry.dimension for entry in found} <= set(DIMENSIONS)
-    for dimension in DIMENSIONS:
+    assert {entry.dimension for entry in found} <= set(known_dimensions(dataset))
+    for dimension in known_dimensions(dataset):
         if dimension not in ("target genre", "seen in training"):
             times = sum((entry.members.astype(int) for entry in of(found, dimension)), np.zeros(count, dtype=int))
             assert times.tolist() == known(dimension, dataset, ranks).astype(int).tolist(), dimension
@@ -130,7 +139,7 @@ def test_target_popularity_is_that_of_the_training_part_and_only_of_movies() -> 
     assert sum(entry.cases for entry in found) == (ranks.target < NUM_ITEMS).sum()
     for entry in found:
         own = plays[ranks.target[entry.members]]
-        assert entry.label == f"{own.min():,} to {own.max():,} ratings"
+        assert entry.label == f"{own.min():,} to {own.max():,} interactions"
 
 
 def test_where_no_target_is_a_movie_there_are_no_slices_by_target() -> None:

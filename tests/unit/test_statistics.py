@@ -298,7 +298,7 @@ def test_a_summary_corrects_the_primary_alone_and_all_else_of_a_masking_apart_an
     summary: dict, masking: Masking
 ) -> None:
     results = [result for result in summary["results"] if result["masking"] == masking]
-    names = metric_names([5, 10])
+    names = metric_names([5, 10], categories=["genre"])
     without_map = [name for name in names if not name.startswith("map@")]
     assert len(without_map) == len(names) - 2
     expected = adjusted_of(results, dict.fromkeys(without_map, masking))
@@ -322,7 +322,7 @@ def test_map_without_mrr_beside_it_is_counted() -> None:
     assert found == pytest.approx(adjusted_of(results, {"map@10": "none", "hr@10": "none"}), abs=1e-4)
 
 
-SHOWN = [*metric_names([5, 10]), *catalogue_names([5, 10])]
+SHOWN = [*metric_names([5, 10], categories=["genre"]), *catalogue_names([5, 10])]
 NAMES = [["ndcg@10"], ["mrr@5", "map@5"], ["hr@5", "duplication/window@5", "novelty@10"], SHOWN]
 
 

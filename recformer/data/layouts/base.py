@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from recformer.data.dataset import Nouns
+from recformer.data.nouns import Nouns
 from recformer.data.table import Interactions, require_files
 
 # "Toy Story (1995)", "Associate, The (L'Associe)(1982)", "Land Before Time III (1995) (V)", "Death Note (2006–2007)"

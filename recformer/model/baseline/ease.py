@@ -22,7 +22,7 @@ class Ease:
     """
 
     TITLE = "EASE"
-    DESCRIPTION = "Recommends by a linear model of which movies are watched by the same people, in closed form."
+    DESCRIPTION = "Recommends by a linear model of which items the same users have, in closed form."
     GRID = ({"regularisation": 100.0}, {"regularisation": 300.0}, {"regularisation": 1000.0})
 
     def __init__(self, prepared: Prepared) -> None:

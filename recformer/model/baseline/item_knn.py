@@ -31,7 +31,7 @@ class ItemKnn:
     """
 
     TITLE = "Item kNN"
-    DESCRIPTION = "Recommends what was watched by people who watched the same movies."
+    DESCRIPTION = "Recommends what users had who had the same items."
     GRID = (
         {"latest": 0, "decay": 1.0, "shrinkage": 0.0},
         *({"latest": 10, "decay": 0.8, "shrinkage": shrinkage} for shrinkage in (0.0, 10.0, 50.0)),

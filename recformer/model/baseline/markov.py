@@ -24,7 +24,7 @@ class Markov:
     """
 
     TITLE = "Markov chain"
-    DESCRIPTION = "Recommends what most often came right after the last movie."
+    DESCRIPTION = "Recommends what most often came right after the last item."
     GRID = ({},)
 
     def __init__(self, prepared: Prepared) -> None:

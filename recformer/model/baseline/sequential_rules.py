@@ -1,4 +1,4 @@
-"""Sequential rules: each of a user's latest movies votes for what followed it in other histories."""
+"""Sequential rules: each of a user's latest items votes for what followed it in other histories."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ class SequentialRules:
     """
 
     TITLE = "Sequential rules"
-    DESCRIPTION = "Recommends what soon followed the user's latest movies in other histories."
+    DESCRIPTION = "Recommends what soon followed the user's latest items in other histories."
     GRID = tuple(
         {"latest": latest, "decay": 0.8, "popularity": popularity} for latest in (1, 5, 10) for popularity in (0.0, 0.3)
     )

@@ -26,13 +26,13 @@ from recformer.evaluation.slices import Slice, slice_intervals, slices_of
 from recformer.evaluation.table import Evaluation, Result, masking_of
 from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary
+from recformer.ui.shared.columns import heading
 from recformer.ui.shared.palette import REFERENCE, Style, run_styles
 from recformer.ui.shared.run_views import labels_of, model_label
 
 COMMIT_DIGITS = 7
 ACCURACY = ["ndcg", "mrr", "hr", "map"]
 DUPLICATION = ["duplication/window", "duplication/history"]
-BEYOND = ["novelty", "popularity", "diversity/genre", "coverage", "gini"]
 TITLES = {
     "ndcg": "NDCG",
     "mrr": "MRR",
@@ -43,12 +43,19 @@ TITLES = {
     "duplication/history": "Duplication in the whole history",
     "novelty": "Novelty (bits)",
     "popularity": "Average popularity",
-    "diversity/genre": "Genre diversity within a list",
     "coverage": "Catalogue coverage",
     "gini": "Gini coefficient",
 }
+DIVERSITY = "diversity/"  # of one column of the item table, whose name follows
 SliceRows = tuple[list[Slice], list[list[Result]]]
 """Slices, and for each of them an interval a model."""
+
+
+def title_of(metric: str) -> str:
+    """A metric's name for people."""
+    if metric.startswith(DIVERSITY):
+        return f"{heading(metric.removeprefix(DIVERSITY))} diversity within a list"
+    return TITLES[metric]
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,12 @@ class ShownComparison(Comparison):
     styles: list[Style]
     keys: tuple[str, ...]
     """Identify the evaluations, for caches."""
+
+    @property
+    def beyond(self) -> list[str]:
+        """Metrics of the lists apart from whether they hit."""
+        diversity = [f"{DIVERSITY}{column}" for column in self.evaluations[0].categories]
+        return ["novelty", "popularity", *diversity, "coverage", "gini"]
 
     @property
     def models(self) -> list[Model]:

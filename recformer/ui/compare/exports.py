@@ -20,7 +20,7 @@ from recformer.evaluation.report import (
     settings_in_words,
 )
 from recformer.evaluation.table import masking_of
-from recformer.ui.compare.comparison import TITLES, ShownComparison
+from recformer.ui.compare.comparison import ShownComparison, title_of
 from recformer.ui.compare.html_report import to_html
 from recformer.ui.compare.tables import Section, is_best, sections, spread_and_difference
 from recformer.ui.shared.words import plain
@@ -67,7 +67,7 @@ def to_csv(comparison: ShownComparison, ranking: list[str]) -> str:
                 head[key] = "unknown" if result[key] is None else result[key]
             head["settings"] = settings_in_words(result["settings"])
             for name, metric in result["metrics"].items():
-                base, _, k = name.partition("@")
+                base, _, k = name.rpartition("@")
                 place = {"metric": base, "k": k, "masking": masking_of(name, comparison.choice.masking)}
                 rows.append(head | place | figures_of(metric) | setting)
     return as_csv(pd.DataFrame(rows, dtype=object))
@@ -113,9 +113,9 @@ def _table(
 
 
 def _column(name: str, comparison: ShownComparison) -> str:
-    base, _, k = name.partition("@")
+    base, _, k = name.rpartition("@")
     primary = name == comparison.question.primary and len(comparison.models) > 1
-    return f"{TITLES[base]} @{k}{' (primary)' if primary else ''}"
+    return f"{title_of(base)} @{k}{' (primary)' if primary else ''}"
 
 
 def _caption(comparison: ShownComparison) -> str:

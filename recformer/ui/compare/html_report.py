@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs
 from recformer.evaluation.report import TO_BEST, corrections, to_best
 from recformer.evaluation.slices import known_dimensions
 from recformer.ui.compare.charts import accuracy_chart, groups_chart, loss_charts, metric_chart
-from recformer.ui.compare.comparison import DUPLICATION, TITLES, ShownComparison
+from recformer.ui.compare.comparison import DUPLICATION, ShownComparison, title_of
 from recformer.ui.compare.tables import (
     Section,
     better_or_worse,
@@ -51,7 +51,7 @@ def to_html(comparison: ShownComparison, ranking: list[str], configs: dict[str, 
         differing=config_differences(configs, everything=False),
         configs=config_differences(configs, everything=True),
         config_names=list(configs),
-        titles=TITLES,
+        title_of=title_of,
         is_best=is_best,
         behind=partial(spread_and_difference, question=comparison.question),
         corrections=partial(corrections, title=comparison.question.title),

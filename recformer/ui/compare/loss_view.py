@@ -1,4 +1,4 @@
-"""The losses compared where it can be seen: what one worked example's gradients do to repeated movies."""
+"""The losses compared where it can be seen: what one worked example's gradients do to repeated items."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # it computes with torch, which a page loads only when it nee
 def show_losses() -> None:
     """Both charts of the demonstration, with what they say in words."""
     st.markdown(
-        "Eight movies, of which three were just watched and score highest. `argmax_penalty`, the article's, adds a "
+        "Eight items, of which three are the latest and score highest. `argmax_penalty`, the article's, adds a "
         "gradient of exactly 0 and so falls together with `cross_entropy`; `soft_penalty` and `unlikelihood` push the "
         "repeats down. `masked_softmax` takes them out of training: it leaves their scores alone, so it is for lists "
         "that mask them too."
@@ -35,19 +35,19 @@ def _demonstration() -> "Demonstration":
 
 
 def push_chart(shown: "Demonstration") -> go.Figure:
-    """What each loss adds to cross-entropy's gradient at the repeated movies: a group of bars a movie."""
+    """What each loss adds to cross-entropy's gradient at the repeated items: a group of bars a item."""
     figure = go.Figure()
-    movies = [f"repeated movie {place}" for place in range(1, len(shown.repeats) + 1)]
+    items = [f"repeated item {place}" for place in range(1, len(shown.repeats) + 1)]
     for name, colour in _colours(shown).items():
         if name != "cross_entropy":
             beyond = shown.effects[name].beyond
-            figure.add_bar(x=movies, y=beyond, name=name, marker={"color": colour}, hovertemplate="%{y:.3f}")
+            figure.add_bar(x=items, y=beyond, name=name, marker={"color": colour}, hovertemplate="%{y:.3f}")
     quiet(figure, "Push against repeats, beyond cross-entropy's", "", legend=True)
     return figure.update_yaxes(title="gradient", zeroline=True, exponentformat="none")
 
 
 def mass_chart(shown: "Demonstration") -> go.Figure:
-    """The probability on the repeated movies over steps of gradient descent: one line a loss."""
+    """The probability on the repeated items over steps of gradient descent: one line a loss."""
     figure = go.Figure()
     for name, colour in _colours(shown).items():
         mass = shown.effects[name].mass

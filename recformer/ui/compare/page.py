@@ -1,11 +1,13 @@
 """The Compare page's question, its evaluation in the background, and its answer in words."""
 
 from contextlib import suppress
+from functools import partial
 from typing import cast, get_args
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from recformer.data.nouns import Nouns
 from recformer.data.split.base import Part
 from recformer.data.ties import TimeTies
 from recformer.evaluation.compare import comparison_of, configs_of, seed_groups
@@ -48,6 +50,8 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
     )
     if not chosen:
         return None
+    data = readers.dataset_of(chosen)
+    help_on = partial(explain, nouns=data.nouns)
     left, second, third, last = st.columns([4, 3, 2, 5])  # what is asked
     middle, right, of_it, beside, latest = st.columns([4.5, 3.5, 2, 2.5, 1.5])  # under which protocol
     models, labels = {str(model): model for model in chosen}, labels_of(runs)
@@ -61,19 +65,19 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
         help=explain("difference"),
     )
     question = _pick_question(second, third)
-    masking = pick_masking(middle)
+    masking = pick_masking(middle, data.nouns)
     splits = SPLITS.names()
     name_values_not_here("split", splits.__contains__)
     split = right.selectbox(
-        "Split", splits, index=splits.index("leave_last_out"), key="split", bind="query-params", help=explain("split")
+        "Split", splits, index=splits.index("leave_last_out"), key="split", bind="query-params", help=help_on("split")
     )
     part = pick_one(of_it, "Part", ["validation", "test"], "part", key="compare.part", short=True, help=explain("part"))
     ties = list(get_args(SPLITS.get(split).Options.model_fields["time_ties"].annotation))
     time_ties = pick_one(
-        beside, "Time ties", ties, "time_ties", key="compare.time_ties", short=True, help=explain("time_ties")
+        beside, "Time ties", ties, "time_ties", key="compare.time_ties", short=True, help=help_on("time_ties")
     )
     with last:
-        lengths = pick_many("k", CUTOFFS, "k", key="compare.k", suggested=USUAL_CUTOFFS, short=True, help=explain("k"))
+        lengths = pick_many("k", CUTOFFS, "k", key="compare.k", suggested=USUAL_CUTOFFS, short=True, help=help_on("k"))
     return ComparisonChoice(
         models=chosen,
         reference=models[reference],
@@ -81,10 +85,10 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
         split=split,
         part=cast("Part", part),
         time_ties=cast("TimeTies", time_ties),
-        recent=_pick_recent(latest),
+        recent=_pick_recent(latest, data.nouns),
         question=question,
         cutoffs=sorted({*map(int, lengths or USUAL_CUTOFFS), question.k}),
-        data=readers.dataset_of(chosen),
+        data=data,
         runs=runs,
     )
 
@@ -128,7 +132,7 @@ def _is_window(text: str) -> bool:
     return text.isdecimal() and 1 <= int(text[:9]) <= LONGEST
 
 
-def _pick_recent(place: DeltaGenerator) -> int:
+def _pick_recent(place: DeltaGenerator, nouns: Nouns) -> int:
     """How many latest items count as the window, kept in the URL; links made by earlier versions call it window."""
     for name in ("window", "recent"):
         name_values_not_here(name, _is_window)
@@ -136,7 +140,9 @@ def _pick_recent(place: DeltaGenerator) -> int:
         if _is_window(before):
             st.session_state["recent"] = int(before)
         del st.query_params["window"]
-    return place.number_input("Window", 1, LONGEST, RECENT, key="recent", bind="query-params", help=explain("recent"))
+    return place.number_input(
+        "Window", 1, LONGEST, RECENT, key="recent", bind="query-params", help=explain("recent", nouns)
+    )
 
 
 def compare(choice: ComparisonChoice) -> ShownComparison | None:

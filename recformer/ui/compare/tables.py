@@ -12,7 +12,7 @@ from recformer.evaluation.report import as_markdown, at_floor_in_words, stars
 from recformer.evaluation.significance import Question, Result, is_clear
 from recformer.evaluation.slices import is_few
 from recformer.evaluation.table import direction
-from recformer.ui.compare.comparison import BEYOND, DUPLICATION, ShownComparison, SliceRows
+from recformer.ui.compare.comparison import DUPLICATION, ShownComparison, SliceRows
 from recformer.ui.shared.charts import GLYPHS
 from recformer.ui.shared.words import plain
 
@@ -33,7 +33,7 @@ class Section:
 
 def sections(comparison: ShownComparison, ranking: list[str]) -> list[Section]:
     """The page's tables; `ranking` are the metrics chosen there."""
-    groups = {"Ranking": ranking, "Duplication": DUPLICATION, "Beyond accuracy": BEYOND}
+    groups = {"Ranking": ranking, "Duplication": DUPLICATION, "Beyond accuracy": comparison.beyond}
     return [Section(title, metrics, comparison.shown(metrics)) for title, metrics in groups.items()]
 
 

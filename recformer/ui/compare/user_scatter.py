@@ -1,4 +1,4 @@
-"""User by user: where two models place each held-out movie; a click opens the user in Recommend."""
+"""User by user: where two models place each held-out item; a click opens the user in Recommend."""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
+from recformer.data.nouns import Nouns
 from recformer.ui.compare.comparison import Model, ShownComparison
 from recformer.ui.shared.charts import quiet
 from recformer.ui.shared.live_chart import show_live
@@ -16,12 +17,12 @@ from recformer.ui.shared.selection import pick_one
 from recformer.ui.shared.words import as_text, explain, plain
 
 HEIGHT = 560
-JITTER = 0.04  # of a factor of e: movies at the same two ranks lie beside one another
+JITTER = 0.04  # of a factor of e: items at the same two ranks lie beside one another
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two models' ranks, from 1, of the same N held-out movies."""
+    """Two models' ranks, from 1, of the same N held-out items."""
 
     across: Model
     upwards: Model
@@ -30,14 +31,15 @@ class Pair:
     """(N,) by the model of the horizontal axis."""
     y: NDArray[np.int32]
     """(N,) by the model of the vertical axis."""
-    users: NDArray[np.int64]
+    users: NDArray[np.object_]
     """(N,) user ids."""
     titles: NDArray[np.object_]
-    """(N,) of the held-out movies."""
+    """(N,) of the held-out items."""
+    nouns: Nouns
 
     @property
     def groups(self) -> list[tuple[str, str, str, NDArray[np.bool_]]]:
-        """(words, colour, symbol, members) of who finds the movie in the first k, the rest first."""
+        """(words, colour, symbol, members) of who finds the item in the first k, the rest first."""
         one, other = self.x <= self.k, self.y <= self.k
         return [
             ("neither finds it", REFERENCE, "circle-open", ~one & ~other),
@@ -58,11 +60,11 @@ def show_users(comparison: ShownComparison) -> None:
         st.info("Pick a second model above to see where the two differ.", icon=":material/arrow_upward:")
         return
     pair = _pick(comparison)
-    st.markdown(summary(pair), help=explain("scatter"))
+    st.markdown(summary(pair), help=explain("scatter", pair.nouns))
     show_live(st.container(), scatter_chart(pair), "compare.users", _recommend(comparison, pair))
     st.caption(
-        f"Each point is a held-out movie; {comparison.choice.masking} masked. Click one to see that user's lists in "
-        "Recommend. Points at the same ranks are drawn a little apart."
+        f"Each point is a held-out {pair.nouns.item}; {comparison.choice.masking} masked. Click one to see that user's "
+        "lists in Recommend. Points at the same ranks are drawn a little apart."
     )
 
 
@@ -88,24 +90,24 @@ def pair_of(comparison: ShownComparison, across: Model, upwards: Model) -> Pair:
     """The ranks of two of the comparison's models; of seeds taken together, those of the first."""
     choice = comparison.choice
     one, other = across.evaluation.ranks, upwards.evaluation.ranks
-    names = np.append(choice.data.item_table["title"].to_numpy(object), ["(begin)", "(end)"])  # of SOS and EOS
-    users, titles = choice.data.user_ids[one.user].to_numpy(), names[one.target]
+    names = np.append(choice.data.titles.to_numpy(object), ["(begin)", "(end)"])  # of SOS and EOS
+    users, titles = choice.data.user_ids[one.user].to_numpy(object), names[one.target]
     if one.num_targets is not None:
         more = one.num_targets - 1
         titles = np.array(
             [f"{title} or {n} more" if n else title for title, n in zip(titles, more, strict=True)], object
         )
     x, y = one.rank(choice.masking), other.rank(choice.masking)
-    return Pair(across, upwards, comparison.question.k, x, y, users, titles)
+    return Pair(across, upwards, comparison.question.k, x, y, users, titles, choice.data.nouns)
 
 
 def summary(pair: Pair) -> str:
-    """How many held-out movies each of the two finds (Markdown)."""
+    """How many held-out items each of the two finds (Markdown)."""
     neither, both, one, other = (int(members.sum()) for *_, members in pair.groups)
     return (
-        f"Of {len(pair.users):,} held-out movies **{plain(pair.across.label)}** finds {one + both:,} in its first "
-        f"{pair.k}, **{plain(pair.upwards.label)}** {other + both:,}: both {both:,}, only the one {one:,}, only the "
-        f"other {other:,}, neither {neither:,}."
+        f"Of {len(pair.users):,} held-out {pair.nouns.items} **{plain(pair.across.label)}** finds {one + both:,} in "
+        f"its first {pair.k}, **{plain(pair.upwards.label)}** {other + both:,}: both {both:,}, only the one {one:,}, "
+        f"only the other {other:,}, neither {neither:,}."
     )
 
 
@@ -130,7 +132,12 @@ def scatter_chart(pair: Pair) -> go.Figure:
             text=[f"{as_text(str(title))}<br>rank {a:,} across, {b:,} upwards" for title, a, b in found],
             hovertemplate="user %{customdata}: %{text}<extra></extra>",
         )
-    quiet(figure, f"Rank of each held-out movie, k = {pair.k}", as_text(f"rank by {pair.across.label}"), legend=True)
+    quiet(
+        figure,
+        as_text(f"Rank of each held-out {pair.nouns.item}, k = {pair.k}"),
+        as_text(f"rank by {pair.across.label}"),
+        legend=True,
+    )
     figure.update_layout(height=HEIGHT, hovermode="closest")
     span = {"type": "log", "range": np.log10(ends).tolist(), "dtick": 1, "tickformat": ",~r"}
     figure.update_xaxes(span)

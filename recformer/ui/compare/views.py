@@ -6,11 +6,11 @@ from typing import Any
 import streamlit as st
 
 from recformer.evaluation.report import TO_BEST, corrections
-from recformer.evaluation.slices import FEW, FEW_HITS, SEEN, known_dimensions
+from recformer.evaluation.slices import FEW, FEW_HITS, MOST_GROUPS, SEEN, known_dimensions
 from recformer.evaluation.table import Result
 from recformer.ui.compare.article_view import show_article
 from recformer.ui.compare.charts import accuracy_chart, groups_chart, loss_charts, metric_chart
-from recformer.ui.compare.comparison import ACCURACY, BEYOND, DUPLICATION, TITLES, ShownComparison
+from recformer.ui.compare.comparison import ACCURACY, DIVERSITY, DUPLICATION, ShownComparison, title_of
 from recformer.ui.compare.loss_view import show_losses
 from recformer.ui.compare.tables import (
     config_differences,
@@ -71,13 +71,14 @@ def _accuracy(comparison: ShownComparison) -> list[str]:
 def _ranking(comparison: ShownComparison) -> None:
     """A table and a chart for each ranking metric; the primary one is always shown."""
     there = _accuracy(comparison)
+    item, items = comparison.choice.data.nouns.item, comparison.choice.data.nouns.items
     chosen = pick_many(
         "Metrics",
         there,
         "metrics",
         key="compare.metrics" if there == ACCURACY else "compare.metrics.sets",  # one more is shown at once
         suggested=there,
-        show=lambda name: TITLES[name],
+        show=title_of,
         short=True,
         label_visibility="collapsed",
         placeholder="All metrics",
@@ -88,9 +89,9 @@ def _ranking(comparison: ShownComparison) -> None:
     st.caption(
         f"value ± half of its 95% interval (difference to the reference). {_corrections(comparison, results)}"
         + (
-            "Users have several held-out movies: HR asks for any of them, MRR for the first, recall for their share."
+            f"Users have several held-out {items}: HR asks for any of them, MRR for the first, recall for their share."
             if comparison.protocol.time_ties == "as_set"
-            else "With one held-out movie a user, MAP is MRR and recall is HR."
+            else f"With one held-out {item} a user, MAP is MRR and recall is HR."
         ),
         help=explain("corrected"),
     )
@@ -119,8 +120,8 @@ def _tables(comparison: ShownComparison, results: list[Result], metrics: list[st
     with st.container(horizontal=True, gap="medium"):
         for metric in metrics:
             with st.container(width="content"):
-                term = metric.split("/")[0] if metric in DUPLICATION else metric
-                st.markdown(f"**{TITLES[metric]}**", help=explain(term))
+                term = metric.split("/")[0] if metric in DUPLICATION or metric.startswith(DIVERSITY) else metric
+                st.markdown(f"**{plain(title_of(metric))}**", help=explain(term, comparison.choice.data.nouns))
                 table = metric_table(results, heads, metric, comparison.choice.cutoffs, comparison.question)
                 st.markdown(table, unsafe_allow_html=True)  # for the colours of the marks; names are escaped
 
@@ -148,8 +149,8 @@ def _duplication(comparison: ShownComparison) -> None:
 
 def _beyond(comparison: ShownComparison) -> None:
     """What the lists are like, apart from whether they hit."""
-    results = comparison.shown(BEYOND)
-    _tables(comparison, results, BEYOND)
+    results = comparison.shown(comparison.beyond)
+    _tables(comparison, results, comparison.beyond)
     st.caption(
         f"{_corrections(comparison, results)}None of these is better or worse by itself. Coverage and Gini are of all "
         "lists together and have no interval; "
@@ -159,15 +160,16 @@ def _beyond(comparison: ShownComparison) -> None:
 
 
 def _slices(comparison: ShownComparison) -> None:
-    """One metric for groups of users and movies."""
+    """One metric for groups of users and items."""
     left, right = st.columns(2)
+    nouns = comparison.choice.data.nouns
     there = known_dimensions(comparison.choice.data)
     name_values_not_here("slice", there.__contains__)
-    dimension = left.selectbox("Group by", there, key="slice", bind="query-params", help=explain("slices"))
+    dimension = left.selectbox("Group by", there, key="slice", bind="query-params", help=explain("slices", nouns))
     names = [f"{metric}@{k}" for metric in ACCURACY[:3] for k in comparison.choice.cutoffs]
     names.append(f"duplication/window@{comparison.question.k}")
     names = list(dict.fromkeys([comparison.question.primary, *names]))
-    name = pick_one(right, "Metric", names, "slice_metric", key="compare.slice_metric", help=explain("ndcg"))
+    name = pick_one(right, "Metric", names, "slice_metric", key="compare.slice_metric", help=explain("ndcg", nouns))
     shown = comparison.slices_by(dimension, name)
     if not shown[0]:
         st.info(f"By {dimension} there are no groups here: all cases are alike in it.")
@@ -176,7 +178,8 @@ def _slices(comparison: ShownComparison) -> None:
     st.markdown(slice_table(shown, comparison.labels))
     st.caption(
         f"Mean and 95% interval over the users of each group; cases in brackets. Groups of fewer than {FEW} cases or "
-        f"{FEW_HITS} hits are grey. A movie has several genres, so groups by genre overlap."
+        f"{FEW_HITS} hits are grey. Where {nouns.an_item} is in several groups, such as genres, these overlap; of more "
+        f"than {MOST_GROUPS} the largest are shown."
     )
 
 

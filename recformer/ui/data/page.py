@@ -1,4 +1,4 @@
-"""The Data page's parts: counts, charts, the movie table, and where the data came from."""
+"""The Data page's parts: counts, charts, the table of items, and where the data came from."""
 
 from typing import Any
 
@@ -6,11 +6,13 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
-from streamlit.column_config import ListColumn, NumberColumn, TextColumn
+from streamlit.column_config import NumberColumn, TextColumn
 
 from recformer.config import parse_section
 from recformer.data import describe
+from recformer.data.categories import category_columns
 from recformer.data.dataset import Dataset
+from recformer.data.nouns import Nouns
 from recformer.data.prepared import prepare
 from recformer.data.repeats import Choice, write_choice
 from recformer.data.sources.download import provenance
@@ -19,25 +21,31 @@ from recformer.evaluation.power import Power, power_of
 from recformer.evaluation.shuffle_test import ShuffleTest, of_dataset
 from recformer.evaluation.split_facts import split_facts
 from recformer.evaluation.store import evaluated_files
+from recformer.recommend.window_edits import search
 from recformer.ui.shared import readers
 from recformer.ui.shared.add_dataset import LICENCE
 from recformer.ui.shared.charts import quiet
+from recformer.ui.shared.columns import column_of
 from recformer.ui.shared.palette import OKABE_ITO
-from recformer.ui.shared.words import explain, plain
+from recformer.ui.shared.selection import rename
+from recformer.ui.shared.words import as_text, explain, plain
 
 REPEATS: dict[Choice, str] = {"drop": "Drop them", "keep": "Keep them"}
-SPARSITY = "Share of user-movie pairs without a rating."
 
 
 def show_counts(dataset: Dataset) -> None:
     """How much there is."""
-    counts = describe.counts(dataset)
+    counts, nouns = describe.counts(dataset), dataset.nouns
     tiles = [
         ("Users", f"{counts.users:,}", None),
-        ("Movies", f"{counts.items:,}", None),
-        ("Rated movies", f"{counts.items_rated:,}", None),
-        ("Ratings", f"{counts.interactions:,}", None),
-        ("Sparsity", f"{100 * counts.sparsity:.1f}%", SPARSITY),
+        (nouns.heads, f"{counts.items:,}", None),
+        (f"{nouns.heads} with users", f"{counts.items_rated:,}", f"{nouns.heads} that somebody had."),
+        ("Interactions", f"{counts.interactions:,}", None),
+        (
+            "Sparsity",
+            f"{100 * counts.sparsity:.1f}%",
+            f"Share of pairs of a user and {nouns.an_item} without an interaction.",
+        ),
     ]
     with st.container(horizontal=True):
         for label, value, help_text in tiles:
@@ -60,8 +68,9 @@ def ask_about_repeats(dataset: Dataset) -> None:
         return
     if choice is None:
         st.warning(
-            f"**{rows:,} rows repeat** user, movie and time of a row before, as where a file was appended to itself. "
-            "Are they right? What you say is kept beside the files; runs belong to the data they were trained on.",
+            f"**{rows:,} rows repeat** user, {dataset.nouns.item} and time of a row before, as where a file was "
+            "appended to itself. Are they right? What you say is kept beside the files; runs belong to the data they "
+            "were trained on.",
             icon=":material/content_copy:",
         )
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -78,9 +87,10 @@ def show_time_ties(dataset: Dataset) -> None:
     ties = describe.time_ties_of(dataset)
     if ties.tied_targets:
         st.caption(
-            f"{100 * ties.tied_interactions:.0f}% of ratings share user and time with another. For "
-            f"{100 * ties.tied_targets:.0f}% of users the last movie, which is held out, is one of them.",
-            help=explain("time_ties"),
+            f"{100 * ties.tied_interactions:.0f}% of interactions share user and time with another. For "
+            f"{100 * ties.tied_targets:.0f}% of users the last {dataset.nouns.item}, which is held out, is one of "
+            "them.",
+            help=explain("time_ties", dataset.nouns),
         )
 
 
@@ -91,7 +101,7 @@ def show_split_facts(dataset: Dataset) -> None:
     except RecformerError:
         return
     if said := facts.sentences():
-        st.caption(f"Under leave_last_out: {' '.join(said)}", help=explain("split_facts"))
+        st.caption(f"Under leave_last_out: {' '.join(said)}", help=explain("split_facts", dataset.nouns))
 
 
 def show_power(dataset: Dataset) -> None:
@@ -127,15 +137,15 @@ def _shuffle_test(dataset: Dataset) -> ShuffleTest:
 def show_charts(dataset: Dataset) -> None:
     """The popularity's long tail, the lengths of histories, and interactions over time."""
     left, middle, right = st.columns(3)
-    left.plotly_chart(_popularity(describe.sorted_popularity(dataset)), key="data.popularity")
+    left.plotly_chart(_popularity(describe.sorted_popularity(dataset), dataset.nouns), key="data.popularity")
     counts, edges = np.histogram(describe.history_lengths(dataset), bins=40)
     centres = (edges[:-1] + edges[1:]) / 2
-    lengths = _bars("Length of histories", centres, counts, "movies of one user", "users")
+    lengths = _bars("Length of histories", centres, counts, f"{dataset.nouns.items} of one user", "users")
     middle.plotly_chart(lengths, key="data.lengths")
     if describe.times_are_real(dataset):
         times = describe.interactions_over_time(dataset)
         starts, counts = times["start"].to_numpy(), times["interactions"].to_numpy()
-        right.plotly_chart(_bars("Ratings over time", starts, counts, "", "ratings"), key="data.times")
+        right.plotly_chart(_bars("Interactions over time", starts, counts, "", "interactions"), key="data.times")
     else:
         right.caption("No chart over time: this set's times are placeholders.")
 
@@ -145,43 +155,45 @@ def _bars(title: str, x: NDArray[Any], y: NDArray[Any], x_title: str, y_title: s
     return quiet(go.Figure(bars), title, x_title).update_yaxes(title=y_title)
 
 
-def _popularity(counts: NDArray[np.int64]) -> go.Figure:
-    """Interactions of each movie, most popular first as in `counts`, on logarithmic axes."""
+def _popularity(counts: NDArray[np.int64], nouns: Nouns) -> go.Figure:
+    """Interactions of each item, most popular first as in `counts`, on logarithmic axes."""
     kept = np.unique(np.geomspace(1, max(len(counts), 1), 400).astype(np.int64)) - 1
     line = go.Scatter(
         x=kept + 1,
         y=counts[kept],
         mode="lines",
         line={"color": OKABE_ITO[0], "width": 2},
-        hovertemplate="%{y:,} ratings<extra>movie %{x}</extra>",
+        hovertemplate="%{y:,} interactions<extra>" + as_text(nouns.item) + " %{x}</extra>",
     )
-    figure = quiet(go.Figure(line), "Popularity of movies", "movies, most popular first")
-    return figure.update_xaxes(type="log").update_yaxes(type="log", title="ratings")
+    figure = quiet(
+        go.Figure(line), as_text(f"Popularity of {nouns.items}"), as_text(f"{nouns.items}, most popular first")
+    )
+    return figure.update_xaxes(type="log").update_yaxes(type="log", title="interactions")
 
 
-def show_movies(dataset: Dataset) -> None:
-    """All movies, searchable by title and genre."""
-    table = describe.movie_table(dataset)
-    search = st.text_input(
-        "Find a movie", key="movie", bind="query-params", placeholder="title or genre, such as alien or horror"
-    )
-    if search:
-        table = describe.find_movies(table, search)
-    st.dataframe(
-        table,
-        key="data.movies",
-        hide_index=True,
-        height=360,
-        column_config={
-            "item_id": NumberColumn("Id", format="%d", width="small"),
-            "title": TextColumn("Movie", width="large"),
-            "year": NumberColumn("Year", format="%d", width="small"),
-            "genre": ListColumn("Genres"),
-            "interactions": NumberColumn("Ratings", width="small"),
-            "mean_rating": NumberColumn("Mean rating", format="%.2f", width="small"),
-        },
-    )
-    st.caption(f"{len(table):,} of {dataset.num_items:,} movies")
+def show_items(dataset: Dataset) -> None:
+    """All items, searchable by title and category."""
+    rename("movie", "item")
+    table, nouns = describe.item_rows(dataset), dataset.nouns
+    text = st.text_input(f"Find {nouns.an_item}", key="item", bind="query-params", placeholder=_example(dataset))
+    if text:
+        table = table.loc[search(table, text)]
+    ids = NumberColumn("Id", format="%d", width="small") if dataset.item_ids.dtype == np.int64 else TextColumn("Id")
+    known = {
+        "item_id": ids,
+        "title": TextColumn(nouns.head, width="large"),
+        "year": NumberColumn("Year", format="%d", width="small"),
+        "interactions": NumberColumn("Interactions", width="small"),
+        "mean_rating": NumberColumn("Mean rating", format="%.2f", width="small"),
+    }
+    columns = {name: column_of(table, name) for name in table} | known
+    st.dataframe(table, key="data.items", hide_index=True, height=360, column_config=columns)
+    st.caption(f"{len(table):,} of {nouns.count(dataset.num_items)}")
+
+
+def _example(dataset: Dataset) -> str:
+    """What one may search for."""
+    return "or ".join(["title " if "title" in dataset.item_table else "id ", *category_columns(dataset.item_table)])
 
 
 def show_provenance(dataset: Dataset) -> None:

@@ -93,5 +93,5 @@ def _first_steps(runs: list[RunSummary]) -> None:
     with st.container(horizontal=True):
         st.page_link("pages/train.py", label="Start a training run", icon=":material/play_circle:")
         st.page_link("pages/compare.py", label="Compare the demo runs", icon=":material/bar_chart:")
-        st.page_link("pages/recommend.py", label="See a user's movies", icon=":material/movie:")
+        st.page_link("pages/recommend.py", label="See a user's lists", icon=":material/recommend:")
         st.page_link("pages/data.py", label="Look at the data", icon=":material/database:")

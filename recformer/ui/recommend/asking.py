@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from recformer.data.dataset import Dataset
+from recformer.data.dataset import Dataset, Id, token_of
 from recformer.errors import RecformerError
 from recformer.evaluation.ranks import Masking
 from recformer.files.stamps import Stamp, stamp
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from recformer.recommend.user_case import UserCase
 
 MOST_MODELS = 8  # in memory: twice as many as one page shows
-MOST_SCORES = 32  # a window's six rows of a catalogue of 4,000 movies are 200 KB
+MOST_SCORES = 32  # a window's six rows of a catalogue of 4,000 items are 200 KB
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +40,12 @@ class Ready:
 
 @dataclass(frozen=True, eq=False)
 class RecommendChoice:
-    """Whose movies, by which models."""
+    """Whose items, by which models."""
 
     ready: list[Ready]
     """Not empty."""
     data: Dataset
-    user: int | None
+    user: Id | None
     """None for nobody of the dataset."""
     k: int
     masking: Masking
@@ -57,7 +57,7 @@ class RecommendChoice:
 
     @property
     def user_token(self) -> int | None:
-        return None if self.user is None else int(self.data.user_ids.searchsorted(self.user))
+        return None if self.user is None else token_of(self.data.user_ids, self.user)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +69,11 @@ class ShownUser:
     names: list[str]
     checkpoints: list[str]
     colours: list[str]
-    own: tuple[int, ...] | None
+    own: tuple[Id, ...] | None
     """The user's own window; None for nobody."""
 
     @property
-    def window(self) -> tuple[int, ...]:
+    def window(self) -> tuple[Id, ...]:
         """Item ids of the window that was asked about, oldest first."""
         return tuple(self.advice["window"])
 
@@ -117,7 +117,7 @@ def advice(asked: list[Ready], data: Dataset, question: "Query") -> "tuple[Advic
     failures: Failures = {}
     for one in asked:
         try:
-            scores = _next_scores(one, data, question.user, question.movies, user_case)
+            scores = _next_scores(one, data, question.user, question.items, user_case)
         except RecformerError as error:
             failures[one.ref] = error
         else:
@@ -142,7 +142,7 @@ def _model(path: Path, now: Stamp | None) -> Any:
     hash_funcs={Ready: lambda one: (str(one.ref.path), one.stamp), Dataset: lambda data: data.fingerprint},
 )
 def _next_scores(
-    one: Ready, data: Dataset, user: int | None, movies: tuple[int, ...] | None, _case: "UserCase"
+    one: Ready, data: Dataset, user: Id | None, items: tuple[Id, ...] | None, _case: "UserCase"
 ) -> "NextScores":
     from recformer.recommend.side_by_side import scores_by
 

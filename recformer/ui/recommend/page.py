@@ -5,21 +5,23 @@ import random
 import pandas as pd
 import streamlit as st
 
-from recformer.data.dataset import Dataset
-from recformer.errors import RecformerError, count
+from recformer.data.categories import as_text, category_columns, number_columns
+from recformer.data.dataset import Dataset, Id, id_of
+from recformer.errors import RecformerError
 from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary
 from recformer.ui.recommend import asking, window_editor
 from recformer.ui.recommend.asking import RecommendChoice, ShownUser
-from recformer.ui.recommend.movie_lists import show_lists, show_masking, show_overlap, show_why
+from recformer.ui.recommend.item_lists import show_lists, show_masking, show_overlap, show_why
+from recformer.ui.recommend.item_words import in_markdown
 from recformer.ui.recommend.user_finder import PARAMETERS as FINDER
-from recformer.ui.recommend.user_finder import find_users
+from recformer.ui.recommend.user_finder import find_users, is_filter
 from recformer.ui.shared import readers
 from recformer.ui.shared.evaluating import leave_out
-from recformer.ui.shared.palette import genre_chips, run_styles
+from recformer.ui.shared.palette import run_styles
 from recformer.ui.shared.poster_views import posters
 from recformer.ui.shared.run_views import choose_models, labels_of, model_label, suggestion
-from recformer.ui.shared.selection import pick_masking, pick_text
+from recformer.ui.shared.selection import name_unknown, pick_masking, pick_text, rename
 from recformer.ui.shared.words import message_of, plain
 
 MOST = 4  # columns that can be read side by side
@@ -28,7 +30,13 @@ USER = "recommend.user"
 BEFORE = "recommend.before"
 OF_A_PERSON = ("user", window_editor.PARAMETER, WHY)
 PARAMETERS = {"runs", "user", "nobody", "k", "masking", WHY, window_editor.PARAMETER, "history", "find", *FINDER}
-"""What this page knows of an address."""
+"""What this page knows of an address; filters of the user finder are called by their column."""
+
+
+def read_address() -> None:
+    """Say what of the address means nothing here; an earlier version called the window `movies`."""
+    rename("movies", window_editor.PARAMETER)
+    name_unknown(PARAMETERS | {name for name in st.query_params if is_filter(name)})
 
 
 def choose(runs: list[RunSummary]) -> RecommendChoice | None:
@@ -72,13 +80,13 @@ def _whom(runs: list[RunSummary], ready: list[asking.Ready], data: Dataset) -> R
             "Length of the list", min_value=1, max_value=50, value=10, key="k", bind="query-params", width=130
         )
         with st.container(width="content"):
-            masking = pick_masking(st.container())
+            masking = pick_masking(st.container(), data.nouns)
         st.toggle(
             "A user from nothing",
             key="nobody",
             bind="query-params",
             on_change=_change_person,
-            help=window_editor.NOBODY_HELP,
+            help=data.nouns.put_into(window_editor.NOBODY_HELP),
         )
         finding = not nobody and st.toggle(
             "Find a user", key="find", bind="query-params", help="By who they are, or by what the models do for them."
@@ -89,16 +97,18 @@ def _whom(runs: list[RunSummary], ready: list[asking.Ready], data: Dataset) -> R
     if user is None and not nobody:
         first, last = data.user_ids[0], data.user_ids[-1]
         st.error(
-            f"There is no user {plain(st.session_state[USER])} in {plain(data.name)}; its user ids go from {first} to "
-            f"{last}.",
+            f"There is no user {plain(st.session_state[USER])} in {plain(data.name)}; its user ids go from "
+            f"{plain(str(first))} to {plain(str(last))}.",
             icon=":material/person_off:",
         )
-        st.button(f"Open user {first}", key="first_user", icon=":material/person:", on_click=_open, args=(int(first),))
+        st.button(
+            f"Open user {plain(str(first))}", key="first_user", icon=":material/person:", on_click=_open, args=(first,)
+        )
         return None
     return RecommendChoice(ready, data, user, int(k), masking, runs)
 
 
-def _user(data: Dataset) -> int | None:
+def _user(data: Dataset) -> Id | None:
     """The user whose id stands in the box; None where there is no such user."""
     users = data.user_ids
     text = pick_text(
@@ -115,12 +125,12 @@ def _user(data: Dataset) -> int | None:
         icon=":material/casino:",
         key="random_user",
         help="Another user, drawn at random.",
-        on_click=lambda: _open(int(random.choice(users))),
+        on_click=lambda: _open(users[random.randrange(len(users))]),
     )
-    return int(text) if text.isdecimal() and int(text) in data.user_ids else None
+    return id_of(users, text)
 
 
-def _open(user: int) -> None:
+def _open(user: Id) -> None:
     """Show another user, with a window and an explanation of their own."""
     st.session_state[USER] = str(user)
     _begin_anew()
@@ -146,8 +156,8 @@ def ask(choice: RecommendChoice) -> ShownUser | None:
     from recformer.recommend.side_by_side import Query
 
     data, token = choice.data, choice.user_token
-    movies = window_editor.made_up(data, choice.window, nobody=choice.user is None)
-    question = Query(choice.user, choice.k, choice.masking, movies, _why(data))
+    items = window_editor.made_up(data, choice.window, nobody=choice.user is None)
+    question = Query(choice.user, choice.k, choice.masking, items, _why(data))
     try:
         advice, answering, failures = asking.advice(choice.ready, data, question)
     except RecformerError as error:
@@ -170,48 +180,55 @@ def ask(choice: RecommendChoice) -> ShownUser | None:
     )
 
 
-def _why(data: Dataset) -> int | None:
-    """The movie that the URL wants explained, None where it says nothing that is there."""
+def _why(data: Dataset) -> Id | None:
+    """The item that the URL wants explained, None where it says nothing that is there."""
     asked = st.query_params.get(WHY)
     if asked is None:
         return None
-    if asked.isdecimal() and int(asked) in data.item_ids:
-        return int(asked)
-    st.warning(f"No movie has the id {plain(asked)}, which this link wants explained.", icon=":material/link_off:")
-    return None
+    found = id_of(data.item_ids, asked)
+    if found is None:
+        said = f"No {data.nouns.item} has the id {plain(asked)}, which this link wants explained."
+        st.warning(said, icon=":material/link_off:")
+    return found
 
 
 def show_person(shown: ShownUser) -> None:
-    """Profile, the movie held out, and the input window with what each of its movies does."""
+    """Profile, the item held out, and the input window with what each of its items does."""
     choice, data, token = shown.choice, shown.choice.data, shown.choice.user_token
     if token is None:
         st.markdown("**Nobody in particular** · :gray[the mean over 64 users]")
     else:
-        profile = data.user_table.iloc[token]
-        facts = [str(profile[name]) for name in ("gender", "age", "occupation") if str(profile[name])]
-        movies = len(data.history(token))
-        st.markdown(f"**User {choice.user}** · {' · '.join([*map(plain, facts), count(movies, 'movie')])}")
+        facts = [*_profile(data, token), data.nouns.count(len(data.history(token)))]
+        st.markdown(f"**User {plain(str(choice.user))}** · {' · '.join(map(plain, facts))}")
     if shown.advice["target"] is not None:
-        held_out = data.item_table.iloc[int(data.item_ids.searchsorted(shown.advice["target"]))]
-        year = "" if pd.isna(held_out["year"]) else f" :gray[{held_out['year']}]"
-        movie = f"{plain(str(held_out['title']))}{year}  \n{genre_chips(held_out['genre'])}"
-        st.markdown(f"**What they rated next** :gray[held out]  \n:green[:material/target:] {movie}")
+        held_out = in_markdown(data, shown.advice["target"])
+        st.markdown(f"**What came next** :gray[held out]  \n:green[:material/target:] {held_out}")
     window_editor.edit_window(shown)
 
 
+def _profile(data: Dataset, token: int) -> list[str]:
+    """What the user table says of a user: categories as they are, numbers with the name of their column."""
+    row = data.user_table.iloc[token : token + 1]
+    words = [str(as_text(pd.Series(row[name])).fillna("").iloc[0]) for name in category_columns(row)]
+    numbers = [f"{name} {row[name].iloc[0]:g}" for name in number_columns(row) if pd.notna(row[name].iloc[0])]
+    return [word for word in words if word.strip()] + numbers
+
+
 def show_answers(shown: ShownUser) -> None:
-    """The lists, what their marks mean, why the chosen movie is there, overlap, and what masking changes."""
+    """The lists, what their marks mean, why the chosen item is there, overlap, and what masking changes."""
     items = {item["item_id"] for model in shown.advice["models"] for item in model["items"]}
     show_lists(shown, posters(shown.choice.data, items), _explain)
     st.caption(
-        "hit: the held-out movie · repeat: in the input window · seen: earlier in the history · lines join one movie "
-        "in neighbouring lists · %: the model's probability over all movies · click a card to ask why"
+        shown.choice.data.nouns.put_into(
+            "hit: the held-out {item} · repeat: in the input window · seen: earlier in the history · lines join one "
+            "{item} in neighbouring lists · %: the model's probability over all {items} · click a card to ask why"
+        )
     )
     show_why(shown)
     show_overlap(shown)
 
 
-def _explain(item: int) -> None:
+def _explain(item: Id) -> None:
     st.query_params[WHY] = str(item)
 
 

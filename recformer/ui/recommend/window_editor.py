@@ -1,6 +1,6 @@
-"""What a person watched: the input window, what becomes of the recommendations when somebody edits it, and the history.
+"""What a person had: the input window, what becomes of the recommendations when somebody edits it, and the history.
 
-The window that was made up is in the URL (`movies`: item ids, oldest first), and only there: a link shows the same.
+The window that was made up is in the URL (`items`: item ids, oldest first), and only there: a link shows the same.
 """
 
 import math
@@ -10,45 +10,49 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import streamlit as st
-from streamlit.column_config import CheckboxColumn, ListColumn, NumberColumn, TextColumn
+from streamlit.column_config import CheckboxColumn, NumberColumn, TextColumn
 
-from recformer.data.dataset import Dataset
-from recformer.errors import count
-from recformer.recommend.window_edits import Movies, added, moved, read, removed, search, written
+from recformer.data.categories import category_columns
+from recformer.data.dataset import Dataset, Id
+from recformer.data.nouns import Nouns
+from recformer.recommend.window_edits import Items, added, moved, read, removed, search, written
 from recformer.ui.recommend.asking import ShownUser
-from recformer.ui.shared.palette import genre_chips
+from recformer.ui.recommend.item_words import about
+from recformer.ui.shared.columns import column_of
+from recformer.ui.shared.palette import chips
 from recformer.ui.shared.words import plain
 
-PARAMETER = "movies"
+PARAMETER = "items"
 STYLE = Path(__file__).with_name("window_editor.css")
 ADD_HELP = (
-    "Puts the movie last, as the one just watched; a full window loses its oldest. The held-out movie is then no "
+    "Puts the {item} last, as the latest one; a full window loses its oldest. The held-out {item} is then no "
     "longer what came next, so there are no hits and no ranks of it."
 )
 NOBODY_HELP = (
-    "What models expect of somebody who has watched these movies, oldest first, and of whom nothing else is known. "
+    "What models expect of somebody who has had these {items}, oldest first, and of whom nothing else is known. "
     "Models know each user by a vector of their own; for nobody, the mean over 64 users spread evenly over the dataset "
     "is taken."
 )
 WHY_HELP = (
-    "Each movie of the input window is left out in turn (the window then begins with one empty place more), and the "
-    "model is asked again. A bar to the right: with that movie the recommendation is likelier than without it. "
-    "Click a card above to ask about another movie."
+    "Each {item} of the input window is left out in turn (the window then begins with one empty place more), and the "
+    "model is asked again. A bar to the right: with that {item} the recommendation is likelier than without it. "
+    "Click a card above to ask about another {item}."
 )
-Change = Callable[[Movies], None]
+Change = Callable[[Items], None]
 
 
-def made_up(data: Dataset, window: int, *, nobody: bool) -> Movies | None:
+def made_up(data: Dataset, window: int, *, nobody: bool) -> Items | None:
     """The window that the URL asks for, with a warning where it is not whole; None where it is the user's own."""
     if PARAMETER not in st.query_params:
         return () if nobody else None
-    movies, problems = read(st.query_params[PARAMETER], data.item_ids, window)
+    items, unknown = read(st.query_params[PARAMETER], data.item_ids)
+    problems = [f"no {data.nouns.item} has the id {', '.join(unknown)}"] if unknown else []
+    if len(items) > window:
+        problems.append(f"{data.nouns.count(len(items))} do not fit a window of {window}, so the latest are kept")
     for problem in problems:
         st.warning(f"In this link's window {plain(problem)}.", icon=":material/link_off:")
-    return movies
+    return items[-window:]
 
 
 def forget() -> None:
@@ -57,85 +61,90 @@ def forget() -> None:
 
 
 def edit_window(shown: ShownUser) -> None:
-    """The window's movies, latest first, each with its part in the recommendation that is explained."""
-    own, movies, window = shown.own, shown.window, shown.choice.window
-    edited = own is not None and movies != own
+    """The window's items, latest first, each with its part in the recommendation that is explained."""
+    nouns = shown.choice.data.nouns
+    own, items, window = shown.own, shown.window, shown.choice.window
+    edited = own is not None and items != own
     order = "made up, latest first" if edited or own is None else "latest first"
-    help_text = NOBODY_HELP if own is None else "The latest movies before the held-out one: all that a model reads."
+    help_text = (
+        nouns.put_into(NOBODY_HELP)
+        if own is None
+        else f"The latest {nouns.items} before the held-out one: all that a model reads."
+    )
     st.markdown(f"**Input window** :gray[{order}]", help=help_text)
-    if movies:
-        st.caption(f"What each does for **{plain(shown.advice['why']['title'])}**", help=WHY_HELP)
+    if items:
+        st.caption(f"What each does for **{plain(shown.advice['why']['title'])}**", help=nouns.put_into(WHY_HELP))
 
-    def change(movies: Movies) -> None:
+    def change(items: Items) -> None:
         """Keep an edited window in the URL; the user's own goes without saying."""
-        if movies == (own or ()):
+        if items == (own or ()):
             forget()
         else:
-            st.query_params[PARAMETER] = written(movies)
+            st.query_params[PARAMETER] = written(items)
 
     titles = _titles(shown.choice.data.fingerprint, shown.choice.data)
-    _add(titles, movies, window, change)
+    _add(titles, items, window, change, nouns)
     st.html(STYLE)
-    for place in range(len(movies) - 1, -1, -1):
-        _show_movie(shown, place, titles[movies[place]], change)
-    empty = window - len(movies)
-    if empty and movies:
+    for place in range(len(items) - 1, -1, -1):
+        _show_item(shown, place, titles[items[place]], change)
+    empty = window - len(items)
+    if empty and items:
         st.caption(f"{empty} more {'fits' if empty == 1 else 'fit'}; before these, nothing is known (SOS).")
     elif empty:
-        st.caption("Nothing watched yet: the models know only where a history begins (SOS). Add a movie above.")
+        said = "Nothing yet: the models know only where a history begins (SOS)."
+        st.caption(f"{said} Add {nouns.an_item} above.")
     undo = partial(st.button, icon=":material/undo:", on_click=forget)
     if edited:
-        undo("Back to the user's own", key="window.reset", help="Shows the held-out movie and the ranks again.")
-    elif own is None and movies:
+        undo("Back to the user's own", key="window.reset", help=f"Shows the held-out {nouns.item} and the ranks again.")
+    elif own is None and items:
         undo("Begin again", key="window.clear")
 
 
-def _add(titles: dict[int, str], movies: Movies, window: int, change: Change) -> None:
+def _add(titles: dict[Id, str], items: Items, window: int, change: Change, nouns: Nouns) -> None:
     def add() -> None:
         item = st.session_state["window.add"]
         st.session_state["window.add"] = None
         if item is not None:
-            change(added(movies, item, window))
+            change(added(items, item, window))
 
     st.selectbox(
-        "Add a movie",
+        f"Add {nouns.an_item}",
         list(titles),
         index=None,
         key="window.add",
         format_func=titles.__getitem__,
         on_change=add,
-        placeholder="What if they watched … (type a title)",
-        help=ADD_HELP,
+        placeholder="What if they had … (type a title)",
+        help=nouns.put_into(ADD_HELP),
         label_visibility="collapsed",
     )
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _titles(fingerprint: str, _data: Dataset) -> dict[int, str]:
-    """Item id to a title that no other movie has, in the order of the alphabet."""
-    movies = _data.item_table
-    names = pd.Series(
-        title if pd.isna(year) else f"{title} ({year})"
-        for title, year in zip(movies["title"], movies["year"], strict=True)
-    )
+def _titles(fingerprint: str, _data: Dataset) -> dict[Id, str]:
+    """Item id to a title that no other item has, in the order of the alphabet."""
+    names = _data.titles
+    if "year" in _data.item_table:
+        year = _data.item_table["year"].astype("str")
+        names = (names + " (" + year + ")").where(year.notna(), names)
     found = {
-        int(item): f"{name} · {item}" if twice else name
-        for item, name, twice in zip(_data.item_ids, names, names.duplicated(keep=False), strict=True)
+        item: f"{name} · {item}" if twice else name
+        for item, name, twice in zip(_data.item_ids.tolist(), names, names.duplicated(keep=False), strict=True)
     }
     return dict(sorted(found.items(), key=lambda entry: entry[1].casefold()))
 
 
-def _show_movie(shown: ShownUser, place: int, title: str, change: Change) -> None:
-    data, movies = shown.choice.data, shown.window
+def _show_item(shown: ShownUser, place: int, title: str, change: Change) -> None:
+    data, items = shown.choice.data, shown.window
     with st.container(gap=None):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             with st.container(width="stretch", gap=None):
-                genres = data.item_table.iloc[int(data.item_ids.searchsorted(movies[place]))]["genre"]
-                st.markdown(f"{plain(title)}  \n{genre_chips(genres)}")
+                _, _, categories = about(data, items[place])
+                st.markdown(f"{plain(title)}  \n{chips(categories)}")
             edits = [
-                ("later", "Later", "arrow_upward", moved(movies, place, 1)),
-                ("earlier", "Earlier", "arrow_downward", moved(movies, place, -1)),
-                ("remove", "Leave out", "close", removed(movies, place)),
+                ("later", "Later", "arrow_upward", moved(items, place, 1)),
+                ("earlier", "Earlier", "arrow_downward", moved(items, place, -1)),
+                ("remove", "Leave out", "close", removed(items, place)),
             ]
             with st.container(horizontal=True, gap="xsmall", width="content"):  # beside one another, however narrow
                 for key, words, icon, after in edits:
@@ -144,7 +153,7 @@ def _show_movie(shown: ShownUser, place: int, title: str, change: Change) -> Non
                         key=f"window.{key}.{place}",
                         icon=f":material/{icon}:",
                         type="tertiary",
-                        disabled=after == movies,
+                        disabled=after == items,
                         help=f"{words}: {plain(title)}",
                         on_click=change,
                         args=(after,),
@@ -153,7 +162,7 @@ def _show_movie(shown: ShownUser, place: int, title: str, change: Change) -> Non
 
 
 def _bars(shown: ShownUser, place: int) -> str:
-    """Markup of one bar a model for the window's movie at `place`; window_editor.css is its style."""
+    """Markup of one bar a model for the window's item at `place`; window_editor.css is its style."""
     whys = [model["why"] for model in shown.advice["models"]]
     longest = max((abs(reason["lift"]) for why in whys for reason in why["reasons"]), default=0.0) or 1.0
     bars = zip(shown.names, whys, shown.colours, strict=True)
@@ -173,7 +182,7 @@ def _bar(name: str, why: Mapping[str, Any], reason: Mapping[str, Any], colour: s
 
 
 def _effect(lift: float) -> str:
-    """What a movie does to another's probability, as a factor: "×2.0", "÷1.5"."""
+    """What an item does to another's probability, as a factor: "×2.0", "÷1.5"."""
     factor = math.exp(abs(lift))
     if factor < 1.005:
         return "×1"
@@ -182,27 +191,28 @@ def _effect(lift: float) -> str:
 
 
 def show_history(shown: ShownUser, user_token: int) -> None:
-    """The movies before the held-out one, latest first; a search box finds them by title or genre."""
+    """The items before the held-out one, latest first; a search box finds them by title or category."""
     data = shown.choice.data
     begin, end = int(data.offsets[user_token]), int(data.offsets[user_token + 1]) - 1
-    movies = data.item_table.iloc[data.items[begin:end][::-1]].reset_index(drop=True)
-    frame = movies[["title", "year", "genre"]].copy()
+    tokens = data.items[begin:end][::-1]
+    rows = data.item_table.iloc[tokens].assign(title=data.titles.iloc[tokens])
+    frame = rows[["title", *({"year"} & set(rows)), *category_columns(rows)]].reset_index(drop=True)
     if data.ratings is not None:
         frame["rating"] = data.ratings[begin:end][::-1]
-    frame.insert(0, "input", np.isin(movies["item_id"], shown.window))
+    frame.insert(0, "input", rows["item_id"].isin(shown.window).to_numpy())
     left, right = st.columns([3, 2], vertical_alignment="bottom")
-    left.markdown(f"**History** :gray[{count(len(frame), 'movie')} before the held-out one, latest first]")
+    left.markdown(f"**History** :gray[{data.nouns.count(len(frame))} before the held-out one, latest first]")
     text = right.text_input(
         "Search the history",
         key="history",
         bind="query-params",
-        placeholder="Search: title or genre",
+        placeholder="Search",
         label_visibility="collapsed",
         icon=":material/search:",
     )
     if text:
-        frame = frame[search(frame["title"].tolist(), frame["genre"].tolist(), text)]
-        st.caption(f"{len(frame)} with “{text}” in title or genres".replace("$", "\\$"))
+        frame = frame[search(frame, text)]
+        st.caption(f"{len(frame)} with “{text}”".replace("$", "\\$"))
     st.dataframe(
         frame,
         key="recommend.history",
@@ -210,9 +220,9 @@ def show_history(shown: ShownUser, user_token: int) -> None:
         height=300 if len(frame) > 7 else "auto",
         column_config={
             "input": CheckboxColumn("Input", help="In the models' input window", width="small"),
-            "title": TextColumn("Movie", width="large"),
+            "title": TextColumn(data.nouns.head, width="large"),
             "year": NumberColumn("Year", format="%d", width="small"),
-            "genre": ListColumn("Genres"),
+            **{name: column_of(frame, name) for name in category_columns(frame)},
             "rating": NumberColumn("Rating", format="%g", width="small", help="That the user gave."),
         },
     )

@@ -29,7 +29,7 @@ PAGES = [
     ("pages/train.py", "Train", ":material/play_circle:", "What shall run?"),
     ("pages/monitor.py", "Monitor", ":material/monitoring:", "Is it going well?"),
     ("pages/compare.py", "Compare", ":material/bar_chart:", "Which is better, and how sure?"),
-    ("pages/recommend.py", "Recommend", ":material/movie:", "What would it show this person?"),
+    ("pages/recommend.py", "Recommend", ":material/recommend:", "What would it show this person?"),
     ("pages/data.py", "Data", ":material/database:", "What is it trained on?"),
 ]
 TABLES = Path(__file__).with_name("tables.css")
@@ -45,7 +45,7 @@ def frame(name: str) -> Generator[None]:
     st.set_page_config(page_title=f"{label} · Recformer", page_icon=str(ICON), layout="wide")
     st.html(TABLES)
     with st.sidebar:
-        st.markdown("### :material/movie: Recformer")
+        st.markdown("### :material/recommend: Recformer")
         for path, title, page_icon, help_text in PAGES:
             st.page_link(path, label=title, icon=page_icon, help=help_text, query_params=_views().get(title))
     st.markdown(f"## {label} :gray[:small[· {question}]]")

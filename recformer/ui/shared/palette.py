@@ -1,4 +1,4 @@
-"""Colours: one for each run on every page and chart, and steady ones for genres."""
+"""Colours: one for each run on every page and chart, and steady ones for categories."""
 
 import zlib
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from recformer.registry import BASELINES
 from recformer.run.labels import COLOURS
 from recformer.run.overview import RunSummary
+from recformer.ui.shared.words import plain
 
 # Okabe and Ito 2008, readable by colour-blind people, without black and yellow, which vanish on one of the themes.
 OKABE_ITO = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
@@ -14,7 +15,7 @@ REFERENCE = "#8C8C8C"
 GREYS = ["#5F6B7A", "#A89F91", "#6E5F4E"]
 """Of the baselines, beside the reference's."""
 THIN, THICK = 2.0, 4.0  # pixels
-MOST_GENRES = 3  # of a movie
+MOST_CHIPS = 3  # of an item
 BADGES = ["blue", "green", "orange", "red", "violet", "gray"]
 
 
@@ -61,12 +62,12 @@ def run_styles(runs: list[RunSummary], shown: Sequence[str]) -> list[Style]:
     return [Style(greys[name]) if name in greys else next(coloured) for name in shown]
 
 
-def genre_colour(genre: str) -> str:
-    """The name of a genre's colour, which it keeps everywhere."""
-    return BADGES[sum(map(ord, genre)) % len(BADGES)]
+def category_colour(category: str) -> str:
+    """The name of a category's colour, which it keeps everywhere."""
+    return BADGES[sum(map(ord, category)) % len(BADGES)]
 
 
-def genre_chips(genres: Sequence[str]) -> str:
-    """The first genres as small Markdown chips; empty where there are none."""
-    chips = " ".join(f":{genre_colour(genre)}-badge[{genre}]" for genre in genres[:MOST_GENRES])
+def chips(categories: Sequence[str]) -> str:
+    """The first categories as small Markdown chips; empty where there are none."""
+    chips = " ".join(f":{category_colour(name)}-badge[{plain(name)}]" for name in categories[:MOST_CHIPS])
     return f":small[{chips}]" if chips else ""

@@ -29,7 +29,7 @@ def run_actions(run: RunSummary, *, monitor: bool = True) -> None:
         if first:
             chosen = {"runs": first}
             st.page_link("pages/compare.py", label="Compare", icon=":material/bar_chart:", query_params=chosen)
-            st.page_link("pages/recommend.py", label="Recommend", icon=":material/movie:", query_params=chosen)
+            st.page_link("pages/recommend.py", label="Recommend", icon=":material/recommend:", query_params=chosen)
         if not run.state.active and can_go_on(run):
             label = "Resume" if run.resumable else "Start again"
             going_on = {"mode": "Resume", "resume": run.run_id}

@@ -10,6 +10,7 @@ from typing import Any, cast
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from recformer.data.nouns import Nouns
 from recformer.evaluation.ranks import Masking
 from recformer.ui.shared.words import explain, plain
 
@@ -71,6 +72,13 @@ def pick_text(place: DeltaGenerator, label: str, name: str, *, key: str, suggest
     return text
 
 
+def rename(old: str, new: str) -> None:
+    """Read the parameter `new` from an address of an earlier version, which calls it `old`."""
+    if old in st.query_params:
+        value = st.query_params.pop(old)
+        st.query_params.setdefault(new, value)
+
+
 def name_unknown(known: set[str]) -> None:
     """Say which parameters of the address this page does not know: one mistyped would change the view in silence."""
     unknown = sorted(set(st.query_params) - known)
@@ -85,7 +93,7 @@ def name_values_not_here(name: str, is_here: Callable[[str], bool]) -> None:
     _name_missing(name, [value for value in _asked(name) if value and not is_here(value)])
 
 
-def pick_masking(place: DeltaGenerator) -> Masking:
+def pick_masking(place: DeltaGenerator, nouns: Nouns) -> Masking:
     """What is taken out of the ranking, kept in the URL."""
     ways = ["history", "window", "none"]
     name_values_not_here("masking", ways.__contains__)
@@ -96,7 +104,7 @@ def pick_masking(place: DeltaGenerator) -> Masking:
         required=True,
         key="masking",
         bind="query-params",
-        help=explain("masking"),
+        help=explain("masking", nouns),
     )
     return cast("Masking", chosen or "history")  # None for an address that names nothing
 

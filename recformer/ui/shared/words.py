@@ -2,18 +2,20 @@
 
 from html import escape
 
+from recformer.data.nouns import ITEMS, Nouns
 from recformer.errors import RecformerError
 from recformer.logs.bounds import printable, visible
 
 EXPLAIN = {
-    "ndcg": "Normalised discounted cumulative gain: 1 when the held-out movie is first, less the further down it is.",
+    "ndcg": "Normalised discounted cumulative gain: 1 when the held-out {item} is first, less the further down it is.",
     "mrr": "Mean reciprocal rank: 1 for rank 1, 1/2 for rank 2, 0 beyond k.",
-    "map": "Mean average precision. With one held-out movie a user it equals MRR. (The article's MAP is the hit rate.)",
-    "hr": "Hit rate: share of users whose held-out movie is in the top k. The article calls this MAP.",
-    "recall": "Share of the movies held out together that are in the top k, mean over users.",
-    "duplication": "Share of the top k that is in the user's input window (their latest movies), nothing masked.",
-    "k": "The length of the list: NDCG@10 looks at each user's first ten movies.",
-    "masking": "What is taken out of the ranking first. history: all movies the user has rated, as an app would. "
+    "map": "Mean average precision. With one held-out {item} a user it equals MRR. "
+    "(The article's MAP is the hit rate.)",
+    "hr": "Hit rate: share of users whose held-out {item} is in the top k. The article calls this MAP.",
+    "recall": "Share of the {items} held out together that are in the top k, mean over users.",
+    "duplication": "Share of the top k that is in the user's input window (their latest {items}), nothing masked.",
+    "k": "The length of the list: NDCG@10 looks at each user's first ten {items}.",
+    "masking": "What is taken out of the ranking first. history: all {items} the user had before, as an app would. "
     "window: the input window only, as in the article. none: nothing.",
     "interval": "95% bootstrap interval over users: how far the mean would move with other users of the same kind.",
     "difference": "Mean difference to the reference on the same users, with its own interval; coloured only when it "
@@ -28,7 +30,7 @@ EXPLAIN = {
     "of a usual comparison: four models and all baselines. A smaller one takes more users, not more training.",
     "margin": "A difference of the primary metric that does not matter to you. Where the 90% interval of a difference "
     "lies within it, the models are called equivalent (two one-sided tests).",
-    "recent": "How many of a user's latest movies count as the window, where it is masked and where repeats in it "
+    "recent": "How many of a user's latest {items} count as the window, where it is masked and where repeats in it "
     "are counted. How many a model reads is its own affair.",
     "protocol": "Everything that must be equal before two numbers may stand in one table.",
     "about": "recipes: several seeds of each were compared, or nothing was trained, so the difference holds for other "
@@ -39,25 +41,25 @@ EXPLAIN = {
     "*** p < .001.",
     "effect_size": "The mean difference in units of how much users differ (Cohen's d for pairs): 0.2 is small, "
     "0.8 large.",
-    "novelty": "Mean surprise of the recommended movies in bits: −log2 of their share of all ratings.",
-    "popularity": "Share of the users who rated a recommended movie, on average.",
-    "diversity/genre": "How different the genres within one list are: 0 all alike, 1 nothing in common.",
+    "novelty": "Mean surprise of the recommended {items} in bits: −log2 of their share of all interactions.",
+    "popularity": "Share of the users who had a recommended {item}, on average.",
+    "diversity": "How different the {items} of one list are in this column: 0 all alike, 1 nothing in common.",
     "coverage": "Share of the catalogue that at least one user is shown.",
-    "gini": "How unequally recommendations are spread over the catalogue: 0 all alike, near 1 a few movies take all.",
-    "slices": "The same figure for groups of users and movies. Groups of few cases or hits say little and are grey.",
+    "gini": "How unequally recommendations are spread over the catalogue: 0 all alike, near 1 a few {items} take all.",
+    "slices": "The same figure for groups of users and {items}. Groups of few cases or hits say little and are grey.",
     "trade_off": "Models on the line are not beaten at both: no other one is more accurate and repeats less.",
-    "scatter": "One point a held-out movie: how far down each of two models has it. Below the diagonal the model of "
+    "scatter": "One point a held-out {item}: how far down each of two models has it. Below the diagonal the model of "
     "the vertical axis is better, above it the other one.",
-    "split": "leave_last_out: each user's last movie is the test. random_windows: the article's, optimistic. "
+    "split": "leave_last_out: each user's last {item} is the test. random_windows: the article's, optimistic. "
     "global_temporal: everything after one date.",
     "shuffle": "How much of NDCG@10 sequential rules lose when each history is put into a random order: nothing where "
     "order says nothing, most of it where it says most.",
     "part": "validation: for choosing among models, as often as you like; it also chose each checkpoint. test: the "
     "last step, to say how good the choice is; whoever chooses by it flatters the choice. Looks at it are counted.",
     "split_facts": "What makes a split easier or harder than it looks: training on what came later, histories entered "
-    "at once, and users or movies that nobody has seen in training.",
-    "time_ties": "Which of a user's ratings at one second is the later one. file: the later line. hash: a seeded order "
-    "that no counting can learn. as_set: all of them are looked for together.",
+    "at once, and users or {items} that nobody has seen in training.",
+    "time_ties": "Which of a user's interactions at one time is the later one. file: the later line. hash: a seeded "
+    "order that no counting can learn. as_set: all of them are looked for together.",
 }
 MORE = "\n\nMore in docs/EVALUATION.md."
 STATE_MARKS = {
@@ -73,9 +75,9 @@ STATE_MARKS = {
 }
 
 
-def explain(term: str) -> str:
-    """Help text of a term."""
-    return EXPLAIN[term] + MORE
+def explain(term: str, nouns: Nouns = ITEMS) -> str:
+    """Help text of a term, in the words of a dataset."""
+    return nouns.put_into(EXPLAIN[term]) + MORE
 
 
 def duration(seconds: float | None) -> str:

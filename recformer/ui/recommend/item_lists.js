@@ -37,19 +37,19 @@ function posterOf(address) {
     return image;
 }
 
-function cardOf(card, chosen, choose) {
+function cardOf(card, { chosen, ask }, choose) {
     const button = make("button", "card");
     button.type = "button";
-    button.dataset.movie = card.id;
+    button.dataset.item = card.id;
     button.setAttribute("aria-pressed", String(card.id === chosen));
     const about = make("div", "about");
     const title = make("div", "title", card.title);
     if (card.year) title.append(" ", make("span", "year", card.year));
     const chips = make("div", "chips");
-    for (const genre of card.genres) {
-        const chip = make("span", "chip", genre.name);
-        chip.style.color = `var(--st-${genre.colour}-text-color)`;
-        chip.style.background = `var(--st-${genre.colour}-background-color)`;
+    for (const category of card.chips) {
+        const chip = make("span", "chip", category.name);
+        chip.style.color = `var(--st-${category.colour}-text-color)`;
+        chip.style.background = `var(--st-${category.colour}-background-color)`;
         chips.append(chip);
     }
     const foot = make("div", "foot");
@@ -63,14 +63,14 @@ function cardOf(card, chosen, choose) {
     button.append(make("span", "rank", card.rank));
     if (card.poster) button.append(posterOf(card.poster));
     button.append(about);
-    button.title = "Why this movie?";
+    button.title = ask;
     button.onclick = () => choose(card.id);
     const place = make("li");
     place.append(button);
     return place;
 }
 
-function columnOf(column, chosen, choose) {
+function columnOf(column, lists, choose) {
     const section = make("section", "column");
     section.setAttribute("aria-label", column.name);
     section.style.setProperty("--model", column.colour);
@@ -78,20 +78,20 @@ function columnOf(column, chosen, choose) {
     head.append(make("h3", "", column.name), make("div", "small", column.checkpoint));
     head.append(make("div", "target", column.target));
     const list = make("ol");
-    for (const card of column.cards) list.append(cardOf(card, chosen, choose));
+    for (const card of column.cards) list.append(cardOf(card, lists, choose));
     section.append(head, list);
     if (!column.cards.length) section.append(make("div", "empty", "Masking leaves nothing to recommend."));
     return section;
 }
 
-// One curve for each movie that two neighbouring lists both have, from card to card.
+// One curve for each item that two neighbouring lists both have, from card to card.
 function drawLines(lists, svg) {
     const columns = [...lists.querySelectorAll(".column")];
     const paths = [];
     for (let left = 0; left + 1 < columns.length; left += 1) {
-        const others = new Map([...columns[left + 1].querySelectorAll(".card")].map((c) => [c.dataset.movie, c]));
+        const others = new Map([...columns[left + 1].querySelectorAll(".card")].map((c) => [c.dataset.item, c]));
         for (const card of columns[left].querySelectorAll(".card")) {
-            const other = others.get(card.dataset.movie);
+            const other = others.get(card.dataset.item);
             if (!other) continue;
             // Offsets, not what is on the screen: a card that slides to its place is already there.
             const x1 = card.offsetLeft + card.offsetWidth, y1 = card.offsetTop + card.offsetHeight / 2;
@@ -99,7 +99,7 @@ function drawLines(lists, svg) {
             const middle = (x1 + x2) / 2;
             const path = document.createElementNS(SVG, "path");
             path.setAttribute("d", `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`);
-            path.dataset.movie = card.dataset.movie;
+            path.dataset.item = card.dataset.item;
             paths.push(path);
         }
     }
@@ -107,14 +107,14 @@ function drawLines(lists, svg) {
     emphasise(lists, lists.emphasised);
 }
 
-function emphasise(lists, movie) {
-    lists.emphasised = movie;
-    for (const element of lists.querySelectorAll("[data-movie]"))
-        element.classList.toggle("same", element.dataset.movie === movie);
+function emphasise(lists, item) {
+    lists.emphasised = item;
+    for (const element of lists.querySelectorAll("[data-item]"))
+        element.classList.toggle("same", element.dataset.item === item);
     lists.classList.toggle("touched", lists.querySelector(".same") !== null);
 }
 
-// The movie that was pointed at or reached by the keyboard last. Only a pointer that moves points: when the page
+// The item that was pointed at or reached by the keyboard last. Only a pointer that moves points: when the page
 // scrolls to a card that the keyboard has reached, the pointer lies over another one without anybody's doing.
 function follow(lists) {
     if (lists.followed) return; // drawn before: what listens is still there
@@ -125,11 +125,11 @@ function follow(lists) {
         ({ pointed, focused } = { pointed, focused, ...where });
         if ((pointed ?? focused) !== before) emphasise(lists, pointed ?? focused);
     };
-    const movie = (event) => event.target.closest?.(".card")?.dataset.movie;
+    const item = (event) => event.target.closest?.(".card")?.dataset.item;
     const listen = (kind, where) => lists.addEventListener(kind, (event) => change(where(event)));
-    listen("pointermove", (event) => ({ pointed: movie(event) }));
+    listen("pointermove", (event) => ({ pointed: item(event) }));
     listen("pointerleave", () => ({ pointed: undefined }));
-    listen("focusin", (event) => ({ pointed: undefined, focused: movie(event) }));
+    listen("focusin", (event) => ({ pointed: undefined, focused: item(event) }));
     listen("focusout", () => ({ focused: undefined }));
 }
 
@@ -138,7 +138,7 @@ function tops(lists) {
     const found = new Map();
     [...lists.querySelectorAll(".column")].forEach((column, number) => {
         for (const card of column.querySelectorAll(".card"))
-            found.set(`${number} ${card.dataset.movie}`, card.offsetTop);
+            found.set(`${number} ${card.dataset.item}`, card.offsetTop);
     });
     return found;
 }
@@ -148,7 +148,7 @@ function slide(lists, before) {
     const after = tops(lists);
     [...lists.querySelectorAll(".column")].forEach((column, number) => {
         for (const card of column.querySelectorAll(".card")) {
-            const key = `${number} ${card.dataset.movie}`;
+            const key = `${number} ${card.dataset.item}`;
             const by = (before.get(key) ?? after.get(key)) - after.get(key);
             const from = before.has(key) ? { transform: `translateY(${by}px)` } : { opacity: 0 };
             if (by || !before.has(key)) card.animate([from, {}], { duration: 220, easing: "ease-out" });
@@ -160,17 +160,17 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const lists = parentElement.querySelector(".lists");
     const active = lists.getRootNode().activeElement;
     const focused = active?.classList?.contains("card")
-        ? [[...lists.querySelectorAll(".column")].indexOf(active.closest(".column")), active.dataset.movie] : null;
+        ? [[...lists.querySelectorAll(".column")].indexOf(active.closest(".column")), active.dataset.item] : null;
     const before = tops(lists);
-    const choose = (movie) => setTriggerValue("chosen", movie);
+    const choose = (item) => setTriggerValue("chosen", item);
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("class", "lines");
     svg.setAttribute("aria-hidden", "true");
     lists.style.setProperty("--places", Math.max(1, ...data.columns.map((column) => column.cards.length)));
-    lists.replaceChildren(svg, ...data.columns.map((column) => columnOf(column, data.chosen, choose)));
+    lists.replaceChildren(svg, ...data.columns.map((column) => columnOf(column, data, choose)));
     follow(lists);
     if (focused)
-        lists.querySelectorAll(".column")[focused[0]]?.querySelector(`[data-movie="${focused[1]}"]`)?.focus();
+        lists.querySelectorAll(".column")[focused[0]]?.querySelector(`[data-item="${CSS.escape(focused[1])}"]`)?.focus();
     drawLines(lists, svg);
     slide(lists, before);
     lists.sizes?.disconnect(); // of what was drawn here before

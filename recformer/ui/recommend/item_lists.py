@@ -1,6 +1,6 @@
-"""Several models' lists side by side, each movie a card, with lines that follow a movie from list to list.
+"""Several models' lists side by side, each item a card, with lines that follow an item from list to list.
 
-Below them, why the chosen movie is there, what the lists have in common and what masking changes in each. The cards are
+Below them, why the chosen item is there, what the lists have in common and what masking changes in each. The cards are
 a component of our own: Streamlit has none that point at each other. The browser writes titles as text, never as markup.
 """
 
@@ -12,65 +12,64 @@ import pandas as pd
 import streamlit as st
 from streamlit.components import v2
 
+from recformer.data.dataset import Dataset, Id
 from recformer.evaluation.report import as_markdown
 from recformer.ui.recommend.asking import ShownUser
+from recformer.ui.recommend.item_words import about
 from recformer.ui.recommend.window_editor import WHY_HELP
 from recformer.ui.shared.live_chart import asset
-from recformer.ui.shared.palette import MOST_GENRES, genre_colour
+from recformer.ui.shared.palette import MOST_CHIPS, category_colour
 from recformer.ui.shared.words import explain, plain
 
 FOLDER = Path(__file__).parent
 MARKS = {  # what an item says of itself → kind, what it means
-    "hit": ("hit", "the held-out movie"),
+    "hit": ("hit", "the held-out {item}"),
     "repeat_window": ("repeat", "in the input window"),
     "seen": ("seen", "earlier in the history"),
 }
 OVERLAP_HELP = (
-    "Jaccard: movies in both lists over movies in either, whatever their order. RBO: rank-biased overlap, where the "
+    "Jaccard: {items} in both lists over {items} in either, whatever their order. RBO: rank-biased overlap, where the "
     "top counts most (Webber et al. 2010, p = 0.9). Both go from 0, nothing in common, to 1, all alike."
 )
 MASKS = {"none": "nothing masked", "window": "window masked", "history": "history masked"}
 
 
-def show_lists(shown: ShownUser, posters: Mapping[int, str], choose: Callable[[int], None]) -> None:
-    """A column a model, with a card a movie; `choose` is called with the id of the movie that somebody clicks.
+def show_lists(shown: ShownUser, posters: Mapping[Id, str], choose: Callable[[Id], None]) -> None:
+    """A column a model, with a card an item; `choose` is called with the id of the item that somebody clicks.
 
     `posters`: item id to an address the browser may load, for those that have one.
     """
 
     def chosen() -> None:
         clicked = (st.session_state.get("recommend.lists") or {}).get("chosen")
-        if isinstance(clicked, int):
+        if isinstance(clicked, int | str):
             choose(clicked)
 
     data, models = shown.choice.data, shown.advice["models"]
     highest = max((item["score"] for model in models for item in model["items"]), default=1.0)
-    places = {int(item): place for place, item in enumerate(data.item_ids)}
     columns: list[dict[str, Any]] = []
     for model, name, checkpoint, colour in zip(models, shown.names, shown.checkpoints, shown.colours, strict=True):
         rank = model["target_rank"]
-        target = "" if rank is None else f"held-out movie at rank {rank:,} of {data.num_items:,}"
-        cards = [
-            _card(item, data.item_table.iloc[places[item["item_id"]]], highest, posters.get(item["item_id"]))
-            for item in model["items"]
-        ]
+        target = "" if rank is None else f"held-out {data.nouns.item} at rank {rank:,} of {data.num_items:,}"
+        cards = [_card(item, data, highest, posters.get(item["item_id"])) for item in model["items"]]
         head = {"name": name, "checkpoint": checkpoint, "colour": colour, "target": target}
         columns.append(head | {"cards": cards})
-    lists = {"columns": columns, "chosen": shown.advice["why"]["item_id"]}
+    lists = {"columns": columns, "chosen": shown.advice["why"]["item_id"], "ask": f"Why this {data.nouns.item}?"}
     _component()(key="recommend.lists", data=lists, on_chosen_change=chosen, width="stretch", height="content")
 
 
-def _card(item: Mapping[str, Any], movie: "pd.Series", highest: float, poster: str | None) -> dict[str, Any]:
+def _card(item: Mapping[str, Any], data: Dataset, highest: float, poster: str | None) -> dict[str, Any]:
+    title, year, categories = about(data, item["item_id"])
     mark = next((MARKS[name] for name in MARKS if item[name]), None)
     return {
         "id": item["item_id"],
         "rank": item["rank"],
-        "title": str(movie["title"]),
-        "year": "" if movie["year"] is pd.NA else str(movie["year"]),
-        "genres": [{"name": name, "colour": genre_colour(name)} for name in list(movie["genre"])[:MOST_GENRES]],
+        "title": title,
+        "year": year,
+        "chips": [{"name": name, "colour": category_colour(name)} for name in categories[:MOST_CHIPS]],
         "share": f"{100 * item['score']:.1f}%",
         "bar": round(100 * item["score"] / highest, 1) if highest else 0.0,
-        "mark": None if mark is None else {"kind": mark[0], "means": mark[1]},
+        "mark": None if mark is None else {"kind": mark[0], "means": data.nouns.put_into(mark[1])},
         "poster": poster,
     }
 
@@ -78,13 +77,13 @@ def _card(item: Mapping[str, Any], movie: "pd.Series", highest: float, poster: s
 @st.cache_resource(show_spinner=False)
 def _component() -> Any:
     html = '<div class="scroller"><div class="lists"></div></div>'
-    style, script = asset("movie_lists.css", FOLDER), asset("movie_lists.js", FOLDER)
-    return v2.component("movie_lists", html=html, css=style, js=script)
+    style, script = asset("item_lists.css", FOLDER), asset("item_lists.js", FOLDER)
+    return v2.component("item_lists", html=html, css=style, js=script)
 
 
 def show_why(shown: ShownUser) -> None:
-    """A sentence a model: which movie of the window speaks for the recommendation most."""
-    st.markdown(f"**Why {plain(shown.advice['why']['title'])}?**", help=WHY_HELP)
+    """A sentence a model: which item of the window speaks for the recommendation most."""
+    st.markdown(f"**Why {plain(shown.advice['why']['title'])}?**", help=shown.choice.data.nouns.put_into(WHY_HELP))
     lines = [
         # The run's colour beside its name; Streamlit's own Markdown knows a few colours only.
         f'<span style="color:{colour}">&#9632;</span> **{plain(name)}** {_reason(model["why"])}'
@@ -94,7 +93,7 @@ def show_why(shown: ShownUser) -> None:
 
 
 def _reason(why: Mapping[str, Any]) -> str:
-    """One sentence about the movie of the window that does most, as Markdown."""
+    """One sentence about the item of the window that does most, as Markdown."""
     now = f"ranks it {why['rank']:,} at {_percent(why['score'])}"
     lifts = [reason["lift"] for reason in why["reasons"]]
     if not lifts:
@@ -120,7 +119,10 @@ def show_overlap(shown: ShownUser) -> None:
     if not advice["overlap"]:
         return
     k = max(len(model["items"]) for model in advice["models"])
-    st.markdown(f"**How alike the lists are** :gray[top {k}, {MASKS[advice['masking']]}]", help=OVERLAP_HELP)
+    st.markdown(
+        f"**How alike the lists are** :gray[top {k}, {MASKS[advice['masking']]}]",
+        help=shown.choice.data.nouns.put_into(OVERLAP_HELP),
+    )
     rows: list[list[str]] = []
     for pair in advice["overlap"]:
         names = " and ".join(plain(shown.names[int(place)]) for place in pair["models"])
@@ -129,26 +131,26 @@ def show_overlap(shown: ShownUser) -> None:
 
 
 def show_masking(shown: ShownUser) -> None:
-    """For each model, the movies of its raw top k that masking takes out, and the held-out movie's rank under each
+    """For each model, the items of its raw top k that masking takes out, and the held-out one's rank under each
     masking, the chosen one in bold."""
     advice, data = shown.advice, shown.choice.data
-    titles = dict(zip(data.item_ids.tolist(), data.item_table["title"].tolist(), strict=True))
     raw = f"in each model's raw top {shown.choice.k}"
-    st.markdown(f"**What masking changes** :gray[{raw}]", help=explain("masking"))
+    st.markdown(f"**What masking changes** :gray[{raw}]", help=explain("masking", data.nouns))
     if advice["target"] is not None:
         rows: list[list[str]] = []
         for model, name in zip(advice["models"], shown.names, strict=True):
             ranks = {mask: f"{model['masking']['target_ranks'][mask]:,}" for mask in MASKS}
             ranks[advice["masking"]] = f"**{ranks[advice['masking']]}**"
             rows.append([plain(name), *ranks.values()])
-        table = pd.DataFrame(rows, columns=["Rank of the held-out movie", *MASKS.values()])
+        table = pd.DataFrame(rows, columns=[f"Rank of the held-out {data.nouns.item}", *MASKS.values()])
         st.markdown(as_markdown(table, ":--", "--:"))
     for model, name in zip(advice["models"], shown.names, strict=True):
         out = model["masking"]["taken_out"]
         more = [item for item in out["history"] if item not in out["window"]]
-        also = f"; :gray[the history also] {_titles(more, titles)}" if more else ""
-        st.markdown(f"**{plain(name)}** :gray[the window takes out] {_titles(out['window'], titles)}{also}.")
+        also = f"; :gray[the history also] {_titles(more, data)}" if more else ""
+        st.markdown(f"**{plain(name)}** :gray[the window takes out] {_titles(out['window'], data)}{also}.")
 
 
-def _titles(items: Sequence[int], titles: Mapping[int, str]) -> str:
-    return ", ".join(f"*{plain(titles[item])}*" for item in items) or "nothing"
+def _titles(items: Sequence[Id], data: Dataset) -> str:
+    tokens = data.item_ids.get_indexer(list(items))
+    return ", ".join(f"*{plain(data.title_of(token))}*" for token in tokens) or "nothing"
