@@ -274,7 +274,7 @@ def test_import_makes_a_run_of_a_file_made_elsewhere(new_root: Root, data: Path,
     arguments = ["import", tmp_path / "model.pth", "--events", events, "--name", "mine", "--data", data]
     result = run_here(new_root.path, *arguments, "--set", "model.num_heads=2")
     assert result.returncode == 0, result.stderr
-    assert result.stdout == "mine: movie_transformer, 40 movies, 30 users\n"
+    assert result.stdout == "mine: movie_transformer, 40 items, 30 users\n"
     assert_same_state(read_state(new_root.model("mine") / "best.safetensors"), model.state_dict())
     (run,) = json_of(run_here(new_root.path, "runs", "--json"))
     assert (run["run_id"], run["state"], run["checkpoints"]) == ("mine", "imported", ["best"])
@@ -448,6 +448,7 @@ WRONG: list[tuple[list[object], int, str]] = [
     (["recommend", "one", "--items", "10,x"], 2, "movie x is not in small; its movie ids go from 10 to 283"),
     (["recommend", "one", "--items", "10,17,24,31,38,45"], 2, "6 movies do not fit a window of 5"),
     (["recommend", "one", "--user", "101", "--why", "9"], 2, "movie 9 is not in small"),
+    (["recommend", "one", "--user", "me"], 2, "user me is not in small; its user ids go from 101 to 188"),
     (["runs", "show", "nothing"], 2, "there is no run 'nothing'"),
     (["runs", "show", "../one"], 2, "run id '../one' is not allowed"),
     (["runs", "stop", "one"], 1, "is not running"),
@@ -484,7 +485,6 @@ def test_a_process_ends_with_the_code_of_its_mistake_and_one_line(root: Root) ->
         ["nothing"],
         ["evaluate"],
         ["evaluate", "one", "--nothing"],
-        ["recommend", "one", "--user", "me"],
         ["recommend", "one"],
         ["compare", "one", "--format", "word"],
         ["evaluate", "one", "--mask", "all"],
