@@ -15,7 +15,7 @@ from benchmarks.ml1m import folder_asked_for
 from recformer.files.names import PROJECT
 
 ON_ML1M = ("training", "crowded", "step_log", "quality", "evaluation", "loading", "memory")
-BY_ITSELF = ("statistics", "what_if", "logs", "pages")
+BY_ITSELF = ("statistics", "what_if", "logs", "pages", "data_at_size")
 LATEST_S = 600
 
 

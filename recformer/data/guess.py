@@ -70,7 +70,8 @@ def guess(path: Path, said: Said | None = None) -> Guess:
     said, reasons = said or Said(), list[str]()
     files = files_in(path, reasons)
     files.items, files.users = said.items or files.items, said.users or files.users
-    given = {name: getattr(said, name) for name in _FORM if getattr(said, name) is not None}
+    given = _header(said.user, said.item, said.time, said.rating, said.event)
+    given |= {name: getattr(said, name) for name in _FORM if getattr(said, name) is not None}
     form = form_of(files.interactions[0], given, reasons)
     rows = first_rows(files.interactions[0], form)
     columns = _columns(files.interactions[0], form, rows, said, reasons)
@@ -92,6 +93,11 @@ def guess(path: Path, said: Said | None = None) -> Guess:
         **columns,
     )
     return Guess(mapping, paths, reasons)
+
+
+def _header(*names: str | None) -> dict[str, Any]:
+    """That there is a header, where columns are named otherwise than 1, 2, 3, …"""
+    return {"header": True} if any(name is not None and not name.isdecimal() for name in names) else {}
 
 
 def first_rows(path: Path, form: Form, most: int = _HEAD_ROWS) -> dict[str, list[Any]]:
@@ -222,7 +228,7 @@ def _attributes(
         if asked_id is not None or asked_title is not None:
             raise UsageError(f"a column of a table of {role}s is named, but no file. Name the file of {role}s too")
         return None
-    form = form_of(path, {}, [])
+    form = form_of(path, _header(asked_id, asked_title, joined), [])
     rows = first_rows(path, form)
     by_name = max(rows, key=lambda name: score(name, role))
     found = asked_id or (joined if joined in rows and form.header else by_name if score(by_name, role) else None)

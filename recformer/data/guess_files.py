@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from recformer.data.column_words import WORDS, words_in
 from recformer.data.mapping import GivenPart
@@ -78,8 +78,9 @@ def files_in(path: Path, reasons: list[str]) -> Files:
             reasons.append(f"{table.name} is the table of {what}, by its name")
     parts: list[GivenPart] = [part for one in rest for word, part in _PARTS.items() if word in words_in(_stem(one))]
     if len(parts) == len(rest) and "train" in parts:
-        files.parts = parts
-        said = ", ".join(f"{one.name} is {part}" for one, part in zip(rest, parts, strict=True))
+        order = sorted(range(len(parts)), key=lambda place: get_args(GivenPart).index(parts[place]))
+        files.interactions, files.parts = [rest[place] for place in order], [parts[place] for place in order]
+        said = ", ".join(f"{one.name} is {part}" for one, part in zip(files.interactions, files.parts, strict=True))
         reasons.append(f"the data came split: {said}")
     elif len(rest) > 1:
         files.interactions = _one_table(path, rest, reasons)

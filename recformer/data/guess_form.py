@@ -46,7 +46,7 @@ def form_of(path: Path, given: dict[str, Any], reasons: list[str]) -> Form:
     if '"' in text and not form.quotes and "quotes" not in given:
         reasons.append("quotes are part of the text: they are not closed everywhere")
     if "header" not in given:
-        form = replace(form, header=_has_header(_split(lines, form)))
+        form = replace(form, header=_has_header(path, _split(lines, form)))
         named = "the first line names the columns" if form.header else "there is no header: the first line is data"
         reasons.append(f"in {path.name} {named}")
     return form
@@ -118,15 +118,23 @@ def _split(lines: list[str], form: Form) -> list[list[str]]:
     return [row for row in csv.reader((line + "\n" for line in lines), delimiter=form.separator) if row]
 
 
-def _has_header(fields: list[list[str]]) -> bool:
-    """Whether the first line differs in kind from the others, or has names that columns usually have."""
+def _has_header(path: Path, fields: list[list[str]]) -> bool:
+    """Whether the first line has names that columns usually have, or differs in kind from the others.
+
+    Raises DataError where nothing tells.
+    """
     first, *others = fields
     if any(is_value(name) or not name.strip() for name in first):
         return False
     if any(score(name, role) >= 2 for name in first for role in WORDS):
         return True
-    columns = zip(*others, strict=False)
-    return any(all(map(is_value, column)) for column in columns)
+    columns = list(zip(*others, strict=False))
+    if any(name in column for name, column in zip(first, columns, strict=False)):
+        return False
+    if not any(all(map(is_value, column)) for column in columns):
+        names = ", ".join(map(shown, first))
+        raise DataError(f"{path}: nothing tells whether {names} are names of columns. Say whether there is a header")
+    return True
 
 
 def is_value(text: str) -> bool:
