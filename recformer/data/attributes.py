@@ -22,7 +22,7 @@ def read_attributes(folder: Path, asked: Attributes) -> tuple[pd.DataFrame, int]
     Columns: `id` (str, as it came), `title` where one is named, then the others under their own names. Texts of which
     all are numbers become numbers. Raises DataError for a file that cannot be read and for an empty id.
     """
-    path = folder / asked.file
+    path = (folder / asked.file).resolve()
     kept = column_names(path, asked.form) if asked.columns is None else list(asked.columns)
     wanted: list[str] = list(dict.fromkeys([asked.id, *([asked.title] if asked.title else []), *kept]))
     tables: list[pa.Table] = []

@@ -51,7 +51,7 @@ def build(folder: Path, mapping: Mapping, out: Path, progress: Progress | None =
         counts, user_table, item_table = _with_enough(out, counts, user_table, item_table, mapping, report)
     if not report.interactions:
         why = "; ".join(report.left_out()) or "there is none in the files"
-        raise DataError(f"{folder}: no interaction is left of {report.rows:,} rows: {why}. Ask less of them")
+        raise DataError(f"no interaction is left of {report.rows:,} rows: {why}. Ask less of them")
     write_array(out, "offsets", np.concatenate([[0], np.cumsum(counts)]))
     for name, table in (("users", user_table), ("items", item_table)):
         table.to_parquet(out / f"{name}.parquet", index=False, write_page_checksum=True)
@@ -80,7 +80,7 @@ def _interactions(
     """The rows of all files that count, as `partition.row_type`; what is left out is counted."""
     kind = partition.row_type(mapping)
     columns = [name for name in (mapping.user, mapping.item, mapping.time, mapping.rating, mapping.event) if name]
-    paths = [folder / name for name in mapping.files]
+    paths = [(folder / name).resolve() for name in mapping.files]  # where links lead is what people can mend
     total, before = sum(path.stat().st_size for path in paths if path.exists()), 0
     for number, path in enumerate(paths):
         told = _after(before, total, progress)

@@ -58,7 +58,7 @@ class Report:
             (dropped, f"rows repeat user, item and time of another; the {self.duplicates_said} is kept"),
             (
                 self.rows_of_few,
-                f"rows are of {self.users_of_few:,} users or {self.items_of_few:,} items with too few interactions",
+                f"rows are of {self.users_of_few:,} users and {self.items_of_few:,} items with too few interactions",
             ),
             (self.users_without, "users of their table have no interaction"),
             (self.repeated_ids, "lines of the tables of items and users repeat an id; the first is kept"),

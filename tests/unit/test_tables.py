@@ -159,7 +159,7 @@ def test_a_k_core_is_counted_anew_until_all_have_enough(tmp_path: Path) -> None:
 
 
 def test_filters_that_leave_nothing_say_what_they_took(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no interaction is left of 1 rows: 1 rows are of 1 users or 1 items"):
+    with pytest.raises(DataError, match="no interaction is left of 1 rows: 1 rows are of 1 users and 1 items"):
         read(tmp_path, table("a,x,1"), replace(SIMPLE, min_user=5))
 
 
