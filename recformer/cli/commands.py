@@ -12,6 +12,7 @@ import typer
 from recformer import __version__
 from recformer.cli import datasets, runs
 from recformer.cli.runs import JsonOption, print_facts
+from recformer.data.sources.grouplens import SETS
 from recformer.errors import RecformerError, UsageError
 from recformer.evaluation.report import Format, render
 from recformer.files.names import IS_INSTALLED, PROJECT, checked_run_id, expanded
@@ -178,8 +179,10 @@ def open_app(context: typer.Context) -> None:
 
 
 @data_app.command("fetch")
-def data_fetch(name: Annotated[Literal["ml-100k", "ml-1m"], typer.Argument(help="Dataset to fetch.")]) -> None:
-    """Download a MovieLens set into data/; what is there already is not fetched again."""
+def data_fetch(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(SETS)}.", metavar="NAME")],
+) -> None:
+    """Download a MovieLens set into data/, its checksum checked; what is there already is not fetched again."""
     from recformer.data.sources.download import Progress, fetch
 
     def show(progress: Progress) -> None:

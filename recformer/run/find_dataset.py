@@ -7,6 +7,7 @@ from pathlib import Path
 from recformer.data.assemble import datasets
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
+from recformer.data.sources.grouplens import SETS
 from recformer.errors import DataError, RecformerError, UsageError
 from recformer.files import gate
 from recformer.run.model_ref import ModelRef
@@ -20,14 +21,12 @@ class MissingDatasetError(DataError):
     """The data that a run was trained on are in no known folder."""
 
     def __init__(self, root: Root, wanted: RunDataset) -> None:
-        from recformer.data.sources.download import MD5  # what downloads takes long to import
-
         self.wanted = wanted
-        fetch = f"Fetch it: data fetch {wanted.name}, or say" if wanted.name in MD5 else "Say"
+        fetch = f"Fetch it: data fetch {wanted.name}, or say" if wanted.name in SETS else "Say"
         super().__init__(
             f"the dataset {wanted.name} is not in {root.path / wanted.path}, and nothing in {root.data} is it",
             cli=f"{fetch} where it is: --data DIR",
-            page="Say below where it is" + (", or download it on the Data page" if wanted.name in MD5 else ""),
+            page="Say below where it is" + (", or download it on the Data page" if wanted.name in SETS else ""),
         )
 
 

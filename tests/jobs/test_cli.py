@@ -488,7 +488,7 @@ def test_a_process_ends_with_the_code_of_its_mistake_and_one_line(root: Root) ->
         ["recommend", "one"],
         ["compare", "one", "--format", "word"],
         ["evaluate", "one", "--mask", "all"],
-        ["data", "fetch", "ml-20b"],
+        ["data", "fetch"],
         ["--root"],
     ],
     ids=" ".join,

@@ -7,7 +7,8 @@ import stat
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -16,8 +17,9 @@ import pytest
 from recformer.data.assemble import datasets, read_dataset
 from recformer.data.sources import archives, download, transfer
 from recformer.data.sources.download import Progress, fetch, import_zip, provenance
+from recformer.data.sources.grouplens import SETS
 from recformer.errors import DataError, DownloadError, UsageError
-from tests.builders import SMALL, SMALL_MOVIES, write_ml1m, write_ml100k, write_recbole
+from tests.builders import SMALL, SMALL_MOVIES, write_csv, write_lines, write_ml1m, write_ml100k, write_recbole
 
 
 def zip_of(folder: Path, top: str = "") -> bytes:
@@ -101,7 +103,7 @@ def archive(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> 
     """A small ml-1m.zip on the server, its checksum the published one."""
     content = zip_of(write_ml1m(tmp_path / "source", SMALL, SMALL_MOVIES), "ml-1m/")
     server.files["ml-1m.zip"] = content
-    monkeypatch.setitem(download.MD5, "ml-1m", hashlib.md5(content).hexdigest())
+    publish_as_known(monkeypatch, "ml-1m", content)
     monkeypatch.setenv("RECFORMER_GROUPLENS_URL", server.url)
     return content
 
@@ -122,6 +124,11 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(download, "run_pip", pip)
     return calls
+
+
+def publish_as_known(monkeypatch: pytest.MonkeyPatch, name: str, content: bytes) -> None:
+    """Let `content` be the archive whose checksum is known."""
+    monkeypatch.setitem(SETS, name, replace(SETS[name], md5=hashlib.md5(content).hexdigest()))
 
 
 def silent(_: Progress) -> None:
@@ -219,7 +226,7 @@ def test_a_wrong_checksum_names_both_sums_and_keeps_nothing(server: Server, data
     server.files["ml-1m.zip"] = b"<html>please sign in</html>"
     with pytest.raises(DownloadError) as caught:
         fetch("ml-1m", data, silent)
-    assert download.MD5["ml-1m"] in str(caught.value)
+    assert str(SETS["ml-1m"].md5) in str(caught.value)
     assert hashlib.md5(b"<html>please sign in</html>").hexdigest() in str(caught.value)
     assert left_in(data) == []
 
@@ -237,7 +244,7 @@ def test_ml_100k_comes_from_grouplens_where_it_answers(
 ) -> None:
     content = zip_of(write_ml100k(tmp_path / "source", SMALL, SMALL_MOVIES), "ml-100k/")
     server.files["ml-100k.zip"] = content
-    monkeypatch.setitem(download.MD5, "ml-100k", hashlib.md5(content).hexdigest())
+    publish_as_known(monkeypatch, "ml-100k", content)
     assert read_dataset(fetch("ml-100k", data, silent, server.url)).reader == "movielens_100k"
     assert wheel == []
 
@@ -286,7 +293,7 @@ def test_ml_1m_that_cannot_be_reached_says_what_to_do_by_hand(data: Path) -> Non
 
 
 def test_an_unknown_name_is_refused(data: Path) -> None:
-    with pytest.raises(DownloadError, match="allowed: ml-100k, ml-1m"):
+    with pytest.raises(UsageError, match="allowed: ml-100k, ml-1m, ml-latest-small, ml-10m"):
         fetch("../ml-1m", data, silent)
 
 
@@ -428,3 +435,132 @@ def test_source_json_is_plain_json(archive: bytes, data: Path) -> None:
     assert len(archive) > 0
     folder = fetch("ml-1m", data, silent)
     assert set(json.loads((folder / "SOURCE.json").read_text())) == {"source", "checksum", "fetched_at", "licence"}
+
+
+def real_ml_10m(folder: Path) -> bytes:
+    """An archive as ml-10m.zip is: ratings with halves, no users, scripts beside them, another top folder."""
+    write_lines(folder / "ratings.dat", ["1::122::5::838985046", "1::185::4.5::838983525", "2::185::0.5::868245777"])
+    write_lines(
+        folder / "movies.dat", ["122::Boomerang (1992)::Comedy|Romance", "185::Net, The (1995)::(no genres listed)"]
+    )
+    write_lines(folder / "tags.dat", ["15::4973::excellent!::1215184630"])
+    write_lines(folder / "README.html", ["<h1>10M</h1>"])
+    write_lines(folder / "allbut.pl", ["#!/usr/bin/perl"])
+    return zip_of(folder, "ml-10M100K/")
+
+
+def real_csv(name: str) -> Callable[[Path], bytes]:
+    """An archive as those of ml-latest-small and the larger ones: CSV with tags and links beside it."""
+
+    def write(folder: Path) -> bytes:
+        write_csv(folder, SMALL, SMALL_MOVIES)
+        write_lines(folder / "links.csv", ["movieId,imdbId,tmdbId", "10,0114709,862"])
+        write_lines(folder / "tags.csv", ["userId,movieId,tag,timestamp", "1,10,pixar,978300020"])
+        write_lines(folder / "README.txt", ["Summary"])
+        return zip_of(folder, f"{name}/")
+
+    return write
+
+
+ASKED_FOR = {name: real_csv(name) for name, known in SETS.items() if known.md5 is None} | {"ml-10m": real_ml_10m}
+
+
+def publish(server: Server, name: str, content: bytes, spelled: str = "{md5}  {name}.zip\n") -> None:
+    """Put an archive on the server, and the file with its checksum beside it."""
+    server.files[f"{name}.zip"] = content
+    md5 = hashlib.md5(content).hexdigest()
+    server.files[f"{name}.zip.md5"] = spelled.format(md5=md5, name=name).encode()
+
+
+def test_the_sets_are_those_that_grouplens_gives_out() -> None:
+    assert list(SETS) == ["ml-100k", "ml-1m", "ml-latest-small", "ml-10m", "ml-20m", "ml-25m", "ml-32m"]
+
+
+@pytest.mark.parametrize("name", ASKED_FOR)
+def test_a_set_whose_checksum_is_asked_for_is_fetched_and_read(
+    name: str, server: Server, data: Path, tmp_path: Path
+) -> None:
+    content = ASKED_FOR[name](tmp_path / "source")
+    publish(server, name, content)
+    folder = fetch(name, data, silent, server.url)
+    dataset = read_dataset(folder)
+    assert dataset.num_interactions == (3 if name == "ml-10m" else len(SMALL))
+    assert dataset.reader == ("movielens_dat" if name == "ml-10m" else "movielens_csv")
+    source = provenance(folder)
+    assert source is not None
+    assert source["checksum"] == f"md5 {hashlib.md5(content).hexdigest()}"
+
+
+def test_ml_10m_has_half_stars_movies_without_genres_and_no_users_table(
+    server: Server, data: Path, tmp_path: Path
+) -> None:
+    publish(server, "ml-10m", real_ml_10m(tmp_path / "source"))
+    dataset = read_dataset(fetch("ml-10m", data, silent, server.url))
+    assert dataset.ratings is not None
+    assert dataset.ratings.tolist() == [4.5, 5, 0.5]
+    assert list(dataset.item_table["genre"]) == [["Comedy", "Romance"], []]
+    assert list(dataset.user_table) == ["user_id"]
+
+
+@pytest.mark.parametrize("spelled", ["MD5 ({name}.zip) = {md5}\n", "{md5}\n", "{md5} *{name}.zip\r\n"])
+def test_a_checksum_is_read_however_the_tool_that_made_it_spells_it(
+    spelled: str, server: Server, data: Path, tmp_path: Path
+) -> None:
+    publish(server, "ml-25m", real_csv("ml-25m")(tmp_path / "source"), spelled)
+    assert read_dataset(fetch("ml-25m", data, silent, server.url)).num_interactions == len(SMALL)
+
+
+def test_an_archive_without_a_published_checksum_is_not_downloaded(server: Server, data: Path, tmp_path: Path) -> None:
+    server.files["ml-32m.zip"] = real_csv("ml-32m")(tmp_path / "source")
+    with pytest.raises(DownloadError, match=r"ml-32m\.zip\.md5, its checksum, answered 404.*by hand"):
+        fetch("ml-32m", data, silent, server.url)
+    assert server.begins == []
+    assert left_in(data) == []
+
+
+@pytest.mark.parametrize("said", [b"", b"<html>please sign in</html>", b"0" * 31, b"a" * 32 + b" " + b"b" * 32])
+def test_a_file_of_checksums_that_holds_none_is_told(said: bytes, server: Server, data: Path) -> None:
+    server.files |= {"ml-20m.zip": b"", "ml-20m.zip.md5": said}
+    with pytest.raises(DownloadError, match=r"ml-20m\.zip\.md5 holds not one checksum"):
+        fetch("ml-20m", data, silent, server.url)
+    assert server.begins == [0]
+
+
+def test_an_archive_that_is_not_of_its_published_checksum_is_not_kept(
+    server: Server, data: Path, tmp_path: Path
+) -> None:
+    publish(server, "ml-20m", real_csv("ml-20m")(tmp_path / "source"))
+    server.files["ml-20m.zip"] += b"more"
+    with pytest.raises(DownloadError, match="nothing of it was kept"):
+        fetch("ml-20m", data, silent, server.url)
+    assert left_in(data) == []
+
+
+def test_a_cut_download_of_a_large_set_goes_on_where_it_broke(
+    server: Server, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "_ATTEMPTS", 1)
+    publish(server, "ml-25m", real_csv("ml-25m")(tmp_path / "source"))
+    server.break_after = [1000, 100]  # of the checksum nothing is cut
+    with pytest.raises(DownloadError, match="broke off in the middle"):
+        fetch("ml-25m", data, silent, server.url)
+    fetch("ml-25m", data, silent, server.url)
+    assert server.begins == [0, 0, 0, 100]
+
+
+def test_an_archive_that_changed_since_a_download_broke_off_is_fetched_anew(
+    server: Server, data: Path, tmp_path: Path
+) -> None:
+    (data / ".downloads").mkdir(parents=True)
+    (data / ".downloads" / "ml-latest-small.part").write_bytes(b"of last year's archive")
+    publish(server, "ml-latest-small", real_csv("ml-latest-small")(tmp_path / "source"))
+    assert read_dataset(fetch("ml-latest-small", data, silent, server.url)).num_interactions == len(SMALL)
+
+
+def test_a_fetched_archive_with_a_path_outside_is_refused(server: Server, data: Path) -> None:
+    members = (("ml-25m/ratings.csv", b"userId,movieId,rating,timestamp\n"), ("ml-25m/../../evil.txt", b"evil"))
+    publish(server, "ml-25m", zip_with(*members).getvalue())
+    with pytest.raises(DownloadError, match="leads outside"):
+        fetch("ml-25m", data, silent, server.url)
+    assert left_in(data) == []
+    assert not (data.parent / "evil.txt").exists()

@@ -12,6 +12,8 @@ from recformer.data.table import Interactions, require_files
 # "Toy Story (1995)", "Associate, The (L'Associe)(1982)", "Land Before Time III (1995) (V)", "Death Note (2006–2007)"
 _TITLE_WITH_YEAR = re.compile(r"(.*\S)\s*\(([0-9]{4})(?:\s*[-–]\s*(?:[0-9]{4})?)?\)(?:\s*\(V\))?\s*")
 _YEAR = re.compile(r"[0-9]{4}")
+NO_GENRES = "(no genres listed)"
+"""What MovieLens writes where a movie has none."""
 
 
 @dataclass(frozen=True, eq=False)

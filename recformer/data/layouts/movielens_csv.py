@@ -1,16 +1,15 @@
-"""The format of MovieLens' newer sets (ml-latest, ml-25m): CSV with headers, and no users."""
+"""The format of MovieLens' newer sets (ml-latest, ml-20m to ml-32m): CSV with headers, and no users."""
 
 from pathlib import Path
 
 import pandas as pd
 
-from recformer.data.layouts.base import Layout, split_title
+from recformer.data.layouts.base import NO_GENRES, Layout, split_title
 from recformer.data.table import Interactions, csv_fields, header_columns, read_lines, read_ratings, read_table
 from recformer.registry import READERS
 
 RATING_COLUMNS = {"userId": "user_id", "movieId": "item_id", "rating": "rating", "timestamp": "timestamp"}
 MOVIE_COLUMNS = {"movieId": "movie id", "title": "title", "genres": "genres"}
-NO_GENRES = "(no genres listed)"
 
 
 @READERS.register("movielens_csv")

@@ -1,10 +1,10 @@
-"""MovieLens-1M's own format: `::` between fields, no header. Codes are those of its README."""
+"""The format of MovieLens-1M and 10M: `::` between fields, no header. Codes are those of the README of 1M."""
 
 from pathlib import Path
 
 import pandas as pd
 
-from recformer.data.layouts.base import Layout, split_title
+from recformer.data.layouts.base import NO_GENRES, Layout, split_title
 from recformer.data.table import Interactions, read_lines, read_ratings, read_table
 from recformer.registry import READERS
 
@@ -20,16 +20,20 @@ OCCUPATIONS = {str(code): word for code, word in enumerate(_OCCUPATIONS.split(",
 
 @READERS.register("movielens_dat")
 class MovieLensDat(Layout):
-    """ratings.dat, movies.dat and users.dat."""
+    """ratings.dat, movies.dat and, in 1M alone, users.dat."""
 
-    FILES = ("ratings.dat", "movies.dat", "users.dat")
+    FILES = ("ratings.dat", "movies.dat")
+
+    def files(self, folder: Path) -> list[Path]:
+        users = folder / "users.dat"
+        return [*super().files(folder), *([users] if users.is_file() else [])]
 
     def interactions(self, path: Path) -> Interactions:
         return read_ratings(path, "::", highest=5)
 
     def items(self, path: Path) -> pd.DataFrame:
         table = read_table(path, "::", ("movie id", "title", "genres"), read_lines(path))
-        genres = [text.split("|") for text in table.filled("genres")]
+        genres = [[] if text == NO_GENRES else text.split("|") for text in table.filled("genres")]
         return table.movies(list(map(split_title, table.filled("title"))), genres)
 
     def users(self, path: Path) -> pd.DataFrame:

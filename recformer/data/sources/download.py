@@ -17,19 +17,15 @@ from filelock import FileLock, Timeout
 
 from recformer.data.assemble import find_reader, read_dataset
 from recformer.data.sources.archives import Progress, Report, unpack
-from recformer.data.sources.transfer import HostError, fetch_archive, fetch_checked
-from recformer.errors import DataError, DownloadError, StoreError
+from recformer.data.sources.grouplens import SETS
+from recformer.data.sources.transfer import HostError, fetch_archive, fetch_checked, published_md5
+from recformer.errors import DataError, DownloadError, StoreError, UsageError
 from recformer.files import gate
 from recformer.files.names import checked_run_id, run_id_from
 from recformer.files.writing import write_json
 
 GROUPLENS = "https://files.grouplens.org/datasets/movielens"
 GROUPLENS_VARIABLE = "RECFORMER_GROUPLENS_URL"
-# GroupLens' own .md5 files.
-MD5 = {
-    "ml-100k": "0e33842e24a9c977be4e0107933c0723",
-    "ml-1m": "c4d9eecfca2ab87c1945afe126590906",
-}
 # RecBole's wheel carries ML-100K; it is fetched as a file and never installed.
 WHEEL = "recbole==1.2.1"
 WHEEL_SHA256 = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
@@ -50,15 +46,15 @@ __all__ = ["Progress", "fetch", "import_zip", "provenance"]
 def fetch(name: str, data_dir: Path, progress: Report, base_url: str | None = None) -> Path:
     """The folder `data_dir/name`, downloaded from GroupLens where it is not there yet.
 
-    `name` is ml-100k or ml-1m; `base_url` overrides GroupLens' address, as RECFORMER_GROUPLENS_URL does. Where
+    `name` is one of grouplens.SETS; `base_url` overrides GroupLens' address, as RECFORMER_GROUPLENS_URL does. Where
     GroupLens cannot be reached, ml-100k is taken from RecBole's wheel. An interrupted download is resumed
     by the next call. Two processes that fetch at once: one downloads, the other waits and returns its folder.
 
-    Raises DownloadError for an unknown name, an unreachable host, a wrong checksum (which no other source
-    makes good), a full disk.
+    Raises UsageError for an unknown name, DownloadError for an unreachable host, a checksum that is wrong (which no
+    other source makes good) or not published, a full disk.
     """
-    if name not in MD5:
-        raise DownloadError(f"there is no dataset {name!r} to fetch; allowed: {', '.join(sorted(MD5))}")
+    if name not in SETS:
+        raise UsageError(f"there is no dataset {name!r} to fetch; allowed: {', '.join(SETS)}")
     url = base_url or os.environ.get(GROUPLENS_VARIABLE) or GROUPLENS
     folder = data_dir / name
     with _exclusive(name, data_dir, progress):
@@ -127,9 +123,10 @@ def _fetch_grouplens(name: str, folder: Path, url: str, progress: Report) -> Pat
     def advance(done: int, total: int | None) -> None:
         progress(Progress(f"Downloading {name}", done, total))
 
-    archive = fetch_archive(url, f"md5:{MD5[name]}", folder.parent / ".downloads" / f"{name}.zip", advance)
+    md5 = SETS[name].md5 or published_md5(url)
+    archive = fetch_archive(url, f"md5:{md5}", folder.parent / ".downloads" / f"{name}.zip", advance)
     try:
-        return _land(archive, folder, progress, f"{name}.zip", (url, f"md5 {MD5[name]}"))
+        return _land(archive, folder, progress, f"{name}.zip", (url, f"md5 {md5}"))
     finally:
         archive.unlink(missing_ok=True)
 
@@ -206,9 +203,9 @@ def _origin_of_upload(archive: IO[bytes], label: str) -> tuple[str, str, str]:
     for algorithm in ("md5", "sha256"):
         archive.seek(0)
         digests[algorithm] = hashlib.file_digest(cast("BufferedReader", archive), algorithm).hexdigest()
-    for name, published in MD5.items():
-        if digests["md5"] == published:
-            return f"{label}, imported by hand: GroupLens' original {name}.zip", f"md5 {published}", LICENCE
+    for name, known in SETS.items():
+        if digests["md5"] == known.md5:
+            return f"{label}, imported by hand: GroupLens' original {name}.zip", f"md5 {known.md5}", LICENCE
     return f"{label}, imported by hand", f"sha256 {digests['sha256']}", "The terms of its source apply."
 
 

@@ -1,5 +1,6 @@
 """Files from elsewhere, kept only with the checksum they must have; one over HTTP goes on where it broke off."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +15,8 @@ CONNECT_SECONDS = 5.0
 STALL_SECONDS = 30.0
 _ATTEMPTS = 5
 _CHUNK = 256 * 1024
+_MD5_BYTES = 4096
+_MD5 = re.compile(r"\b[0-9a-fA-F]{32}\b")
 
 
 class HostError(DownloadError):
@@ -22,6 +25,26 @@ class HostError(DownloadError):
 
 class ChecksumError(DownloadError):
     """What came is not the file that was asked for."""
+
+
+def published_md5(url: str) -> str:
+    """The MD5 that the host publishes beside the archive at `url`, in a small text file of its name and `.md5`.
+
+    Raises HostError where it gives none.
+    """
+    try:
+        timeout = (CONNECT_SECONDS, STALL_SECONDS)
+        with requests.get(
+            f"{url}.md5", headers={"Accept-Encoding": "identity"}, stream=True, timeout=timeout
+        ) as answer:
+            answer.raise_for_status()
+            said = answer.raw.read(_MD5_BYTES)
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise HostError(f"{url}.md5, its checksum, {_in_words(error)}; nothing is taken unchecked") from error
+    found = {md5.lower() for md5 in _MD5.findall(said.decode("ascii", "replace"))}
+    if len(found) != 1:
+        raise HostError(f"{url}.md5 holds not one checksum but {said[:60]!r}; nothing is taken unchecked")
+    return found.pop()
 
 
 def fetch_checked(source: str, checksum: str, target: Path, fetch: Callable[[Path], None]) -> Path:

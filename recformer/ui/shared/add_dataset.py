@@ -5,32 +5,38 @@ from collections.abc import Callable
 import streamlit as st
 
 from recformer.data.sources.download import Progress, fetch, import_zip
+from recformer.data.sources.grouplens import SETS
 from recformer.data.sources.linking import link_folder
 from recformer.files.names import expanded
 from recformer.ui.shared import readers
 from recformer.ui.shared.frame import guard
 
-SETS = {
-    "ml-100k": "MovieLens-100K: 943 users, 1,682 movies, real ratings and times (5 MB)",
-    "ml-1m": "MovieLens-1M: 6,040 users, 3,883 movies, the article's set (6 MB)",
-}
 LICENCE = (
     "MovieLens is © GroupLens, for research use; it may not be passed on. Harper and Konstan 2015 is the paper to cite."
 )
 
 
 def offer_download(key: str) -> None:
-    """A button for each downloadable set that is not there yet."""
+    """The MovieLens sets that are not there yet, with their sizes, and a button that fetches the chosen one."""
     there = {folder.name for folder in readers.dataset_folders()}
-    for name, words in SETS.items():
-        if name not in there and st.button(
-            f"Download {name}", key=f"{key}.{name}", icon=":material/download:", help=words
-        ):
-            show = _progress(f"{name}: connecting …")
-            with guard():
-                fetch(name, readers.root().data, show)
-                st.rerun()
-    st.caption(LICENCE)
+    missing = [name for name in SETS if name not in there]
+    if not missing:
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name = st.selectbox(
+            "MovieLens",
+            missing,
+            format_func=lambda name: f"{name} · {SETS[name].megabytes} MB",
+            key=f"{key}.set",
+            width=220,
+        )
+        asked = st.button(f"Download {name}", key=f"{key}.{name}", icon=":material/download:")
+    st.caption(f"{SETS[name].about}. {LICENCE}")
+    if asked:
+        show = _progress(f"{name}: connecting …")
+        with guard():
+            fetch(name, readers.root().data, show)
+            st.rerun()
 
 
 def _progress(begin: str) -> Callable[[Progress], None]:
