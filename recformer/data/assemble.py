@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from recformer.data.dataset import Dataset, fingerprint_of, ids_of
 from recformer.data.layouts.base import Layout, RawTables
 from recformer.data.mapping import read_settings
-from recformer.data.nouns import ITEMS, Nouns
 from recformer.data.repeats import Choice, Repeats, repeated
 from recformer.data.table import Interactions, fault
 from recformer.errors import DataError
@@ -64,19 +63,17 @@ def datasets(data_dir: Path) -> list[Path]:
 def read_dataset(folder: Path) -> Dataset:
     """Parse the dataset in `folder`, without any cache. Raises DataError."""
     name, reader = find_reader(folder)
-    return assemble(reader.read(folder), folder, name, reader.NOUNS, read_settings(folder).repeats)
+    return assemble(reader.read(folder), folder, name, read_settings(folder).repeats)
 
 
-def assemble(
-    tables: RawTables, folder: Path, reader: str, nouns: Nouns = ITEMS, repeats: Choice | None = None
-) -> Dataset:
+def assemble(tables: RawTables, folder: Path, reader: str, repeats: Choice | None = None) -> Dataset:
     """The Dataset of `tables`: sorted ids become tokens, interactions are ordered by user and time.
 
     Interactions of one user at one time keep the order of the file. Users without any interaction keep an
     empty history. Rows that repeat one before are dropped where `repeats` says so. Raises DataError for an interaction
     with an unknown item or user.
     """
-    rows = tables.interactions
+    rows, nouns = tables.interactions, tables.nouns
     item_table, item_tokens = _encoded(
         f"{nouns.item} id", "item_id", tables.items, rows.item_ids, rows, tables.items_path
     )

@@ -21,7 +21,7 @@ from recformer.data.assemble import assemble, find_reader
 from recformer.data.build import Progress, build
 from recformer.data.dataset import Dataset, fingerprint_of
 from recformer.data.mapping import Mapping, read_settings
-from recformer.data.nouns import Nouns
+from recformer.data.nouns import Nouns, nouns_of
 from recformer.data.repeats import Repeats
 from recformer.data.report import Report
 from recformer.errors import DataError, StoreError
@@ -54,7 +54,7 @@ def load(folder: Path, cache: Path, progress: Progress | None = None) -> Dataset
     cached = _read(entry, folder)
     if cached is not None:
         return cached
-    dataset = assemble(reader.read(folder), folder, name, reader.NOUNS, settings.repeats)
+    dataset = assemble(reader.read(folder), folder, name, settings.repeats)
     try:
         _store(entry, lambda out: _write(dataset, out))
     except OSError as error:  # a disk that refuses is no reason not to load
@@ -84,7 +84,7 @@ def _build(folder: Path, mapping: Mapping, out: Path, progress: Progress | None)
     record = {
         "reader": "table",
         "has_times": mapping.time is not None,
-        "nouns": {"item": mapping.noun, "items": plural(mapping.noun)},
+        "nouns": asdict(nouns_of(mapping.noun)),
         "repeats": {"rows": report.duplicates, "choice": said.get(mapping.duplicates or "")},
         "report": asdict(report),
         "fingerprint": _fingerprint(out),
@@ -114,13 +114,6 @@ def _finish(out: Path, record: dict[str, Any]) -> None:
     """Write the record of an entry of which all else is there."""
     record |= {"checksums": checksums(map_arrays(out))}
     (out / "dataset.json").write_text(json.dumps(record), encoding="utf-8")
-
-
-def plural(noun: str) -> str:
-    """What several of a noun are called: product, products; story, stories; dish, dishes."""
-    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
-        return f"{noun[:-1]}ies"
-    return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"
 
 
 def _key(said: str, paths: Iterable[Path], cache: Path) -> str:

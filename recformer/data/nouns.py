@@ -34,5 +34,14 @@ class Nouns:
         return text.format(item=self.item, items=self.items, an_item=self.an_item, head=self.head, heads=self.heads)
 
 
+def nouns_of(item: str) -> Nouns:
+    """A noun with its plural: product, products; story, stories; dish, dishes."""
+    if item.endswith("y") and item[-2:-1] not in "aeiou":
+        return Nouns(item, f"{item[:-1]}ies")
+    return Nouns(item, f"{item}es" if item.endswith(("s", "x", "ch", "sh")) else f"{item}s")
+
+
 ITEMS = Nouns()
 """Where no dataset says better."""
+MOVIES = nouns_of("movie")
+"""Of MovieLens."""

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,8 @@ from numpy.typing import NDArray
 from recformer.errors import DataError
 from recformer.files import gate
 
-RATING_FIELDS = ("user_id", "item_id", "rating", "timestamp")
+ID_FIELDS = ("user_id", "item_id")
+RATING_FIELDS = (*ID_FIELDS, "rating", "timestamp")
 LATEST_TIME = 253_402_300_799  # the last second of the year 9999; a time in milliseconds is beyond it
 _WHOLE = r"[0-9]{1,18}"
 _NUMBER = r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
@@ -29,6 +29,7 @@ _PATTERNS = {
     "rating": (_NUMBER, "a number"),
     "timestamp": (_NUMBER, _TIME_ALLOWED),
 }
+_TEXT_ID = (r"[^\x00-\x1f\x7f]*[^\x00-\x1f\x7f\s][^\x00-\x1f\x7f]*", "any text")
 _NUMBER_BYTES = b"0123456789.+-eE\n"
 _UTF_8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -80,14 +81,17 @@ class Table:
         """(N,) the column's whole numbers from 0 up."""
         return self.check(name, self.columns[name].str.fullmatch(_WHOLE), _WHOLE_ALLOWED).astype("int64").to_numpy()
 
-    def ids(self, name: str) -> NDArray[np.int64]:
-        """(N,) the column's ids, each given once."""
-        ids = self.whole(name)
-        again = pd.Series(ids).duplicated()
+    def ids(self, name: str) -> pd.Series:
+        """The column's ids, whole numbers, each given once."""
+        return self.once(name, pd.Series(self.whole(name)))
+
+    def once(self, name: str, ids: pd.Series) -> pd.Series:
+        """The `ids` of a column, each given once."""
+        again = ids.duplicated()
         if again.any():
             row = int(np.argmax(again))
-            before = self.first_line + int(np.argmax(ids == ids[row]))
-            found = f"{name} {ids[row]} was given in line {before} already"
+            before = self.first_line + int(np.argmax(ids == ids.iloc[row]))
+            found = f"{name} {ids.iloc[row]} was given in line {before} already"
             raise fault(self.path, self.first_line + row, found, "each id once")
         return ids
 
@@ -213,13 +217,18 @@ def header_columns(path: Path, header: list[str], wanted: Sequence[str]) -> list
 
 
 def read_ratings(
-    path: Path, separator: str, columns_of: Callable[[str], Sequence[str]] | None = None, highest: float | None = None
+    path: Path,
+    separator: str,
+    columns_of: Callable[[str], Sequence[str]] | None = None,
+    highest: float | None = None,
+    whole_ids: bool = True,
 ) -> Interactions:
     """The interactions in `path`.
 
-    `columns_of` gives the order of RATING_FIELDS that a header says; without it there is no header. `highest` is the
-    best rating that the format knows, None where any number is allowed. Raises DataError naming the first line that is
-    not whole or holds a wrong value.
+    `columns_of` gives the columns that a header says, of which those of RATING_FIELDS count; without it there is no
+    header, and all of these are there. `highest` is the best rating that the format knows, None where any number is
+    allowed. `whole_ids`: ids are whole numbers, else any text. Raises DataError naming the first line that is not
+    whole or holds a wrong value.
     """
     body, columns, first_line = read_bytes(path), RATING_FIELDS, 1
     if columns_of is not None:
@@ -236,49 +245,66 @@ def read_ratings(
         )
     if body.endswith(b"\n\n"):
         body = body.rstrip(b"\n") + b"\n"  # blank lines at the end hold nothing
-    table = _parse(body, separator, columns)
+    patterns = _PATTERNS if whole_ids else _PATTERNS | dict.fromkeys(ID_FIELDS, _TEXT_ID)
+    table = _parse(path, body, separator, columns, whole_ids)
     if table is None or not all(_possible(name, values, highest).all() for name, values in table.items()):
-        raise _first_fault(path, body, separator, columns, first_line, highest)
-    ratings, times = table["rating"].astype(np.float32), table["timestamp"].astype(np.int64)
-    users, items = pd.Series(table["user_id"]), pd.Series(table["item_id"])
-    return Interactions(path, first_line, users, items, ratings, times)
+        raise _first_fault(path, body, separator, columns, first_line, highest, patterns)
+    ratings = table["rating"].to_numpy(dtype=np.float32) if "rating" in table else None
+    times = table["timestamp"].to_numpy(dtype=np.int64) if "timestamp" in table else None
+    return Interactions(path, first_line, table["user_id"], table["item_id"], ratings, times)
 
 
-def _parse(body: bytes, separator: str, columns: Sequence[str]) -> dict[str, NDArray[Any]] | None:
-    """(N,) arrays by column at the speed of Arrow, or None where any line is not plainly right."""
-    if body.translate(None, _NUMBER_BYTES + separator.encode()):
+def _parse(
+    path: Path, body: bytes, separator: str, columns: Sequence[str], whole_ids: bool
+) -> dict[str, pd.Series] | None:
+    """RATING_FIELDS at the speed of Arrow, or None where any line is not plainly right."""
+    if not whole_ids:
+        body = _decoded(path, body).encode()
+    elif body.translate(None, _NUMBER_BYTES + separator.encode()):
         return None  # quotes, blanks, "nan", stray bytes: left to the search for the faulty line
     if len(separator) > 1:  # Arrow takes one character
         body, separator = body.replace(separator.encode(), b"\t"), "\t"
-    types = {column: pa.int64() if column in ("user_id", "item_id") else pa.float64() for column in columns}
+    wanted = [column for column in RATING_FIELDS if column in columns]
+    id_type = pa.int64() if whole_ids else pa.string()
+    types = {column: id_type if column in ID_FIELDS else pa.float64() for column in wanted}
     try:
         table = arrow_csv.read_csv(
             pa.BufferReader(body),
             read_options=arrow_csv.ReadOptions(column_names=list(columns)),
             parse_options=arrow_csv.ParseOptions(delimiter=separator, quote_char=False, ignore_empty_lines=False),
-            convert_options=arrow_csv.ConvertOptions(column_types=types, null_values=[""]),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=types, include_columns=wanted, null_values=[""], strings_can_be_null=True
+            ),
         )
     except pa.ArrowInvalid:
         return None
-    if any(table.column(column).null_count for column in columns):
+    if any(table.column(column).null_count for column in wanted):
         return None  # an empty field
-    return {column: table.column(column).to_numpy() for column in columns}
+    return {column: pd.Series(table.column(column).to_pandas()) for column in wanted}
 
 
 def _first_fault(
-    path: Path, body: bytes, separator: str, columns: Sequence[str], first_line: int, highest: float | None
+    path: Path,
+    body: bytes,
+    separator: str,
+    columns: Sequence[str],
+    first_line: int,
+    highest: float | None,
+    patterns: Mapping[str, tuple[str, str]],
 ) -> DataError:
     """The error for the first line that is not right; the slow way, taken only then."""
     lines = body.removesuffix(b"\n").decode("utf-8", "backslashreplace").split("\n")
     try:
         table = Table(path, first_line, read_table(path, separator, columns, lines, first_line).columns, lines)
-        for column in columns:
-            pattern, allowed = _PATTERNS[column]
+        for column in [column for column in columns if column in patterns]:
+            pattern, allowed = patterns[column]
             if column == "rating" and highest is not None:
                 allowed = f"a number from 0 to {highest:g} (for another scale use the recbole format)"
             spelled = table.columns[column].str.fullmatch(pattern)
-            numbers = table.columns[column].where(spelled, "-1").astype("float64").to_numpy()
-            table.check(column, spelled & _possible(column, numbers, highest), allowed)
+            if patterns[column] is not _TEXT_ID:
+                numbers = table.columns[column].where(spelled, "-1").astype("float64")
+                spelled &= _possible(column, numbers, highest)
+            table.check(column, spelled, allowed)
     except DataError as error:
         return error
     return DataError(
@@ -287,10 +313,12 @@ def _first_fault(
     )
 
 
-def _possible(column: str, values: NDArray[Any], highest: float | None) -> NDArray[np.bool_]:
-    """(N,) which numbers can be what the column of this name says."""
+def _possible(column: str, values: pd.Series, highest: float | None) -> pd.Series:
+    """(N,) which values can be what the column of this name says."""
+    if values.dtype == "str":
+        return values.str.fullmatch(_TEXT_ID[0])
     if column == "timestamp":
-        return (values >= 0) & (values <= LATEST_TIME) & (np.floor(values) == values)
+        return (values >= 0) & (values <= LATEST_TIME) & (values % 1 == 0)
     if column == "rating":
         most = np.finfo(np.float32).max
         return (values >= (-most if highest is None else 0)) & (values <= (most if highest is None else highest))

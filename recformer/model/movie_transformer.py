@@ -42,8 +42,8 @@ class MovieTransformerOptions(Options):
     repeat_bias: bool = option(
         False,
         "Repeat bias",
-        "Learns one number for each position of the window: how much more or less likely the movie there is to come "
-        "again. The article's model has none, and its narrow head cannot single out the movies of the window.",
+        "Learns one number for each position of the window: how much more or less likely the item there is to come "
+        "again. The article's model has none, and its narrow head cannot single out the items of the window.",
         advanced=True,
     )
     layer_norm_epsilon: float = option(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from recformer.data.nouns import Nouns
+from recformer.data.nouns import MOVIES, Nouns
 from recformer.data.table import Interactions, require_files
 
 # "Toy Story (1995)", "Associate, The (L'Associe)(1982)", "Land Before Time III (1995) (V)", "Death Note (2006–2007)"
@@ -28,6 +28,7 @@ class RawTables:
     users: pd.DataFrame | None
     """`user_id`, each once, int64 or text as it came, and other columns; None where there is no file of users."""
     users_path: Path | None
+    nouns: Nouns = MOVIES
 
 
 class Layout:
@@ -35,7 +36,6 @@ class Layout:
 
     FILES: tuple[str, ...] = ()
     """Names of the files of interactions, of items and, where the format has one, of users."""
-    NOUNS = Nouns("movie", "movies")
 
     @property
     def looks_for(self) -> str:

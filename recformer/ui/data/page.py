@@ -12,7 +12,7 @@ from recformer.config import parse_section
 from recformer.data import describe
 from recformer.data.categories import category_columns
 from recformer.data.dataset import Dataset
-from recformer.data.nouns import Nouns
+from recformer.data.nouns import MOVIES, Nouns
 from recformer.data.prepared import prepare
 from recformer.data.repeats import Choice, write_choice
 from recformer.data.sources.download import provenance
@@ -55,7 +55,7 @@ def show_counts(dataset: Dataset) -> None:
         doubts.append(
             "times are placeholders: only the order within a user means anything, so do not use global_temporal"
         )
-    if not describe.ratings_are_real(dataset):
+    if dataset.ratings is not None and not describe.ratings_are_real(dataset):
         doubts.append("ratings are all alike")
     if doubts:
         st.info(f"In this set {' and '.join(doubts)}.", icon=":material/info:")
@@ -202,5 +202,5 @@ def show_provenance(dataset: Dataset) -> None:
     came = f"From {source['source']} ({source['checksum']}), fetched {source['fetched_at']}. " if source else ""
     st.caption(
         f"{came}Read from {dataset.source} as {dataset.reader}, fingerprint {dataset.fingerprint}. "
-        f"{source['licence'] if source else LICENCE}"
+        f"{source['licence'] if source else LICENCE if dataset.nouns == MOVIES else ''}"
     )
