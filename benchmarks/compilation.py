@@ -22,8 +22,8 @@ from recformer.config import TrainConfig, override, parse, preset
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
 from recformer.registry import LOSSES
-from recformer.training.batches import EpochBatches
 from recformer.training.initialisation import new_model
+from recformer.training.window_batches import WindowBatches
 
 MODES = ("default", "reduce-overhead", "max-autotune-no-cudagraphs")
 SHAPES = {
@@ -65,17 +65,17 @@ def measured(name: str, config: TrainConfig, dataset: Dataset, modes: tuple[str,
 def steps(config: TrainConfig, dataset: Dataset, mode: str | None) -> Iterator[int]:
     """Endless training steps, eager where `mode` is None; how many windows each had. The first compiles."""
     prepared = prepare(dataset, config.split)
-    model, batches = new_model(config, prepared).train(), EpochBatches(prepared, config, CPU)
+    model, batches = new_model(config, prepared).train(), WindowBatches(prepared, config, CPU)
     forward: Callable[..., Tensor] = model if mode is None else torch.compile(model, fullgraph=True, mode=mode)
     optimizer, loss_of = adam(model, config, fused=True), LOSSES.get(config.loss.name)(config.loss)
-    for seen, targets in endless(batches):
-        if len(targets) < config.batch_size:
+    for batch in endless(batches):
+        if len(batch) < config.batch_size:
             continue  # another size would be compiled anew
-        loss: Any = loss_of(forward(seen.window, seen.users), targets, seen)
+        loss: Any = loss_of(forward(batch.seen.window, batch.seen.users), batch.targets, batch.seen)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        yield len(targets)
+        yield len(batch)
 
 
 def rate(training: Iterator[int]) -> float:

@@ -42,7 +42,7 @@ def main() -> None:
     dataset = parsed(folder)
     many = prepare(dataset, parse_section("split", "random_windows"))
     torch.manual_seed(0)
-    model = MODELS.get(config.model.name)(config.model, sizes_of(many.histories, config.window)).eval()
+    model = MODELS.get(config.model.name)(config.model, sizes_of(config, many.histories)).eval()
     figures = all_windows(model, many, config.window)
     report([*figures, all_users(model, prepare(dataset, config.split), config.window)])
 

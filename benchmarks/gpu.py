@@ -24,9 +24,9 @@ from benchmarks.ml1m import folder_asked_for, parsed
 from benchmarks.training import Rows, adam, endless, reference_model, reference_step
 from recformer.config import TrainConfig, parse, preset
 from recformer.data.prepared import Prepared, prepare
-from recformer.training.batches import EpochBatches, training_cases
 from recformer.training.initialisation import new_model
 from recformer.training.loop import validate
+from recformer.training.window_batches import WindowBatches, training_cases
 
 BATCH_SIZES, TIMES_FASTER = (512, 4096), 4.0
 REPEATS, SECONDS, WARM_UP_STEPS = 5, 2.0, 5
@@ -103,21 +103,21 @@ def ours(
     compiled: bool = False,
 ) -> Way:
     """The loop's own steps in one of the ways, without what it tells and saves."""
-    model, batches = new_model(config, prepared).train().to(device), EpochBatches(prepared, config, device)
+    model, batches = new_model(config, prepared).train().to(device), WindowBatches(prepared, config, device)
     optimizer = adam(model, config, fused=True)
     forward: Callable[[Tensor, Tensor], Tensor] = torch.compile(model, mode="reduce-overhead") if compiled else model
 
     def steps() -> Iterator[tuple[Tensor, int]]:
-        for seen, targets in endless(batches):
-            if len(targets) < config.batch_size:
+        for batch in endless(batches):
+            if len(batch) < config.batch_size:
                 continue  # another size would be compiled anew
             torch.set_float32_matmul_precision(precision)
             with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-                loss = torch.nn.functional.cross_entropy(forward(seen.window, seen.users), targets)
+                loss = torch.nn.functional.cross_entropy(forward(batch.seen.window, batch.seen.users), batch.targets)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-            yield loss.detach(), len(targets)
+            yield loss.detach(), len(batch)
 
     return Way(model, steps())
 

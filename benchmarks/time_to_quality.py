@@ -21,11 +21,11 @@ from recformer.config import TrainConfig, override, parse, preset
 from recformer.data.cache import load
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
-from recformer.training.batches import EpochBatches
 from recformer.training.engine import build, plan
 from recformer.training.initialisation import new_model
 from recformer.training.loop import validate
 from recformer.training.schedule import learning_rate
+from recformer.training.window_batches import WindowBatches
 
 CPU = torch.device("cpu")
 BASELINE_EPOCHS = 30
@@ -70,14 +70,14 @@ def trained(recipe: str, config: TrainConfig, dataset: Dataset) -> Iterator[Reac
     model = new_model(config, prepared).train()
     seconds = time.perf_counter() - begin
     optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
-    batches = EpochBatches(prepared, config, CPU)
+    batches = WindowBatches(prepared, config, CPU)
     step = build(plan(config, CPU).engines[0], config, model, optimizer, batches.first).step
     for epoch in range(config.num_epochs):
         begin = time.perf_counter()
-        for number, (seen, targets) in enumerate(batches.epoch(epoch, 0)):
+        for number, batch in enumerate(batches.epoch(epoch, 0)):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(config, epoch, number / batches.steps)
-            step(seen, targets)
+            step(batch)
         validated = validate(model, prepared, config, CPU)
         assert validated is not None
         seconds += time.perf_counter() - begin

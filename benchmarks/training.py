@@ -29,9 +29,9 @@ from benchmarks.ml1m import folder_asked_for, parsed
 from recformer.config import TrainConfig, parse, preset
 from recformer.data.prepared import Prepared, prepare
 from recformer.model.movie_transformer import MovieTransformer, MovieTransformerOptions
-from recformer.training.batches import EpochBatches, training_cases
 from recformer.training.engine import build, plan
 from recformer.training.initialisation import new_model
+from recformer.training.window_batches import WindowBatch, WindowBatches, training_cases
 
 BATCH_SIZES, TIMES_FASTER = (512, 4096), 4.0
 REPEATS, SECONDS = 5, 3.0
@@ -112,19 +112,19 @@ def same_losses(config: TrainConfig, prepared: Prepared) -> Figure:
     still = config.model_copy(update={"model": config.model.model_copy(update={"dropout": 0.0})})
     ours = new_model(still, prepared).train()
     reference = reference_model(ours)
-    batches, optimizer = EpochBatches(prepared, still, CPU), adam(reference, still)
+    batches, optimizer = WindowBatches(prepared, still, CPU), adam(reference, still)
     step = build(plan(still, CPU).engines[0], still, ours, adam(ours, still, fused=True), batches.first).step
     differences = list[float]()
-    for seen, targets in endless(batches):
-        expected = reference_step(reference, optimizer, seen.window, seen.users, targets)
-        differences.append(abs(float(step(seen, targets)) - float(expected)))
+    for batch in endless(batches):
+        expected = reference_step(reference, optimizer, batch.seen.window, batch.seen.users, batch.targets)
+        differences.append(abs(float(step(batch)) - float(expected)))
         if len(differences) == COMPARED_STEPS:
             break
     what = f"batch {config.batch_size}: largest difference of {COMPARED_STEPS} losses without dropout"
     return Figure.of(what, [max(differences)], "nats", below=TOLERANCE)
 
 
-def endless(batches: EpochBatches) -> Iterator[tuple[Any, Tensor]]:
+def endless(batches: WindowBatches) -> Iterator[WindowBatch]:
     epoch = 0
     while True:
         yield from batches.epoch(epoch, 0)
@@ -156,10 +156,10 @@ def speeds(config: TrainConfig, prepared: Prepared) -> list[Figure]:
 
 def engine_steps(name: str, config: TrainConfig, prepared: Prepared) -> Iterator[tuple[Tensor, int]]:
     """The loop's own steps, without what it tells and saves."""
-    model, batches = new_model(config, prepared).train(), EpochBatches(prepared, config, CPU)
+    model, batches = new_model(config, prepared).train(), WindowBatches(prepared, config, CPU)
     built = build(name, config, model, adam(model, config, fused=True), batches.first)
     assert built.engine == name, built.problem
-    return ((built.step(seen, targets), len(targets)) for seen, targets in endless(batches))
+    return ((built.step(batch), len(batch)) for batch in endless(batches))
 
 
 def windows_per_s(steps: Iterator[tuple[Tensor, int]]) -> float:

@@ -29,6 +29,8 @@ from recformer.files import gate
 from recformer.registry import LOSSES, MODELS, SPLITS, Registry
 
 PRESETS = Path(__file__).parent / "training" / "presets"
+SEQUENCE_LOSSES = {("cross_entropy", "history"), ("masked_softmax", "history")}
+"""Losses, and what they take out, that models of whole histories are trained with."""
 SECTIONS: dict[str, Registry[Any]] = {"model": MODELS, "loss": LOSSES, "split": SPLITS}
 
 
@@ -81,15 +83,39 @@ class TrainConfig(Options):
         30, "Epochs", "How often training passes over all its windows.", group="Training", ge=1, le=1_000_000
     )
     batch_size: int = option(512, "Batch size", "Windows per step.", group="Training", ge=1, le=1_000_000)
-    learning_rate: float = option(
-        5e-4, "Learning rate", "Step size of the Adam optimizer.", group="Training", gt=0, le=10
+    learning_rate: float = option(5e-4, "Learning rate", "Step size of the optimizer.", group="Training", gt=0, le=10)
+    optimizer: Literal["adam", "adamw", "muon"] = option(
+        "adam",
+        "Optimizer",
+        "adam: as in the article. adamw: weights also shrink by themselves, and squares of gradients are forgotten "
+        "sooner. muon: AdamW, but the matrices of the layers move by orthogonalised steps.",
+        group="Training",
+        advanced=True,
+    )
+    weight_decay: float = option(
+        0.0,
+        "Weight decay",
+        "By how much weights shrink in a step, in units of the learning rate; for adamw and muon.",
+        group="Training",
+        advanced=True,
+        ge=0,
+        le=10,
+    )
+    clip_norm: float = option(
+        0.0,
+        "Gradient clipping",
+        "The longest that all gradients together may be; longer ones are shortened. 0 leaves them as they are.",
+        group="Training",
+        advanced=True,
+        ge=0,
+        le=1e6,
     )
     schedule: Literal["constant", "cosine", "one_cycle"] = option(
         "constant",
         "Learning-rate schedule",
         "constant keeps the rate; cosine lets it fall to the minimum over one period of epochs and climb back over "
-        "the next (the article's CosineAnnealingLR); one_cycle climbs to the rate over the first 3% of all "
-        "steps, then falls in a straight line to the minimum at the end; resumed with more epochs, it goes on where "
+        "the next (the article's CosineAnnealingLR); one_cycle climbs to the rate over the first steps (warm-up), "
+        "then falls in a straight line to the minimum at the end; resumed with more epochs, it goes on where "
         "one of so many would be.",
         group="Training",
     )
@@ -101,6 +127,15 @@ class TrainConfig(Options):
         advanced=True,
         ge=1,
         le=1_000_000,
+    )
+    warm_up: float = option(
+        0.03,
+        "Warm-up",
+        "Share of all steps over which the one_cycle schedule climbs to the learning rate.",
+        group="Training",
+        advanced=True,
+        ge=0,
+        lt=1,
     )
     minimum_learning_rate: float = option(
         1e-6,
@@ -122,11 +157,11 @@ class TrainConfig(Options):
     window: int = option(
         5,
         "Window",
-        "How many of the user's latest items the model sees as input (the article uses 5).",
+        "How many of the user's latest items the model reads (the article uses 5).",
         group="Data",
         advanced=True,
         ge=1,
-        le=200,
+        le=1000,
     )
     short_histories: Literal["skip", "pad"] = option(
         "skip",
@@ -223,6 +258,34 @@ class TrainConfig(Options):
             reason = model.why_no_factors(options) if hasattr(model, "begin_with") else "this model cannot begin so"
             if reason:
                 raise ValueError(f"{reason}; change that, or choose random")
+        return value
+
+    @field_validator("weight_decay")
+    @classmethod
+    def _has_decay(cls, value: float, info: ValidationInfo) -> float:
+        if value and info.data.get("optimizer") == "adam":
+            raise ValueError("the optimizer adam has no weight decay; choose adamw or muon, or 0")
+        return value
+
+    @field_validator("optimizer")
+    @classmethod
+    def _knows_the_model(cls, value: str, info: ValidationInfo) -> str:
+        options = info.data.get("model")
+        if value == "muon" and options is not None and MODELS.get(options.name).TRAINED_ON == "windows":
+            raise ValueError(f"muon is for models of whole histories, not {options.name}; use adamw")
+        return value
+
+    @field_validator("loss")
+    @classmethod
+    def _trains_the_model(cls, value: Options, info: ValidationInfo) -> Options:
+        options = info.data.get("model")
+        if options is None or MODELS.get(options.name).TRAINED_ON == "windows":
+            return value
+        if (value.name, getattr(value, "of", "history")) not in SEQUENCE_LOSSES:
+            raise ValueError(
+                f"{options.name} is trained at all positions at once, which is done with cross_entropy, and with "
+                "masked_softmax of the history"
+            )
         return value
 
     @field_validator("minimum_learning_rate")

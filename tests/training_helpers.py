@@ -246,6 +246,12 @@ def assert_same_state(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
         assert torch.equal(value, other[key]), key
 
 
+def _moments(optimizer: Any) -> list[Any]:
+    """What an optimizer, or each of several, keeps of each weight."""
+    parts = [optimizer] if "state" in optimizer else optimizer.values()
+    return [moments for part in parts for moments in part["state"].values()]
+
+
 def assert_same_training(root: Root, one: str, other: str) -> None:
     """Two runs ended with the same bits: best and last weights, optimizer, random state, position, and log."""
     assert_same_state(
@@ -255,8 +261,8 @@ def assert_same_training(root: Root, one: str, other: str) -> None:
     assert_same_state(first["model"], second["model"])
     assert_same_state(first["random"], second["random"])
     assert first["position"] == second["position"]
-    for key, moments in first["optimizer"]["state"].items():
-        assert_same_state(moments, second["optimizer"]["state"][key])
+    for moments, others in zip(*(_moments(last["optimizer"]) for last in (first, second)), strict=True):
+        assert_same_state(moments, others)
     timed = "throughput/samples_per_s"
     for read in (curves, step_curves):
         logs = [{tag: curve for tag, curve in read(root.run(run)).items() if tag != timed} for run in (one, other)]

@@ -18,7 +18,7 @@ def check_fit(root: Root, info: CheckpointInfo, dataset: Dataset, checkpoint: Mo
     """
     origin = _origin(root, checkpoint)
     sizes = info.shape
-    if (sizes.num_tokens, sizes.num_users) != (dataset.num_items + 2, dataset.num_users):
+    if sizes.num_tokens != dataset.num_items + 2 or sizes.num_users not in (0, dataset.num_users):
         raise DataError(
             f"{checkpoint} knows {dataset.nouns.count(sizes.num_tokens - 2)} and {count(sizes.num_users, 'user')}, "
             f"{dataset.name} has {dataset.num_items} and {dataset.num_users}. {_remedy(root, origin, dataset)}"

@@ -154,6 +154,7 @@ class MovieTransformer(nn.Module):
     """
 
     Options = MovieTransformerOptions
+    TRAINED_ON = "windows"
 
     def __init__(self, options: MovieTransformerOptions, sizes: Sizes) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ from recformer.config import TrainConfig
 from recformer.errors import UsageError
 from recformer.files.names import in_shell
 
-FIXED = ("model", "loss", "split", "window", "batch_size", "seed", "initialisation")
+FIXED = ("model", "loss", "split", "window", "batch_size", "seed", "initialisation", "optimizer")
 OF_WEIGHTS = ("model", "window", "initialisation")
 INEXACT = ("engine", "matmul_precision")
 

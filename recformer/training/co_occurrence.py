@@ -37,8 +37,14 @@ def factors_of(histories: Histories, cases: Cases, window: int, rank: int) -> Fa
         before=before,
         after=after,
         users=_means(before, targets, cases.users, histories.num_users),
-        log_popularity=torch.from_numpy(np.log(1.0 + popularity)).to(torch.float32),
+        log_popularity=log_popularity(histories, cases),
     )
+
+
+def log_popularity(histories: Histories, cases: Cases) -> Tensor:
+    """(V,) float32: the logarithm of 1 + how often each token is a target of the cases."""
+    counts = np.bincount(histories.targets(cases), minlength=histories.num_tokens)
+    return torch.from_numpy(np.log(1.0 + counts)).to(torch.float32)
 
 
 def _counts(histories: Histories, cases: Cases, window: int, tokens: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from recformer.config import TrainConfig
-from recformer.loss.seen import Seen
 from recformer.model.native.build import BuildError
 from recformer.model.native.training_step import needs_building, why_not
-from recformer.training.batches import EpochBatches
+from recformer.training.batches import Batches
 from recformer.training.engine import Built, build, plan
+from recformer.training.optimizer import optimizer_of
 from recformer.training.resume_state import TrainState
 
 SECONDS = 1.0  # at most, of each engine
@@ -37,7 +38,7 @@ class EngineChoice:
 class Speeds:
     """What was measured."""
 
-    windows_per_s: dict[str, float]
+    cases_per_s: dict[str, float]
     """Of each engine that can be had, from its median step."""
     build_s: float
     """Seconds that building them took."""
@@ -46,14 +47,14 @@ class Speeds:
 
     @property
     def fastest(self) -> str:
-        return max(self.windows_per_s, key=lambda engine: self.windows_per_s[engine])
+        return max(self.cases_per_s, key=lambda engine: self.cases_per_s[engine])
 
     def __str__(self) -> str:
-        order = sorted(self.windows_per_s.items(), key=lambda item: -item[1])
-        return ", ".join(f"{engine} {rate:,.0f}" for engine, rate in order) + " windows/s"
+        order = sorted(self.cases_per_s.items(), key=lambda item: -item[1])
+        return ", ".join(f"{engine} {rate:,.0f}" for engine, rate in order)
 
 
-def choose(config: TrainConfig, state: TrainState, batches: EpochBatches, say: Callable[[str], None]) -> EngineChoice:
+def choose(config: TrainConfig, state: TrainState, batches: Batches, say: Callable[[str], None]) -> EngineChoice:
     """The engine that the run had, the one asked for, or the fastest; `say` is told of what takes long."""
     planned = plan(config, state.device)
     resumed = state.engine if config.engine == "auto" else None
@@ -62,7 +63,7 @@ def choose(config: TrainConfig, state: TrainState, batches: EpochBatches, say: C
     why, problems, engine = "" if resumed else planned.why, list[str](), engines[0]
     if len(engines) > 1:
         speeds = measure_engines(engines, config, state.model, batches, state.device)
-        engine, why = speeds.fastest, f"{why}: {speeds}"
+        engine, why = speeds.fastest, f"{why}: {speeds} {batches.unit}/s"
         problems += [speeds.problem] if speeds.problem else []
     built = build(engine, config, state.model, state.optimizer, batches.first)
     if built.problem:
@@ -80,7 +81,7 @@ def _announce(engines: Sequence[str], config: TrainConfig, compiling: str, say: 
 
 
 def measure_engines(
-    engines: Sequence[str], config: TrainConfig, model: nn.Module, batches: EpochBatches, device: torch.device
+    engines: Sequence[str], config: TrainConfig, model: nn.Module, batches: Batches, device: torch.device
 ) -> Speeds:
     """Train throw-away copies of `model` for up to a second on each engine.
 
@@ -95,51 +96,50 @@ def measure_engines(
             for run in runs.values():
                 run.take_turn()
     problem = next((each.problem for each in built if each.problem), None)
-    return Speeds({engine: run.windows_per_s for engine, run in runs.items()}, build_s, problem)
+    return Speeds({engine: run.cases_per_s for engine, run in runs.items()}, build_s, problem)
 
 
-def _built(engine: str, config: TrainConfig, model: nn.Module, batches: EpochBatches) -> Built:
+def _built(engine: str, config: TrainConfig, model: nn.Module, batches: Batches) -> Built:
     trained = copy.deepcopy(model).train()
-    optimizer = torch.optim.Adam(trained.parameters(), lr=config.learning_rate, fused=True)
-    return build(engine, config, trained, optimizer, batches.first)
+    return build(engine, config, trained, optimizer_of(config, trained), batches.first)
 
 
 class _Run:
     """One engine's steps so far; the first, which fills caches, is not counted."""
 
-    def __init__(self, built: Built, batches: EpochBatches) -> None:
+    def __init__(self, built: Built, batches: Batches) -> None:
         self._step = built.step
         self._batches = _endless(batches)
-        self._seconds_per_window: list[float] = []
+        self._seconds_per_case: list[float] = []
         self.seconds = 0.0
         self._take_step()
 
     @property
-    def windows_per_s(self) -> float:
-        return 1 / statistics.median(self._seconds_per_window)
+    def cases_per_s(self) -> float:
+        return 1 / statistics.median(self._seconds_per_case)
 
     def take_turn(self) -> None:
         end = self.seconds + TURN_S
         while self.seconds < end:
-            seconds, windows = self._take_step()
+            seconds, cases = self._take_step()
             self.seconds += seconds
-            self._seconds_per_window.append(seconds / windows)
+            self._seconds_per_case.append(seconds / cases)
 
     def _take_step(self) -> tuple[float, int]:
-        seen, targets = next(self._batches)
+        batch = next(self._batches)
         begun = time.perf_counter()
-        self._step(seen, targets).item()  # wait for the device
-        return time.perf_counter() - begun, len(targets)
+        self._step(batch).item()  # wait for the device
+        return time.perf_counter() - begun, len(batch)
 
 
 def _is_clear(runs: list[_Run]) -> bool:
     if len(runs) < 2 or not all(run.seconds for run in runs):
         return False
-    second, first = sorted(run.windows_per_s for run in runs)[-2:]
+    second, first = sorted(run.cases_per_s for run in runs)[-2:]
     return first > CLEAR * second
 
 
-def _endless(batches: EpochBatches) -> Iterator[tuple[Seen, Tensor]]:
+def _endless(batches: Batches) -> Iterator[Any]:
     epoch = 0
     while True:
         yield from batches.epoch(epoch, 0)

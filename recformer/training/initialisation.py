@@ -11,9 +11,11 @@ from recformer.data.histories import Histories
 from recformer.data.prepared import Prepared
 from recformer.model.sizes import Sizes
 from recformer.registry import MODELS
-from recformer.training.batches import training_cases
-from recformer.training.co_occurrence import factors_of, recency
+from recformer.training.batches import trains_sequences
+from recformer.training.co_occurrence import factors_of, log_popularity, recency
+from recformer.training.window_batches import training_cases
 
+NEAR = 5  # places within which items co-occur, for models of whole histories
 SAMPLE = 10_000  # training cases by which a model measures the spread of what it begins with
 
 
@@ -21,8 +23,15 @@ def new_model(config: TrainConfig, prepared: Prepared) -> nn.Module:
     """The model as training begins, on the CPU. The same for the same seed."""
     torch.manual_seed(config.seed)
     histories = prepared.histories
-    model: Any = MODELS.get(config.model.name)(config.model, sizes_of(histories, config.window))
-    if config.initialisation == "co_occurrence":
+    model: Any = MODELS.get(config.model.name)(config.model, sizes_of(config, histories))
+    if trains_sequences(config):
+        cases = prepared.split.train
+        cases = cases[histories.targets(cases) < histories.num_items]
+        if config.initialisation == "co_occurrence":
+            model.begin_with(factors_of(histories, cases, NEAR, model.factor_rank))
+        else:
+            model.begin_with_popularity(log_popularity(histories, cases))
+    elif config.initialisation == "co_occurrence":
         cases = training_cases(config, prepared)
         sample = cases[np.linspace(0, len(cases) - 1, SAMPLE, dtype=np.int64)]
         tokens, users = torch.from_numpy(histories.inputs(sample, config.window)), torch.from_numpy(sample.users)
@@ -31,6 +40,7 @@ def new_model(config: TrainConfig, prepared: Prepared) -> nn.Module:
     return model
 
 
-def sizes_of(histories: Histories, window: int) -> Sizes:
-    """What a model that reads `window` tokens must know of these histories."""
-    return Sizes(histories.num_tokens, histories.num_users, window)
+def sizes_of(config: TrainConfig, histories: Histories) -> Sizes:
+    """What the configuration's model must know of these histories."""
+    num_users = 0 if trains_sequences(config) else histories.num_users
+    return Sizes(histories.num_tokens, num_users, config.window)

@@ -24,7 +24,7 @@ from recformer.metric.duplication import duplication
 from recformer.registry import LOSSES, METRICS
 from recformer.run.paths import CHECKPOINT_FILES
 from recformer.run.record import record_file
-from recformer.training.batches import EpochBatches
+from recformer.training.batches import Batches, batches_of, steps_done
 from recformer.training.engine import Step
 from recformer.training.engine_choice import choose
 from recformer.training.heartbeat import Heartbeat
@@ -85,11 +85,11 @@ class Training:
         """Train to the configured number of epochs. False when stopped before it."""
         torch.set_float32_matmul_precision(self.config.matmul_precision)
         self.tell(*self.state.notes)
-        batches = EpochBatches(self.prepared, self.config, self.state.device)
+        batches = batches_of(self.prepared, self.config, self.state.device)
         step = self._step(batches)
-        clock = _Clock(batches.done(self.state.position), self.state.position.seconds)
+        clock = _Clock(steps_done(batches, self.state.position), self.state.position.seconds)
         while self.state.position.epoch < self.config.num_epochs:
-            if not (self._train_epoch(step, batches, clock) and self._finish_epoch(clock)):
+            if not (self._train_epoch(step, batches, clock) and self._finish_epoch(clock, batches.unit)):
                 return False
         return True
 
@@ -100,7 +100,7 @@ class Training:
             self.say(problem)
             self.heartbeat.update(message=" ".join(self._told))
 
-    def _step(self, batches: EpochBatches) -> Step:
+    def _step(self, batches: Batches) -> Step:
         """One training step on the engine that this run goes on with, or begins with."""
         state = self.state
         self.heartbeat.update(phase="preparing the engine")
@@ -117,22 +117,22 @@ class Training:
         self._engine = f"{built.engine} engine{why} on {state.device}{self._whence(batches)}"
         return built.step
 
-    def _whence(self, batches: EpochBatches) -> str:
+    def _whence(self, batches: Batches) -> str:
         """Where a resumed run goes on; nothing for a new one."""
         position = self.state.position
-        if not batches.done(position):
+        if not steps_done(batches, position):
             return ""
         rate = learning_rate(self.config, position.epoch, position.step / batches.steps)
         return f", from epoch {position.epoch + 1} of {self.config.num_epochs} at learning rate {rate:.3g}"
 
-    def _train_epoch(self, step: Step, batches: EpochBatches, clock: "_Clock") -> bool:
+    def _train_epoch(self, step: Step, batches: Batches, clock: "_Clock") -> bool:
         """Train to the end of the epoch. False when stopped before it."""
         position = self.state.position
         validated_after = validation_steps(self.config.validate_every, batches.steps)
         self.state.model.train()
         running = torch.tensor(position.loss_sum, dtype=torch.float64, device=self.state.device)
-        self.heartbeat.update(state="running", phase="training", step=batches.done(position))
-        for seen, targets in batches.epoch(position.epoch, position.step):
+        self.heartbeat.update(state="running", phase="training", step=steps_done(batches, position))
+        for batch in batches.epoch(position.epoch, position.step):
             # Before the step that follows: a run that was saved, or stopped, in between validates when it goes on.
             if position.step in validated_after and position.validated != position.step:
                 self._look(running, batches, clock)
@@ -143,9 +143,9 @@ class Training:
                     self._look(running, batches, clock)
                 return False
             self._set_rate(position.step / batches.steps)
-            running += step(seen, targets) * len(targets)
+            running += step(batch) * len(batch)
             position.step += 1
-            position.cases += len(targets)
+            position.cases += len(batch)
             # With its validation otherwise: what is logged of a step is in the log before the next save, or none of it.
             if position.step not in validated_after:
                 self._note(running, batches)
@@ -162,17 +162,17 @@ class Training:
         for group in self.state.optimizer.param_groups:
             group["lr"] = rate
 
-    def _note(self, running: Tensor, batches: EpochBatches) -> None:
+    def _note(self, running: Tensor, batches: Batches) -> None:
         """Remember the step for its log, where it is one of those logged and was not logged before a resume."""
         position = self.state.position
         if is_logged(position.epoch, position.step, batches.steps) and position.cases > position.logged_cases:
-            self.step_log.note(batches.done(position), running, self._rate())
+            self.step_log.note(steps_done(batches, position), running, self._rate())
 
-    def _is_save_step(self, batches: EpochBatches) -> bool:
+    def _is_save_step(self, batches: Batches) -> bool:
         every = self.config.save_steps
-        return every > 0 and batches.done(self.state.position) % every == 0
+        return every > 0 and steps_done(batches, self.state.position) % every == 0
 
-    def _look(self, running: Tensor, batches: EpochBatches, clock: "_Clock") -> None:
+    def _look(self, running: Tensor, batches: Batches, clock: "_Clock") -> None:
         """Read the running loss from the device, log the steps until now and tell the heartbeat."""
         position = self.state.position
         position.loss_sum, position.seconds = float(running), clock.epoch_seconds()
@@ -183,7 +183,7 @@ class Training:
                 f"the loss is {mean} in epoch {position.epoch + 1}: training has diverged. The checkpoints saved "
                 "before are kept; start a new run with a lower learning rate"
             )
-        done = batches.done(position)
+        done = steps_done(batches, position)
         total = self.config.num_epochs * batches.steps
         self.heartbeat.update(
             epoch=position.epoch + 1,
@@ -197,10 +197,10 @@ class Training:
         if self._engine and (position.seconds > SETTLED_S or position.step == batches.steps):
             speed = position.samples_per_s
             epoch_s = batches.cases / speed
-            self.say(f"{self._engine}: {speed:,.0f} windows/s, {epoch_s:,.1f} s an epoch")
+            self.say(f"{self._engine}: {speed:,.0f} {batches.unit}/s, {epoch_s:,.1f} s an epoch")
             self._engine = ""
 
-    def _finish_epoch(self, clock: "_Clock") -> bool:
+    def _finish_epoch(self, clock: "_Clock", unit: str) -> bool:
         """Validate, log and keep the best. False when stopped before all is validated: the epoch is not finished."""
         position = self.state.position
         figures = self._validate()
@@ -210,10 +210,10 @@ class Training:
         position.finish_epoch()
         clock.count_from(0.0)
         self.writer.write(position.epoch, figures | {"throughput/samples_per_s": throughput})
-        self._keep_if_best(figures, position.epoch, f"  {throughput:,.0f} windows/s")
+        self._keep_if_best(figures, position.epoch, f"  {throughput:,.0f} {unit}/s")
         return True
 
-    def _validate_within(self, running: Tensor, batches: EpochBatches, clock: "_Clock") -> bool:
+    def _validate_within(self, running: Tensor, batches: Batches, clock: "_Clock") -> bool:
         """Validate within an epoch, log and keep the best. False when stopped before all is validated."""
         position = self.state.position
         figures = self._validate()
@@ -223,7 +223,9 @@ class Training:
         clock.count_from(position.seconds)
         self._note(running, batches)
         self.step_log.write()
-        self.step_log.validation(batches.done(position), {tag: figures[tag] for tag in figures if tag not in TRAINING})
+        self.step_log.validation(
+            steps_done(batches, position), {tag: figures[tag] for tag in figures if tag not in TRAINING}
+        )
         self._keep_if_best(figures, position.epoch + position.step / batches.steps)
         self.state.model.train()
         self.heartbeat.update(phase="training")

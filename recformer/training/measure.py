@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared
 from recformer.registry import MODELS
-from recformer.training.batches import EpochBatches, training_cases
+from recformer.training.batches import batches_of, trains_sequences
 from recformer.training.engine import EnginePlan, plan
 from recformer.training.engine_choice import SECONDS, Speeds, measure_engines
 from recformer.training.initialisation import new_model, sizes_of
@@ -18,7 +18,7 @@ from recformer.training.schedule import validation_steps
 
 # Whoever looks at a form waits for the measurement, in the app's own memory. At these limits it took 17 s and 1.8 GB.
 MOST_PARAMETERS = 50_000_000
-MOST_OPERATIONS = {"cpu": 40_000_000, "cuda": 4_000_000_000}  # of one window, forward
+MOST_OPERATIONS = {"cpu": 40_000_000, "cuda": 4_000_000_000}  # of one case, forward
 STEP_OPERATIONS = {"cpu": 50_000_000_000, "cuda": 5_000_000_000_000}  # of a step that is measured: half a second
 MOST_ROWS = 4096
 STARTING_S = 5.0  # a process, PyTorch and the data before training, and the test figures after it
@@ -37,8 +37,8 @@ class Speed:
     """Estimate of an epoch's seconds, its validations included."""
 
     @property
-    def windows_per_s(self) -> float:
-        return self.engines.windows_per_s[self.engines.fastest]
+    def cases_per_s(self) -> float:
+        return self.engines.cases_per_s[self.engines.fastest]
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,10 @@ class Estimate:
 
     parameters: int
     """Trainable values."""
-    windows: int
-    """Training cases of one epoch."""
+    cases: int
+    """Windows or positions that are trained in one epoch."""
+    unit: str
+    """Which of the two."""
     steps_per_epoch: int
     plan: EnginePlan
     """The engines that it may begin on, and why."""
@@ -65,25 +67,26 @@ def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Es
     kind = "cpu" if device.type == "cpu" else "cuda"
     fits = parameters <= MOST_PARAMETERS and operations <= MOST_OPERATIONS[kind]
     rows = min(config.batch_size, MOST_ROWS, STEP_OPERATIONS[kind] // (3 * operations))  # backward is twice forward
-    windows = len(training_cases(config, prepared))
-    steps = -(-windows // config.batch_size)
+    batches = batches_of(prepared, config, torch.device("cpu"))
     return Estimate(
         parameters=parameters,
-        windows=windows,
-        steps_per_epoch=steps,
+        cases=batches.cases,
+        unit=batches.unit,
+        steps_per_epoch=batches.steps,
         plan=plan(config, device),
-        speed=_speed(config, rows, prepared, device, 1 + len(validation_steps(config.validate_every, steps)))
+        speed=_speed(config, rows, prepared, device, 1 + len(validation_steps(config.validate_every, batches.steps)))
         if fits
         else None,
     )
 
 
 def _size_of(config: TrainConfig, prepared: Prepared) -> tuple[int, int]:
-    """Trainable values, and operations of one window's forward pass, without the memory or the time of either."""
+    """Trainable values, and operations of one case's forward pass, without the memory or the time of either."""
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.histories, config.window)).eval()
+        model = MODELS.get(config.model.name)(config.model, sizes_of(config, prepared.histories)).eval()
         model(torch.zeros(1, config.window, dtype=torch.int64), torch.zeros(1, dtype=torch.int64))
-    return sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops()
+    cases = config.window if trains_sequences(config) else 1  # of one row of tokens
+    return sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops() // cases
 
 
 def _speed(config: TrainConfig, rows: int, prepared: Prepared, device: torch.device, validations: int) -> Speed:
@@ -92,12 +95,12 @@ def _speed(config: TrainConfig, rows: int, prepared: Prepared, device: torch.dev
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         begun = time.perf_counter()
         model = new_model(config, prepared).to(device).train()
-        batches = EpochBatches(prepared, config, device)
+        batches = batches_of(prepared, config, device)
         initialised_s = time.perf_counter() - begun
         # Compiling takes half a minute: too long for a look at the form.
         compiles = engines == ("compiled",)
         speeds = measure_engines(("eager",) if compiles else engines, config, model, batches, device)
-        rate = speeds.windows_per_s[speeds.fastest]
+        rate = speeds.cases_per_s[speeds.fastest]
         validation_s = _validation_s(model, prepared, config, device, rate)
     choosing_s = SECONDS if len(engines) > 1 else 0.0
     return Speed(

@@ -13,6 +13,7 @@ from recformer.checkpoint.weights import check_constants, read_archive, write_ar
 from recformer.errors import CheckpointError
 from recformer.files import gate
 from recformer.run.paths import CHECKPOINT_FILES, RESUME_FILES
+from recformer.training.optimizer import Optimizer
 
 LAST, PREVIOUS = RESUME_FILES
 
@@ -109,7 +110,7 @@ class TrainState:
     """Model, optimizer, random numbers and position."""
 
     model: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
     device: torch.device
     position: Position = field(default_factory=Position)
     notes: list[str] = field(default_factory=list[str])

@@ -26,10 +26,11 @@ from recformer.run.model_ref import find_model
 from recformer.run.paths import Root, can_resume
 from recformer.run.printed import LOG_FILE
 from recformer.run.record import read_record, write_record
-from recformer.training.batches import EpochBatches
+from recformer.training.batches import Batches, batches_of, steps_done
 from recformer.training.heartbeat import Heartbeat
 from recformer.training.initialisation import new_model, sizes_of
 from recformer.training.loop import Outcome, Training
+from recformer.training.optimizer import optimizer_of
 from recformer.training.request import Request
 from recformer.training.resume_state import Position, TrainState
 from recformer.training.schedule import validation_steps
@@ -56,7 +57,7 @@ def train(root: Root, request: Request, launch: str = "") -> Outcome:
                 heartbeat.update(phase="loading data")
                 prepared = prepare(request.dataset, config.split)
                 state = _start(root, request, prepared, resume)
-                batches = EpochBatches(prepared, config, device)
+                batches = batches_of(prepared, config, device)
                 heartbeat.update(steps=config.num_epochs * batches.steps, epoch=state.position.epoch)
                 log_start(folder, config)
                 with (
@@ -123,11 +124,11 @@ def _evaluate_best(root: Root, request: Request, should_stop: Callable[[], bool]
         print(f"evaluation: {error}", flush=True)
 
 
-def _steps_logged(config: TrainConfig, batches: EpochBatches, position: Position) -> int:
+def _steps_logged(config: TrainConfig, batches: Batches, position: Position) -> int:
     """How many steps the log of a run at `position` holds already: not the last one, where it is to be validated."""
     validates = position.step in validation_steps(config.validate_every, batches.steps)
     waits = validates and position.validated != position.step and position.cases > position.logged_cases
-    return batches.done(position) - waits
+    return steps_done(batches, position) - waits
 
 
 def _step_writer(folder: Path, done: int) -> TensorBoardWriter:
@@ -147,9 +148,7 @@ def _start(root: Root, request: Request, prepared: Prepared, resume: bool) -> Tr
     if init_from is not None:
         _load_weights(model, find_model(root, init_from).path)
     model.to(device)
-    # fused: one kernel for all parameters instead of a dozen for each.
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate, fused=True)
-    state = TrainState(model, optimizer, device)
+    state = TrainState(model, optimizer_of(config, model), device)
     if resume:
         state.restore(models)
     return state
@@ -184,7 +183,7 @@ def _info(request: Request, histories: Histories, ancestors: list[Provenance]) -
     return CheckpointInfo(
         run_id=request.run_id,
         model=request.config.model.model_dump(mode="json"),
-        sizes=asdict(sizes_of(histories, request.config.window)),
+        sizes=asdict(sizes_of(request.config, histories)),
         dataset={"name": dataset.name, "fingerprint": dataset.fingerprint},
         split=request.config.split.model_dump(mode="json"),
         ancestors=ancestors,

@@ -7,7 +7,6 @@ import math
 
 from recformer.config import TrainConfig
 
-WARM_UP = 0.03
 POINTS = 200  # an epoch, and a few more in the first
 DENSE_EPOCHS = 5
 
@@ -17,7 +16,7 @@ def learning_rate(config: TrainConfig, epoch: int, share: float) -> float:
 
     cosine is the closed form of CosineAnnealingLR stepped once an epoch (Loshchilov and Hutter 2017, eq. 5, without
     restarts): with period 100 it is lowest at epoch 100 and back at the top at epoch 200. one_cycle changes with every
-    step: up over the first 3% of the training, then down, both in a straight line (Defazio et al. 2023).
+    step: up over the warm-up, then down, both in a straight line (Defazio et al. 2023).
     """
     low, high = config.minimum_learning_rate, config.learning_rate
     if config.schedule == "constant":
@@ -25,9 +24,9 @@ def learning_rate(config: TrainConfig, epoch: int, share: float) -> float:
     if config.schedule == "cosine":
         return low + (high - low) * (1 + math.cos(math.pi * epoch / config.schedule_period)) / 2
     done = (epoch + share) / config.num_epochs
-    if done < WARM_UP:
-        return low + (high - low) * done / WARM_UP
-    return low + (high - low) * (1 - done) / (1 - WARM_UP)
+    if done < config.warm_up:
+        return low + (high - low) * done / config.warm_up
+    return low + (high - low) * (1 - done) / (1 - config.warm_up)
 
 
 def is_logged(epoch: int, step: int, steps: int) -> bool:

@@ -32,6 +32,7 @@ from tests.effort import examples
 from tests.seen import seen_from
 
 SIZES = Sizes(num_tokens=25, num_users=9, window=5)
+OF_WINDOWS = [name for name in MODELS.names() if MODELS.get(name).TRAINED_ON == "windows"]
 WITH_OPTIONS: dict[str, Registry[Any]] = {"model": MODELS, "loss": LOSSES, "split": SPLITS}
 REGISTRIES = [MODELS, LOSSES, SPLITS, METRICS, LIST_METRICS, CATALOGUE_METRICS, BASELINES, READERS]
 COMPONENTS = [(kind, name) for kind, registry in WITH_OPTIONS.items() for name in registry.names()]
@@ -119,7 +120,7 @@ def test_a_model_is_the_same_from_the_same_seed(name: str) -> None:
 
 
 @pytest.mark.parametrize("loss", LOSSES.names())
-@pytest.mark.parametrize("model", MODELS.names())
+@pytest.mark.parametrize("model", OF_WINDOWS)
 def test_a_model_learns_a_batch_with_every_loss(model: str, loss: str) -> None:
     tokens, users, targets = batch()
     torch.manual_seed(0)
@@ -141,7 +142,7 @@ def test_a_models_options_and_sizes_can_be_told_from_its_weights(name: str) -> N
     options = parse_section("model", name)
     state = MODELS.get(name)(options, SIZES).state_dict()
     found, sizes = MODELS.get(name).shape_from(state)
-    assert sizes == SIZES
+    assert sizes in (SIZES, replace(SIZES, num_users=0))
     rebuilt = MODELS.get(name)(parse_section("model", found), sizes)
     rebuilt.load_state_dict(state)
 

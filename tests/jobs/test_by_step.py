@@ -14,9 +14,9 @@ from recformer.run.job_records import read_status
 from recformer.run.overview import find_run
 from recformer.run.paths import Root
 from recformer.training import loop
-from recformer.training.batches import training_cases
 from recformer.training.loop import DivergedError
 from recformer.training.schedule import is_logged, learning_rate
+from recformer.training.window_batches import training_cases
 from recformer.ui.monitor.curves_view import best_epoch
 from tests.builders import dataset_in
 from tests.training_helpers import assert_same_state, curves, small_config, step_curves, train_here

@@ -27,9 +27,10 @@ from recformer.registry import LOSSES
 from recformer.run.job_records import read_status
 from recformer.run.paths import Root, can_resume
 from recformer.training import loop
-from recformer.training.batches import EpochBatches
 from recformer.training.loop import OutOfMemoryError
 from recformer.training.resume_state import TrainState, newest_saved
+from recformer.training.sequence_batches import SequenceBatches
+from recformer.training.window_batches import WindowBatches
 from tests.builders import dataset_in, sequences, write_ml1m
 from tests.effort import examples
 from tests.training_helpers import (
@@ -120,11 +121,12 @@ def interrupted_at(event: int, how: str) -> Generator[None]:
         if event == 0:
             strike()
 
-    real_init = EpochBatches.__init__
+    real_init = WindowBatches.__init__
     with (
-        patch.object(EpochBatches, "_gather", counted(EpochBatches._gather)),  # pyright: ignore[reportPrivateUsage]
+        patch.object(WindowBatches, "_gather", counted(WindowBatches._gather)),  # pyright: ignore[reportPrivateUsage]
+        patch.object(SequenceBatches, "_gather", counted(SequenceBatches._gather)),  # pyright: ignore[reportPrivateUsage]
         patch.object(loop, "rank_batch", counted(loop.rank_batch)),
-        patch.object(EpochBatches, "__init__", start),
+        patch.object(WindowBatches, "__init__", start),
     ):
         yield
 
@@ -193,6 +195,18 @@ def test_a_run_of_any_loss_stopped_and_killed_ends_with_the_bits_of_one_that_was
     config = small_config(**EXACT, loss=options, save_steps=3)
     assert train_here(root, "whole", dataset, config) == "finished"
     train_through(root, dataset, config, [(5, "kill"), (8, "stop")])
+    assert_same_training(root, "run", "whole")
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "muon"])
+def test_a_run_of_whole_histories_stopped_and_killed_ends_with_the_bits_of_one_that_was_not(
+    optimizer: str, root: Root, dataset: Dataset
+) -> None:
+    changes = {"model": {"name": "sasrec", "width": 16, "dropout": 0.3}, "loss": {"name": "masked_softmax"}}
+    more = {"optimizer": optimizer, "clip_norm": 0.5, "schedule": "one_cycle", "batch_size": 20, "engine": "eager"}
+    config = small_config(**(EXACT | changes | more), save_steps=3)
+    assert train_here(root, "whole", dataset, config) == "finished"
+    train_through(root, dataset, config, [(2, "kill"), (4, "stop"), (5, "kill")])
     assert_same_training(root, "run", "whole")
 
 
@@ -271,14 +285,15 @@ def run_with(code: str, root: Path, *arguments: object) -> subprocess.CompletedP
 # Signals sent by the process to itself come at the same step on a fast and on a slow machine.
 STOP_AT_STEP_60 = """
 import os, signal
-from recformer.training.batches import EpochBatches
-real = EpochBatches.epoch
+from recformer.training.sequence_batches import SequenceBatches
+from recformer.training.window_batches import WindowBatches
+real = WindowBatches.epoch
 def epoch(batches, epoch, first_step):
     for step, batch in enumerate(real(batches, epoch, first_step)):
         if step == 60:
             os.kill(os.getpid(), signal.SIGTERM)
         yield batch
-EpochBatches.epoch = epoch
+WindowBatches.epoch = epoch
 """
 
 
@@ -296,13 +311,14 @@ ranker.BATCH, loop.rank_batch = 16, rank_batch
 
 KILL_AFTER_TWO_EPOCHS = """
 import os, signal
-from recformer.training.batches import EpochBatches
-real = EpochBatches.epoch
+from recformer.training.sequence_batches import SequenceBatches
+from recformer.training.window_batches import WindowBatches
+real = WindowBatches.epoch
 def epoch(batches, epoch, first_step):
     if epoch == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     return real(batches, epoch, first_step)
-EpochBatches.epoch = epoch
+WindowBatches.epoch = epoch
 """
 
 

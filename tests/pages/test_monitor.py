@@ -114,13 +114,13 @@ def test_the_peak_of_the_learning_rate_within_an_epoch_is_drawn(root: Root) -> N
 
 SLOW_STEPS = """
 import time
-from recformer.training.batches import EpochBatches
-real = EpochBatches.epoch
+from recformer.training.window_batches import WindowBatches
+real = WindowBatches.epoch
 def epoch(*arguments):
     for batch in real(*arguments):
         time.sleep(0.1)
         yield batch
-EpochBatches.epoch = epoch
+WindowBatches.epoch = epoch
 from recformer.cli.commands import main
 main()
 """

@@ -8,7 +8,9 @@ import pytest
 from recformer.config import dump, override, parse, preset, preset_description, preset_names, read_mapping
 from recformer.errors import ConfigError, UsageError
 
-PRESETS = ["baseline", "compiled_scheduler", "fast", "masked_softmax", "penalty", "soft_penalty", "unlikelihood"]
+PRESETS = sorted(
+    ["baseline", "compiled_scheduler", "fast", "masked_softmax", "penalty", "soft_penalty", "strong", "unlikelihood"]
+)
 
 
 def faults_of(mapping: Any) -> list[str]:
@@ -29,13 +31,13 @@ def numbers_of(mapping: dict[str, Any], prefix: str = "") -> list[tuple[str, Any
     return found
 
 
-def test_the_articles_three_recipes_are_the_presets() -> None:
+def test_these_are_the_presets() -> None:
     assert preset_names() == PRESETS
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_parses(name: str) -> None:
-    assert parse(preset(name)).model.name == "movie_transformer"
+    assert parse(preset(name)).model.name == ("sasrec" if name == "strong" else "movie_transformer")
 
 
 @pytest.mark.parametrize("name", PRESETS)

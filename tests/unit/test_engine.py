@@ -16,12 +16,12 @@ from recformer.model.native import build as native_build
 from recformer.registry import MODELS
 from recformer.training import engine_choice
 from recformer.training import measure as measuring
-from recformer.training.batches import EpochBatches
 from recformer.training.engine import Built, Engine, build, plan
 from recformer.training.engine_choice import EngineChoice, choose
 from recformer.training.initialisation import new_model, sizes_of
 from recformer.training.measure import COMPILING_S, STARTING_S, Speed, measure
 from recformer.training.resume_state import TrainState
+from recformer.training.window_batches import WindowBatches
 from tests.builders import dataset_of
 from tests.training_helpers import SMALL_MODEL, small_config
 
@@ -39,10 +39,10 @@ def config_of(**changes: Any) -> TrainConfig:
     return small_config(**({"model": SMALL_MODEL | {"dropout": 0.0}} | changes))
 
 
-def built(name: str, config: TrainConfig, prepared: Prepared) -> tuple[Built, torch.nn.Module, EpochBatches]:
+def built(name: str, config: TrainConfig, prepared: Prepared) -> tuple[Built, torch.nn.Module, WindowBatches]:
     torch.manual_seed(0)
-    model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.histories, config.window)).train()
-    batches = EpochBatches(prepared, config, CPU)
+    model = MODELS.get(config.model.name)(config.model, sizes_of(config, prepared.histories)).train()
+    batches = WindowBatches(prepared, config, CPU)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
     return build(name, config, model, optimizer, batches.first), model, batches
 
@@ -71,7 +71,7 @@ def test_every_engine_trains_the_same(prepared: Prepared) -> None:
     for name in ENGINES:
         made, _, batches = built(name, config_of(engine=name), prepared)
         assert (made.engine, made.problem) == (name, None)
-        curves[name] = [float(made.step(*batch)) for epoch in range(3) for batch in batches.epoch(epoch, 0)]
+        curves[name] = [float(made.step(batch)) for epoch in range(3) for batch in batches.epoch(epoch, 0)]
     for curve in curves.values():
         np.testing.assert_allclose(curve, curves["eager"], atol=1e-4, rtol=0)
         assert curve[-1] < curve[0] - 0.1
@@ -105,13 +105,13 @@ def test_what_cannot_be_had_is_eager_and_says_so(prepared: Prepared, monkeypatch
 
 def test_an_estimate_says_what_it_measured(prepared: Prepared) -> None:
     both = speed_of(config_of(engine="auto"), prepared)
-    assert set(both.engines.windows_per_s) == {"native", "eager"} and both.engines.problem is None
-    assert both.windows_per_s == max(both.engines.windows_per_s.values()) > 0
+    assert set(both.engines.cases_per_s) == {"native", "eager"} and both.engines.problem is None
+    assert both.cases_per_s == max(both.engines.cases_per_s.values()) > 0
     assert both.begin_s >= STARTING_S + both.engines.build_s and both.epoch_s > 0
     eager = speed_of(config_of(engine="eager"), prepared)
-    assert list(eager.engines.windows_per_s) == ["eager"]
+    assert list(eager.engines.cases_per_s) == ["eager"]
     asked = speed_of(config_of(engine="compiled"), prepared)
-    assert list(asked.engines.windows_per_s) == ["eager"], "half a minute is too long for a look"
+    assert list(asked.engines.cases_per_s) == ["eager"], "half a minute is too long for a look"
     assert asked.begin_s >= STARTING_S + COMPILING_S
 
 
@@ -143,10 +143,10 @@ def test_a_batch_of_everything_is_measured_by_a_part_of_it(prepared: Prepared, m
     def watched(*arguments: Any) -> Built:
         made = build(*arguments)
 
-        def step(seen: Any, targets: torch.Tensor) -> torch.Tensor:
+        def step(batch: Any) -> torch.Tensor:
             nonlocal largest
-            largest = max(largest, len(targets))
-            return made.step(seen, targets)
+            largest = max(largest, len(batch))
+            return made.step(batch)
 
         return replace(made, step=step)
 
@@ -165,10 +165,10 @@ def chosen(
     def timed(name: str, *arguments: Any) -> Built:
         made = build(name, *arguments)
 
-        def step(seen: Any, targets: torch.Tensor) -> torch.Tensor:
+        def step(batch: Any) -> torch.Tensor:
             nonlocal now
             now += 0.05 if made.engine == slow else 0.01
-            return made.step(seen, targets)
+            return made.step(batch)
 
         return replace(made, step=step)
 
@@ -179,7 +179,7 @@ def chosen(
     model = new_model(config, prepared)
     state = TrainState(model, torch.optim.Adam(model.parameters(), lr=0.01, fused=True), CPU)
     before = copy.deepcopy(model.state_dict())
-    choice = choose(config, state, EpochBatches(prepared, config, CPU), said.append)
+    choice = choose(config, state, WindowBatches(prepared, config, CPU), said.append)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()), "it trained the run"
     return choice, said
 

@@ -11,9 +11,9 @@ from benchmarks import gpu
 from recformer.config import parse_section
 from recformer.data.prepared import Prepared, prepare
 from recformer.registry import LOSSES
-from recformer.training.batches import EpochBatches
 from recformer.training.engine import build
 from recformer.training.initialisation import new_model
+from recformer.training.window_batches import WindowBatches
 from tests.builders import dataset_of
 from tests.training_helpers import small_config
 
@@ -60,13 +60,13 @@ def test_what_waits_is_seen(wait: Any) -> None:
 @pytest.mark.parametrize("loss", LOSSES.names())
 def test_an_epochs_steps_never_wait_for_the_device(prepared: Prepared, loss: str) -> None:
     config = small_config(loss=parse_section("loss", loss).model_dump())
-    model, batches = new_model(config, prepared).train(), EpochBatches(prepared, config, CPU)
+    model, batches = new_model(config, prepared).train(), WindowBatches(prepared, config, CPU)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
     step = build("eager", config, model, optimizer, batches.first).step
     running, steps = torch.zeros((), dtype=torch.float64), 0
     with NothingWaits():
-        for seen, targets in batches.epoch(0, 0):
-            running += step(seen, targets) * len(targets)
+        for batch in batches.epoch(0, 0):
+            running += step(batch) * len(batch)
             steps += 1
     assert steps == batches.steps > 1
     assert torch.isfinite(running)

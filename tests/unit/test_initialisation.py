@@ -14,11 +14,11 @@ from recformer.data.prepared import Prepared, prepare
 from recformer.errors import ConfigError, UsageError
 from recformer.model.factors import Factors
 from recformer.training import co_occurrence
-from recformer.training.batches import training_cases
 from recformer.training.changes import check_resume
 from recformer.training.co_occurrence import SMOOTHING, factors_of, recency
 from recformer.training.initialisation import new_model
 from recformer.training.loop import validate
+from recformer.training.window_batches import training_cases
 from tests.builders import dataset_of
 from tests.training_helpers import SMALL_MODEL, small_config
 

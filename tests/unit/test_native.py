@@ -16,8 +16,8 @@ from recformer.data.prepared import Prepared, prepare
 from recformer.loss.seen import Seen
 from recformer.model.native.training_step import NativeStep, why_not
 from recformer.registry import LOSSES, MODELS
-from recformer.training.batches import EpochBatches
 from recformer.training.initialisation import sizes_of
+from recformer.training.window_batches import WindowBatches
 from tests.builders import dataset_of
 from tests.effort import examples
 from tests.narrower import NARROWER, built_for
@@ -56,7 +56,7 @@ def configuration(model: dict[str, Any], loss: dict[str, Any], **changes: Any) -
 
 def model_of(config: TrainConfig, prepared: Prepared, seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
-    model = MODELS.get(config.model.name)(config.model, sizes_of(prepared.histories, config.window)).train()
+    model = MODELS.get(config.model.name)(config.model, sizes_of(config, prepared.histories)).train()
     with torch.no_grad():
         for parameter in model.parameters():  # biases and scales begin at 0 and 1, where faults would not show
             parameter += 0.1 * torch.randn_like(parameter)
@@ -73,7 +73,8 @@ def native(config: TrainConfig, model: nn.Module) -> NativeStep:
 
 
 def batch_of(config: TrainConfig, prepared: Prepared, rows: int) -> tuple[Seen, Tensor]:
-    seen, targets = EpochBatches(prepared, config, CPU).first()
+    batch = WindowBatches(prepared, config, CPU).first()
+    seen, targets = batch.seen, batch.targets
     return Seen(seen.sequences, seen.window[:rows], seen.users[:rows], seen.ends[:rows]), targets[:rows]
 
 
@@ -151,7 +152,8 @@ def test_steps_on_padded_windows_are_pytorchs(short_dataset: Dataset) -> None:
     loss_of = LOSSES.get("soft_penalty")(config.loss)
     curve = list[tuple[float, float]]()
     for epoch in range(3):
-        for seen, targets in EpochBatches(prepared, config, CPU).epoch(epoch, 0):
+        for batch in WindowBatches(prepared, config, CPU).epoch(epoch, 0):
+            seen, targets = batch.seen, batch.targets
             loss = loss_of(model(seen.window, seen.users), targets, seen)
             optimizer.zero_grad()
             loss.backward()
@@ -209,10 +211,11 @@ def test_two_hundred_steps_without_dropout_are_pytorchs() -> None:
     optimizer = adam(model, 0.001)
     step = NativeStep(config, cast(Any, other), adam(other, 0.001))
     loss_of = LOSSES.get("cross_entropy")(config.loss)
-    batches = EpochBatches(prepared, config, CPU)
+    batches = WindowBatches(prepared, config, CPU)
     curve = list[tuple[float, float]]()
     for epoch in range(-(-200 // batches.steps)):
-        for seen, targets in batches.epoch(epoch, 0):
+        for batch in batches.epoch(epoch, 0):
+            seen, targets = batch.seen, batch.targets
             loss = loss_of(model(seen.window, seen.users), targets, seen)
             optimizer.zero_grad()
             loss.backward()

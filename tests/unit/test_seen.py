@@ -9,7 +9,7 @@ import torch
 from recformer.data.histories import histories_of
 from recformer.data.prepared import prepare
 from recformer.loss.seen import Seen, Sequences, Span
-from recformer.training.batches import EpochBatches
+from recformer.training.window_batches import WindowBatches
 from tests.builders import dataset_in, dataset_of
 from tests.seen import seen_from
 from tests.training_helpers import small_config
@@ -65,7 +65,8 @@ def test_training_batches_say_what_was_seen_before_their_targets(tmp_path, short
     prepared = prepare(dataset, config.split)
     histories = prepared.histories
     cases = 0
-    for seen, targets in EpochBatches(prepared, config, torch.device("cpu")).epoch(0, 0):
+    for batch in WindowBatches(prepared, config, torch.device("cpu")).epoch(0, 0):
+        seen, targets = batch.seen, batch.targets
         history = seen.marks("history")
         for case, (user, end) in enumerate(zip(seen.users.tolist(), seen.ends.tolist(), strict=True)):
             before = histories.tokens[histories.user_starts[user] : end]

@@ -7,7 +7,7 @@ import torch
 from recformer.config import parse_section, preset
 from recformer.data.prepared import prepare
 from recformer.errors import DataError
-from recformer.training.batches import EpochBatches, training_cases
+from recformer.training.window_batches import WindowBatches, training_cases
 from tests.builders import dataset_of
 from tests.training_helpers import small_config
 
@@ -33,9 +33,9 @@ def test_padded_are_all_cases_of_the_training_part(window: int) -> None:
     config = small_config(window=window, short_histories="pad", batch_size=4)
     cases = training_cases(config, prepared)
     assert cases.ends.tolist() == prepared.split.train.ends.tolist()
-    batches = EpochBatches(prepared, config, torch.device("cpu"))
+    batches = WindowBatches(prepared, config, torch.device("cpu"))
     assert (batches.cases, batches.steps) == (len(cases), -(-len(cases) // 4))
-    seen = [batch for batch, _ in batches.epoch(0, 0)]
+    seen = [batch.seen for batch in batches.epoch(0, 0)]
     ends, windows = torch.cat([batch.ends for batch in seen]), torch.cat([batch.window for batch in seen])
     order = ends.argsort()
     assert ends[order].tolist() == cases.ends.tolist()
@@ -45,12 +45,12 @@ def test_padded_are_all_cases_of_the_training_part(window: int) -> None:
 def test_where_every_window_is_full_both_ways_give_the_same_batches() -> None:
     prepared = prepare(DATASET, parse_section("split", {"name": "random_windows", "size": 2}))
     found = [
-        list(EpochBatches(prepared, small_config(window=2, short_histories=way), torch.device("cpu")).epoch(1, 0))
+        list(WindowBatches(prepared, small_config(window=2, short_histories=way), torch.device("cpu")).epoch(1, 0))
         for way in ("skip", "pad")
     ]
-    for (one, targets), (other, same) in zip(*found, strict=True):
-        assert torch.equal(one.window, other.window) and torch.equal(one.ends, other.ends)
-        assert torch.equal(targets, same)
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one.seen.window, other.seen.window) and torch.equal(one.seen.ends, other.seen.ends)
+        assert torch.equal(one.targets, other.targets)
 
 
 def test_a_window_that_nobody_fills_is_an_error_that_says_what_to_do() -> None:

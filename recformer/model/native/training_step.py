@@ -53,6 +53,10 @@ def why_not(config: TrainConfig) -> str | None:
         return f"width × window = {model.width * config.window} is more than {LARGEST}"
     if config.window > LONGEST:
         return f"window = {config.window} is more than {LONGEST}"
+    if config.optimizer != "adam":
+        return f"the native engine knows the optimizer adam alone, not {config.optimizer}"
+    if config.clip_norm:
+        return "the native engine does not clip gradients"
     if _loss_of(config) is None:
         return f"the native engine does not know the loss {config.loss.name} with these options"
     return None

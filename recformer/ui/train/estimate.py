@@ -24,7 +24,7 @@ def what_will_happen(config: TrainConfig, epochs: int, data: Dataset, device: st
     estimate = _estimate(measured.model_dump_json(), data.fingerprint, device, data)
     task = f"{count(epochs, 'epoch')} on {data.name}"
     size = (
-        f"{estimate.parameters:,} parameters · {count(estimate.windows, 'training window')} · "
+        f"{estimate.parameters:,} parameters · {count(estimate.cases, f'training {estimate.unit[:-1]}')} · "
         f"{count(estimate.steps_per_epoch, 'step')} an epoch."
     )
     speed = estimate.speed
@@ -34,9 +34,10 @@ def what_will_happen(config: TrainConfig, epochs: int, data: Dataset, device: st
             "Monitor says how fast it is after its first steps."
         )
     seconds = speed.begin_s + speed.epoch_s * epochs
+    rate = f"{speed.cases_per_s:,.0f} {estimate.unit}/s"
     return (
-        f"**{task}, about {duration(seconds)}** at {speed.windows_per_s:,.0f} windows/s, measured here. {size}  \n"
-        f"{_engine_words(estimate.plan, speed)}"
+        f"**{task}, about {duration(seconds)}** at {rate}, measured here. {size}  \n"
+        f"{_engine_words(estimate.plan, speed, estimate.unit)}"
     )
 
 
@@ -50,7 +51,7 @@ def _estimate(config: str, fingerprint: str, device: str, _data: Dataset) -> "Es
     return measure(parsed, prepare(_data, parsed.split), resolve(device))
 
 
-def _engine_words(planned: "EnginePlan", speed: "Speed") -> str:
+def _engine_words(planned: "EnginePlan", speed: "Speed", unit: str) -> str:
     """Which engine computes the steps and why, and how fast each that can be had is here."""
     if planned.engines == ("compiled",):
         return (
@@ -60,6 +61,6 @@ def _engine_words(planned: "EnginePlan", speed: "Speed") -> str:
     engines = speed.engines
     if engines.problem:
         return f":orange[:material/info: {plain(engines.problem)}]"
-    if len(engines.windows_per_s) > 1:
-        return f"Engine: **{engines.fastest}** ({plain(planned.why)}: {engines})."
+    if len(engines.cases_per_s) > 1:
+        return f"Engine: **{engines.fastest}** ({plain(planned.why)}: {engines} {unit}/s)."
     return f"Engine: **{engines.fastest}** ({plain(planned.why)}). Not compiled: {plain(planned.compiling)}."
