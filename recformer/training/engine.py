@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from recformer.config import TrainConfig
-from recformer.loss.full_softmax import TakenOut, full_softmax
+from recformer.model.full_softmax import TakenOut, full_softmax
 from recformer.model.movie_transformer import MovieTransformer
 from recformer.model.native.build import BuildError
 from recformer.model.native.training_step import NativeStep, why_not

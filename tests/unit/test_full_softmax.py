@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from recformer.loss import full_softmax as module
-from recformer.loss.full_softmax import TakenOut, full_softmax
+from recformer.model import full_softmax as module
+from recformer.model.full_softmax import TakenOut, full_softmax
 from tests.effort import examples
 
 WAYS = ["native", "torch"]
