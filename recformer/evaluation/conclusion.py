@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from recformer.data.split.base import Part
+from recformer.errors import count
 from recformer.evaluation.significance import Question, Result, best_of
 from recformer.run.model_ref import PREFIX
+
+ONE_USER = "1 user: no interval"
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,8 @@ class Conclusion:
     below: str
     """Which models lie below a baseline."""
     undecided: str
-    """Which models the data cannot tell from the reference, each with its interval and its detectable difference."""
+    """Which models the data cannot tell from the reference, each with its interval and its detectable difference; or
+    that a single user can show nothing."""
     one_seed: str
     """Which models were trained with one seed, so that what differs may be the seed."""
     leaks: str
@@ -62,7 +66,7 @@ def answer(
         words=words,
         not_counted=_not_counted(labels, results, question, best),
         below=_below(labels, runs, figures),
-        undecided=_undecided(labels, figures, question),
+        undecided=_undecided(labels, results, figures, question),
         one_seed=_one_seed(labels, results, figures),
         leaks=_leaks(labels, results, part),
         part=_part(part, looks),
@@ -76,7 +80,11 @@ def _not_counted(labels: Sequence[str], results: Sequence[Result], question: Que
     if best is not None and means[best] >= means[highest]:
         return ""
     seen, cases = results[highest]["trained_on"], results[highest]["cases"]
-    why = "nobody knows what it was trained on" if seen is None else f"it was trained on {seen:,} of {cases:,} cases"
+    why = (
+        "nobody knows what it was trained on"
+        if seen is None
+        else f"it was trained on {seen:,} of {count(cases, 'case')}"
+    )
     return f"{labels[highest]} has the highest value, {means[highest]:.4f}, but {why}, so it does not count."
 
 
@@ -86,7 +94,9 @@ def _part(part: Part, looks: int | None) -> str:
             "On the validation part, which chose each checkpoint: whoever had more to choose from is slightly "
             "flattered. The test is the last step."
         )
-    return f"On the test part{'' if looks is None else f', where {looks:,} checkpoints were looked at so far'}."
+    if looks is None:
+        return "On the test part."
+    return f"On the test part, where {count(looks, 'checkpoint')} {'was' if looks == 1 else 'were'} looked at so far."
 
 
 def _certainty(labels: Sequence[str], figures: Sequence[Result], best: int, counted: Sequence[int]) -> str:
@@ -97,8 +107,8 @@ def _certainty(labels: Sequence[str], figures: Sequence[Result], best: int, coun
     tested = [(labels[place], figures[place]["difference"]) for place in counted if _is_tested(figures[place])]
     if not tested:
         return ""
-    count = tested[0][1]["comparisons"]
-    corrected = f"; corrected for {count} comparisons" if count > 1 else ""
+    comparisons = tested[0][1]["comparisons"]
+    corrected = f"; corrected for {comparisons} comparisons" if comparisons > 1 else ""
     if not _is_tested(figures[best]):
         unclear = [label for label, difference in tested if difference["verdict"] == "undecided"]
         others = "all others" if len(counted) == len(labels) else "all others that count"
@@ -138,7 +148,9 @@ def _clearly(model: Result, baseline: Result) -> bool:
     )
 
 
-def _undecided(labels: Sequence[str], figures: Sequence[Result], question: Question) -> str:
+def _undecided(labels: Sequence[str], results: Sequence[Result], figures: Sequence[Result], question: Question) -> str:
+    if results[0]["users"] == 1:
+        return "A single user can show nothing: no model is told apart from another."
     open_ = [
         f"{label} {signed(figure['difference']['mean'])} ({beside(figure['difference'], question)})"
         for label, figure in zip(labels, figures, strict=True)
@@ -169,7 +181,7 @@ def _leaks(labels: Sequence[str], results: Sequence[Result], part: Part) -> str:
     trained = [_seen(label, result) for label, result in zip(labels, results, strict=True) if not result["counts"]]
     leaking = f"Trained on what it is evaluated on: {'; '.join(trained)}. Such values flatter the model."
     chosen = [
-        f"{label}: {result['validated_on']:,} of {result['cases']:,} cases"
+        f"{label}: {result['validated_on']:,} of {count(result['cases'], 'case')}"
         for label, result in zip(labels, results, strict=True)
         if result["validated_on"] and part == "test"
     ]
@@ -178,8 +190,8 @@ def _leaks(labels: Sequence[str], results: Sequence[Result], part: Part) -> str:
 
 
 def _seen(label: str, result: Result) -> str:
-    if (count := result["trained_on"]) is not None:
-        return f"{label}: {count:,} of {result['cases']:,} cases"
+    if (known := result["trained_on"]) is not None:
+        return f"{label}: {known:,} of {count(result['cases'], 'case')}"
     data = "" if result["data_known"] else "; nothing says which data it is from, only its sizes fit"
     return f"{label}: unknown, since it or what it began with was imported; it probably leaks{data}"
 
@@ -187,6 +199,8 @@ def _seen(label: str, result: Result) -> str:
 def beside(difference: dict[str, Any], question: Question) -> str:
     """What stands beside a difference that is not significant: its interval, the smallest one that these users could
     have shown, and whether it is equivalent: "95% −0.0060 to +0.0036, detectable 0.0071, equivalent within ±0.01"."""
+    if difference["low"] is None:
+        return ONE_USER
     size = difference["detectable"]
     known = "" if size is None else f", detectable {size:.4f}"
     alike = f", equivalent within ±{question.margin:g}" if difference["equivalent"] else ""

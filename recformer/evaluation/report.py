@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from recformer.errors import UsageError, count
+from recformer.evaluation.conclusion import ONE_USER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,6 +145,8 @@ def _article_cell(metric: dict[str, Any]) -> str:
 
 
 def _interval(metric: dict[str, Any]) -> str:
+    if metric["low"] is None:  # of a single user, or of lists as a whole
+        return f"{metric['mean']:.4f}"
     return f"{metric['mean']:.4f} [{metric['low']:.4f}, {metric['high']:.4f}]"
 
 
@@ -184,12 +187,15 @@ def _caption(comparison: "Comparison", results: Rows, masking: "Masking") -> str
     skipped = f" · {count(protocol.skipped_users, 'user')} with too short a history" if protocol.skipped_users else ""
     corrected = corrections(results, comparison.question.title)
     tests = f" · Δ paired difference to the column that has none; {corrected}; {TO_BEST}" if corrected else ""
+    intervals = (
+        f"95% intervals over users (bootstrap, seed {protocol.bootstrap_seed}; of users and seeds where several "
+    )
+    intervals = ONE_USER if results[0]["users"] == 1 else f"{intervals}were compared)"
     return (
         f"{protocol.dataset} ({protocol.fingerprint}) · {protocol.split['name']} · {protocol.part} · "
         f"{count(protocol.cases, 'case')}{skipped}{sample_in_words(protocol)} · ranked among all {protocol.item_set} · "
         f"masking: {masking} (duplication: none) · ties in score count against the model · {ties_in_time(protocol)} · "
-        f"window of {protocol.recent} · 95% intervals over users (bootstrap, seed {protocol.bootstrap_seed}; of "
-        f"users and seeds where several were compared){tests}"
+        f"window of {protocol.recent} · {intervals}{tests}"
     )
 
 
@@ -252,6 +258,8 @@ def to_best(metric: dict[str, Any]) -> str:
     if "to_best" not in metric:
         return "–"
     difference = metric["to_best"]
+    if difference["low"] is None:
+        return f"{difference['mean']:+.4f}".replace("-", "−")
     return f"{difference['mean']:+.4f} [{difference['low']:+.4f}, {difference['high']:+.4f}]".replace("-", "−")
 
 
@@ -320,16 +328,16 @@ def _validated(count: int | None, cases: int) -> str:
 
 
 def _cell(metric: dict[str, Any]) -> str:
-    text = f"{metric['mean']:.4f}"
-    if metric["low"] is not None:
-        text = _interval(metric)
+    text = _interval(metric)
     if "seeds" in metric:
         text += f" seeds {metric['seeds']['low']:.4f} to {metric['seeds']['high']:.4f}"
     if "difference" in metric:
         difference = metric["difference"]
         text += f" Δ {difference['mean']:+.4f}"
         if "p" in difference:
-            text += f" [{difference['low']:+.4f}, {difference['high']:+.4f}]{stars(difference)}"
+            if difference["low"] is not None:
+                text += f" [{difference['low']:+.4f}, {difference['high']:+.4f}]"
+            text += stars(difference)
             if not stars(difference) and difference["detectable"] is not None:
                 text += f" detectable {difference['detectable']:.4f}"
     return text

@@ -77,9 +77,10 @@ def correct(
     """Write into each tested difference of `results` and `names` what it counts for.
 
     "family", "comparisons" (of the family), "p_adjusted" and how ("correction"), "at_floor" (no p could be lower), and
-    "detectable", the minimum detectable difference; for the primary metric also "verdict" (better, worse, undecided)
-    and "equivalent" (None without a margin). With one target a case MAP and MRR are one quantity: they are counted once
-    and told the same. `paired`: all differences by user; each difference's "column" says which is its own, and goes.
+    "detectable", the minimum detectable difference (None where no user differs from another); for the primary metric
+    also "verdict" (better, worse, undecided) and "equivalent" (None without a margin). With one target a case MAP and
+    MRR are one quantity: they are counted once and told the same. `paired`: all differences by user; each difference's
+    "column" says which is its own, and goes.
     """
     twin = {name: name.replace("map", "mrr") for name in names if name.startswith("map@")}
     twin = {name: other for name, other in twin.items() if other in names and time_ties != "as_set"}
@@ -114,7 +115,7 @@ def _correct(differences: list[Result], family: Family, paired: UserSums) -> Non
         error = difference["standard_error"]
         difference |= {"p_adjusted": value, "correction": "max-T" if flipped else "Holm", "at_floor": value <= lowest}
         difference |= {"family": family, "comparisons": len(differences)}
-        difference["detectable"] = None if error is None else detectable(error, len(differences))
+        difference["detectable"] = detectable(error, len(differences)) if error else None
 
 
 def best_of(results: Sequence[Result], name: str) -> int | None:
@@ -132,6 +133,6 @@ def _judge(difference: Result, question: Question) -> None:
     verdict = "better" if difference["mean"] > 0 else "worse"
     difference["verdict"] = verdict if is_clear(difference) else "undecided"
     margin = question.margin
-    several = difference["standard_error"] is not None  # of a single user the interval has no width, and says nothing
-    inside = several and margin is not None and -margin < difference["low_90"] and difference["high_90"] < margin
+    known = difference["low_90"] is not None  # of a single user there is no interval
+    inside = known and margin is not None and -margin < difference["low_90"] and difference["high_90"] < margin
     difference["equivalent"] = None if margin is None else inside

@@ -13,9 +13,9 @@ from recformer.data.dataset import Dataset
 from recformer.data.nouns import Nouns
 from recformer.evaluation.cases import Facts
 from recformer.evaluation.ranks import Masking, Ranks
-from recformer.evaluation.table import Evaluation, case_values
+from recformer.evaluation.table import Evaluation, case_values, is_bounded, rows_of
 from recformer.registry import METRICS
-from recformer.statistics.bootstrap import bootstrap
+from recformer.statistics.interval import intervals, of_several
 from recformer.statistics.score_interval import score_interval
 from recformer.statistics.users import UserSums, user_sums
 
@@ -90,7 +90,7 @@ def slice_intervals(
 
     A metric of ranks is 0 in most cases, of which percentile bootstrap intervals of small groups make too little: they
     are score intervals. Of cases of one user as many count as their variance says. Metrics of lists have bootstrap
-    intervals over users.
+    intervals over users. A single user has none: the ends are None.
     """
     if not slices:
         return []
@@ -103,10 +103,12 @@ def slice_intervals(
         table = UserSums(counts, user_sums(values * members, users).sums)
         squares = (values**2 * members).sum(axis=0) / members.sum(axis=0)
         is_of_ranks = name.rpartition("@")[0] in METRICS.names()
-        low, high = score_interval(table.mean, squares, _cases(table, squares)) if is_of_ranks else bootstrap(table)
+        if is_of_ranks:
+            low, high = of_several(table, score_interval(table.mean, squares, _cases(table, squares)))
+        else:
+            ((low, high),) = intervals(table, [95], np.array(False), np.array(is_bounded(name)))
         hits = ((values > 0) * members).sum(axis=0).astype(np.int64)
-        columns = zip(table.mean.tolist(), low.tolist(), high.tolist(), hits.tolist(), strict=True)
-        found.append([{"mean": mean, "low": one, "high": other, "hits": count} for mean, one, other, count in columns])
+        found.append(rows_of({"mean": table.mean, "low": low, "high": high, "hits": hits}))
     return [list(row) for row in zip(*found, strict=True)]
 
 

@@ -19,7 +19,7 @@ from recformer.evaluation.split_facts import SplitFacts
 from recformer.metric.lists import Lists
 from recformer.registry import CATALOGUE_METRICS, CATEGORY_METRICS, LIST_METRICS, METRICS
 from recformer.run.model_ref import ModelRef
-from recformer.statistics.bootstrap import bootstrap_levels
+from recformer.statistics.interval import intervals
 from recformer.statistics.paired import paired_effect_size, sign_flip_p, standard_error
 from recformer.statistics.recipes import recipe_difference
 from recformer.statistics.users import UserSums, side_by_side, user_sums
@@ -95,6 +95,11 @@ def direction(name: str) -> int:
     return -1 if base.startswith("duplication/") else 0
 
 
+def is_bounded(name: str) -> bool:
+    """Whether a quantity lies between 0 and 1; novelty is in bits."""
+    return not name.startswith("novelty@")
+
+
 def case_values(evaluation: Evaluation, masking: Masking, names: Sequence[str]) -> NDArray[np.float64]:
     """(N, M) one row a case, one column a name of `metric_names`; the mean over seeds where there are several."""
     columns: list[Column] = [(name, masking) for name in names]
@@ -143,8 +148,9 @@ def summarise(
 ) -> dict[str, Any]:
     """`{"protocol", "results"}` as `evaluate --json` and `compare --format json` print it.
 
-    Every mean has its 95% bootstrap interval over users. With `baseline` (a position in `evaluations`) the other
-    models' means also have the paired difference to it: its interval, a randomization p-value, the effect size, and
+    Every mean has its 95% interval over users (see `statistics.interval`), None for a single user. With `baseline` (a
+    position in `evaluations`) the other models' means also have the paired difference to it: its interval, a
+    randomization p-value, the effect size, and
     what it counts for under the rule (see `significance.correct`) over all that have the same masking; "primary" then
     says the `question`, whose metric is always among the results, and "best" for each masking which model that counts
     is the best by it; the others have their difference to that one under "to_best". Quantities of `catalogue_names`
@@ -270,9 +276,10 @@ def _means(
     others = [place for place in range(len(tables)) if baseline is not None and place != baseline]
     pairs = [tables[place].minus(tables[baseline or 0]) for place in others]
     paired = side_by_side(pairs) if pairs else None
-    intervals = iter(_intervals(side_by_side([*tables, *pairs])))
+    bounded = np.tile([is_bounded(name) for name, _ in columns], len(tables) + len(pairs))
+    ends = iter(_intervals(side_by_side([*tables, *pairs]), len(tables) * len(columns), bounded))
     tests = iter(_tests(paired) if paired is not None else ())
-    measured = [{column: next(intervals) for column in columns} for _ in tables]
+    measured = [{column: next(ends) for column in columns} for _ in tables]
     for metric in (metric for metrics in measured for metric in metrics.values()):
         del metric["low_90"], metric["high_90"]
     number = itertools.count()
@@ -281,7 +288,7 @@ def _means(
         seeds = [[user_sums(values, evaluations[one].ranks.user) for values in by_seed[one]] for one in compared]
         about = _about([evaluations[one] for one in compared], pair, seeds)
         for column, said in zip(columns, about, strict=True):
-            measured[place][column]["difference"] = next(intervals) | next(tests) | said | {"column": next(number)}
+            measured[place][column]["difference"] = next(ends) | next(tests) | said | {"column": next(number)}
     for values, metrics in zip(by_seed, measured, strict=True):
         if len(values) > 1:
             _add_seeds(metrics, values)
@@ -304,8 +311,9 @@ def _about(compared: Sequence[Evaluation], pair: UserSums, seeds: Sequence[Seque
     found = recipe_difference(pair, trained)
     (low, high), (low_90, high_90) = found.interval(pair.mean, 95), found.interval(pair.mean, 90)
     ends = {"low": low, "high": high, "low_90": low_90, "high_90": high_90}
-    rows = _rows(ends | {"p": found.p, "standard_error": found.error, "freedom": found.freedom})
-    return [{"about": "recipes"} | row for row in rows]
+    rows = rows_of(ends | {"p": found.p, "standard_error": found.error, "freedom": found.freedom})
+    # Where all users and seeds are alike there is no error to measure by: what is known of users alone stays.
+    return [{"about": "recipes"} | (row if row["standard_error"] else {}) for row in rows]
 
 
 def _catalogue_value(evaluation: Evaluation, name: str, masking: Masking) -> float:
@@ -321,21 +329,28 @@ def _of_catalogue(entry: Result) -> Result:
     return {"value": entry["mean"]} | difference
 
 
-def _intervals(table: UserSums) -> list[Result]:
-    """Means with their 95% interval, and their 90% interval, which equivalence asks for."""
-    (low, high), (low_90, high_90) = bootstrap_levels(table, [95, 90])
-    return _rows({"mean": table.mean, "low": low, "high": high, "low_90": low_90, "high_90": high_90})
+def _intervals(table: UserSums, num_means: int = 0, bounded: NDArray[np.bool_] | None = None) -> list[Result]:
+    """Means with their 95% interval, and their 90% interval, which equivalence asks for; None where there is none.
+
+    The first `num_means` columns are means, the others differences; `bounded`: see `intervals`, all of them by default.
+    """
+    signed = np.arange(table.sums.shape[1]) >= num_means
+    bounded = np.ones_like(signed) if bounded is None else bounded
+    (low, high), (low_90, high_90) = intervals(table, [95, 90], signed, bounded)
+    return rows_of({"mean": table.mean, "low": low, "high": high, "low_90": low_90, "high_90": high_90})
 
 
 def _tests(table: UserSums) -> list[Result]:
     error = standard_error(table)
-    tests = {"p": sign_flip_p(table), "effect_size": paired_effect_size(table), "standard_error": error}
-    return [row | ({} if isfinite(row["standard_error"]) else {"standard_error": None}) for row in _rows(tests)]
+    return rows_of({"p": sign_flip_p(table), "effect_size": paired_effect_size(table), "standard_error": error})
 
 
-def _rows(columns: dict[str, NDArray[np.float64]]) -> list[Result]:
+def rows_of(columns: dict[str, NDArray[Any]]) -> list[Result]:
+    """One row an entry of the columns; what is no finite number is None."""
     rows = zip(*(values.tolist() for values in columns.values()), strict=True)
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+    return [
+        {name: value if isfinite(value) else None for name, value in zip(columns, row, strict=True)} for row in rows
+    ]
 
 
 def _result(evaluation: Evaluation, masking: Masking, metrics: dict[str, Any]) -> Result:
@@ -344,6 +359,7 @@ def _result(evaluation: Evaluation, masking: Masking, metrics: dict[str, Any]) -
         "checkpoint": evaluation.model.checkpoint,
         "masking": masking,
         "cases": len(evaluation.ranks),
+        "users": len(np.unique(evaluation.ranks.user)),
         "seeds": len(evaluation.seeds),
         "trained_on": evaluation.known.trained_on,
         "validated_on": evaluation.known.validated_on,

@@ -45,7 +45,8 @@ def some_results(draw: st.DrawFn, names: list[str], seeds: bool | None = None) -
 
     `seeds`: whether seeds have a say in some of the differences; None for sometimes.
     """
-    seen = {"trained_on": 0, "validated_on": 0, "counts": True, "cases": 100, "data_known": True, "seeds": 1}
+    seen = {"trained_on": 0, "validated_on": 0, "counts": True, "cases": 100, "users": 20}
+    seen |= {"data_known": True, "seeds": 1}
     results: list[dict[str, Any]] = [{"run": "reference", "metrics": {name: {"mean": 0.5} for name in names}} | seen]
     count = draw(st.integers(1, 5))
     with_seeds = draw(st.booleans()) if seeds is None else seeds
@@ -74,8 +75,10 @@ def differences(draw: st.DrawFn) -> dict[str, Any]:
     mean, narrow = draw(st.floats(-0.2, 0.2)), draw(st.floats(0, 0.1))
     wide = narrow + draw(st.floats(0, 0.1))
     ends = {"low": mean - wide, "high": mean + wide, "low_90": mean - narrow, "high_90": mean + narrow}
-    about = draw(st.sampled_from(["models", "recipes"]))
-    return {"mean": mean, **ends, "about": about, "standard_error": draw(st.none() | st.floats(0.001, 0.1))}
+    about, error = draw(st.sampled_from(["models", "recipes"])), draw(st.none() | st.floats(0.001, 0.1))
+    if error is None:  # a single user
+        ends = dict.fromkeys(ends)
+    return {"mean": mean, **ends, "about": about, "standard_error": error}
 
 
 def answered(family: Family, names: list[str], question: Question) -> Any:

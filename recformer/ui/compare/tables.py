@@ -163,7 +163,8 @@ def slice_table(shown: SliceRows, labels: list[str]) -> str:
     """One row a slice, one column a model: mean and its interval; slices of few cases or hits are grey."""
     lines: list[list[str]] = []
     for entry, row in zip(*shown, strict=True):
-        cells = [f"{cell['mean']:.4f} :small[{cell['low']:.3f} to {cell['high']:.3f}]" for cell in row]
+        ends = ["–" if cell["low"] is None else f"{cell['low']:.3f} to {cell['high']:.3f}" for cell in row]
+        cells = [f"{cell['mean']:.4f} :small[{end}]" for cell, end in zip(row, ends, strict=True)]
         parts = [plain(entry.label), f"{entry.cases:,}", *cells]
         lines.append([f":gray[{part}]" for part in parts] if is_few(row, entry.cases) else parts)
     return as_markdown(pd.DataFrame(lines, columns=["", "cases", *map(plain, labels)]), ":--", "--:")

@@ -11,7 +11,7 @@ from recformer.data.split.base import Part
 from recformer.errors import RecformerError, count
 from recformer.evaluation.cases import Known
 from recformer.evaluation.compare import comparison_of
-from recformer.evaluation.conclusion import answer, listed
+from recformer.evaluation.conclusion import ONE_USER, answer, listed
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.provenance import trainings_of
 from recformer.evaluation.significance import Question, Result
@@ -91,8 +91,8 @@ def _figure(part: Part, results: list[Result]) -> str:
     if not results:
         return ""
     metric = results[0]["metrics"][QUESTION.primary]
-    bounds = f":gray[:small[{metric['low']:.4f} to {metric['high']:.4f}]]"
-    return f"{part} {QUESTION.title} {metric['mean']:.4f} {bounds}"
+    bounds = ONE_USER if metric["low"] is None else f"{metric['low']:.4f} to {metric['high']:.4f}"
+    return f"{part} {QUESTION.title} {metric['mean']:.4f} :gray[:small[{bounds}]]"
 
 
 def _without_who_knows_the_cases(ranked: list[RunSummary]) -> tuple[list[RunSummary], list[RunSummary]]:

@@ -10,6 +10,8 @@ from recformer.ui.shared.words import as_text
 Chart = go.Figure | dict[str, Any]
 """What the app draws: a figure, or its `data` and `layout` as they are. A figure checks all its parts, which takes ten
 times as long as anything else on the way to the browser."""
+Interval = dict[str, Any]
+"""A result's "mean", "low" and "high"; no ends where there is no interval."""
 HEIGHT = 280
 SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon"]  # not by colour alone
 GLYPHS = "●■◆▲✚✖★⬟"
@@ -44,7 +46,7 @@ def quiet_layout(title: str, x_title: str, *, legend: bool = False) -> dict[str,
 def interval_chart(
     title: str,
     cutoffs: list[int],
-    models: list[tuple[str, str, list[dict[str, float]]]],
+    models: list[tuple[str, str, list[Interval]]],
     primary: int | None = None,
 ) -> Chart:
     """A metric at each k with its interval, one colour a model. `models`: (label, colour, one interval a cutoff).
@@ -71,12 +73,12 @@ def interval_chart(
     return {"data": traces, "layout": layout}
 
 
-def error_bars(intervals: list[dict[str, float]], colour: str) -> dict[str, object]:
-    """From the low to the high end of each interval."""
+def error_bars(intervals: list[Interval], colour: str) -> dict[str, object]:
+    """From the low to the high end of each interval; none where there is no interval."""
     return {
         "type": "data",
-        "array": [interval["high"] - interval["mean"] for interval in intervals],
-        "arrayminus": [interval["mean"] - interval["low"] for interval in intervals],
+        "array": [None if (high := each["high"]) is None else high - each["mean"] for each in intervals],
+        "arrayminus": [None if (low := each["low"]) is None else each["mean"] - low for each in intervals],
         "color": colour,
         "thickness": 1.5,
     }
