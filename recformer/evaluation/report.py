@@ -91,7 +91,8 @@ def render(
     sentences = comparison.answer(titles, results).sentences if several else []
     table, caption = _table(results, titles, primary), _caption(comparison, results, masking)
     facts = [f"The split: {split_in_words(comparison.evaluations[0].split_facts)}"]
-    facts += [] if comparison.looks is None else [f"Looks at the test: {looks_in_words(comparison.looks)}"]
+    told = bool(sentences) and comparison.protocol.part == "test"  # by the last sentence
+    facts += [] if comparison.looks is None or told else [f"Looks at the test: {looks_in_words(comparison.looks)}"]
     if kind == "latex":
         return _ruled(table, " ".join([*sentences, caption, *facts]))
     write = as_markdown if kind == "markdown" else _aligned

@@ -34,7 +34,7 @@ from recformer.run.paths import Root
 from recformer.training.import_run import adopt
 from recformer.ui.compare.views import VIEWS
 from recformer.ui.shared import run_views
-from recformer.ui.shared.palette import REFERENCE, run_colours
+from recformer.ui.shared.palette import run_colours
 from tests.builders import Interaction, dataset_in
 from tests.training_helpers import json_of, run_here, small_config, spoil, train_here
 from tests.waiting import DEADLINE_S, wait_until
@@ -632,16 +632,19 @@ def test_unknown_parameters_of_the_link_are_named(root: Root) -> None:
     assert set(tables(app)["NDCG"]) == {"one model"}
 
 
-def test_the_reference_is_grey_and_the_others_keep_their_colours(root: Root) -> None:
+def test_all_keep_their_colour_and_shape_and_the_reference_has_an_outline(root: Root) -> None:
     app = compared("one", "other", "baseline:markov")
     traces = charts(app)["NDCG@k"]["data"]
     own = run_colours(list_runs(root)[0])
-    assert [trace["marker"]["color"] for trace in traces[:2]] == [REFERENCE, own["other"]]
+    assert traces[0]["marker"]["color"] == own["one"]
+    assert [trace["marker"]["line"]["width"] > 0 for trace in traces] == [True, False, False]
     assert (
         len({trace["marker"]["color"] for trace in traces}) == len({trace["marker"]["symbol"] for trace in traces}) == 3
     )
     alone = charts(compared("one"))["NDCG@k"]["data"]
-    assert [trace["marker"]["color"] for trace in alone] == [own["one"]]
+    for name in ("color", "symbol"):
+        assert alone[0]["marker"][name] == traces[0]["marker"][name]
+    assert alone[0]["marker"]["line"]["width"] == 0
 
 
 def charts(app: AppTest) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recformer.run.labels import COLOURS
-from recformer.ui.shared.palette import OKABE_ITO, THIN, styles_together
+from recformer.ui.shared.palette import OKABE_ITO, THIN, baseline_styles, styles_together
 
 
 def test_there_is_a_colour_for_every_number() -> None:
@@ -23,6 +23,20 @@ def test_lines_drawn_together_differ_and_no_colour_is_used_again_before_all_are(
     styles = styles_together(own)
     assert len(set(styles)) == len(own)
     assert all(style.width == THIN for style in styles[:COLOURS])
+
+
+@given(st.lists(st.sampled_from(OKABE_ITO), max_size=8 * COLOURS))
+def test_points_drawn_together_differ_in_colour_or_shape_and_a_colour_has_its_shape(own: list[str]) -> None:
+    styles = styles_together(own)
+    looks = {(style.colour, style.glyph) for style in styles}
+    assert len(looks) == len(own)
+    alone = {style.colour: style.glyph for colour in OKABE_ITO for style in styles_together([colour])}
+    assert all(style.glyph == alone[style.colour] for style in styles[:COLOURS])
+
+
+def test_every_baseline_looks_different() -> None:
+    styles = list(baseline_styles().values())
+    assert len({(style.colour, style.glyph) for style in styles}) == len(styles)
 
 
 @given(st.permutations(OKABE_ITO))

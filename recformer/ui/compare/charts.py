@@ -11,7 +11,7 @@ from recformer.logs.series import Curve
 from recformer.run.model_ref import ModelRef
 from recformer.ui.compare.comparison import TITLES, ShownComparison, SliceRows
 from recformer.ui.shared import readers
-from recformer.ui.shared.charts import HEIGHT, SYMBOLS, Chart, error_bars, interval_chart, quiet
+from recformer.ui.shared.charts import HEIGHT, Chart, error_bars, interval_chart, quiet
 from recformer.ui.shared.curve_chart import Band, Line, curve_chart
 from recformer.ui.shared.palette import REFERENCE
 from recformer.ui.shared.words import as_text
@@ -28,7 +28,7 @@ def metric_chart(comparison: ShownComparison, results: list[Result], metric: str
     title = f"{TITLES[metric]} by k" if " " in TITLES[metric] else f"{TITLES[metric]}@k"
     cutoffs = comparison.choice.cutoffs
     models = [
-        (label, style.colour, [result["metrics"][f"{metric}@{k}"] for k in cutoffs])
+        (label, style, [result["metrics"][f"{metric}@{k}"] for k in cutoffs])
         for label, style, result in zip(comparison.labels, comparison.styles, results, strict=True)
     ]
     primary = comparison.question.k if metric == comparison.question.metric else None
@@ -53,14 +53,14 @@ def accuracy_chart(comparison: ShownComparison) -> go.Figure:
             showlegend=False,
         )
     )
-    for place, (model, one, other) in enumerate(zip(comparison.models, accuracy, duplication, strict=True)):
+    for model, one, other in zip(comparison.models, accuracy, duplication, strict=True):
         colour = model.style.colour
         figure.add_scatter(
             x=[other["mean"]],
             y=[one["mean"]],
             name=as_text(model.label),
             mode="markers",
-            marker={"color": colour, "size": 11, "symbol": SYMBOLS[place % len(SYMBOLS)]},
+            marker=model.style.marker(11),
             error_x=error_bars([other], colour),
             error_y=error_bars([one], colour),
             hovertemplate=f"{question.title} %{{y:.4f}}, duplication@{question.k} %{{x:.4f}}",
@@ -79,13 +79,13 @@ def groups_chart(comparison: ShownComparison, name: str, shown: SliceRows) -> go
     spread = np.linspace(0.25, -0.25, count) if count > 1 else [0.0]
     opacity = [0.35 if is_few(row, entry.cases) else 1.0 for entry, row in zip(slices, rows, strict=True)]
     for place, (shift, model) in enumerate(zip(spread, comparison.models, strict=True)):
-        intervals, symbol = [row[place] for row in rows], SYMBOLS[place % len(SYMBOLS)]
+        intervals = [row[place] for row in rows]
         figure.add_scatter(
             x=[interval["mean"] for interval in intervals],
             y=lines + shift,
             name=as_text(model.label),
             mode="markers",
-            marker={"color": model.style.colour, "size": 8, "opacity": opacity, "symbol": symbol},
+            marker=model.style.marker(8) | {"opacity": opacity},
             error_x=error_bars(intervals, model.style.colour),
             hovertemplate="%{x:.4f}",
         )

@@ -27,7 +27,7 @@ from recformer.evaluation.table import Evaluation, Result, masking_of
 from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary
 from recformer.ui.shared.columns import heading
-from recformer.ui.shared.palette import REFERENCE, Style, run_styles
+from recformer.ui.shared.palette import Style
 from recformer.ui.shared.run_views import labels_of, model_label
 
 COMMIT_DIGITS = 7
@@ -199,10 +199,3 @@ def _slices(comparison: ShownComparison, dimension: str, name: str) -> SliceRows
     found = [] if first.facts is None else slices_of(data, first.facts, first.ranks)
     shown = [entry for entry in found if entry.dimension == dimension]
     return shown, slice_intervals(shown, comparison.evaluations, name, masking_of(name, comparison.choice.masking))
-
-
-def styles_of(runs: list[RunSummary], models: list[ModelRef], reference: int | None) -> list[Style]:
-    """How each model is drawn: in its run's colour; baselines, and the reference where there are others, in grey."""
-    others = [place for place in range(len(models)) if place != reference or len(models) == 1]
-    styles = dict(zip(others, run_styles(runs, [models[place].run for place in others]), strict=True))
-    return [styles.get(place, Style(REFERENCE)) for place in range(len(models))]

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from functools import partial
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from recformer.ui.compare.tables import (
     spread_and_difference,
 )
 from recformer.ui.compare.user_scatter import pair_of, scatter_chart
-from recformer.ui.shared.charts import GLYPHS, Chart
+from recformer.ui.shared.charts import Chart
 
 
 def to_html(comparison: ShownComparison, ranking: list[str], configs: dict[str, dict[str, Any]], address: str) -> str:
@@ -43,7 +42,7 @@ def to_html(comparison: ShownComparison, ranking: list[str], configs: dict[str, 
         primary=comparison.primary(),
         to_best=to_best,
         about_best=f"{TO_BEST[0].upper()}{TO_BEST[1:]}.",
-        models=list(zip(comparison.models, parts[0].results, cycle(GLYPHS), strict=False)),
+        models=list(zip(comparison.models, parts[0].results, strict=True)),
         sections=[(part, list(map(as_json, _charts(comparison, part)))) for part in parts],
         slices=[as_json(groups_chart(comparison, primary, shown)) for shown in slices if shown[0]],
         scatters=[as_json(scatter_chart(pair_of(comparison, comparison.reference_model, other))) for other in others],

@@ -1,6 +1,7 @@
 """The Compare page's question, its evaluation in the background, and its answer in words."""
 
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import cast, get_args
 
@@ -16,9 +17,10 @@ from recformer.evaluation.significance import METRICS, PRIMARY, Question, asked
 from recformer.registry import SPLITS
 from recformer.run.model_ref import all_baselines
 from recformer.run.overview import RunSummary
-from recformer.ui.compare.comparison import ComparisonChoice, ShownComparison, styles_of
+from recformer.ui.compare.comparison import ComparisonChoice, ShownComparison
 from recformer.ui.shared import readers
 from recformer.ui.shared.evaluating import evaluated, pending, usable
+from recformer.ui.shared.palette import run_styles
 from recformer.ui.shared.run_views import choose_models, labels_of, model_label, suggestion
 from recformer.ui.shared.selection import name_values_not_here, pick_many, pick_masking, pick_one
 from recformer.ui.shared.words import explain, plain
@@ -163,6 +165,9 @@ def compare(choice: ComparisonChoice) -> ShownComparison | None:
     compared = comparison_of(found, reference, choice.question, configs)
     seeds = [f" ({len(group)} seeds)" if len(group) > 1 else "" for group in compared.members]
     firsts = [group[0] for group in compared.members]
+    styles = run_styles(choice.runs, [model.run for model in firsts])
+    if compared.reference is not None and len(styles) > 1:
+        styles[compared.reference] = replace(styles[compared.reference], is_reference=True)
     keys = tuple("+".join(able[model].key for model in group) for group in compared.members)
     return ShownComparison(
         compared.members,
@@ -172,7 +177,7 @@ def compare(choice: ComparisonChoice) -> ShownComparison | None:
         readers.models_tested(choice.data.fingerprint, keys),
         choice=choice,
         labels=[choice.label(model) + joined for model, joined in zip(firsts, seeds, strict=True)],
-        styles=styles_of(choice.runs, firsts, compared.reference),
+        styles=styles,
         keys=keys,
     )
 

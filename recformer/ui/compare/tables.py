@@ -1,7 +1,6 @@
 """Tables as pure functions: results to Markdown with the best in bold and the uncertainty in lighter print."""
 
 from dataclasses import dataclass
-from itertools import cycle
 from typing import Any
 
 import pandas as pd
@@ -13,7 +12,6 @@ from recformer.evaluation.significance import Question, Result, is_clear
 from recformer.evaluation.slices import is_few
 from recformer.evaluation.table import direction
 from recformer.ui.compare.comparison import DUPLICATION, ShownComparison, SliceRows
-from recformer.ui.shared.charts import GLYPHS
 from recformer.ui.shared.words import plain
 
 EXPLORATORY = ":gray[:small[exploratory]]"
@@ -43,10 +41,10 @@ def row_heads(comparison: ShownComparison) -> list[str]:
     Markdown with the mark's colour as HTML: Streamlit's own knows a few colours only.
     """
     heads: list[str] = []
-    for place, (model, glyph) in enumerate(zip(comparison.models, cycle(GLYPHS), strict=False)):
+    for place, model in enumerate(comparison.models):
         is_reference = len(comparison.models) > 1 and place == comparison.reference
         small = f"reference · {model.source}" if is_reference else model.source
-        mark = f'<span style="color:{model.style.colour}">{glyph}</span>'
+        mark = f'<span style="color:{model.style.colour}">{model.style.glyph}</span>'
         heads.append(f"{mark} {plain(model.label)}<br>:gray[:small[{plain(small)}]]")
     return heads
 

@@ -44,14 +44,9 @@ class Pair:
         return [
             ("neither finds it", REFERENCE, "circle-open", ~one & ~other),
             ("both find it", REFERENCE, "circle", one & other),
-            (f"only {self.across.label}", _coloured(self.across, "#0072B2"), "square", one & ~other),
-            (f"only {self.upwards.label}", _coloured(self.upwards, "#D55E00"), "diamond", ~one & other),
+            (f"only {self.across.label}", self.across.style.colour, "square", one & ~other),
+            (f"only {self.upwards.label}", self.upwards.style.colour, "diamond", ~one & other),
         ]
-
-
-def _coloured(model: Model, instead: str) -> str:
-    """The model's colour, or a colour where it is grey as both groups of agreement are."""
-    return instead if model.style.colour == REFERENCE else model.style.colour
 
 
 def show_users(comparison: ShownComparison) -> None:

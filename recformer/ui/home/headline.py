@@ -177,7 +177,7 @@ def _show_validation(protocol: Protocol, results: list[Result], labels: dict[str
     if below := answer(names, results, QUESTION, protocol.part).below:
         st.markdown(f":orange[:material/trending_down:] {plain(below)}")
     models = [
-        (name, style.colour, [result["metrics"][one] for one in NAMES])
+        (name, style, [result["metrics"][one] for one in NAMES])
         for name, style, result in zip(names, run_styles(runs, shown), results, strict=True)
     ]
     st.plotly_chart(interval_chart("NDCG@k", CUTOFFS, models, QUESTION.k), key="home.headline")

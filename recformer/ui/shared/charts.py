@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from recformer.ui.shared.palette import Style
 from recformer.ui.shared.words import as_text
 
 Chart = go.Figure | dict[str, Any]
@@ -13,9 +14,6 @@ times as long as anything else on the way to the browser."""
 Interval = dict[str, Any]
 """A result's "mean", "low" and "high"; no ends where there is no interval."""
 HEIGHT = 280
-SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "x", "star", "pentagon"]  # not by colour alone
-GLYPHS = "●■◆▲✚✖★⬟"
-"""The symbols as text, for tables."""
 
 
 def quiet(figure: go.Figure, title: str, x_title: str, *, legend: bool = False) -> go.Figure:
@@ -46,10 +44,10 @@ def quiet_layout(title: str, x_title: str, *, legend: bool = False) -> dict[str,
 def interval_chart(
     title: str,
     cutoffs: list[int],
-    models: list[tuple[str, str, list[Interval]]],
+    models: list[tuple[str, Style, list[Interval]]],
     primary: int | None = None,
 ) -> Chart:
-    """A metric at each k with its interval, one colour a model. `models`: (label, colour, one interval a cutoff).
+    """A metric at each k with its interval. `models`: (label, how it is drawn, one interval a cutoff).
 
     `primary`: the k that decides, where it is this metric's.
     """
@@ -61,11 +59,11 @@ def interval_chart(
             "y": [interval["mean"] for interval in intervals],
             "name": as_text(label),
             "mode": "markers",
-            "marker": {"color": colour, "size": 9, "symbol": SYMBOLS[place % len(SYMBOLS)]},
-            "error_y": error_bars(intervals, colour),
+            "marker": style.marker(9),
+            "error_y": error_bars(intervals, style.colour),
             "hovertemplate": "%{y:.4f}",
         }
-        for place, (shift, (label, colour, intervals)) in enumerate(zip(spread, models, strict=True))
+        for shift, (label, style, intervals) in zip(spread, models, strict=True)
     ]
     layout = quiet_layout(title, "", legend=len(models) > 1)
     ticks = [f"k = {k} (primary)" if k == primary else f"k = {k}" for k in cutoffs]

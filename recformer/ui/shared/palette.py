@@ -1,8 +1,9 @@
-"""Colours: one for each run on every page and chart, and steady ones for categories."""
+"""Colours and shapes: one of each for a run on every page and chart, and steady colours for categories."""
 
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from recformer.registry import BASELINES
 from recformer.run.labels import COLOURS
@@ -13,19 +14,39 @@ from recformer.ui.shared.words import plain
 OKABE_ITO = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
 REFERENCE = "#8C8C8C"
 GREYS = ["#5F6B7A", "#A89F91", "#6E5F4E"]
-"""Of the baselines, beside the reference's."""
-THIN, THICK = 2.0, 4.0  # pixels
+"""Of the baselines."""
+SYMBOLS = [
+    *("circle", "square", "diamond", "triangle-up", "cross", "x"),  # one for each colour: not by colour alone
+    *("star", "pentagon", "triangle-down", "hexagon", "triangle-left"),  # of the baselines
+]
+GLYPHS = "●■◆▲✚✖★⬟▼⬢◀"
+"""The symbols as text, for tables."""
+THIN, THICK, OUTLINE = 2.0, 4.0, 3.0  # pixels
 MOST_CHIPS = 3  # of an item
 BADGES = ["blue", "green", "orange", "red", "violet", "gray"]
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a line is drawn, besides its dashes, which say what it is a line of."""
+    """How a model is drawn: its lines, besides their dashes, which say what they are lines of, and its points."""
 
     colour: str
     width: float = THIN
     """In pixels."""
+    shape: int = 0
+    """The number of its points' shape."""
+    is_reference: bool = False
+    """Whether the others are compared to it: its points have an outline."""
+
+    def marker(self, size: float) -> dict[str, Any]:
+        """Its points in a chart, `size` pixels wide."""
+        line = {"color": REFERENCE, "width": OUTLINE if self.is_reference else 0}
+        return {"color": self.colour, "size": size, "symbol": SYMBOLS[self.shape % len(SYMBOLS)], "line": line}
+
+    @property
+    def glyph(self) -> str:
+        """The symbol as text."""
+        return GLYPHS[self.shape % len(GLYPHS)]
 
 
 def run_colours(runs: list[RunSummary]) -> dict[str, str]:
@@ -37,29 +58,32 @@ def run_colours(runs: list[RunSummary]) -> dict[str, str]:
 
 
 def styles_together(own: Sequence[str]) -> list[Style]:
-    """How lines of these colours are drawn in one chart: where two share one, the later gets one that is free.
+    """How models of these colours are drawn in one chart: where two share one, the later gets one that is free.
 
-    Of more than there are colours, every next round is thicker.
+    Each colour has its shape. Of more models than there are colours, every next round is thicker, and of another shape.
     """
     found: list[Style] = []
     for colour in own:
         uses = {one: sum(style.colour == one for style in found) for one in dict.fromkeys([colour, *OKABE_ITO])}
         rarest = min(uses, key=lambda one: uses[one])  # its own, where no other is rarer
-        found.append(Style(rarest, THIN + uses[rarest] * (THICK - THIN)))
+        shape = OKABE_ITO.index(rarest) + uses[rarest]
+        found.append(Style(rarest, THIN + uses[rarest] * (THICK - THIN), shape))
     return found
 
 
-def baseline_colours() -> dict[str, str]:
-    """Names of the baselines, as models are named, to greys: they are what others are measured by."""
-    names = BASELINES.names()
-    return {f"baseline:{name}": GREYS[position % len(GREYS)] for position, name in enumerate(names)}
+def baseline_styles() -> dict[str, Style]:
+    """Names of the baselines, as models are named, to how they are drawn: in grey, for others are measured by them."""
+    return {
+        f"baseline:{name}": Style(GREYS[place % len(GREYS)], shape=len(OKABE_ITO) + place)
+        for place, name in enumerate(BASELINES.names())
+    }
 
 
 def run_styles(runs: list[RunSummary], shown: Sequence[str]) -> list[Style]:
     """How runs, by their ids, and baselines, by their names, are drawn together."""
-    own, greys = run_colours(runs), baseline_colours()
+    own, greys = run_colours(runs), baseline_styles()
     coloured = iter(styles_together([own[name] for name in shown if name not in greys]))
-    return [Style(greys[name]) if name in greys else next(coloured) for name in shown]
+    return [greys[name] if name in greys else next(coloured) for name in shown]
 
 
 def category_colour(category: str) -> str:
