@@ -75,9 +75,7 @@ def differences(draw: st.DrawFn) -> dict[str, Any]:
     mean, narrow = draw(st.floats(-0.2, 0.2)), draw(st.floats(0, 0.1))
     wide = narrow + draw(st.floats(0, 0.1))
     ends = {"low": mean - wide, "high": mean + wide, "low_90": mean - narrow, "high_90": mean + narrow}
-    about, error = draw(st.sampled_from(["models", "recipes"])), draw(st.none() | st.floats(0.001, 0.1))
-    if error is None:  # a single user
-        ends = dict.fromkeys(ends)
+    about, error = draw(st.sampled_from(["models", "recipes"])), draw(st.floats(0.001, 0.1))
     return {"mean": mean, **ends, "about": about, "standard_error": error}
 
 
