@@ -41,6 +41,9 @@ def read_attributes(folder: Path, asked: Attributes) -> tuple[pd.DataFrame, int]
     frame = frame.rename(columns=names | others)
     again = frame["id"].duplicated()
     frame = frame[~again].reset_index(drop=True)
+    if "title" in frame:
+        titles = frame["title"]
+        frame["title"] = [" ".join(text) if isinstance(text, list | np.ndarray) else text for text in titles]
     for name in frame.columns.difference(["id", "title", "image"]):
         frame[name] = _typed(frame[name])
     if "year" in frame and frame["year"].dtype != "Int64":
@@ -51,7 +54,7 @@ def read_attributes(folder: Path, asked: Attributes) -> tuple[pd.DataFrame, int]
 def _typed(column: Any) -> Any:
     """Numbers where every text is one, lists as lists, else texts."""
     if any(isinstance(value, list | np.ndarray) for value in column):
-        return pd.Series([[] if value is None else [str(entry) for entry in value] for value in column])
+        return pd.Series([[] if value is None else [str(entry) for entry in value if entry] for value in column])
     blank = column.isna() | (column.str.strip() == "")
     numbers: Any = pd.to_numeric(column.where(~blank), errors="coerce")
     if blank.all() or numbers[~blank].isna().any() or column.str.fullmatch(r"0\d+").any():

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from recformer.data.column_words import WORDS, Role, score, words_in
 from recformer.data.guess_files import files_in, named
 from recformer.data.guess_form import ISO, NUMBER, form_of
@@ -77,21 +79,26 @@ def guess(path: Path, said: Said | None = None) -> Guess:
     columns = _columns(files.interactions[0], form, rows, said, reasons)
     paths = named([*files.interactions, *(one for one in (files.items, files.users) if one)])
     names = {where: name for name, where in paths.items()}
-    mapping = Mapping(
-        files=tuple(names[one] for one in files.interactions),
-        parts=tuple(files.parts),
-        form=form,
-        time_unit=said.time_unit or _unit(columns.get("time"), rows, reasons),
-        duplicates=said.duplicates,
-        min_rating=said.min_rating,
-        events=said.events,
-        min_user=said.min_user,
-        min_item=said.min_item,
-        items=_attributes(files.items, names, "item", columns["item"], said.item_id, said.title, reasons),
-        users=_attributes(files.users, names, "user", columns["user"], said.user_id, None, reasons),
-        noun=said.noun or "item",
-        **columns,
-    )
+    try:
+        mapping = Mapping(
+            files=tuple(names[one] for one in files.interactions),
+            parts=tuple(files.parts),
+            form=form,
+            time_unit=said.time_unit or _unit(columns.get("time"), rows, reasons),
+            duplicates=said.duplicates,
+            min_rating=said.min_rating,
+            events=said.events,
+            min_user=said.min_user,
+            min_item=said.min_item,
+            items=_attributes(files.items, names, "item", columns["item"], said.item_id, said.title, reasons),
+            users=_attributes(files.users, names, "user", columns["user"], said.user_id, None, reasons),
+            noun=said.noun or "item",
+            **columns,
+        )
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(map(str, wrong["loc"]))
+        raise UsageError(f"{where} cannot be {shown(str(wrong['input']))}: {wrong['msg']}. Name another") from None
     return Guess(mapping, paths, reasons)
 
 

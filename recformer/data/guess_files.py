@@ -64,7 +64,11 @@ def files_in(path: Path, reasons: list[str]) -> Files:
     """The file at `path`, or the files of a folder. Raises DataError where their names do not tell which is what."""
     if not gate.is_folder(path):
         return Files([path])
-    found = sorted(one for one in path.iterdir() if one.is_file() and kind_of(one) in _SUFFIXES and one.name[0] != ".")
+    try:
+        found = sorted(one for one in path.iterdir() if one.is_file() and kind_of(one) in _SUFFIXES)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}. Check its permissions") from error
+    found = [one for one in found if not one.name.startswith(".")]
     if not found:
         raise DataError(
             f"{path} holds no file of rows ({', '.join(sorted(_SUFFIXES))}). Name a file, or another folder"

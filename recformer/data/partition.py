@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recformer.data.arrays import DTYPES, array_path, map_array
-from recformer.data.mapping import Duplicates, Mapping
+from recformer.data.assemble import order_of
+from recformer.data.mapping import Duplicates, GivenPart, Mapping
 from recformer.data.repeats import repeated
 from recformer.data.report import Report, day_of
 from recformer.data.values import MICRO
@@ -104,8 +105,14 @@ def sort_into(
 
 
 def _sorted(rows: Rows) -> Rows:
-    keys = [rows[name] for name in ("time", "part", "user") if name in _names(rows.dtype)]
-    return rows[np.lexsort(keys)]
+    """By user, part and time; what is equal in all of them stays in the order of the file."""
+    users = rows["user"].astype(np.int64)
+    if "part" in _names(rows.dtype):
+        users = users * len(get_args(GivenPart)) + rows["part"]
+    times = rows["time"] if "time" in _names(rows.dtype) else np.zeros(len(rows), np.int64)
+    if not (times % MICRO).any():
+        times = times // MICRO  # numbers so small that one holds user and time
+    return rows[order_of(users, times)]
 
 
 def _without_duplicates(rows: Rows, said: Duplicates | None, report: Report) -> Rows:

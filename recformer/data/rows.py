@@ -182,20 +182,24 @@ def _csv_rows(block: bytes, form: Form) -> Iterator[tuple[list[str], int]]:
 
 
 def _delimited(path: Path, form: Form, wanted: Sequence[str] | None, told: Told) -> Iterator[Rows]:
-    names: list[str] | None = None
+    names, lists = None, set[str]()
     for line, block in _blocks(path, form, told):
         if names is None:
-            names = _header(path, block, form)
+            names, lists = _header(path, block, form)
             wanted = _checked_columns(path, names, wanted)
             if form.header:
                 line, block = line + 1, block[block.index(b"\n") + 1 :]
         if block.strip():
             columns = _parsed(path, line, block, form, names, wanted or names)
+            columns |= {name: pc.split_pattern(columns[name], " ") for name in lists & set(columns)}
             yield Rows(path, columns, _places(line, block, form, len(next(iter(columns.values())))))
 
 
-def _header(path: Path, block: bytes, form: Form) -> list[str]:
-    """The names of the columns: those of the first line, or 1, 2, 3, … where it is no header."""
+def _header(path: Path, block: bytes, form: Form) -> tuple[list[str], set[str]]:
+    """The names of the columns: those of the first line, or 1, 2, 3, … where it is no header; and which hold lists.
+
+    RecBole's say their types, as in `genre:token_seq`.
+    """
     first = block[: block.index(b"\n") + 1].rstrip(b"\r\n")
     try:
         fields, _ = next(_csv_rows(first, form))
@@ -203,8 +207,11 @@ def _header(path: Path, block: bytes, form: Form) -> list[str]:
         what = f"{shown(first.decode('utf-8', 'replace'))}: {error or 'the first line is blank'}"
         raise fault(path, "line 1", what, "Mend the line, or say that there are no quotes") from None
     if not form.header:
-        return [str(number) for number in range(1, len(fields) + 1)]
-    return [field.partition(":")[0] if form.format == "recbole" else field.strip() for field in fields]
+        return [str(number) for number in range(1, len(fields) + 1)], set()
+    if form.format != "recbole":
+        return [field.strip() for field in fields], set()
+    typed = [field.partition(":") for field in fields]
+    return [name for name, _, _ in typed], {name for name, _, kind in typed if kind == "token_seq"}
 
 
 def _checked_columns(path: Path, names: list[str], wanted: Sequence[str] | None) -> list[str]:
@@ -344,13 +351,15 @@ def _json_column(path: Path, lines: list[int], name: str, records: list[dict[str
         )
     lists = any(isinstance(value, list) for value in values)
     for row, value in enumerate(values):
+        if value is None:
+            continue
         if isinstance(value, bool):
             values[row] = str(value).lower()
         parts = value if isinstance(value, list) else [value]
         if isinstance(value, dict) or any(isinstance(part, list | dict) or (lists and part is None) for part in parts):
             what = f"{shown(name)} holds values within values"
             raise fault(path, f"line {lines[row]}", what, "Give a text, a number or a list of texts")
-        if lists and value is not None and not isinstance(value, list):
+        if lists and not isinstance(value, list):
             raise fault(path, f"line {lines[row]}", f"{shown(name)} is no list, others are", "Give all the same type")
     try:
         return pa.array(values, pa.list_(pa.string()) if lists else pa.string())

@@ -157,3 +157,10 @@ def test_a_folder_in_which_nothing_says_what_is_what_is_asked(tmp_path: Path) ->
 def test_a_column_of_a_table_that_is_not_named_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Name the file of items too"):
         of(tmp_path, "user,item\na,x\n", Said(title="name"))
+
+
+def test_a_name_or_value_that_no_mapping_can_hold_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="user cannot be 'user.x07'"):
+        of(tmp_path, "user\x07,item\na,x\n")
+    with pytest.raises(UsageError, match="min_rating cannot be 'nan'"):
+        of(tmp_path, "user,item,rating\na,x,3\n", Said(min_rating=float("nan")))

@@ -8,6 +8,7 @@ import pytest
 
 from recformer.data.cache import load
 from recformer.data.dataset import Dataset
+from recformer.data.guess import guess
 from recformer.data.mapping import FILE, Attributes, Form, Mapping, Settings, read_settings, write_settings
 from recformer.data.repeats import Repeats, write_choice
 from recformer.errors import DataError, UsageError
@@ -211,6 +212,26 @@ def test_tables_of_items_and_users(tmp_path: Path) -> None:
         1,
     )
     assert (dataset.nouns.item, dataset.nouns.items) == ("story", "stories")
+
+
+def test_recbole_files_have_lists_where_they_say_so(tmp_path: Path) -> None:
+    (tmp_path / "a.inter").write_text("user_id:token\titem_id:token\nu\tx\nu\ty\n")
+    (tmp_path / "a.item").write_text(
+        "item_id:token\ttitle:token_seq\tgenre:token_seq\nx\tGreen Tea\thot drink\ny\tCup\t\n"
+    )
+    mapping = guess(tmp_path).mapping
+    write_settings(tmp_path, Settings(mapping=mapping))
+    table = load(tmp_path, tmp_path / "cache").item_table
+    assert table["title"].to_list() == ["Green Tea", "Cup"]
+    assert [list(genres) for genres in table["genre"]] == [["hot", "drink"], []]
+
+
+def test_items_as_json_lines_may_lack_values(tmp_path: Path) -> None:
+    (tmp_path / "i.jsonl").write_text('{"id": "x", "name": null, "tags": ["a", "b"]}\n{"id": "y", "name": "Cup"}\n')
+    mapping = replace(SIMPLE, items=Attributes("i.jsonl", "id", "name", form=Form("json_lines")))
+    dataset = read(tmp_path, table("a,x,1", "a,y,2"), mapping)
+    assert [dataset.title_of(item) for item in range(2)] == ["x", "Cup"]
+    assert [list(tags) for tags in dataset.item_table["tags"]] == [["a", "b"], []]
 
 
 def test_files_that_came_split_stay_so(tmp_path: Path) -> None:
