@@ -29,7 +29,7 @@ from recformer.files import gate
 from recformer.files.stamps import settled, stamp
 from recformer.files.writing import write_text
 
-FORMAT = "5"  # raise it whenever reading or storing changes what a Dataset holds
+FORMAT = "6"  # raise it whenever reading or storing changes what a Dataset holds
 TEMPORARY = ".tmp-"
 LEFTOVER_S = 3600.0  # storing takes seconds, of hundred million rows minutes
 LARGE_BYTES = 64 << 20

@@ -24,6 +24,7 @@ from recformer.registry import READERS
 TYPES = ("token", "token_seq", "float", "float_seq")
 TITLES = ("movie_title", "title", "name")
 GENRES = ("class", "genres")  # how RecBole's MovieLens sets call what the others call genre
+OF_MOVIELENS = ("user_id", "gender", "age", "occupation")  # of users, as GroupLens' own files are read
 # How RecBole spells the title of ML-100K's movie 267, which the original calls "unknown".
 MISPRINTS = {"unkonwn": "unknown"}
 _NUMBER = r"\s*|-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
@@ -51,15 +52,13 @@ class RecBole(Layout):
         interactions, *others = self.files(folder)
         paths = {path.suffix: path for path in others}
         items, users = paths.get(".item"), paths.get(".user")
-        table = None if items is None else self.items(items)
-        return RawTables(
-            self.interactions(interactions),
-            table,
-            items,
-            None if users is None else self.users(users),
-            users,
-            MOVIES if table is not None and "year" in table else ITEMS,
-        )
+        item_table = None if items is None else self.items(items)
+        user_table = None if users is None else self.users(users)
+        is_movies = item_table is not None and "year" in item_table
+        if is_movies and user_table is not None:
+            user_table = user_table.filter(items=OF_MOVIELENS)
+        nouns = MOVIES if is_movies else ITEMS
+        return RawTables(self.interactions(interactions), item_table, items, user_table, users, nouns)
 
     def interactions(self, path: Path) -> Interactions:
         return read_ratings(path, "\t", lambda header: list(_types(path, header, ID_FIELDS)), whole_ids=False)
