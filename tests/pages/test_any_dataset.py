@@ -74,7 +74,8 @@ def test_no_page_speaks_of_what_is_no_product(root: Root, page: str) -> None:
     query = {"runs": ["one/best"]} if page in ("compare", "recommend") else {}
     app = opened(page if page == "app.py" else f"pages/{page}.py", **query)
     said = (words(app) + everything(app)).casefold()
-    said = re.sub(r"movielens.*|[\d,]+ movies, .*|movie_transformer", "", said)  # what may be fetched, and the article's model
+    # But for what may be fetched, and the article's model.
+    said = re.sub(r"movielens.*|[\d,]+ movies, .*|movie_transformer", "", said)
     assert "movie" not in said
 
 
