@@ -1,4 +1,4 @@
-"""How long a large table of interactions takes to be read, and how much memory.
+"""How long a large table of interactions takes to be read and to be evaluated on, and how much memory.
 
     python -m benchmarks.data_at_size --rows 30000000
 
@@ -24,12 +24,24 @@ from benchmarks.figure import Figure, report
 
 ROWS, CHUNK, WHOLE = 3_000_000, 1_000_000, 30_000_000
 READ_S, OPEN_S, MOST_MB = 300.0, 2.0, 1500.0
-STEP = """
+USERS = 100_000  # evaluated of the whole, fewer of less
+LOAD = """
 import json, resource, sys, time
 from pathlib import Path
 from recformer.data.cache import load
 begin = time.monotonic()
 dataset = load(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+EVALUATE = """
+from recformer.data.user_sample import UserSample
+from recformer.evaluation.evaluate import Task, evaluate, split_of
+from recformer.run.model_ref import ModelRef
+from recformer.run.paths import Root
+begin = time.monotonic()
+task = Task(dataset, split_of("leave_last_out"), sample=UserSample(int(sys.argv[4])))
+evaluate(Root(Path(sys.argv[2]).parent / "root"), ModelRef(sys.argv[3]), task)
+"""
+TELL = """
 seconds = time.monotonic() - begin
 mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 print(json.dumps({"seconds": seconds, "mb": mb, "interactions": dataset.num_interactions}))
@@ -47,7 +59,11 @@ def main() -> None:
         (folder / "dataset.yaml").write_text(
             "mapping: {files: [orders.csv], user: customer, item: sku, time: at, rating: stars}\n"
         )
-        first, again = (step(folder, cache) for _ in range(2))
+        first, again = (step(LOAD + TELL, folder, cache) for _ in range(2))
+        users = max(USERS * rows // WHOLE, 1)
+        evaluated = {
+            name: step(LOAD + EVALUATE + TELL, folder, cache, name, str(users)) for name in ("popularity", "markov")
+        }
         stored = sum(path.stat().st_size for path in cache.rglob("*.bin")) / first["interactions"]
     of = f"{rows / 1e6:g} million rows"
     report(
@@ -58,12 +74,20 @@ def main() -> None:
             Figure.of(f"{of}, resident when opened again", [again["mb"]], "MB", below=MOST_MB),
             Figure.of("arrays on disk", [stored], "bytes an interaction", below=17),
         ]
+        + [
+            figure
+            for name, found in evaluated.items()
+            for figure in (
+                Figure.of(f"{of}, {name} on {users:,} users", [found["seconds"]]),
+                Figure.of(f"{of}, resident while {name} is evaluated", [found["mb"]], "MB", below=MOST_MB),
+            )
+        ]
     )
 
 
-def step(folder: Path, cache: Path) -> dict[str, float]:
-    """Seconds and megabytes of loading the dataset in a process of its own."""
-    command = [sys.executable, "-c", STEP, str(folder), str(cache)]
+def step(code: str, folder: Path, cache: Path, *more: str) -> dict[str, float]:
+    """Seconds and megabytes of `code` in a process of its own."""
+    command = [sys.executable, "-c", code, str(folder), str(cache), *more]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
