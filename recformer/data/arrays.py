@@ -12,6 +12,8 @@ from recformer.files import gate
 DTYPES = {"offsets": "<i8", "items": "<i4", "timestamps": "<i8", "ratings": "<f4", "parts": "u1"}
 """Types by name; each file is the numbers alone, in the order of the dataset."""
 
+BLOCK = 1 << 20  # bytes
+
 
 def array_path(folder: Path, name: str) -> Path:
     """Where the array called `name` is."""
@@ -34,6 +36,14 @@ def map_arrays(folder: Path) -> dict[str, NDArray[Any]]:
     return {name: map_array(folder, name) for name in DTYPES if array_path(folder, name).exists()}
 
 
-def checksums(arrays: dict[str, NDArray[Any]]) -> dict[str, int]:
-    """The CRC-32C of each array."""
-    return {name: crc32c.crc32c(np.ascontiguousarray(array).data) for name, array in arrays.items()}
+def checksums(folder: Path) -> dict[str, int]:
+    """The CRC-32C of each array that is there. Read, not mapped: what is looked at once need not stay in memory."""
+    return {name: _checksum(array_path(folder, name)) for name in DTYPES if array_path(folder, name).exists()}
+
+
+def _checksum(path: Path) -> int:
+    found = 0
+    with gate.open_file(path, gate.DATA_CACHE) as file:
+        while block := file.read(BLOCK):
+            found = crc32c.crc32c(block, found)
+    return found

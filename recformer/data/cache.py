@@ -112,7 +112,7 @@ def _fingerprint(out: Path) -> str:
 
 def _finish(out: Path, record: dict[str, Any]) -> None:
     """Write the record of an entry of which all else is there."""
-    record |= {"checksums": checksums(map_arrays(out))}
+    record |= {"checksums": checksums(out)}
     (out / "dataset.json").write_text(json.dumps(record), encoding="utf-8")
 
 
@@ -159,8 +159,7 @@ def _read(entry: Path, folder: Path) -> Dataset | None:
 
 def _read_entry(entry: Path, folder: Path) -> Dataset:
     record = gate.read_object(entry / "dataset.json", gate.DATA_SOURCE) or {}
-    arrays = map_arrays(entry)
-    found = checksums(arrays)
+    found = checksums(entry)
     if found != record["checksums"]:
         raise ValueError(f"the checksums of its arrays are {found}, recorded were {record['checksums']}")
     dataset = Dataset(
@@ -174,7 +173,7 @@ def _read_entry(entry: Path, folder: Path) -> Dataset:
         nouns=Nouns(**record["nouns"]),
         repeats=Repeats(**record["repeats"]),
         report=None if record["report"] is None else _REPORT.validate_python(record["report"]),
-        **arrays,
+        **map_arrays(entry),
     )
     _check(dataset)
     return dataset

@@ -12,7 +12,7 @@ from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared
 from recformer.errors import DataError
 from recformer.loss.seen import Sequences
-from recformer.model.baseline.counts import ranges
+from recformer.model.baseline.counts import ends_of_training, ranges
 
 JITTER = 0.1  # pieces of about one length are batched together, but not always the same ones
 
@@ -93,8 +93,7 @@ def _pieces(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(P,) firsts and ends of the inputs of each piece: a user's tokens until the last one that is trained, cut from
     the end into pieces of at most `longest`."""
-    places = np.append(np.flatnonzero(trained), -1)
-    last = places[np.searchsorted(places[:-1], user_starts[1:]) - 1]
+    last = ends_of_training(trained, user_starts) - 1
     users = np.flatnonzero(last > user_starts[:-1])
     begins, lasts = user_starts[users], last[users]
     counts = -(-(lasts - begins) // longest)

@@ -38,14 +38,22 @@ def training_marks(prepared: Prepared) -> NDArray[np.bool_]:
     [SOS a b c d EOS] under `leave_last_out` is trained on a and b (c is validation, d test): the places 0, 1, 2.
     """
     split, starts = prepared.split, prepared.histories.user_starts
-    places = np.append(np.flatnonzero(split.trained), -1)
-    last = places[np.searchsorted(places[:-1], starts[1:]) - 1]  # −1 where nobody before is trained on
-    ends = np.where(last >= starts[:-1], last + 1, starts[:-1])
+    ends = ends_of_training(split.trained, starts)
     marks = marks_between(starts[:-1], ends, len(split.trained))
     for part in (split.validation, split.test):
         counts = np.ones(len(part), dtype=np.int64) if part.num_targets is None else part.num_targets
         marks[ranges(part.ends, counts)] = False
     return marks
+
+
+def ends_of_training(trained: NDArray[np.bool_], user_starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(U,) the place after each user's last token that is trained (N + 2U,); the user's first place without any."""
+    ends = user_starts[:-1].copy()
+    for start in range(0, len(trained), AT_ONCE):
+        places = start + np.flatnonzero(trained[start : start + AT_ONCE])
+        users = np.searchsorted(user_starts, places, side="right") - 1
+        ends[users] = places + 1  # ascending, so the last one stays
+    return ends
 
 
 def step_marks(prepared: Prepared) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ from scipy import sparse
 
 from recformer.data.histories import Cases
 from recformer.data.prepared import Prepared
-from recformer.model.baseline.counts import fractions, step_marks, token_counts
+from recformer.model.baseline.counts import AT_ONCE, fractions, step_marks, token_counts
 from recformer.model.baseline.votes import Sparse
 from recformer.registry import BASELINES
 
@@ -30,9 +30,12 @@ class Markov:
     def __init__(self, prepared: Prepared) -> None:
         histories, size = prepared.histories, prepared.histories.num_tokens
         steps = step_marks(prepared)
-        pairs = (histories.tokens[:-1][steps[:-1]], histories.tokens[1:][steps[:-1]])
-        counted = sparse.coo_array((np.ones(len(pairs[0]), np.float32), pairs), shape=(size, size))
-        self._nexts: Sparse = counted.tocsr()  # row i: how often each token came right after i
+        self._nexts: Sparse = sparse.csr_array((size, size), dtype=np.float32)  # how often j came right after i
+        for start in range(0, len(steps), AT_ONCE):
+            places = start + np.flatnonzero(steps[start : start + AT_ONCE])
+            pairs = (histories.tokens[places], histories.tokens[places + 1])
+            counted = sparse.coo_array((np.ones(len(places), np.float32), pairs), shape=(size, size))
+            self._nexts += counted.tocsr()
         self._histories = histories
         self._fractions = fractions(token_counts(prepared))  # (V,)
 
