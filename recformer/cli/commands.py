@@ -522,13 +522,15 @@ def recommend(
     ] = None,
     why: Annotated[
         str | None,
-        typer.Option("--why", help="Explain this item: what becomes of it without each of the window.", metavar="ID"),
+        typer.Option("--why", help="Explain this item: what becomes of it without each of the latest.", metavar="ID"),
     ] = None,
+    recent: RecentOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """What each model would recommend to a user before the last item they had, or after items of your choice."""
     from recformer.checkpoint.load import read_info
     from recformer.evaluation.dataset_check import knows_its_data
+    from recformer.evaluation.ranks import RECENT
     from recformer.recommend.side_by_side import advise, query_of, render_advice
 
     if user is None and items is None:
@@ -539,7 +541,7 @@ def recommend(
     # Read before the dataset is looked for: what has no checkpoint is told that, not to name its data.
     infos = {checkpoint: read_info(checkpoint.path) for checkpoint in checkpoints}
     dataset = _dataset_for(checkpoints, data)
-    question = query_of(dataset, user, k, mask, items, why)
+    question = query_of(dataset, user, k, mask, items, why, RECENT if recent is None else recent)
     advice = advise(_root, checkpoints, dataset, question)
     for checkpoint, info in infos.items():
         if not knows_its_data(_root, info, checkpoint):

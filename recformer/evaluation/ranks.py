@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from recformer.data.histories import Cases
 
 MAX_K = 20
+MOST_RECENT = 200
 RECENT = 5  # the article's; latest tokens of a history that count as its window, for masking and for duplication
 Masking = Literal["none", "window", "history"]
 MASKINGS: tuple[Masking, ...] = ("none", "window", "history")

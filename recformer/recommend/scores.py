@@ -10,28 +10,25 @@ from torch import nn
 from recformer.data.dataset import Dataset, id_at
 from recformer.errors import NotNumbersError, UsageError
 from recformer.evaluation.ranks import MASKINGS, Masking
-from recformer.recommend.user_case import UserCase, display_title, opened
+from recformer.recommend.user_case import UserCase, as_read, display_title
 
 MAX_LIST = 100
 NextScores = NDArray[np.float64]
-"""(1 + n, I) log-probabilities of all items: with the whole window, and with each of its n items left out in turn,
+"""(1 + n, I) log-probabilities of all items: with the whole history, and without each of its n latest items in turn,
 oldest first."""
 
 
-def next_scores_of(model: nn.Module, dataset: Dataset, user_case: UserCase) -> NextScores:
-    """Lists and explanations need no more than this, and it is one forward pass. Raises NotNumbersError."""
-    windows = np.concatenate([user_case.window[None], left_out(user_case.window, dataset.num_items)])
-    return log_probabilities(model, dataset.num_items, windows, user_case.asked_as(dataset.num_users))
+def next_scores_of(model: nn.Module, length: int, dataset: Dataset, user_case: UserCase) -> NextScores:
+    """Lists and explanations need no more than this, and it is one forward pass; the model reads `length` items.
 
-
-def left_out(window: NDArray[np.int64], sos: int) -> NDArray[np.int64]:
-    """(n, T) the window (T,) without each of its n items in turn, opened with one SOS more.
-
-    That is the window one gets by taking the item out by hand: [SOS a b] gives [SOS SOS b] and [SOS SOS a].
+    An item is left out as somebody takes it out by hand: an older one, where there is one, comes into the model's
+    reach. Raises NotNumbersError.
     """
-    items = window[window != sos]
-    shorter = [opened(np.delete(items, place), len(window), sos) for place in range(len(items))]
-    return np.array(shorter, dtype=np.int64).reshape(len(items), len(window))
+    whole = user_case.sequence
+    asked = range(len(whole) - user_case.asked, len(whole))
+    sequences = [whole, *(np.delete(whole, place) for place in asked)]
+    windows = np.stack([as_read(sequence, length, dataset.num_items) for sequence in sequences])
+    return log_probabilities(model, dataset.num_items, windows, user_case.asked_as(dataset.num_users))
 
 
 def log_probabilities(
@@ -85,7 +82,7 @@ def listed(
     """The list that log-probabilities (I,) give, best first.
 
     "score" is the share of the probability over all items before masking; "hit": it is the held-out item;
-    "repeat_window": it is in the input window; "seen": it is in the history. Raises UsageError for a k outside of 1 to
+    "repeat_window": it is in the window; "seen": it is in the history. Raises UsageError for a k outside of 1 to
     100.
     """
     shown, share = user_case.candidates(dataset.num_items, masking), shares(scores)
@@ -121,15 +118,14 @@ def taken_out(scores: NDArray[np.float64], user_case: UserCase, k: int) -> dict[
 def explain(
     next_scores: NextScores, dataset: Dataset, user_case: UserCase, masking: Masking, item: int
 ) -> dict[str, Any]:
-    """Leave each item of the window out in turn and see what becomes of the item with token `item`.
+    """Leave each of the latest items out in turn and see what becomes of the item with token `item`.
 
     A reason's "lift" is the log-probability with the item minus without it: above 0 it speaks for the item explained,
-    ln 2 = 0.69 doubles its chance. What is ranked stays the same throughout (`masking` of the whole window; the item
+    ln 2 = 0.69 doubles its chance. What is ranked stays the same throughout (`masking` of the whole history; the item
     explained itself is always ranked), so a change of rank comes from the model alone.
     """
     shown = user_case.candidates(dataset.num_items, masking, item)
     whole, *without = next_scores
-    window = user_case.window[user_case.window < dataset.num_items]
     return {
         "score": float(shares(whole)[item]),
         "rank": rank_of(whole, shown, item),
@@ -141,6 +137,6 @@ def explain(
                 "score_without": float(shares(scores)[item]),
                 "rank_without": rank_of(scores, shown, item),
             }
-            for left, scores in zip(window, without, strict=True)
+            for left, scores in zip(user_case.latest, without, strict=True)
         ],
     }

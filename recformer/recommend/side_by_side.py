@@ -11,7 +11,7 @@ from recformer.data.dataset import Dataset, Id, id_at, id_of
 from recformer.data.nouns import Nouns
 from recformer.errors import NotNumbersError, UsageError
 from recformer.evaluation.dataset_check import check_fit
-from recformer.evaluation.ranks import Masking
+from recformer.evaluation.ranks import RECENT, Masking
 from recformer.recommend.overlap import jaccard, rank_biased_overlap
 from recformer.recommend.scores import NextScores, explain, listed, next_scores_of, taken_out, target_ranks, top
 from recformer.recommend.user_case import UserCase, display_title, imagined, item_tokens_of, unknown_id, user_case_of
@@ -31,20 +31,22 @@ class Query:
     k: int
     masking: Masking
     items: tuple[Id, ...] | None = None
-    """Item ids of a window that somebody made up, oldest first; None for the user's own."""
+    """Item ids that somebody made up, oldest first, in place of the window; None for the user's own."""
     why: Id | None = None
     """Id of the item to explain; None for the first of the first model's list."""
+    recent: int = RECENT
+    """How many latest items are the window, for masking and repeats."""
 
-    def user_case(self, dataset: Dataset, window: int) -> UserCase:
-        """The case a model with this window is asked about. Raises UsageError, DataError."""
+    def user_case(self, dataset: Dataset) -> UserCase:
+        """The case that models are asked about, whatever they read of it. Raises UsageError, DataError."""
         if self.items is not None:
-            return imagined(dataset, self.items, window, self.user)
+            return imagined(dataset, self.items, self.recent, self.user)
         if self.user is None:
             raise UsageError(
                 f"name a user of the dataset, or the {dataset.nouns.items} of a window",
                 cli="Add --user ID or --items ID,ID",
             )
-        return user_case_of(dataset, self.user, window)
+        return user_case_of(dataset, self.user, self.recent)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,13 @@ class Answer:
 
 
 def query_of(
-    dataset: Dataset, user: str | None, k: int, masking: Masking, items: str | None = None, why: str | None = None
+    dataset: Dataset,
+    user: str | None,
+    k: int,
+    masking: Masking,
+    items: str | None = None,
+    why: str | None = None,
+    recent: int = RECENT,
 ) -> Query:
     """A question in text: ids as they are written in an address or a command. Raises UsageError for an unknown one."""
     window, unknown = (None, []) if items is None else read(items, dataset.item_ids)
@@ -68,7 +76,7 @@ def query_of(
     why_id = None if why is None else id_of(dataset.item_ids, why)
     if why is not None and why_id is None:
         raise unknown_id(dataset.nouns.item, why, dataset.item_ids, dataset)
-    return Query(user_id, k, masking, window, why_id)
+    return Query(user_id, k, masking, window, why_id, recent)
 
 
 def advise(
@@ -79,53 +87,40 @@ def advise(
 ) -> Advice:
     """Ask every checkpoint the same; see Query and advice_of.
 
-    Raises UsageError for a user, item, k or mix of windows that is not allowed, CheckpointError, DataError,
+    Raises UsageError for a user, item or k that is not allowed, CheckpointError, DataError,
     EvaluationError.
     """
+    if not checkpoints:
+        raise UsageError("name at least one run or checkpoint")
+    user_case = question.user_case(dataset)
     answers: list[Answer] = []
-    user_case: UserCase | None = None
     for checkpoint in checkpoints:
         model, info = load(checkpoint.path)
         check_fit(root, info, dataset, checkpoint)
-        require_window(checkpoint, info.shape.window, None if user_case is None else len(user_case.window))
-        user_case = question.user_case(dataset, info.shape.window)
-        answers.append(Answer(checkpoint, scores_by(checkpoint, model, dataset, user_case)))
-    if user_case is None:
-        raise UsageError("name at least one run or checkpoint")
+        answers.append(Answer(checkpoint, scores_by(checkpoint, model, info.shape.window, dataset, user_case)))
     return advice_of(answers, dataset, user_case, question)
 
 
-def scores_by(checkpoint: ModelRef, model: nn.Module, dataset: Dataset, user_case: UserCase) -> NextScores:
+def scores_by(checkpoint: ModelRef, model: nn.Module, length: int, dataset: Dataset, user_case: UserCase) -> NextScores:
     """What the model of a checkpoint expects; see `next_scores_of`. Raises NotNumbersError naming the checkpoint."""
     try:
-        return next_scores_of(model, dataset, user_case)
+        return next_scores_of(model, length, dataset, user_case)
     except NotNumbersError:
         raise NotNumbersError(str(checkpoint)) from None
-
-
-def require_window(checkpoint: ModelRef, window: int, others: int | None) -> None:
-    """Raises UsageError where a model reads more or fewer items than the `others` before it (None: it is the first).
-
-    Then no one window would be the input of all.
-    """
-    if others is not None and window != others:
-        raise UsageError(
-            f"{checkpoint} has a window of {window}, the others one of {others}: ask models of one window at a time"
-        )
 
 
 def advice_of(answers: list[Answer], dataset: Dataset, user_case: UserCase, question: Query) -> Advice:
     """`{"user", "window", "target", "why", "models": [{"run", "checkpoint", "target_rank", "items", …}], "overlap"}`.
 
-    Ids are the dataset's; SOS, which opens a short window, is left out of "window". "target" and "target_rank" are
-    null where the window is made up. `answers` is not empty. Raises UsageError for a k or item that is not allowed.
+    Ids are the dataset's. "window" are the `recent` latest items, oldest first. "target" and "target_rank" are null
+    where the latest items are made up. `answers` is not empty. Raises UsageError for a k or item that is not allowed.
     """
     explained = _explained(answers[0], dataset, user_case, question)
     models = [_model(answer, dataset, user_case, question, explained) for answer in answers]
-    window = user_case.window[user_case.window < dataset.num_items]
     return {
         "user": user_case.user,
-        "window": dataset.item_ids[window].tolist(),
+        "window": dataset.item_ids[user_case.window].tolist(),
+        "recent": user_case.recent,
         "target": None if user_case.target is None else id_at(dataset.item_ids, user_case.target),
         "masking": question.masking,
         "why": {"item_id": id_at(dataset.item_ids, explained), "title": display_title(dataset, explained)},

@@ -1,8 +1,9 @@
 """What is known of somebody when models are asked for the next item; a made-up window ("what if") too.
 
-A window with fewer items than the model reads is opened with SOS. In training SOS stands once, just before a history,
-so only the first places of a history ever had it beside them, and never two of it. Each further SOS says "before that,
-nothing": the model has not seen two of it, so the fewer items a window has, the more it guesses.
+How much of a history a model reads is its own affair. Where there are fewer items than it reads, SOS comes before
+them. In training SOS stands once, just before a history, so only the first places of a history ever had it beside them,
+and never two of it. Each further SOS says "before that, nothing": the model has not seen two of it, so the fewer items
+there are, the more it guesses.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from recformer.data.dataset import Dataset, Id, token_of
 from recformer.data.split.leave_last_out import LEAST
 from recformer.errors import DataError, UsageError
-from recformer.evaluation.ranks import Masking
+from recformer.evaluation.ranks import MOST_RECENT, Masking
 
 CROWD = 64
 """Users that stand in for nobody; see `asked_as`."""
@@ -23,17 +24,31 @@ CROWD = 64
 
 @dataclass(frozen=True, eq=False)
 class UserCase:
-    """Input window, what came before it, what came next."""
+    """What somebody had, and what came next."""
 
     user: Id | None
     """The dataset's user id; None for nobody of the dataset."""
     user_token: int | None
-    window: NDArray[np.int64]
-    """(T,) tokens; SOS may be the first."""
+    sequence: NDArray[np.int64]
+    """(n,) item tokens before what is asked for, in the order of time; models read the latest of them."""
     history: NDArray[np.int64]
-    """(n,) item tokens before the held-out one, in the order of time."""
+    """(m,) item tokens that count as seen: the sequence, and what an edit took out of it."""
+    recent: int
+    """How many of the latest items are the window, for masking and repeats."""
+    asked: int
+    """How many of the latest items can be edited and are explained: the window, or those that are made up."""
     target: int | None
-    """Item token of the held-out one, the user's last one; None where the window is made up."""
+    """Item token of the held-out one, the user's last one; None where the latest items are made up."""
+
+    @property
+    def window(self) -> NDArray[np.int64]:
+        """The latest `recent` item tokens; fewer where there are no more."""
+        return self.sequence[-self.recent :]
+
+    @property
+    def latest(self) -> NDArray[np.int64]:
+        """(asked,) item tokens."""
+        return self.sequence[len(self.sequence) - self.asked :]
 
     def asked_as(self, num_users: int) -> NDArray[np.int64]:
         """(C,) user tokens to ask a model as: the user's own, or for nobody 64 spread evenly over the dataset.
@@ -49,16 +64,15 @@ class UserCase:
         """(I,) which items are ranked under `masking`; the target and those in `always` are, whatever is masked."""
         hidden = {"none": np.array([], np.int64), "window": self.window, "history": self.history}[masking]
         shown = np.ones(num_items, dtype=bool)
-        shown[hidden[hidden < num_items]] = False
+        shown[hidden] = False
         shown[[item for item in (self.target, *always) if item is not None]] = True
         return shown
 
 
-def user_case_of(dataset: Dataset, user: Id, window: int) -> UserCase:
+def user_case_of(dataset: Dataset, user: Id, recent: int) -> UserCase:
     """The case before a user's last item, which is the test case of leave_last_out.
 
-    Where the user had fewer items than the window holds, SOS fills it. Raises UsageError for a user id that is not
-    there, DataError for a history that gives no test case.
+    Raises UsageError for a user id that is not there, DataError for a history that gives no test case.
     """
     token = _user_token(dataset, user)
     history = dataset.history(token).astype(np.int64)
@@ -67,34 +81,36 @@ def user_case_of(dataset: Dataset, user: Id, window: int) -> UserCase:
             f"user {user} has {dataset.nouns.count(len(history))}; those whose last {dataset.nouns.item} is held out "
             f"have {LEAST} or more"
         )
-    before = np.concatenate([np.full(window, dataset.num_items), history[:-1]])  # SOS first
-    return UserCase(user, token, before[-window:], history[:-1], int(history[-1]))
+    before = history[:-1]
+    return UserCase(user, token, before, before, recent, min(recent, len(before)), int(history[-1]))
 
 
-def imagined(dataset: Dataset, items: Sequence[Id], window: int, user: Id | None) -> UserCase:
+def imagined(dataset: Dataset, items: Sequence[Id], recent: int, user: Id | None) -> UserCase:
     """The case of somebody whose latest items are `items`; there is no held-out one.
 
     Args:
-        items: item ids, oldest first, at most `window`.
-        window: T, the tokens that the model reads.
-        user: whose taste and history it is, by id; None for nobody of the dataset, whose history is the window.
+        items: item ids, oldest first, at most 200.
+        recent: how many items are the window.
+        user: whose taste and history it is, by id: `items` stand in place of the window, what was before it stays. None
+            for nobody of the dataset, who had nothing but `items`.
 
-    Raises UsageError for ids that are not there, and for more items than the window holds.
+    Raises UsageError for ids that are not there, and for too many items.
     """
     tokens = item_tokens_of(dataset, items)
-    if len(tokens) > window:
-        raise UsageError(f"{dataset.nouns.count(len(tokens))} do not fit a window of {window}: name at most {window}")
-    filled = opened(tokens, window, dataset.num_items)
+    if len(tokens) > MOST_RECENT:
+        raise UsageError(f"{dataset.nouns.count(len(tokens))} are too many: name at most {MOST_RECENT}")
     if user is None:
-        return UserCase(None, None, filled, tokens, None)
+        return UserCase(None, None, tokens, tokens, recent, len(tokens), None)
     token = _user_token(dataset, user)
     before = dataset.history(token)[:-1].astype(np.int64)
-    return UserCase(user, token, filled, np.concatenate([before, tokens[~np.isin(tokens, before)]]), None)
+    sequence = np.concatenate([before[: max(len(before) - recent, 0)], tokens])
+    history = np.concatenate([before, tokens[~np.isin(tokens, before)]])
+    return UserCase(user, token, sequence, history, recent, len(tokens), None)
 
 
-def opened(items: NDArray[np.int64], window: int, sos: int) -> NDArray[np.int64]:
-    """(T,) `items` (n,) with SOS before them: [a b] in a window of 4 is [SOS SOS a b]."""
-    return np.concatenate([np.full(window - len(items), sos, dtype=np.int64), items])
+def as_read(items: NDArray[np.int64], length: int, sos: int) -> NDArray[np.int64]:
+    """(T,) what a model of that length reads of `items` (n,): the latest, or SOS before them: [SOS SOS a b]."""
+    return np.concatenate([np.full(max(length - len(items), 0), sos, dtype=np.int64), items[-length:]])
 
 
 def item_tokens_of(dataset: Dataset, item_ids: Sequence[Id]) -> NDArray[np.int64]:

@@ -12,9 +12,9 @@ from recformer.data.dataset import Id, id_of
 Items = tuple[Id, ...]
 
 
-def added(items: Items, item: Id, window: int) -> Items:
-    """`item` as the latest item. A full window loses its oldest, as it does when somebody has one more."""
-    return (*items, item)[-window:]
+def added(items: Items, item: Id) -> Items:
+    """`item` as the latest item."""
+    return (*items, item)
 
 
 def removed(items: Items, place: int) -> Items:

@@ -262,14 +262,14 @@ def test_moving_a_movie_back_and_forth_is_the_users_own_window_again(root: Root)
     assert "items" not in link(app)
 
 
-def test_a_movie_is_added_by_its_title_and_the_oldest_goes(root: Root) -> None:
+def test_a_movie_is_added_by_its_title_and_the_others_stay(root: Root) -> None:
     app = opened(user="101")
     titles = window(app)
     search = app.selectbox(key="window.add")
     assert {"Twins (1988) · 17", "Twins (1988) · 24"} <= set(search.options)
     search.select("Twins (1988) · 24")
     run(app)
-    assert window(app) == ["Twins (1988) · 24", *titles[:-1]]
+    assert window(app) == ["Twins (1988) · 24", *titles]
     assert link(app)["items"][0].endswith(",24")
     assert app.selectbox(key="window.add").value is None
 
@@ -517,13 +517,17 @@ def test_where_every_checkpoint_is_bad_each_is_named(root: Root) -> None:
     assert columns(app) == []
 
 
-def test_a_model_with_another_window_is_named_and_the_others_are_shown(root: Root) -> None:
-    app = opened("one/best", "wide/best", "other/best", user="101")
-    (error,) = [error.value.replace("\\", "") for error in app.error]
-    assert error == (
-        "wide model is left out: wide/best has a window of 8, the others one of 5: ask models of one window at a time"
+def test_models_that_read_more_and_less_stand_side_by_side(root: Root, dataset: Dataset) -> None:
+    app = opened("one/best", "wide/best", user="101", recent="7", why="24")
+    assert not app.error
+    assert [column["name"] for column in columns(app)] == ["one model", "wide model"]
+    document = json_of(
+        run_here(root.path, "recommend", "one", "wide", "--user", "101", "--recent", "7", "--why", "24", "--json")
     )
-    assert [column["name"] for column in columns(app)] == ["one model", "other model"]
+    assert lists(app) == items(document)
+    assert len(window(app)) == len(document["window"]) == 7
+    assert "The models read the latest 5 or 8" in words(app)
+    assert link(app)["recent"] == ["7"]
 
 
 def test_a_user_with_a_short_history_is_told_and_can_still_be_imagined(root: Root) -> None:

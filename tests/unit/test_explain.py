@@ -13,7 +13,6 @@ from recformer.errors import UsageError
 from recformer.evaluation.ranks import MASKINGS, Masking
 from recformer.recommend.scores import (
     explain,
-    left_out,
     listed,
     log_probabilities,
     next_scores_of,
@@ -22,7 +21,7 @@ from recformer.recommend.scores import (
     target_ranks,
 )
 from recformer.recommend.side_by_side import Query, advise
-from recformer.recommend.user_case import CROWD, UserCase, imagined, user_case_of
+from recformer.recommend.user_case import CROWD, UserCase, as_read, imagined, user_case_of
 from recformer.run.paths import Root
 from tests.builders import dataset_in, dataset_of
 from tests.training_helpers import save_untrained, sizes_for, small_model
@@ -53,11 +52,12 @@ def by_hand(model: nn.Module, dataset: Dataset, window: list[int], user: int) ->
     return torch.log_softmax(logits, dim=0).numpy()
 
 
-def test_a_window_with_room_is_opened_with_sos() -> None:
+def test_a_model_reads_the_latest_and_sos_before_what_there_is_not() -> None:
     dataset = dataset_of([[0, 1, 2, 3]], num_items=6)
-    for movies, window in [((), [6, 6, 6]), ((11,), [6, 6, 1]), ((15, 11), [6, 5, 1]), ((15, 11, 10), [5, 1, 0])]:
-        user_case = imagined(dataset, movies, 3, None)
-        assert user_case.window.tolist() == window
+    for movies, window in [((), [6, 6, 6]), ((11,), [6, 6, 1]), ((15, 11), [6, 5, 1]), ((14, 15, 11, 10), [5, 1, 0])]:
+        user_case = imagined(dataset, movies, 2, None)
+        assert as_read(user_case.sequence, 3, 6).tolist() == window
+        assert user_case.window.tolist() == [item - 10 for item in movies][-2:]
         assert (user_case.user, user_case.user_token, user_case.target) == (None, None, None)
         assert user_case.history.tolist() == [item - 10 for item in movies]
 
@@ -70,12 +70,24 @@ def test_a_users_history_stays_known_when_their_window_is_made_up() -> None:
 
 
 @pytest.mark.parametrize(
+    ("movies", "sequence"), [((15,), [0, 5]), ((), [0]), ((11, 12, 15), [0, 1, 2, 5]), ((11, 12), [0, 1, 2])]
+)
+def test_an_edit_stands_in_place_of_the_window_and_what_was_before_it_stays(
+    movies: tuple[int, ...], sequence: list[int]
+) -> None:
+    user_case = imagined(dataset_of([[0, 1, 2, 3]], num_items=6), movies, 2, 100)
+    assert user_case.sequence.tolist() == sequence
+    assert user_case.latest.tolist() == [item - 10 for item in movies]
+    assert user_case.window.tolist() == sequence[-2:]
+
+
+@pytest.mark.parametrize(
     ("movies", "user", "message"),
     [
         ((10, 99), None, "movie 99 is not in in memory; its movie ids go from 10 to 15"),
         ((10, 10**30), None, "is not in in memory"),
         ((-1,), None, "movie -1 is not in"),
-        ((10, 11, 12, 13), None, "4 movies do not fit a window of 3"),
+        ((10,) * 201, None, "201 movies are too many: name at most 200"),
         ((10,), 7, "user 7 is not in in memory"),
     ],
 )
@@ -88,7 +100,7 @@ def test_the_users_own_window_made_up_gives_the_same_list_without_a_hit(dataset:
     model = small_model(sizes_for(dataset))
     own = user_case_of(dataset, 101, 5)
     made_up = imagined(dataset, dataset.item_ids[own.window].tolist(), 5, 101)
-    cases = [(user_case, next_scores_of(model, dataset, user_case)[0]) for user_case in (own, made_up)]
+    cases = [(user_case, next_scores_of(model, 5, dataset, user_case)[0]) for user_case in (own, made_up)]
     here, there = (listed(scores, dataset, user_case, 12, "none") for user_case, scores in cases)
     assert [item["item_id"] for item in here] == [item["item_id"] for item in there]
     assert [target_ranks(scores, user_case) is None for user_case, scores in cases] == [False, True]
@@ -105,7 +117,7 @@ def test_nobody_is_the_mean_over_users_spread_evenly() -> None:
     assert (crowd[0], crowd[-1]) == (0, 199)
     assert set(np.diff(crowd)) <= {3, 4}
     expected = np.mean([by_hand(model, dataset, [9, 0, 1], user) for user in crowd], axis=0)
-    found = log_probabilities(model, 9, user_case.window[None], crowd)[0]
+    found = log_probabilities(model, 9, as_read(user_case.sequence, 3, 9)[None], crowd)[0]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     shares = [item["score"] for item in listed(found, dataset, user_case, 9, "none")]
     assert sum(shares) == pytest.approx(1)
@@ -117,22 +129,18 @@ def test_of_few_users_nobody_is_the_mean_over_all() -> None:
     assert user_case.asked_as(1).tolist() == [0]
 
 
-def test_each_movie_is_left_out_in_turn() -> None:
-    assert left_out(np.array([4, 5, 6]), sos=9).tolist() == [[9, 5, 6], [9, 4, 6], [9, 4, 5]]
-    assert left_out(np.array([9, 5, 6]), sos=9).tolist() == [[9, 9, 6], [9, 9, 5]]
-    assert left_out(np.array([9, 9]), sos=9).shape == (0, 2)
-
-
+@pytest.mark.parametrize("length", [1, 3, 5, 50])
 @pytest.mark.parametrize("masking", MASKINGS)
 @pytest.mark.parametrize("movies", [None, (10, 17, 24, 31, 38), (24, 31), ()])
 def test_an_explanation_is_what_asking_again_without_the_movie_gives(
-    dataset: Dataset, movies: tuple[int, ...] | None, masking: Masking
+    dataset: Dataset, movies: tuple[int, ...] | None, masking: Masking, length: int
 ) -> None:
-    model = small_model(sizes_for(dataset))
+    model = small_model(sizes_for(dataset, window=length))
     user_case = user_case_of(dataset, 101, 5) if movies is None else imagined(dataset, movies, 5, 101)
-    whole = by_hand(model, dataset, user_case.window.tolist(), 0)
-    next_scores = next_scores_of(model, dataset, user_case)
-    items = [int(item) for item in user_case.window if item < dataset.num_items]
+    sequence = user_case.sequence
+    whole = by_hand(model, dataset, as_read(sequence, length, dataset.num_items).tolist(), 0)
+    next_scores = next_scores_of(model, length, dataset, user_case)
+    items = sequence[len(sequence) - (5 if movies is None else len(movies)) :].tolist()
     for explained in (0, 17, *items[:1]):
         why = explain(next_scores, dataset, user_case, masking, explained)
         shown = user_case.candidates(dataset.num_items, masking, explained)
@@ -140,8 +148,8 @@ def test_an_explanation_is_what_asking_again_without_the_movie_gives(
         assert why["score"] == pytest.approx(np.exp(whole[explained]), rel=1e-5)
         assert [reason["item_id"] for reason in why["reasons"]] == dataset.item_ids[items].tolist()
         for place, reason in enumerate(why["reasons"]):
-            rest = items[:place] + items[place + 1 :]
-            without = by_hand(model, dataset, [dataset.num_items] * (5 - len(rest)) + rest, 0)
+            rest = np.delete(sequence, len(sequence) - len(items) + place)
+            without = by_hand(model, dataset, as_read(rest, length, dataset.num_items).tolist(), 0)
             assert reason["lift"] == pytest.approx(whole[explained] - without[explained], abs=1e-5)
             assert reason["score_without"] == pytest.approx(np.exp(without[explained]), rel=1e-5)
             assert reason["rank_without"] == rank_of(without, shown, explained)
@@ -149,7 +157,7 @@ def test_an_explanation_is_what_asking_again_without_the_movie_gives(
 
 def test_list_and_explanation_take_one_forward_pass(dataset: Dataset) -> None:
     model = Counted(small_model(sizes_for(dataset)))
-    next_scores_of(model, dataset, user_case_of(dataset, 101, 5))
+    next_scores_of(model, 5, dataset, user_case_of(dataset, 101, 5))
     assert model.rows == [6]
 
 
@@ -182,7 +190,7 @@ def test_advice_explains_the_first_of_the_first_list_or_the_movie_named(tmp_path
     for checkpoint, model in zip(checkpoints, named["models"], strict=True):
         network, _ = load(checkpoint.path)
         user_case = user_case_of(dataset, 101, 5)
-        why = explain(next_scores_of(network, dataset, user_case), dataset, user_case, "history", 1)
+        why = explain(next_scores_of(network, 5, dataset, user_case), dataset, user_case, "history", 1)
         assert model["why"]["rank"] == why["rank"]
         assert [reason["lift"] for reason in model["why"]["reasons"]] == [reason["lift"] for reason in why["reasons"]]
         assert [reason["item_id"] for reason in model["why"]["reasons"]] == named["window"]
@@ -214,6 +222,6 @@ def test_nobody_without_a_window_is_told(tmp_path: Path, dataset: Dataset) -> No
 
 
 def test_a_situation_without_a_user_masks_its_window_alone() -> None:
-    user_case = UserCase(None, None, np.array([9, 2]), np.array([2]), None)
+    user_case = UserCase(None, None, np.array([2]), np.array([2]), 5, 1, None)
     for masking in ("window", "history"):
         assert np.flatnonzero(~user_case.candidates(9, masking)).tolist() == [2]

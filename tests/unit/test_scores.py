@@ -34,10 +34,10 @@ class Fixed(nn.Module):
 
 
 def recommend(
-    model: nn.Module, dataset: Dataset, user_case: UserCase, k: int, masking: Masking
+    model: nn.Module, dataset: Dataset, user_case: UserCase, k: int, masking: Masking, length: int = 5
 ) -> tuple[list[dict[str, Any]], int]:
     """A model's list, and the held-out movie's rank."""
-    scores = next_scores_of(model, dataset, user_case)[0]
+    scores = next_scores_of(model, length, dataset, user_case)[0]
     ranks = target_ranks(scores, user_case)
     assert ranks is not None
     return listed(scores, dataset, user_case, k, masking), ranks[masking]
@@ -57,9 +57,9 @@ def dataset(tmp_path: Path) -> Dataset:
 def test_the_targets_rank_is_the_rank_stores_for_every_user(root: Root, dataset: Dataset, masking: Masking) -> None:
     checkpoint = save_untrained(root, "run", dataset)
     stored = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), "test")).ranks
-    model, info = load(checkpoint.path)
+    model, _ = load(checkpoint.path)
     for case, token in enumerate(stored.user):
-        user_case = user_case_of(dataset, int(dataset.user_ids[token]), info.shape.window)
+        user_case = user_case_of(dataset, int(dataset.user_ids[token]), 5)
         items, target_rank = recommend(model, dataset, user_case, 20, masking)
         assert target_rank == stored.rank(masking)[case]
         assert user_case.target == stored.target[case]
@@ -119,16 +119,11 @@ def test_a_target_the_user_had_before_stays_a_candidate() -> None:
     assert (rank, items[0]["item_id"], items[0]["seen"]) == (1, 11, True)
 
 
-def test_a_history_as_long_as_the_window_begins_with_sos() -> None:
+def test_a_history_shorter_than_the_window_is_all_of_it() -> None:
     dataset = dataset_of([[0, 1, 2]], num_items=4)
     user_case = user_case_of(dataset, 100, 3)
-    assert (user_case.window.tolist(), user_case.history.tolist(), user_case.target) == ([4, 0, 1], [0, 1], 2)
+    assert (user_case.window.tolist(), user_case.history.tolist(), user_case.target) == ([0, 1], [0, 1], 2)
     assert recommend(Fixed([4.0, 3.0, 2.0, 1.0, 0.0, 0.0]), dataset, user_case, 4, "window")[1] == 1
-
-
-def test_a_history_too_short_for_the_window_is_filled_with_sos() -> None:
-    user_case = user_case_of(dataset_of([[0, 1, 2]], num_items=4), 100, 6)
-    assert (user_case.window.tolist(), user_case.history.tolist()) == ([4, 4, 4, 4, 0, 1], [0, 1])
 
 
 def test_a_history_too_short_to_be_judged_is_a_data_error() -> None:
@@ -146,8 +141,8 @@ def test_users_with_few_movies_are_ranked_as_in_the_evaluation(root: Root, windo
     assert stored.user.tolist() == [0, 1, 2, 3, 4]
     model, _ = load(checkpoint.path)
     for case, token in enumerate(stored.user):
-        user_case = user_case_of(dataset, int(dataset.user_ids[token]), window)
-        _, target_rank = recommend(model, dataset, user_case, 20, masking)
+        user_case = user_case_of(dataset, int(dataset.user_ids[token]), 5)
+        _, target_rank = recommend(model, dataset, user_case, 20, masking, window)
         assert (target_rank, user_case.target) == (stored.rank(masking)[case], stored.target[case])
 
 
@@ -195,10 +190,24 @@ def test_advice_names_ids_and_leaves_sos_out(root: Root) -> None:
     assert advise(root, [checkpoint], dataset, Query(101, 3, "none"))["window"] == [12, 13, 14, 10, 11]
 
 
-def test_advice_of_models_with_different_windows_is_refused(root: Root, dataset: Dataset) -> None:
-    checkpoints = [save_untrained(root, f"run-{size}", dataset, window=size) for size in (4, 5)]
-    with pytest.raises(UsageError, match="run-5/best has a window of 5, the others one of 4"):
-        advise(root, checkpoints, dataset, Query(101, 3, "none"))
+@pytest.mark.parametrize("recent", [1, 5, 50])
+@pytest.mark.parametrize("masking", MASKINGS)
+def test_models_that_read_more_and_less_answer_side_by_side_as_they_are_evaluated(
+    root: Root, dataset: Dataset, masking: Masking, recent: int
+) -> None:
+    checkpoints = [save_untrained(root, f"run-{length}", dataset, window=length) for length in (2, 5, 30)]
+    advice = advise(root, checkpoints, dataset, Query(101, 20, masking, recent=recent))
+    assert advice["window"] == dataset.item_ids[dataset.history(0)[:-1][-recent:]].tolist()
+    for checkpoint, model in zip(checkpoints, advice["models"], strict=True):
+        ranks = evaluate(root, checkpoint, Task(dataset, split_of("leave_last_out"), "test", recent=recent)).ranks
+        assert model["target_rank"] == ranks.rank(masking)[0]
+        repeats = np.cumsum([item["repeat_window"] for item in model["items"]])
+        assert repeats.tolist() == ranks.repeats("window", masking)[0, : len(repeats)].tolist()
+        assert [reason["item_id"] for reason in model["why"]["reasons"]] == advice["window"]
+        moved = [reason["lift"] != 0 for reason in model["why"]["reasons"]]
+        reach = int(checkpoint.run.removeprefix("run-"))
+        assert not any(moved[: max(len(moved) - reach, 0)]), "what a model does not read changes nothing"
+        assert any(moved)
 
 
 def test_advice_without_a_model_is_refused(root: Root, dataset: Dataset) -> None:

@@ -12,12 +12,8 @@ IDS = pd.Index([10, 20, 30, 40, 50])
 
 
 def test_an_item_is_added_as_the_latest() -> None:
-    assert added((), 30, 3) == (30,)
-    assert added((10, 20), 30, 3) == (10, 20, 30)
-
-
-def test_a_full_window_loses_its_oldest() -> None:
-    assert added((10, 20, 30), 40, 3) == (20, 30, 40)
+    assert added((), 30) == (30,)
+    assert added((10, 20), 30) == (10, 20, 30)
 
 
 def test_an_item_is_removed_where_it_stands() -> None:

@@ -8,11 +8,10 @@ from typing import cast, get_args
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from recformer.data.nouns import Nouns
 from recformer.data.split.base import Part
 from recformer.data.ties import TimeTies
 from recformer.evaluation.compare import comparison_of, configs_of, seed_groups
-from recformer.evaluation.ranks import MAX_K, RECENT
+from recformer.evaluation.ranks import MAX_K
 from recformer.evaluation.significance import METRICS, PRIMARY, Question, asked
 from recformer.registry import SPLITS
 from recformer.run.model_ref import all_baselines
@@ -22,12 +21,11 @@ from recformer.ui.shared import readers
 from recformer.ui.shared.evaluating import evaluated, pending, usable
 from recformer.ui.shared.palette import run_styles
 from recformer.ui.shared.run_views import choose_models, labels_of, model_label, suggestion
-from recformer.ui.shared.selection import name_values_not_here, pick_many, pick_masking, pick_one
+from recformer.ui.shared.selection import name_values_not_here, pick_many, pick_masking, pick_one, pick_recent
 from recformer.ui.shared.words import explain, plain
 
 CUTOFFS = ["1", "3", "5", "10", str(MAX_K)]
 USUAL_CUTOFFS = ["3", "5", "10"]
-LONGEST = 200  # items of a window
 LARGEST_MARGIN = 0.999  # a metric lies between 0 and 1
 MOST_MODELS = 12  # Home links to its five runs and all baselines
 PARAMETERS = {
@@ -87,7 +85,7 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
         split=split,
         part=cast("Part", part),
         time_ties=cast("TimeTies", time_ties),
-        recent=_pick_recent(latest, data.nouns),
+        recent=pick_recent(latest, data.nouns),
         question=question,
         cutoffs=sorted({*map(int, lengths or USUAL_CUTOFFS), question.k}),
         data=data,
@@ -128,23 +126,6 @@ def _is_margin(text: str) -> bool:
     with suppress(ValueError):
         return 0 <= float(text) <= LARGEST_MARGIN
     return False
-
-
-def _is_window(text: str) -> bool:
-    return text.isdecimal() and 1 <= int(text[:9]) <= LONGEST
-
-
-def _pick_recent(place: DeltaGenerator, nouns: Nouns) -> int:
-    """How many latest items count as the window, kept in the URL; links made by earlier versions call it window."""
-    for name in ("window", "recent"):
-        name_values_not_here(name, _is_window)
-    if (before := st.query_params.get("window")) is not None:
-        if _is_window(before):
-            st.session_state["recent"] = int(before)
-        del st.query_params["window"]
-    return place.number_input(
-        "Window", 1, LONGEST, RECENT, key="recent", bind="query-params", help=explain("recent", nouns)
-    )
 
 
 def compare(choice: ComparisonChoice) -> ShownComparison | None:

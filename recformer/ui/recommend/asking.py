@@ -32,8 +32,8 @@ class Ready:
     stamp: Stamp | None
     """Of its file."""
     model: Any
-    window: int
-    """T, the tokens that it reads."""
+    length: int
+    """T, the latest items that it reads."""
     data_known: bool
     """Whether anything says which data it was trained on; where not, only its sizes fit."""
 
@@ -50,10 +50,8 @@ class RecommendChoice:
     k: int
     masking: Masking
     runs: list[RunSummary]
-
-    @property
-    def window(self) -> int:
-        return self.ready[0].window
+    recent: int
+    """How many latest items are the window, for masking and repeats."""
 
     @property
     def user_token(self) -> int | None:
@@ -70,12 +68,9 @@ class ShownUser:
     checkpoints: list[str]
     colours: list[str]
     own: tuple[Id, ...] | None
-    """The user's own window; None for nobody."""
-
-    @property
-    def window(self) -> tuple[Id, ...]:
-        """Item ids of the window that was asked about, oldest first."""
-        return tuple(self.advice["window"])
+    """The user's own latest items; None for nobody."""
+    latest: tuple[Id, ...]
+    """Item ids of the latest items that were asked about, made up or not, oldest first."""
 
 
 Failures = dict[ModelRef, RecformerError]
@@ -83,9 +78,8 @@ Failures = dict[ModelRef, RecformerError]
 
 
 def ready(models: list[ModelRef], data: Dataset) -> tuple[list[Ready], Failures]:
-    """The models that can be asked about this dataset with one window, that of the first; why the others cannot."""
+    """The models that can be asked about this dataset; why the others cannot."""
     from recformer.evaluation.dataset_check import check_fit, knows_its_data
-    from recformer.recommend.side_by_side import require_window
 
     found: list[Ready] = []
     failures: Failures = {}
@@ -94,7 +88,6 @@ def ready(models: list[ModelRef], data: Dataset) -> tuple[list[Ready], Failures]
         try:
             model, info = _model(ref.path, now)
             check_fit(readers.root(), info, data, ref)
-            require_window(ref, info.shape.window, found[0].window if found else None)
         except RecformerError as error:
             failures[ref] = error
         else:
@@ -111,13 +104,13 @@ def advice(asked: list[Ready], data: Dataset, question: "Query") -> "tuple[Advic
     """
     from recformer.recommend.side_by_side import Answer, advice_of
 
-    user_case = question.user_case(data, asked[0].window)
+    user_case = question.user_case(data)
     answers: list[Answer] = []
     answering: list[Ready] = []
     failures: Failures = {}
     for one in asked:
         try:
-            scores = _next_scores(one, data, question.user, question.items, user_case)
+            scores = _next_scores(one, data, (question.user, question.items, question.recent), user_case)
         except RecformerError as error:
             failures[one.ref] = error
         else:
@@ -142,8 +135,8 @@ def _model(path: Path, now: Stamp | None) -> Any:
     hash_funcs={Ready: lambda one: (str(one.ref.path), one.stamp), Dataset: lambda data: data.fingerprint},
 )
 def _next_scores(
-    one: Ready, data: Dataset, user: Id | None, items: tuple[Id, ...] | None, _case: "UserCase"
+    one: Ready, data: Dataset, about: tuple[Id | None, tuple[Id, ...] | None, int], _case: "UserCase"
 ) -> "NextScores":
     from recformer.recommend.side_by_side import scores_by
 
-    return scores_by(one.ref, one.model, data, _case)
+    return scores_by(one.ref, one.model, one.length, data, _case)

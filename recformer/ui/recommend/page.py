@@ -21,7 +21,7 @@ from recformer.ui.shared.evaluating import leave_out
 from recformer.ui.shared.palette import run_styles
 from recformer.ui.shared.poster_views import posters
 from recformer.ui.shared.run_views import choose_models, labels_of, model_label, suggestion
-from recformer.ui.shared.selection import name_unknown, pick_masking, pick_text, rename
+from recformer.ui.shared.selection import name_unknown, pick_masking, pick_recent, pick_text, rename
 from recformer.ui.shared.words import message_of, plain
 
 MOST = 4  # columns that can be read side by side
@@ -29,7 +29,10 @@ WHY = "why"
 USER = "recommend.user"
 BEFORE = "recommend.before"
 OF_A_PERSON = ("user", window_editor.PARAMETER, WHY)
-PARAMETERS = {"runs", "user", "nobody", "k", "masking", WHY, window_editor.PARAMETER, "history", "find", *FINDER}
+PARAMETERS = {
+    *("runs", "user", "nobody", "k", "masking", "recent", WHY, window_editor.PARAMETER, "history", "find"),
+    *FINDER,
+}
 """What this page knows of an address; filters of the user finder are called by their column."""
 
 
@@ -81,6 +84,7 @@ def _whom(runs: list[RunSummary], ready: list[asking.Ready], data: Dataset) -> R
         )
         with st.container(width="content"):
             masking = pick_masking(st.container(), data.nouns)
+        recent = pick_recent(st.container(width=130), data.nouns)
         st.toggle(
             "A user from nothing",
             key="nobody",
@@ -93,7 +97,7 @@ def _whom(runs: list[RunSummary], ready: list[asking.Ready], data: Dataset) -> R
         )
     if finding:
         labels = labels_of(runs)
-        find_users({one.ref: model_label(labels, one.ref) for one in ready}, data, masking, int(k), _open)
+        find_users({one.ref: model_label(labels, one.ref) for one in ready}, data, masking, int(k), recent, _open)
     if user is None and not nobody:
         first, last = data.user_ids[0], data.user_ids[-1]
         st.error(
@@ -105,7 +109,7 @@ def _whom(runs: list[RunSummary], ready: list[asking.Ready], data: Dataset) -> R
             f"Open user {plain(str(first))}", key="first_user", icon=":material/person:", on_click=_open, args=(first,)
         )
         return None
-    return RecommendChoice(ready, data, user, int(k), masking, runs)
+    return RecommendChoice(ready, data, user, int(k), masking, runs, recent)
 
 
 def _user(data: Dataset) -> Id | None:
@@ -156,8 +160,8 @@ def ask(choice: RecommendChoice) -> ShownUser | None:
     from recformer.recommend.side_by_side import Query
 
     data, token = choice.data, choice.user_token
-    items = window_editor.made_up(data, choice.window, nobody=choice.user is None)
-    question = Query(choice.user, choice.k, choice.masking, items, _why(data))
+    items = window_editor.made_up(data, nobody=choice.user is None)
+    question = Query(choice.user, choice.k, choice.masking, items, _why(data), choice.recent)
     try:
         advice, answering, failures = asking.advice(choice.ready, data, question)
     except RecformerError as error:
@@ -169,14 +173,15 @@ def ask(choice: RecommendChoice) -> ShownUser | None:
     labels = labels_of(choice.runs)
     shown = list(dict.fromkeys(model.run for model in models))
     styles = dict(zip(shown, run_styles(choice.runs, shown), strict=True))
-    own = None if token is None else data.item_ids[data.history(token)[:-1][-choice.window :]]
+    own = None if token is None else tuple(data.item_ids[data.history(token)[:-1][-choice.recent :]].tolist())
     return ShownUser(
         choice,
         advice,
         [model_label(labels, model) for model in models],
         [f"{model.run} · {model.name}" for model in models],
         [styles[model.run].colour for model in models],
-        None if own is None else tuple(own.tolist()),
+        own,
+        (own or ()) if items is None else items,
     )
 
 
@@ -220,7 +225,7 @@ def show_answers(shown: ShownUser) -> None:
     show_lists(shown, posters(shown.choice.data, items), _explain)
     st.caption(
         shown.choice.data.nouns.put_into(
-            "hit: the held-out {item} · repeat: in the input window · seen: earlier in the history · lines join one "
+            "hit: the held-out {item} · repeat: in the window · seen: earlier in the history · lines join one "
             "{item} in neighbouring lists · %: the model's probability over all {items} · click a card to ask why"
         )
     )

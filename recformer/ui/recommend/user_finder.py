@@ -45,7 +45,9 @@ Found = tuple[list[ModelRef], UserResult]
 """Models whose ranks are there, in the order of the columns of what they do for each user."""
 
 
-def find_users(labels: Labels, data: Dataset, masking: Masking, k: int, open_user: Callable[[Id], None]) -> None:
+def find_users(
+    labels: Labels, data: Dataset, masking: Masking, k: int, recent: int, open_user: Callable[[Id], None]
+) -> None:
     """Filters, an order and a table of users; `open_user` is called with the id of the user whose row is clicked.
 
     `labels` names the models that are asked about.
@@ -54,7 +56,7 @@ def find_users(labels: Labels, data: Dataset, masking: Masking, k: int, open_use
     with st.container(border=True):
         order, finder, other = _order(labels, data.nouns)
         shown = kept(table, _filter(table, data.nouns))
-        found = _results(labels, data, masking, k, needed=order != "id")
+        found = _results(labels, data, masking, k, recent, needed=order != "id")
         if order != "id" and found is None:
             return
         names = [] if found is None else list(map(str, found[0]))
@@ -182,7 +184,7 @@ def frame_of(
         config["overlap"] = NumberColumn("RBO", format="%.2f", width="small", help=overlap)
     for kind, values, meaning in (
         ("rank", results.ranks, f"Of the held-out {nouns.item}, under the masking chosen."),
-        ("repeats", results.repeats, f"{nouns.heads} of the input window in the raw top {depth}."),
+        ("repeats", results.repeats, f"{nouns.heads} of the window in the raw top {depth}."),
     ):
         for place, model in enumerate(models):
             frame = frame.assign(**{f"{kind} {model}": values[tokens, place]})
@@ -191,14 +193,14 @@ def frame_of(
     return frame, config
 
 
-def _results(labels: Labels, data: Dataset, masking: Masking, k: int, *, needed: bool) -> Found | None:
+def _results(labels: Labels, data: Dataset, masking: Masking, k: int, recent: int, *, needed: bool) -> Found | None:
     """What the models do for each user, under leave_last_out's test part: the page shows what they recommend before the
     user's last item, and that is its case.
 
     None where no ranks are stored; where they are `needed`, the missing ones are computed in the background first, and
     None means that the page shows how far that is.
     """
-    entries = pending(list(labels), data, "leave_last_out", "test")
+    entries = pending(list(labels), data, "leave_last_out", "test", recent)
     if needed:
         able = usable(entries, labels.__getitem__)
         there = evaluated(able, labels.__getitem__)

@@ -16,6 +16,7 @@ from streamlit.column_config import CheckboxColumn, NumberColumn, TextColumn
 from recformer.data.categories import category_columns
 from recformer.data.dataset import Dataset, Id
 from recformer.data.nouns import Nouns
+from recformer.evaluation.ranks import MOST_RECENT
 from recformer.recommend.window_edits import Items, added, moved, read, removed, search, written
 from recformer.ui.recommend.asking import ShownUser
 from recformer.ui.recommend.item_words import about
@@ -26,7 +27,7 @@ from recformer.ui.shared.words import plain
 PARAMETER = "items"
 STYLE = Path(__file__).with_name("window_editor.css")
 ADD_HELP = (
-    "Puts the {item} last, as the latest one; a full window loses its oldest. The held-out {item} is then no "
+    "Puts the {item} last, as the latest one. The held-out {item} is then no "
     "longer what came next, so there are no hits and no ranks of it."
 )
 NOBODY_HELP = (
@@ -35,24 +36,24 @@ NOBODY_HELP = (
     "is taken."
 )
 WHY_HELP = (
-    "Each {item} of the input window is left out in turn (the window then begins with one empty place more), and the "
-    "model is asked again. A bar to the right: with that {item} the recommendation is likelier than without it. "
+    "Each of these {items} is left out in turn, and the model is asked again: it then reads an older {item} instead, "
+    "or an empty place. A bar to the right: with that {item} the recommendation is likelier than without it. "
     "Click a card above to ask about another {item}."
 )
 Change = Callable[[Items], None]
 
 
-def made_up(data: Dataset, window: int, *, nobody: bool) -> Items | None:
-    """The window that the URL asks for, with a warning where it is not whole; None where it is the user's own."""
+def made_up(data: Dataset, *, nobody: bool) -> Items | None:
+    """The latest items that the URL asks for, with a warning where it is not whole; None where it is the user's own."""
     if PARAMETER not in st.query_params:
         return () if nobody else None
     items, unknown = read(st.query_params[PARAMETER], data.item_ids)
     problems = [f"no {data.nouns.item} has the id {', '.join(unknown)}"] if unknown else []
-    if len(items) > window:
-        problems.append(f"{data.nouns.count(len(items))} do not fit a window of {window}, so the latest are kept")
+    if len(items) > MOST_RECENT:
+        problems.append(f"{data.nouns.count(len(items))} are too many, so the latest {MOST_RECENT} are kept")
     for problem in problems:
         st.warning(f"In this link's window {plain(problem)}.", icon=":material/link_off:")
-    return items[-window:]
+    return items[-MOST_RECENT:]
 
 
 def forget() -> None:
@@ -63,13 +64,13 @@ def forget() -> None:
 def edit_window(shown: ShownUser) -> None:
     """The window's items, latest first, each with its part in the recommendation that is explained."""
     nouns = shown.choice.data.nouns
-    own, items, window = shown.own, shown.window, shown.choice.window
+    own, items = shown.own, shown.latest
     edited = own is not None and items != own
     order = "made up, latest first" if edited or own is None else "latest first"
     help_text = (
         nouns.put_into(NOBODY_HELP)
         if own is None
-        else f"The latest {nouns.items} before the held-out one: all that a model reads."
+        else f"The latest {nouns.items} before the held-out one. A model reads these, or fewer, or older ones too."
     )
     st.markdown(f"**Input window** :gray[{order}]", help=help_text)
     if items:
@@ -83,16 +84,11 @@ def edit_window(shown: ShownUser) -> None:
             st.query_params[PARAMETER] = written(items)
 
     titles = _titles(shown.choice.data.fingerprint, shown.choice.data)
-    _add(titles, items, window, change, nouns)
+    _add(titles, items, change, nouns)
     st.html(STYLE)
     for place in range(len(items) - 1, -1, -1):
         _show_item(shown, place, titles[items[place]], change)
-    empty = window - len(items)
-    if empty and items:
-        st.caption(f"{empty} more {'fits' if empty == 1 else 'fit'}; before these, nothing is known (SOS).")
-    elif empty:
-        said = "Nothing yet: the models know only where a history begins (SOS)."
-        st.caption(f"{said} Add {nouns.an_item} above.")
+    st.caption(_before_these(shown))
     undo = partial(st.button, icon=":material/undo:", on_click=forget)
     if edited:
         undo("Back to the user's own", key="window.reset", help=f"Shows the held-out {nouns.item} and the ranks again.")
@@ -100,12 +96,25 @@ def edit_window(shown: ShownUser) -> None:
         undo("Begin again", key="window.clear")
 
 
-def _add(titles: dict[Id, str], items: Items, window: int, change: Change, nouns: Nouns) -> None:
+def _before_these(shown: ShownUser) -> str:
+    """What models know beside the items that can be edited, and how many each reads."""
+    nouns, token = shown.choice.data.nouns, shown.choice.user_token
+    older = 0 if token is None else max(len(shown.choice.data.history(token)) - 1 - shown.choice.recent, 0)
+    lengths = sorted({one.length for one in shown.choice.ready})
+    reads = f"The models read the latest {' or '.join(map(str, lengths))}"
+    if older:
+        return f"{reads}; before these come {nouns.count(older)}."
+    if shown.latest:
+        return f"{reads}; before these, nothing is known (SOS)."
+    return f"Nothing yet: the models know only where a history begins (SOS). Add {nouns.an_item} above."
+
+
+def _add(titles: dict[Id, str], items: Items, change: Change, nouns: Nouns) -> None:
     def add() -> None:
         item = st.session_state["window.add"]
         st.session_state["window.add"] = None
         if item is not None:
-            change(added(items, item, window))
+            change(added(items, item))
 
     st.selectbox(
         f"Add {nouns.an_item}",
@@ -135,7 +144,7 @@ def _titles(fingerprint: str, _data: Dataset) -> dict[Id, str]:
 
 
 def _show_item(shown: ShownUser, place: int, title: str, change: Change) -> None:
-    data, items = shown.choice.data, shown.window
+    data, items = shown.choice.data, shown.latest
     with st.container(gap=None):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             with st.container(width="stretch", gap=None):
@@ -199,7 +208,7 @@ def show_history(shown: ShownUser, user_token: int) -> None:
     frame = rows[["title", *({"year"} & set(rows)), *category_columns(rows)]].reset_index(drop=True)
     if data.ratings is not None:
         frame["rating"] = data.ratings[begin:end][::-1]
-    frame.insert(0, "input", rows["item_id"].isin(shown.window).to_numpy())
+    frame.insert(0, "input", rows["item_id"].isin(shown.latest).to_numpy())
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     left.markdown(f"**History** :gray[{data.nouns.count(len(frame))} before the held-out one, latest first]")
     text = right.text_input(
@@ -219,7 +228,7 @@ def show_history(shown: ShownUser, user_token: int) -> None:
         hide_index=True,
         height=300 if len(frame) > 7 else "auto",
         column_config={
-            "input": CheckboxColumn("Input", help="In the models' input window", width="small"),
+            "input": CheckboxColumn("Input", help="Among the latest, which are the window", width="small"),
             "title": TextColumn(data.nouns.head, width="large"),
             "year": NumberColumn("Year", format="%d", width="small"),
             **{name: column_of(frame, name) for name in category_columns(frame)},

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from recformer.data.nouns import Nouns
-from recformer.evaluation.ranks import Masking
+from recformer.evaluation.ranks import MOST_RECENT, RECENT, Masking
 from recformer.ui.shared.words import explain, plain
 
 NOTHING = ""  # what a parameter says where all of a suggestion was taken away
@@ -91,6 +91,22 @@ def name_values_not_here(name: str, is_here: Callable[[str], bool]) -> None:
     """Say which values of a parameter cannot be, before its widget is drawn: Streamlit drops what it binds to the
     address and cannot use without a word. An empty value names nothing."""
     _name_missing(name, [value for value in _asked(name) if value and not is_here(value)])
+
+
+def pick_recent(place: DeltaGenerator, nouns: Nouns) -> int:
+    """How many latest items count as the window, kept in the URL; links made by earlier versions call it window."""
+    for name in ("window", "recent"):
+        name_values_not_here(name, _is_window)
+    if (before := st.query_params.get("window")) is not None:
+        if _is_window(before):
+            st.session_state["recent"] = int(before)
+        del st.query_params["window"]
+    words = explain("recent", nouns)
+    return place.number_input("Window", 1, MOST_RECENT, RECENT, key="recent", bind="query-params", help=words)
+
+
+def _is_window(text: str) -> bool:
+    return text.isdecimal() and 1 <= int(text[:9]) <= MOST_RECENT
 
 
 def pick_masking(place: DeltaGenerator, nouns: Nouns) -> Masking:
