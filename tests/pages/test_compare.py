@@ -210,7 +210,7 @@ def expected(
             mark = "*" * level if difference["about"] == "recipes" else "†" * (level > 0)
         return Cell(
             f"{found['mean']:.4f}",
-            f"{(found['high'] - found['low']) / 2:.3f}",
+            None if found["low"] is None else f"{(found['high'] - found['low']) / 2:.3f}",  # novelty, alike for all
             None if difference is None else f"{difference['mean']:+.4f}",
             mark,
         )
