@@ -13,7 +13,7 @@ from recformer.data.cache import load
 from recformer.data.dataset import Dataset
 from recformer.data.guess import Guess, first_rows
 from recformer.data.mapping import Settings, write_settings
-from recformer.errors import StoreError, UsageError
+from recformer.errors import DataError, StoreError, UsageError
 from recformer.files.names import checked_dataset_name
 
 SHOWN_ROWS = 20
@@ -34,18 +34,24 @@ class Preview:
 def preview(guess: Guess, cache: Path, progress: Progress | None = None) -> Preview:
     """What would be added. It is read whole, so that adding it afterwards takes no time. Raises as `cache.load`."""
     with _staged(guess, cache) as folder:
-        dataset = load(folder, cache, progress)
+        try:
+            dataset = load(folder, cache, progress)
+        except DataError as error:  # of the link, where people know the file
+            said = str(error)
+            for name, path in guess.paths.items():
+                said = said.replace(str(folder / name), str(path))
+            raise DataError(said) from error
     rows = first_rows(guess.paths[guess.mapping.files[0]], guess.mapping.form, SHOWN_ROWS)
     users = range(min(SHOWN_HISTORIES, dataset.num_users))
     titles = {str(dataset.user_ids[user]): dataset.history(user)[-10:] for user in users}
     return Preview(rows, dataset, {user: [dataset.title_of(item) for item in items] for user, items in titles.items()})
 
 
-def add(guess: Guess, name: str, data_dir: Path, progress: Progress | None = None) -> Path:
+def add(guess: Guess, name: str, data_dir: Path, progress: Progress | None = None, move: bool = False) -> Path:
     """The folder in `data_dir` of the dataset `name`, with links to the files and the mapping beside them.
 
-    Files that lie in that folder already stay as they are. Raises UsageError for a name that is not allowed or taken,
-    and as `cache.load`; nothing is left behind then.
+    `move`: with the files themselves. Files that lie in that folder already stay as they are. Raises UsageError for a
+    name that is not allowed or taken, and as `cache.load`; nothing is left behind then.
     """
     target = data_dir / checked_dataset_name(name)
     inside = all(path.parent.resolve() == target.resolve() for path in guess.paths.values())
@@ -58,6 +64,8 @@ def add(guess: Guess, name: str, data_dir: Path, progress: Progress | None = Non
     try:
         with _staged(guess, data_dir) as folder:
             folder.rename(target)
+        for file, path in guess.paths.items() if move else ():
+            path.replace(target / file)  # in place of the link to it
     except OSError as error:
         raise StoreError(
             f"could not write {target}: {error.strerror or error}. Check the folder's permissions and free space"

@@ -20,7 +20,7 @@ from recformer.data.arrays import checksums, map_arrays, write_array
 from recformer.data.assemble import assemble, find_reader
 from recformer.data.build import Progress, build
 from recformer.data.dataset import Dataset, fingerprint_of
-from recformer.data.mapping import Mapping, read_settings
+from recformer.data.mapping import Mapping, Settings, read_settings
 from recformer.data.nouns import Nouns, nouns_of
 from recformer.data.repeats import Repeats
 from recformer.data.report import Report
@@ -29,7 +29,8 @@ from recformer.files import gate
 from recformer.files.stamps import settled, stamp
 from recformer.files.writing import write_text
 
-FORMAT = "6"  # raise it whenever reading or storing changes what a Dataset holds
+FORMAT = "7"  # raise it whenever reading or storing changes what a Dataset holds
+RECORD = "dataset.json"
 TEMPORARY = ".tmp-"
 LEFTOVER_S = 3600.0  # storing takes seconds, of hundred million rows minutes
 LARGE_BYTES = 64 << 20
@@ -47,13 +48,13 @@ def load(folder: Path, cache: Path, progress: Progress | None = None) -> Dataset
     Raises DataError when the dataset itself cannot be read, StoreError when the disk refuses a table's arrays.
     """
     settings = read_settings(folder)
-    if settings.mapping is not None:
-        return _load_table(folder, cache, settings.mapping, progress)
-    name, reader = find_reader(folder)
-    entry = cache / _key(f"{name}\n{settings.repeats}", reader.files(folder), cache)
+    entry = _entry(folder, cache, settings)
     cached = _read(entry, folder)
     if cached is not None:
         return cached
+    if settings.mapping is not None:
+        return _load_table(folder, entry, settings.mapping, progress)
+    name, reader = find_reader(folder)
     dataset = assemble(reader.read(folder), folder, name, settings.repeats)
     try:
         _store(entry, lambda out: _write(dataset, out))
@@ -62,12 +63,24 @@ def load(folder: Path, cache: Path, progress: Progress | None = None) -> Dataset
     return dataset
 
 
-def _load_table(folder: Path, cache: Path, mapping: Mapping, progress: Progress | None) -> Dataset:
-    paths = [folder / name for name in mapping.all_files()]
-    entry = cache / _key(f"table\n{json.dumps(asdict(mapping))}", paths, cache)
-    cached = _read(entry, folder)
-    if cached is not None:
-        return cached
+def record_of(folder: Path, cache: Path) -> dict[str, Any] | None:
+    """What is known of a dataset without reading it: its reader, fingerprint, nouns and sizes. None where it was not
+    read yet. Raises DataError where its files cannot be read."""
+    with suppress(StoreError):
+        return gate.read_object(_entry(folder, cache, read_settings(folder)) / RECORD, gate.DATA_SOURCE)
+    return None
+
+
+def _entry(folder: Path, cache: Path, settings: Settings) -> Path:
+    """Where the arrays of a dataset are kept, or would be."""
+    if settings.mapping is not None:
+        paths = [folder / name for name in settings.mapping.all_files()]
+        return cache / _key(f"table\n{json.dumps(asdict(settings.mapping))}", paths, cache)
+    name, reader = find_reader(folder)
+    return cache / _key(f"{name}\n{settings.repeats}", reader.files(folder), cache)
+
+
+def _load_table(folder: Path, entry: Path, mapping: Mapping, progress: Progress | None) -> Dataset:
     try:
         _store(entry, lambda out: _build(folder, mapping, out, progress))
         return _read_entry(entry, folder)
@@ -112,8 +125,14 @@ def _fingerprint(out: Path) -> str:
 
 def _finish(out: Path, record: dict[str, Any]) -> None:
     """Write the record of an entry of which all else is there."""
-    record |= {"checksums": checksums(out)}
-    (out / "dataset.json").write_text(json.dumps(record), encoding="utf-8")
+    arrays = map_arrays(out)
+    sizes = {
+        "users": len(arrays["offsets"]) - 1,
+        "items": _num_rows(out / "items.parquet"),
+        "interactions": len(arrays["items"]),
+    }
+    record |= {"checksums": checksums(out), "sizes": sizes}
+    (out / RECORD).write_text(json.dumps(record), encoding="utf-8")
 
 
 def _key(said: str, paths: Iterable[Path], cache: Path) -> str:
@@ -158,7 +177,7 @@ def _read(entry: Path, folder: Path) -> Dataset | None:
 
 
 def _read_entry(entry: Path, folder: Path) -> Dataset:
-    record = gate.read_object(entry / "dataset.json", gate.DATA_SOURCE) or {}
+    record = gate.read_object(entry / RECORD, gate.DATA_SOURCE) or {}
     found = checksums(entry)
     if found != record["checksums"]:
         raise ValueError(f"the checksums of its arrays are {found}, recorded were {record['checksums']}")
@@ -193,6 +212,11 @@ def _read_frame(path: Path) -> pd.DataFrame:
     for name in [name for name in frame if pd.api.types.is_object_dtype(frame[name].dtype)]:  # lists
         frame[name] = [list(values) for values in frame[name]]
     return frame
+
+
+def _num_rows(path: Path) -> int:
+    with gate.open_file(path, gate.DATA_CACHE) as file:
+        return parquet.read_metadata(file).num_rows
 
 
 def _store(entry: Path, write: Callable[[Path], object]) -> None:

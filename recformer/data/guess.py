@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from recformer.data.column_words import WORDS, Role, score, words_in
-from recformer.data.guess_files import files_in, named
+from recformer.data.guess_files import Files, files_in, named
 from recformer.data.guess_form import ISO, NUMBER, form_of
 from recformer.data.mapping import Attributes, Duplicates, Form, Format, Mapping, TimeUnit
 from recformer.data.rows import read_rows
@@ -70,12 +70,7 @@ def guess(path: Path, said: Said | None = None) -> Guess:
     Raises DataError where it cannot be told, naming what to say, and UsageError for what contradicts itself.
     """
     said, reasons = said or Said(), list[str]()
-    files = files_in(path, reasons)
-    files.items, files.users = said.items or files.items, said.users or files.users
-    given = _header(said.user, said.item, said.time, said.rating, said.event)
-    given |= {name: getattr(said, name) for name in _FORM if getattr(said, name) is not None}
-    form = form_of(files.interactions[0], given, reasons)
-    rows = first_rows(files.interactions[0], form)
+    files, form, rows = head(path, said, reasons)
     columns = _columns(files.interactions[0], form, rows, said, reasons)
     paths = named([*files.interactions, *(one for one in (files.items, files.users) if one)])
     names = {where: name for name, where in paths.items()}
@@ -100,6 +95,19 @@ def guess(path: Path, said: Said | None = None) -> Guess:
         where = ".".join(map(str, wrong["loc"]))
         raise UsageError(f"{where} cannot be {shown(str(wrong['input']))}: {wrong['msg']}. Name another") from None
     return Guess(mapping, paths, reasons)
+
+
+def head(path: Path, said: Said, reasons: list[str]) -> tuple[Files, Form, dict[str, list[Any]]]:
+    """Which files there are, how the first of them is written, and its first rows; `reasons` gets what was guessed.
+
+    Raises as `guess`.
+    """
+    files = files_in(path, reasons)
+    files.items, files.users = said.items or files.items, said.users or files.users
+    given = _header(said.user, said.item, said.time, said.rating, said.event)
+    given |= {name: getattr(said, name) for name in _FORM if getattr(said, name) is not None}
+    form = form_of(files.interactions[0], given, reasons)
+    return files, form, first_rows(files.interactions[0], form)
 
 
 def _header(*names: str | None) -> dict[str, Any]:

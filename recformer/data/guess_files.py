@@ -64,11 +64,7 @@ def files_in(path: Path, reasons: list[str]) -> Files:
     """The file at `path`, or the files of a folder. Raises DataError where their names do not tell which is what."""
     if not gate.is_folder(path):
         return Files([path])
-    try:
-        found = sorted(one for one in path.iterdir() if one.is_file() and kind_of(one) in _SUFFIXES)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}. Check its permissions") from error
-    found = [one for one in found if not one.name.startswith(".")]
+    found = row_files(path)
     if not found:
         raise DataError(
             f"{path} holds no file of rows ({', '.join(sorted(_SUFFIXES))}). Name a file, or another folder"
@@ -89,6 +85,16 @@ def files_in(path: Path, reasons: list[str]) -> Files:
     elif len(rest) > 1:
         files.interactions = _one_table(path, rest, reasons)
     return files
+
+
+def row_files(folder: Path) -> list[Path]:
+    """The files of a folder whose names are those of files of rows, sorted."""
+    try:
+        return sorted(
+            one for one in folder.iterdir() if one.is_file() and kind_of(one) in _SUFFIXES and one.name[0] != "."
+        )
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror or error}. Check its permissions") from error
 
 
 def _one_table(folder: Path, files: list[Path], reasons: list[str]) -> list[Path]:

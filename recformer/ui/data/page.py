@@ -12,6 +12,7 @@ from recformer.config import parse_section
 from recformer.data import describe
 from recformer.data.categories import category_columns
 from recformer.data.dataset import Dataset
+from recformer.data.mapping import Mapping, read_settings
 from recformer.data.nouns import MOVIES, Nouns
 from recformer.data.prepared import prepare
 from recformer.data.repeats import Choice, write_choice
@@ -200,7 +201,16 @@ def show_provenance(dataset: Dataset) -> None:
     """Where the data came from, and what may be done with it."""
     source = provenance(dataset.source)
     came = f"From {source['source']} ({source['checksum']}), fetched {source['fetched_at']}. " if source else ""
+    mapping = read_settings(dataset.source).mapping
+    licence = source["licence"] if source else LICENCE if dataset.nouns == MOVIES else ""
     st.caption(
-        f"{came}Read from {dataset.source} as {dataset.reader}, fingerprint {dataset.fingerprint}. "
-        f"{source['licence'] if source else LICENCE if dataset.nouns == MOVIES else ''}"
+        plain(
+            f"{came}Read from {dataset.source} {f'as {dataset.reader}' if mapping is None else _said(mapping)}, "
+            f"fingerprint {dataset.fingerprint}. {licence}"
+        )
     )
+
+
+def _said(mapping: Mapping) -> str:
+    columns = {role: getattr(mapping, role) for role in ("user", "item", "time", "rating", "event")}
+    return "with " + ", ".join(f"{role} {name}" for role, name in columns.items() if name)

@@ -1,13 +1,11 @@
-"""Getting a dataset from within the app: download with a progress bar, a dropped zip, or a folder on this machine."""
+"""What a page without any dataset offers: to download one, with a progress bar."""
 
 from collections.abc import Callable
 
 import streamlit as st
 
-from recformer.data.sources.download import Progress, fetch, import_zip
+from recformer.data.sources.download import Progress, fetch
 from recformer.data.sources.grouplens import SETS
-from recformer.data.sources.linking import link_folder
-from recformer.files.names import expanded
 from recformer.ui.shared import readers
 from recformer.ui.shared.frame import guard
 
@@ -31,15 +29,16 @@ def offer_download(key: str) -> None:
             width=220,
         )
         asked = st.button(f"Download {name}", key=f"{key}.{name}", icon=":material/download:")
-    st.caption(f"{SETS[name].about}. {LICENCE}")
+    st.caption(f"MovieLens, {SETS[name].about}. {LICENCE}")
     if asked:
-        show = _progress(f"{name}: connecting …")
+        show = progress_bar(f"{name}: connecting …")
         with guard():
             fetch(name, readers.root().data, show)
             st.rerun()
 
 
-def _progress(begin: str) -> Callable[[Progress], None]:
+def progress_bar(begin: str) -> Callable[[Progress], None]:
+    """A bar with these words, and what moves it on."""
     bar = st.progress(0.0, text=begin)
 
     def show(progress: Progress) -> None:
@@ -59,23 +58,3 @@ def need_dataset() -> bool:
         )
         offer_download("need")
     return False
-
-
-def add_dataset() -> None:
-    """More ways to a dataset: download, zip, folder."""
-    offer_download("add")
-    upload = st.file_uploader(
-        "Or drop a zip", type="zip", key="data.zip", help="A MovieLens archive, as GroupLens gives it out."
-    )
-    if upload is not None and st.button("Add this zip", key="data.zip.add", type="primary"):
-        show = _progress("unpacking …")
-        with guard():
-            import_zip(upload, None, readers.root().data, show, file_name=upload.name)
-            st.rerun()
-    folder = st.text_input(
-        "Or a folder on this machine", key="data.folder", placeholder="/path/to/ml-1m", help="It is linked, not copied."
-    )
-    if folder and st.button("Add this folder", key="data.folder.add"):
-        with guard():
-            link_folder(expanded(folder.strip()), readers.root().data)
-            st.rerun()
