@@ -228,7 +228,7 @@ def data_info(
         **asdict(time_ties_of(dataset)),
         "repeated_rows": dataset.repeats.rows,
         "repeats": dataset.repeats.choice,
-        **_facts_of_the_table(dataset, as_json),
+        **_facts_of_the_rows(dataset.report, as_json),
         **_facts_of_the_split(dataset),
         **_power(dataset, as_json),
         **(_shuffled_rules(dataset) if shuffle else {}),
@@ -236,13 +236,11 @@ def data_info(
     print_facts(facts, as_json)
 
 
-def _facts_of_the_table(dataset: Any, as_json: bool) -> dict[str, Any]:
-    """What was left out of a table and what to know of the rest; nothing for a layout."""
-    if dataset.report is None:
-        return {}
+def _facts_of_the_rows(report: Any, as_json: bool) -> dict[str, Any]:
+    """What was left out of the files and what to know of the rest, in the words of `data add`."""
     if as_json:
-        return {"report": asdict(dataset.report)}
-    return {"left_out": "; ".join(dataset.report.left_out()) or "nothing", "notes": "; ".join(dataset.report.notes())}
+        return {"report": asdict(report), "left_out": report.left_out(), "notes": report.notes()}
+    return {"left_out": "; ".join(report.left_out()) or "nothing", "notes": "; ".join(report.notes()) or "nothing"}
 
 
 def _facts_of_the_split(dataset: Any) -> dict[str, float]:

@@ -14,7 +14,7 @@ from recformer.files.names import expanded
 
 if TYPE_CHECKING:
     from recformer.data.add import Preview
-    from recformer.data.guess import Guess
+    from recformer.data.mapping import Mapping
     from recformer.data.report import Report
 
 app = typer.Typer(no_args_is_help=True, help="Add, fetch, describe and export datasets.")
@@ -80,11 +80,14 @@ def add(
 ) -> None:
     """Make a dataset of a table: CSV, any separator, Parquet, JSON lines, RecBole or sequence files, packed or not.
 
-    What is not said is guessed, and the guess is told. The files stay where they are; data/NAME links to them.
+    What is not said is guessed, and the guess is told. A folder of MovieLens' or RecBole's own files, of which nothing
+    is said, is read as such. The files stay where they are; data/NAME links to them.
     """
     from recformer.data.add import add as add_dataset
-    from recformer.data.add import preview
+    from recformer.data.add import preview, preview_layout
+    from recformer.data.assemble import layout_in
     from recformer.data.guess import Said, guess
+    from recformer.data.sources.linking import link_as
 
     if name is None and not dry_run:
         raise UsageError("--name is missing: what shall the dataset be called?")
@@ -116,13 +119,22 @@ def add(
         quotes=quotes,
     )
     root = root_of(context)
-    guessed = guess(path, said)
-    folder = None if dry_run or name is None else add_dataset(guessed, name, root.data, _progress())
-    seen = preview(guessed, root.data / ".cache", _progress())
-    if as_json:
-        print(json.dumps({"folder": folder and str(folder), **_facts(guessed, seen)}, indent=2))
+    known, asked = layout_in(path), None if dry_run else name
+    if known is not None and said == Said():
+        mapping, reasons = None, [f"the files are of the layout {known}"]
+        seen = preview_layout(path, root.data / ".cache")
+        folder = None if asked is None else link_as(asked, path, root.data)
     else:
-        print("\n".join(_lines(guessed, seen, dry_run)))
+        guessed = guess(path, said)
+        mapping, reasons = guessed.mapping, guessed.reasons
+        if known is not None:
+            reasons.insert(0, f"the files are of the layout {known}; since more is said of them, they are any table")
+        folder = None if asked is None else add_dataset(guessed, asked, root.data, _progress())
+        seen = preview(guessed, root.data / ".cache", _progress())
+    if as_json:
+        print(json.dumps({"folder": folder and str(folder), **_facts(mapping, reasons, seen)}, indent=2))
+    else:
+        print("\n".join(_lines(reasons, seen, dry_run)))
         print("nothing was added; leave --dry-run out to add it" if folder is None else f"added: {folder}")
 
 
@@ -199,12 +211,12 @@ def _progress() -> Any:
     return show
 
 
-def _facts(guess: "Guess", seen: "Preview") -> dict[str, Any]:
+def _facts(mapping: "Mapping | None", reasons: list[str], seen: "Preview") -> dict[str, Any]:
     report = seen.dataset.report
-    assert report is not None
     return {
-        "mapping": asdict(guess.mapping),
-        "reasons": guess.reasons,
+        "format": seen.dataset.reader,
+        "mapping": mapping and asdict(mapping),
+        "reasons": reasons,
         "report": asdict(report),
         "left_out": report.left_out(),
         "notes": report.notes(),
@@ -214,17 +226,16 @@ def _facts(guess: "Guess", seen: "Preview") -> dict[str, Any]:
     }
 
 
-def _lines(guess: "Guess", seen: "Preview", with_rows: bool) -> list[str]:
-    report = seen.dataset.report
-    assert report is not None
-    lines = [f"- {reason}" for reason in guess.reasons]
-    if with_rows:
+def _lines(reasons: list[str], seen: "Preview", with_rows: bool) -> list[str]:
+    lines = [f"- {reason}" for reason in reasons]
+    if with_rows and seen.rows:
         lines += ["", "first rows:", "  ".join(seen.rows)]
         lines += ["  ".join(map(str, row)) for row in zip(*seen.rows.values(), strict=True)]
+    if with_rows:
         lines += ["", "first histories, the latest last:"]
         lines += [f"{user}: {', '.join(history)}" for user, history in seen.histories.items()]
         lines += [""]
-    return [*lines, *_counts(report, seen)]
+    return [*lines, *_counts(seen.dataset.report, seen)]
 
 
 def _counts(report: "Report", seen: "Preview") -> list[str]:

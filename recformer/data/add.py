@@ -1,5 +1,6 @@
 """Tables anywhere on this machine as datasets of the project: looked at, added, and removed again."""
 
+import errno
 import shutil
 import tempfile
 from collections.abc import Generator
@@ -13,6 +14,7 @@ from recformer.data.cache import load
 from recformer.data.dataset import Dataset
 from recformer.data.guess import Guess, first_rows
 from recformer.data.mapping import Settings, write_settings
+from recformer.data.sources.linking import refuse_taken
 from recformer.errors import DataError, StoreError, UsageError
 from recformer.files.names import checked_dataset_name
 
@@ -25,7 +27,7 @@ class Preview:
     """What a mapping makes of the files, before they are added."""
 
     rows: dict[str, list[Any]]
-    """The first rows of the first file, by column."""
+    """The first rows of the first file, by column; none of a layout, which says what they are."""
     dataset: Dataset
     histories: dict[str, list[str]]
     """The latest items of the first users, by user id: titles where there are any."""
@@ -41,7 +43,18 @@ def preview(guess: Guess, cache: Path, progress: Progress | None = None) -> Prev
             for name, path in guess.paths.items():
                 said = said.replace(str(folder / name), str(path))
             raise DataError(said) from error
-    rows = first_rows(guess.paths[guess.mapping.files[0]], guess.mapping.form, SHOWN_ROWS)
+    return _shown(dataset, first_rows(guess.paths[guess.mapping.files[0]], guess.mapping.form, SHOWN_ROWS))
+
+
+def preview_layout(folder: Path, cache: Path) -> Preview:
+    """What a folder in a known layout holds. Raises DataError where a file of it is not as the layout says."""
+    try:
+        return _shown(load(folder, cache), {})
+    except DataError as error:
+        raise DataError(str(error), cli="Or name its columns (--user, --item), to read it as any table") from error
+
+
+def _shown(dataset: Dataset, rows: dict[str, list[Any]]) -> Preview:
     users = range(min(SHOWN_HISTORIES, dataset.num_users))
     titles = {str(dataset.user_ids[user]): dataset.history(user)[-10:] for user in users}
     return Preview(rows, dataset, {user: [dataset.title_of(item) for item in items] for user, items in titles.items()})
@@ -55,8 +68,8 @@ def add(guess: Guess, name: str, data_dir: Path, progress: Progress | None = Non
     """
     target = data_dir / checked_dataset_name(name)
     inside = all(path.parent.resolve() == target.resolve() for path in guess.paths.values())
-    if not inside and (target.exists() or target.is_symlink()):
-        raise UsageError(f"there is a dataset {name} in {data_dir} already. Choose another name, or remove it first")
+    if not inside:
+        refuse_taken(target)
     preview(guess, data_dir / ".cache", progress)
     if inside:
         write_settings(target, Settings(mapping=guess.mapping))
@@ -67,6 +80,8 @@ def add(guess: Guess, name: str, data_dir: Path, progress: Progress | None = Non
         for file, path in guess.paths.items() if move else ():
             path.replace(target / file)  # in place of the link to it
     except OSError as error:
+        if error.errno == errno.ENOTEMPTY:  # made by another process, meanwhile
+            refuse_taken(target)
         raise StoreError(
             f"could not write {target}: {error.strerror or error}. Check the folder's permissions and free space"
         ) from error

@@ -10,6 +10,7 @@ from recformer.data.dataset import Dataset, fingerprint_of, ids_of
 from recformer.data.layouts.base import Layout, RawTables
 from recformer.data.mapping import read_settings
 from recformer.data.repeats import Choice, Repeats, repeated
+from recformer.data.report import SHORT, Report
 from recformer.data.table import Interactions, fault
 from recformer.errors import DataError
 from recformer.files import gate
@@ -32,6 +33,12 @@ def find_reader(folder: Path) -> tuple[str, Layout]:
         names = " and ".join(name for name, _ in whole)
         raise DataError(f"{folder} holds files of {names}; keep the files of one format in a folder")
     return whole[0] if whole else found[0]
+
+
+def layout_in(folder: Path) -> str | None:
+    """Name of the layout all of whose files are in `folder`; None where there is none, or more than one."""
+    whole = [name for name, reader in _readers() if reader.detect(folder) and _is_whole(reader, folder)]
+    return whole[0] if len(whole) == 1 else None
 
 
 def is_dataset(folder: Path) -> bool:
@@ -91,6 +98,17 @@ def assemble(tables: RawTables, folder: Path, reader: str, repeats: Choice | Non
     timestamps = np.arange(len(items)) - np.repeat(offsets[:-1], np.diff(offsets))
     if rows.timestamps is not None:
         timestamps = times[order]
+    report = Report(
+        rows=len(item_tokens),
+        duplicates=int(again.sum()),
+        duplicates_said="first" if repeats == "drop" else repeats,
+        interactions=len(items),
+        users=len(user_table),
+        items=len(item_table),
+        short_users=int(np.count_nonzero(np.diff(offsets) < SHORT)),
+    )
+    if rows.timestamps is not None:
+        report.note_times(user_tokens[order], timestamps)
     user_ids, item_ids = pd.Index(user_table["user_id"]), pd.Index(item_table["item_id"])
     return Dataset(
         name=folder.resolve().name,
@@ -106,6 +124,7 @@ def assemble(tables: RawTables, folder: Path, reader: str, repeats: Choice | Non
         has_times=rows.timestamps is not None,
         nouns=nouns,
         repeats=Repeats(int(again.sum()), repeats),
+        report=report,
     )
 
 

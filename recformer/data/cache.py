@@ -29,7 +29,7 @@ from recformer.files import gate
 from recformer.files.stamps import settled, stamp
 from recformer.files.writing import write_text
 
-FORMAT = "7"  # raise it whenever reading or storing changes what a Dataset holds
+FORMAT = "8"  # raise it whenever reading or storing changes what a Dataset holds
 RECORD = "dataset.json"
 TEMPORARY = ".tmp-"
 LEFTOVER_S = 3600.0  # storing takes seconds, of hundred million rows minutes
@@ -113,7 +113,8 @@ def _write(dataset: Dataset, out: Path) -> None:
     for name, frame in (("items", dataset.item_table), ("users", dataset.user_table)):
         frame.to_parquet(out / f"{name}.parquet", index=False, write_page_checksum=True)
     record = {name: getattr(dataset, name) for name in ("reader", "has_times", "fingerprint")}
-    _finish(out, record | {"nouns": asdict(dataset.nouns), "repeats": asdict(dataset.repeats), "report": None})
+    parts = {name: asdict(getattr(dataset, name)) for name in ("nouns", "repeats", "report")}
+    _finish(out, record | parts)
 
 
 def _fingerprint(out: Path) -> str:
@@ -191,7 +192,7 @@ def _read_entry(entry: Path, folder: Path) -> Dataset:
         has_times=record["has_times"],
         nouns=Nouns(**record["nouns"]),
         repeats=Repeats(**record["repeats"]),
-        report=None if record["report"] is None else _REPORT.validate_python(record["report"]),
+        report=_REPORT.validate_python(record["report"]),
         **map_arrays(entry),
     )
     _check(dataset)

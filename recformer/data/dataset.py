@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -58,8 +58,8 @@ class Dataset:
     """Rows of the files that repeat one before, and whether they are among the interactions."""
     parts: NDArray[np.uint8] | None = None
     """(N,) 0, 1 or 2 for training, validation or test where the data came split; a user's go in this order."""
-    report: Report | None = None
-    """What became of the rows of a table; None for a layout."""
+    report: Report = field(default_factory=Report)
+    """What became of the rows of its files."""
 
     @cached_property
     def user_ids(self) -> pd.Index:

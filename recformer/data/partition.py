@@ -95,7 +95,7 @@ def sort_into(
             counts += own
             times = rows["time"] // MICRO if mapping.time else _places(own[own > 0])
             if mapping.time:
-                _note_times(rows["user"], times, report)
+                report.note_times(rows["user"], times)
             columns = {"items": rows["item"], "timestamps": times}
             columns |= {f"{name}s": rows[name] for name in ("rating", "part") if name in _names(kind)}
             for name, file in files.items():
@@ -137,14 +137,6 @@ def _without_duplicates(rows: Rows, said: Duplicates | None, report: Report) -> 
 def _places(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """0, 1, 2, … within each user, for users with so many interactions."""
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-
-
-def _note_times(users: NDArray[np.int32], times: NDArray[np.int64], report: Report) -> None:
-    same = (users[1:] == users[:-1]) & (times[1:] == times[:-1])
-    report.tied += int(np.count_nonzero(np.append(same, False) | np.append(False, same)))
-    first, last = int(times.min()), int(times.max())
-    report.first = first if report.first is None else min(first, report.first)
-    report.last = last if report.last is None else max(last, report.last)
 
 
 def remaining(out: Path, counts: NDArray[np.int64], num_items: int, mapping: Mapping) -> Remaining:

@@ -1,7 +1,10 @@
-"""What became of the rows of a table: how many were read, what was left out and why, and what to know of the rest."""
+"""What became of the rows of a dataset: how many were read, what was left out and why, and what to know of the rest."""
 
 from datetime import UTC, datetime
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass as checked_dataclass
 
@@ -35,7 +38,7 @@ class Report:
     items: int = 0
     """The whole catalogue."""
     tied: int = 0
-    """Interactions in the same second as another of their user: the order of lines decides."""
+    """Interactions in the same second as another of their user."""
     short_users: int = 0
     """Users with fewer than SHORT interactions."""
     items_not_in_table: int = 0
@@ -70,7 +73,7 @@ class Report:
         kept = self.duplicates if self.duplicates_said in (None, "keep") else 0
         notes = (
             (kept, "rows repeat user, item and time of another; they are kept"),
-            (self.tied, "interactions have the same second as another of their user; the order of lines decides"),
+            (self.tied, "interactions have the same second as another of their user; the order of the file decides"),
             (self.short_users, f"users have fewer than {SHORT} interactions; they are trained on and not evaluated"),
             (self.items_not_in_table, "items are not in the table of items"),
             (self.users_not_in_table, "users are not in the table of users"),
@@ -79,6 +82,14 @@ class Report:
         if self.last is not None and 0 < self.last < _JANUARY_1970:
             said.append("all times are in January 1970: either they only keep an order, or their unit is another")
         return said
+
+    def note_times(self, users: NDArray[Any], times: NDArray[np.int64]) -> None:
+        """Count ties, and note the first and the last, of rows (n,) in the order of users and times in seconds."""
+        same = (users[1:] == users[:-1]) & (times[1:] == times[:-1])
+        self.tied += int(np.count_nonzero(np.append(same, False) | np.append(False, same)))
+        first, last = int(times.min()), int(times.max())
+        self.first = first if self.first is None else min(first, self.first)
+        self.last = last if self.last is None else max(last, self.last)
 
     def span(self) -> str:
         """From which day to which; empty without times."""
