@@ -367,8 +367,6 @@ def _bar(place: DeltaGenerator) -> Callable[[int, int], None]:
 
 def _show_what_it_becomes(seen: Preview) -> None:
     report = seen.dataset.report
-    if report is None:
-        return
     nouns, span = seen.dataset.nouns, report.span()
     items = plain(nouns.count(report.items))
     st.markdown(
