@@ -747,6 +747,23 @@ def test_ties_in_time_are_chosen_beside_the_split_and_kept_in_the_address(root: 
     assert not app.exception
 
 
+def test_of_many_users_a_sample_is_suggested_and_the_choice_is_kept_in_the_link(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not [box for box in compared("baseline:markov").selectbox if box.key == "compare.users"]
+    monkeypatch.setattr("recformer.ui.compare.page.SAMPLES", (10, 20))
+    app = compared("one", "baseline:markov")
+    assert app.selectbox(key="compare.users").options == ["a sample of 20", "a sample of 10", "everybody (60)"]
+    assert "20 · a sample of 20 users (seed 0)" in words(app)
+    app = settled(app.selectbox(key="compare.users").set_value("10").run())
+    assert app.query_params["users"] == "10"
+    assert "10 · a sample of 10 users (seed 0)" in words(app)
+    monkeypatch.setattr("recformer.ui.compare.page.SAMPLES", (20, 100))
+    app = compared("one", "baseline:markov")
+    assert app.selectbox(key="compare.users").options == ["everybody (60)", "a sample of 20"]
+    assert "a sample of 20" not in words(app)
+
+
 def test_the_part_is_chosen_on_the_page_and_kept_in_the_link(root: Root) -> None:
     app = compared("one", "other")
     assert "On the validation part, which chose each checkpoint: whoever had more to choose from" in words(app)

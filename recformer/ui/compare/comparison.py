@@ -10,6 +10,7 @@ import streamlit as st
 from recformer.data.dataset import Dataset
 from recformer.data.split.base import Part
 from recformer.data.ties import TimeTies
+from recformer.data.user_sample import UserSample
 from recformer.errors import count
 from recformer.evaluation.compare import Comparison
 from recformer.evaluation.conclusion import Conclusion
@@ -70,6 +71,7 @@ class ComparisonChoice:
     part: Part
     time_ties: TimeTies
     recent: int
+    sample: UserSample | None
     question: Question
     cutoffs: list[int]
     """The question's k among them: what decides is always shown."""

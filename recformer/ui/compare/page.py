@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from recformer.data.split.base import Part
 from recformer.data.ties import TimeTies
+from recformer.data.user_sample import UserSample
 from recformer.evaluation.compare import comparison_of, configs_of, seed_groups
 from recformer.evaluation.ranks import MAX_K
 from recformer.evaluation.significance import METRICS, PRIMARY, Question, asked
@@ -27,10 +28,12 @@ from recformer.ui.shared.words import explain, plain
 CUTOFFS = ["1", "3", "5", "10", str(MAX_K)]
 USUAL_CUTOFFS = ["3", "5", "10"]
 LARGEST_MARGIN = 0.999  # a metric lies between 0 and 1
+EVERYBODY = "everybody"
+SAMPLES = (10_000, 100_000)  # users; where there are more than the last, that many are suggested
 MOST_MODELS = 12  # Home links to its five runs and all baselines
 PARAMETERS = {
     *("runs", "baseline", "primary", "margin", "masking", "split", "part", "time_ties", "k", "recent", "window"),
-    *("view", "metrics", "join_seeds"),
+    *("view", "metrics", "join_seeds", "users"),
     *("slice", "slice_metric", "x", "y", "all_settings", "article_k"),
 }
 """All that the page's address may say."""
@@ -86,6 +89,7 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
         part=cast("Part", part),
         time_ties=cast("TimeTies", time_ties),
         recent=pick_recent(latest, data.nouns),
+        sample=_pick_sample(data.num_users),
         question=question,
         cutoffs=sorted({*map(int, lengths or USUAL_CUTOFFS), question.k}),
         data=data,
@@ -128,10 +132,32 @@ def _is_margin(text: str) -> bool:
     return False
 
 
+def _pick_sample(num_users: int) -> UserSample | None:
+    """How many users are evaluated, kept in the URL; asked where everybody would take long."""
+    sizes = [size for size in SAMPLES if size < num_users]
+    if not sizes:
+        name_values_not_here("users", {EVERYBODY}.__contains__)
+        return None
+    options = [EVERYBODY, *map(str, sizes)]
+    options = options[::-1] if num_users > SAMPLES[-1] else options  # the first is suggested
+    chosen = pick_one(
+        st.container(width=220),
+        "Users",
+        options,
+        "users",
+        key="compare.users",
+        show=lambda size: f"everybody ({num_users:,})" if size == EVERYBODY else f"a sample of {int(size):,}",
+        short=True,
+        help=explain("users"),
+    )
+    return None if chosen == EVERYBODY else UserSample(int(chosen))
+
+
 def compare(choice: ComparisonChoice) -> ShownComparison | None:
     """The comparison; None while it is computed in the background, or where none of the models can be evaluated: that
     is then shown instead."""
-    entries = pending(choice.models, choice.data, choice.split, choice.part, choice.recent, choice.time_ties)
+    under = (choice.split, choice.part, choice.recent, choice.time_ties, choice.sample)
+    entries = pending(choice.models, choice.data, *under)
     able = usable(entries, choice.label)
     if not able:
         return None

@@ -12,6 +12,7 @@ import streamlit as st
 from recformer.data.dataset import Dataset
 from recformer.data.split.base import Part
 from recformer.data.ties import TimeTies
+from recformer.data.user_sample import UserSample
 from recformer.errors import RecformerError
 from recformer.evaluation.ranks import RECENT
 from recformer.run.model_ref import ModelRef
@@ -116,11 +117,12 @@ def pending(
     part: Part,
     recent: int = RECENT,
     time_ties: TimeTies = "file",
+    sample: UserSample | None = None,
 ) -> "dict[ModelRef, Pending | RecformerError]":
     """What evaluating each model on a part of a split means, or why it cannot be done."""
     from recformer.evaluation.evaluate import Task, pending_all, split_of
 
-    return pending_all(readers.root(), models, Task(data, split_of(split, time_ties), part, recent))
+    return pending_all(readers.root(), models, Task(data, split_of(split, time_ties), part, recent, sample))
 
 
 def usable(entries: "Mapping[ModelRef, Pending | RecformerError]", label: Label) -> "dict[ModelRef, Pending]":

@@ -32,6 +32,7 @@ EXPLAIN = {
     "lies within it, the models are called equivalent (two one-sided tests).",
     "recent": "How many of a user's latest {items} count as the window, where it is masked and where repeats in it "
     "are counted. How many a model reads is its own affair.",
+    "users": "Everybody who is held out, or a sample by a draw of their ids, which is the same for ever.",
     "protocol": "Everything that must be equal before two numbers may stand in one table.",
     "about": "recipes: several seeds of each were compared, or nothing was trained, so the difference holds for other "
     "seeds too. models: these two as they were trained; another seed may differ.",
