@@ -123,7 +123,7 @@ def coverage(seed: dict[str, NDArray[np.float64]]) -> list[Figure]:
         low, high = score_interval(groups.mean(axis=1), (groups**2).mean(axis=1), np.full(DRAWS, float(size)))
         covered = float(np.mean((low <= values.mean()) & (values.mean() <= high)))
         found.append(Figure.of(f"{metric}, {size} users, score interval covers", [covered], "", at_least=COVERED))
-        ends = [bootstrap(UserSums(np.ones((size, 1)), group[:, None])) for group in groups[:300]]
+        ends = [bootstrap(UserSums(np.ones((size, 1)), group[:, None]), [95])[0] for group in groups[:300]]
         inside = float(np.mean([low[0] <= values.mean() <= high[0] for low, high in ends]))
         found.append(Figure.of(f"{metric}, {size} users, percentile bootstrap covers", [inside], ""))
     return found

@@ -34,9 +34,9 @@ def compare(values: np.ndarray) -> np.ndarray:
     """Everything that the page shows of them; the p-values after max-T."""
     users = np.arange(values.shape[1])
     tables = [user_sums(model, users) for model in values]
-    bootstrap(side_by_side(tables))
+    bootstrap(side_by_side(tables), [95])
     differences = side_by_side([table.minus(tables[0]) for table in tables[1:]])
-    bootstrap(differences)
+    bootstrap(differences, [95])
     paired_effect_size(differences)
     sign_flip_p(differences)
     return max_t(differences)

@@ -14,17 +14,12 @@ CHUNK = 250  # resamples at once: 250 × 160,000 users are 320 MB
 KEPT_BYTES = 32_000_000
 
 
-def bootstrap(cases: UserSums) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Ends (M,) and (M,) of the 95% percentile intervals of the means (Efron and Tibshirani 1993, ch. 13).
+def bootstrap(cases: UserSums, levels: Sequence[float]) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Ends (M,) and (M,) of the percentile intervals of the means, for each level in percent, from the same resamples.
 
-    Paired differences come from the same call: pass the differences of two models' sums. With a single user both ends
-    equal the mean. Seeded: the same sums give the same interval on every page.
+    Efron and Tibshirani 1993, ch. 13. Paired differences come from the same call: pass the differences of two models'
+    sums. With a single user both ends equal the mean. Seeded: the same sums give the same interval on every page.
     """
-    return bootstrap_levels(cases, [95])[0]
-
-
-def bootstrap_levels(cases: UserSums, levels: Sequence[float]) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """As `bootstrap`, for each level in percent, from the same resamples."""
     num_users = len(cases.sums)
     parts: list[NDArray[np.float64]] = []
     kept = RESAMPLES * num_users * 2 <= KEPT_BYTES  # for one set of users they are always the same

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from recformer.statistics.bootstrap import bootstrap_levels
+from recformer.statistics.bootstrap import bootstrap
 from recformer.statistics.score_interval import score_interval
 from recformer.statistics.users import UserSums
 
@@ -29,7 +29,7 @@ def intervals(
     """
     found: list[Ends] = []
     mean, count = cases.mean, cases.counts.sum(axis=0)
-    for level, (low, high) in zip(levels, bootstrap_levels(cases, levels), strict=True):
+    for level, (low, high) in zip(levels, bootstrap(cases, levels), strict=True):
         alike = high - low <= 1e-12
         reach = score_interval(np.zeros_like(mean), np.zeros_like(mean), count, level)[1]
         share = np.clip(mean, 0, 1)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from recformer.ui.shared.palette import GLYPHS
 from tests.browser.app import PATIENCE_MS, command, serving
 
 DEMO = "demo-baseline"
@@ -35,7 +36,7 @@ def rows(page: Page, number: int = 0) -> list[list[str]]:
     lines = page.locator("table").nth(number).locator("tbody tr").all()
     found = [[" ".join(cell.inner_text().split("\n")) for cell in line.locator("th, td").all()] for line in lines]
     heads = [line.locator("th, td").first.inner_text().split("\n")[0] for line in lines]
-    return [[re.sub("^[●■◆▲✚✖★⬟] ", "", head), *cells[1:]] for head, cells in zip(heads, found, strict=True)]
+    return [[re.sub(f"^[{GLYPHS}] ", "", head), *cells[1:]] for head, cells in zip(heads, found, strict=True)]
 
 
 def still(page: Page) -> None:
@@ -195,7 +196,7 @@ def test_a_slow_evaluation_is_watched_left_and_found_done(root: Path, page: Page
 
 
 def test_a_click_on_a_user_opens_their_lists_in_recommend(address: str, page: Page) -> None:
-    page.goto(f"{address}/compare?runs={DEMO}/best&runs=demo-penalty/best&view=Users")
+    page.goto(f"{address}/compare?runs={DEMO}/best&runs=demo-penalty/best&view=Users&recent=8")
     still(page)
     expect(page.get_by_text("held-out movies")).to_be_visible()
     point = (
@@ -210,6 +211,7 @@ def test_a_click_on_a_user_opens_their_lists_in_recommend(address: str, page: Pa
     page.wait_for_url(re.compile(rf"/recommend\?.*user={user[1]}(&|$)"))
     expect(page.get_by_text(f"User {user[1]}", exact=False).first).to_be_visible()
     assert page.url.count("runs=") == 2
+    expect(page.get_by_role("spinbutton", name="Window")).to_have_value("8")
     assert not TRACES.search(page.inner_text("body"))
 
 

@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from recformer.data.assemble import read_dataset
-from recformer.data.dataset import Dataset
+from recformer.data.dataset import Dataset, token_of
 from recformer.evaluation.evaluate import Task, evaluate, split_of
 from recformer.files.names import PROJECT
 from recformer.run.model_ref import all_baselines, find_model
@@ -92,7 +92,9 @@ def test_recommend_shows_who_they_are_and_finds_users_by_their_columns(root: Roo
 def test_a_made_up_window_of_ids_with_commas_is_that_of_the_command_line(root: Root) -> None:
     items = ",".join(item.replace(",", "%2C") for item in read(root).item_ids[:3])
     document = json_of(run_here(root.path, "recommend", "one", "--user", "customer 104", "--items", items, "--json"))
-    assert document["window"] == read(root).item_ids[:3].tolist()
+    data = read(root)
+    before = data.item_ids[data.history(token_of(data.user_ids, "customer 104"))[:-1]].tolist()
+    assert document["window"] == [*before[-document["recent"] - 2 : -document["recent"]], *data.item_ids[:3]]
     app = opened("pages/recommend.py", runs=["one/best"], user="customer 104", items=items)
     assert "made up, latest first" in words(app)
     assert not app.warning

@@ -18,7 +18,7 @@ class Interval:
 
 def bootstrap(values: np.ndarray, users: np.ndarray) -> list[Interval]:
     sums = user_sums(values, users)
-    ends = zip(sums.mean.tolist(), *(end.tolist() for end in bootstrap_sums(sums)), strict=True)
+    ends = zip(sums.mean.tolist(), *(end.tolist() for end in bootstrap_sums(sums, [95])[0]), strict=True)
     return [Interval(*one) for one in ends]
 
 

@@ -13,7 +13,7 @@ from recformer.evaluation.evaluate import Task, evaluate
 from recformer.evaluation.power import Power, power_of
 from recformer.files.names import PROJECT
 from recformer.run.paths import Root
-from recformer.statistics.bootstrap import bootstrap, bootstrap_levels
+from recformer.statistics.bootstrap import bootstrap
 from recformer.statistics.paired import detectable, sign_flip_p, standard_error
 from recformer.statistics.users import UserSums, user_sums
 from tests.builders import dataset_in, dataset_of
@@ -81,17 +81,17 @@ def test_more_comparisons_and_larger_errors_need_larger_differences(error: float
 
 def test_models_that_differ_by_the_margin_are_called_equivalent_once_in_twenty_at_most() -> None:
     margin = 0.05
-    low, high = bootstrap_levels(of_users(noise(400, 600, seed=7) + margin), [90])[0]
+    low, high = bootstrap(of_users(noise(400, 600, seed=7) + margin), [90])[0]
     claimed = (low > -margin) & (high < margin)
     assert 0.02 <= float(claimed.mean()) <= 0.08
-    low, high = bootstrap_levels(of_users(noise(400, 600, seed=7)), [90])[0]
+    low, high = bootstrap(of_users(noise(400, 600, seed=7)), [90])[0]
     assert float(((low > -margin) & (high < margin)).mean()) > 0.6  # of equal models it usually is found
 
 
 def test_levels_are_nested_and_the_95_percent_interval_is_the_one_that_is_shown() -> None:
     sums = of_users(noise(60, 20, seed=3))
-    (low, high), (low_90, high_90) = bootstrap_levels(sums, [95, 90])
-    assert [ends.tolist() for ends in bootstrap(sums)] == [low.tolist(), high.tolist()]
+    (low, high), (low_90, high_90) = bootstrap(sums, [95, 90])
+    assert [ends.tolist() for ends in bootstrap(sums, [95])[0]] == [low.tolist(), high.tolist()]
     assert (low <= low_90).all() and (low_90 <= sums.mean).all()
     assert (sums.mean <= high_90).all() and (high_90 <= high).all()
 

@@ -238,7 +238,7 @@ def test_the_interval_of_lists_of_the_slice_of_everyone_is_the_interval() -> Non
     _, facts, ranks = cases()
     evaluation, name = evaluation_of(ranks, facts=facts), "novelty@10"
     cell = slice_cell(evaluation, np.ones(len(ranks), dtype=bool), name)
-    low, high = bootstrap(user_sums(case_values(evaluation, "none", [name]), ranks.user))
+    low, high = bootstrap(user_sums(case_values(evaluation, "none", [name]), ranks.user), [95])[0]
     assert (cell["low"], cell["high"]) == pytest.approx((low[0], high[0]))
 
 

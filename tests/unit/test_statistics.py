@@ -46,7 +46,7 @@ def simulated(simulations: int, num_users: int, seed: int) -> tuple[np.ndarray, 
 
 def coverage(values: np.ndarray, users: np.ndarray) -> float:
     """Share of the columns whose interval contains the true mean, 0."""
-    low, high = bootstrap(user_sums(values, users))
+    low, high = bootstrap(user_sums(values, users), [95])[0]
     return float(np.mean((low <= 0) & (high >= 0)))
 
 

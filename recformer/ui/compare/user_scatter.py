@@ -44,8 +44,8 @@ class Pair:
         return [
             ("neither finds it", REFERENCE, "circle-open", ~one & ~other),
             ("both find it", REFERENCE, "circle", one & other),
-            (f"only {self.across.label}", self.across.style.colour, "square", one & ~other),
-            (f"only {self.upwards.label}", self.upwards.style.colour, "diamond", ~one & other),
+            (f"only {self.across.label}", self.across.style.colour, self.across.style.symbol, one & ~other),
+            (f"only {self.upwards.label}", self.upwards.style.colour, self.upwards.style.symbol, ~one & other),
         ]
 
 
@@ -144,4 +144,5 @@ def _recommend(comparison: ShownComparison, pair: Pair) -> str:
     firsts = [model.members[0] for model in (pair.across, pair.upwards, *comparison.models)]
     runs = [str(model) for model in firsts[:2] if not model.is_baseline]
     runs = runs or [str(model) for model in firsts if not model.is_baseline]
-    return f"recommend?{urlencode({'runs': runs, 'masking': comparison.choice.masking}, doseq=True)}&user="
+    asked = {"runs": runs, "masking": comparison.choice.masking, "recent": comparison.choice.recent}
+    return f"recommend?{urlencode(asked, doseq=True)}&user="

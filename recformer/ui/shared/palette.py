@@ -41,7 +41,12 @@ class Style:
     def marker(self, size: float) -> dict[str, Any]:
         """Its points in a chart, `size` pixels wide."""
         line = {"color": REFERENCE, "width": OUTLINE if self.is_reference else 0}
-        return {"color": self.colour, "size": size, "symbol": SYMBOLS[self.shape % len(SYMBOLS)], "line": line}
+        return {"color": self.colour, "size": size, "symbol": self.symbol, "line": line}
+
+    @property
+    def symbol(self) -> str:
+        """The name of its points' shape, as charts know it."""
+        return SYMBOLS[self.shape % len(SYMBOLS)]
 
     @property
     def glyph(self) -> str:
