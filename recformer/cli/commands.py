@@ -49,7 +49,7 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="The dataset: its name in data/, or its folder.", metavar="NAME", parser=_data_folder),
 ]
-SplitOption = Annotated[str, typer.Option("--split", help="Split to evaluate under.")]
+SplitOption = Annotated[str, typer.Option("--split", help=datasets.SPLIT_HELP)]
 SplitSetOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -623,13 +623,16 @@ def _task(
     users: int | None,
     users_seed: int,
 ) -> "Task":
+    from recformer.data.prepared import require_split
     from recformer.data.user_sample import UserSample
     from recformer.evaluation.evaluate import Task, split_of
     from recformer.evaluation.ranks import RECENT
 
+    dataset = _dataset_for(models, data)
+    require_split(split, dataset)
     options = split_of(split, time_ties, split_set or [])
     sample = None if users is None else UserSample(users, users_seed)
-    return Task(_dataset_for(models, data), options, part, RECENT if recent is None else recent, sample)
+    return Task(dataset, options, part, RECENT if recent is None else recent, sample)
 
 
 def _compared(

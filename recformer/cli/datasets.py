@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from recformer.data.report import Report
 
 app = typer.Typer(no_args_is_help=True, help="Add, fetch, describe and export datasets.")
+SPLIT_HELP = "leave_last_out, global_temporal or random_windows; as_given where the data came split."
 NameArgument = Annotated[str, typer.Argument(help="Name of a dataset in data/.", metavar="NAME")]
 
 
@@ -179,7 +180,7 @@ def export(
     context: typer.Context,
     dataset: Annotated[str, typer.Argument(help="Its name, or its folder.", metavar="NAME")],
     out: Annotated[Path, typer.Argument(help="New folder to write to.", metavar="DIR", parser=expanded)],
-    split: Annotated[str, typer.Option("--split", help="Split to export.")] = "leave_last_out",
+    split: Annotated[str, typer.Option("--split", help=SPLIT_HELP)] = "leave_last_out",
     kind: Annotated[
         Literal["recbole", "csv", "parquet", "sequences"], typer.Option("--format", help="How the files are written.")
     ] = "csv",
@@ -188,9 +189,11 @@ def export(
     from recformer.config import parse_section
     from recformer.data.cache import load
     from recformer.data.export import export as export_parts
+    from recformer.data.prepared import require_split
 
     root = root_of(context)
     found = load(root.dataset(dataset), root.data / ".cache")
+    require_split(split, found)
     for path in export_parts(found, parse_section("split", split), kind, out):
         print(path)
 

@@ -8,6 +8,7 @@ from recformer.data.histories import Cases, Histories, histories_of
 from recformer.data.split.base import Part, Split, time_ties_of
 from recformer.data.ties import in_order
 from recformer.data.user_sample import UserSample, sampled
+from recformer.errors import UsageError
 from recformer.registry import SPLITS
 
 
@@ -25,6 +26,20 @@ class Prepared:
     def cases(self, part: Part) -> Cases:
         """The cases of a part that are evaluated, in the order of users and time."""
         return sampled(self.split.cases(part), self.dataset, self.sample)
+
+
+def splits_for(dataset: Dataset) -> list[str]:
+    """Names of the splits that a dataset can have."""
+    return [name for name in SPLITS.names() if dataset.parts is not None or not SPLITS.get(name).Options.NEEDS_PARTS]
+
+
+def require_split(name: str, dataset: Dataset) -> None:
+    """Raise UsageError, naming what is allowed, unless the dataset can have the split."""
+    allowed = splits_for(dataset)
+    if name in allowed:
+        return
+    why = f" of {dataset.name}, which did not come split" if name in SPLITS.names() else ""
+    raise UsageError(f"split: there is no {name!r}{why}; allowed: {', '.join(allowed)}")
 
 
 def prepare(dataset: Dataset, split: Options) -> Prepared:

@@ -435,7 +435,12 @@ WRONG: list[tuple[list[object], int, str]] = [
     (
         ["evaluate", "one", "--split", "no_such_split"],
         2,
-        "split: there is no 'no_such_split'; allowed: as_given, global_temporal",
+        "split: there is no 'no_such_split'; allowed: global_temporal, leave_last_out, random_windows",
+    ),
+    (
+        ["evaluate", "one", "--split", "as_given"],
+        2,
+        "split: there is no 'as_given' of small, which did not come split; allowed: global_temporal",
     ),
     (["evaluate", "on"], 2, "runs of nearly that name: one"),
     (["evaluate", "one", "--data", "no-such-folder"], 1, "no-such-folder is not a folder"),

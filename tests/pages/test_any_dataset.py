@@ -16,6 +16,7 @@ from tests.builders import sequences, write_lines
 from tests.training_helpers import json_of, run_here, small_config, train_here
 
 SLOW_PAGE_S = 60
+PARTS = ("train", "valid", "test")
 
 
 @pytest.fixture
@@ -123,3 +124,17 @@ def test_data_shows_its_columns_and_finds_by_them(root: Root) -> None:
     table = app.dataframe[0].value
     assert table["title"].tolist() == ["Lamp 24", "Lamp 241", "Lamp 248"]
     assert list(table.columns) == ["item_id", "title", "brand", "material", "price", "interactions"]
+
+
+def test_the_split_that_data_came_with_is_offered_only_of_data_that_came_split(root: Root) -> None:
+    lines = {name: [f"user {user},item {(user + place) % 9}" for user in range(20)] for place, name in enumerate(PARTS)}
+    for name, rows in lines.items():
+        write_lines(root.path / "came" / f"{name}.csv", ["user,item", *(row for row in rows for _ in range(2))])
+    result = run_here(root.path, "data", "add", str(root.path / "came"), "--name", "split")
+    assert result.returncode == 0, result.stderr
+    for name, is_offered in (("shop", False), ("split", True)):
+        app = opened("pages/train.py", data=name)
+        assert ("as_given" in app.selectbox(key="train.fast.split").options) == is_offered
+    app = opened("pages/compare.py", runs=["one/best"], split="as_given")
+    assert "as_given" not in app.selectbox(key="split").options
+    assert "as_given" in words(app)

@@ -1,6 +1,7 @@
 """The three splits on worked examples, and draws that must stay the same for ever."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,10 @@ import pytest
 from recformer.config import parse, parse_section
 from recformer.data.dataset import Dataset
 from recformer.data.histories import interactions
-from recformer.data.prepared import Prepared, prepare
+from recformer.data.prepared import Prepared, prepare, require_split, splits_for
 from recformer.data.split.base import Part
 from recformer.data.split.random_windows import uniform_by_row
-from recformer.errors import DataError
+from recformer.errors import DataError, UsageError
 from tests.builders import dataset_in, dataset_of
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -214,6 +215,15 @@ def test_fingerprints_tell_parts_and_draws_apart(dataset: Dataset) -> None:
     one, same, other = (prepared(dataset, "random_windows", split_seed=seed).split for seed in (1, 1, 2))
     assert one.fingerprint("test") == same.fingerprint("test")
     assert len({one.fingerprint("test"), one.fingerprint("validation"), other.fingerprint("test")}) == 3
+
+
+def test_only_what_came_split_is_offered_its_own_split() -> None:
+    split = dataset_of([[0, 1, 2]], 3)
+    unsplit = replace(split, parts=None)
+    assert set(splits_for(split)) - set(splits_for(unsplit)) == {"as_given"}
+    require_split("as_given", split)
+    with pytest.raises(UsageError, match="which did not come split; allowed: global_temporal, leave_last_out, random"):
+        require_split("as_given", unsplit)
 
 
 # What these say was computed once; a change here means that old runs' test cases are trained on.

@@ -12,6 +12,7 @@ from recformer.registry import SPLITS
 
 
 class AsGivenOptions(SplitOptions):
+    NEEDS_PARTS = True
     name: str = "as_given"
     time_ties: Literal["file"] = time_ties_option()
 

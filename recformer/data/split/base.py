@@ -1,7 +1,7 @@
 """What every split gives: cases for training, validation and test."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,9 @@ class Split:
 
 class SplitOptions(Options):
     """Options of a split."""
+
+    NEEDS_PARTS: ClassVar[bool] = False
+    """Whether only data that came split can be split so."""
 
     @model_serializer(mode="wrap")
     def _leave_the_usual_out(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import cast, get_args
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from recformer.data.prepared import splits_for
 from recformer.data.split.base import Part
 from recformer.data.ties import TimeTies
 from recformer.data.user_sample import UserSample
@@ -69,7 +70,7 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
     )
     question = _pick_question(second, third)
     masking = pick_masking(middle, data.nouns)
-    splits = SPLITS.names()
+    splits = splits_for(data)
     name_values_not_here("split", splits.__contains__)
     split = right.selectbox(
         "Split", splits, index=splits.index("leave_last_out"), key="split", bind="query-params", help=help_on("split")

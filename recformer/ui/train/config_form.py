@@ -1,5 +1,6 @@
 """A form made of the configuration's own fields: a widget for each, its help text, its limits, its faults below it."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
@@ -17,13 +18,16 @@ _Field = tuple[str, FieldInfo, Any]
 """Dotted path, description and value to begin with."""
 
 
-def config_form(start: TrainConfig, key: str, locked: tuple[str, ...] = ()) -> TrainConfig | None:
+def config_form(
+    start: TrainConfig, key: str, locked: tuple[str, ...] = (), splits: Sequence[str] | None = None
+) -> TrainConfig | None:
     """Widgets for every field, beginning with the values of `start`; the configuration they say, None when faulty.
 
     `key` separates the widgets' state (one form a preset); `locked` sections and fields are shown, below the others,
-    but cannot be changed. Faults are shown at their fields.
+    but cannot be changed; `splits` are those that the dataset can have, where that is known.
+    Faults are shown at their fields.
     """
-    form = _Form(start, key, locked)
+    form = _Form(start, key, locked, splits)
     for row in sorted(ROWS, key=lambda row: all(form.is_locked(group) for group in row)):
         for place, group in zip(st.columns(len(row)), row, strict=True):
             with place:
@@ -37,9 +41,9 @@ def config_form(start: TrainConfig, key: str, locked: tuple[str, ...] = ()) -> T
 
 
 class _Form:
-    def __init__(self, start: TrainConfig, key: str, locked: tuple[str, ...]) -> None:
+    def __init__(self, start: TrainConfig, key: str, locked: tuple[str, ...], splits: Sequence[str] | None) -> None:
         self.values: dict[str, Any] = {}
-        self._start, self._key, self._locked = start, key, locked
+        self._start, self._key, self._locked, self._splits = start, key, locked, splits
         self._slots: dict[str, DeltaGenerator] = {}  # where the faults of a field are shown
 
     def show(self, group: str, columns: int) -> None:
@@ -88,6 +92,8 @@ class _Form:
         component's defaults."""
         registry, current = SECTIONS[section], getattr(self._start, section)
         field, names = TrainConfig.model_fields[section], registry.names()
+        if section == "split" and self._splits is not None:
+            names = [name for name in names if name in self._splits or name == current.name]
         if section == "model" and len(names) == 1:
             return current
         chosen = st.selectbox(

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from recformer.config import TrainConfig, parse, preset, preset_description, preset_names
+from recformer.data.prepared import splits_for
 from recformer.errors import RecformerError, count
 from recformer.jobs.devices import queue_of
 from recformer.jobs.launch import resume, submit
@@ -50,7 +51,7 @@ def new_run(_runs: list[RunSummary]) -> None:
     shortened = f"; the form begins with {epochs}" if epochs < shipped.num_epochs else ""
     st.caption(f"{preset_description(name)} The preset trains {count(shipped.num_epochs, 'epoch')}{shortened}.")
     summary = st.container()
-    config = config_form(shipped.model_copy(update={"num_epochs": epochs}), f"train.{name}")
+    config = config_form(shipped.model_copy(update={"num_epochs": epochs}), f"train.{name}", splits=_splits_of(data))
     with summary:
         _launch_box(config, data, device, None)
 
@@ -78,7 +79,7 @@ def from_weights(runs: list[RunSummary]) -> None:
     start = parse(config_beginning_with(readers.root(), name), name)
     start = start.model_copy(update={"num_epochs": SUGGESTED_EPOCHS})
     summary = st.container()
-    config = config_form(start, f"weights.{name}", locked=("model", "initialisation"))
+    config = config_form(start, f"weights.{name}", locked=("model", "initialisation"), splits=_splits_of(data))
     with summary:
         _launch_box(config, data, device, name)
 
@@ -199,6 +200,14 @@ MODES: dict[str, Callable[[list[RunSummary]], None]] = {
     "Resume": going_on,
     "Start from weights": from_weights,
 }
+
+
+def _splits_of(folder: Path) -> list[str] | None:
+    """The splits that a dataset can have; None where it cannot be read, which the launch says."""
+    try:
+        return splits_for(readers.dataset(folder))
+    except RecformerError:
+        return None
 
 
 def _pick_dataset(place: DeltaGenerator) -> Path:
