@@ -22,6 +22,7 @@ from recformer.data.dataset import ids_of
 from recformer.data.mapping import Mapping
 from recformer.data.report import SHORT, Report
 from recformer.data.rows import Column, Rows, Told, pc, read_rows
+from recformer.data.table import shown
 from recformer.data.values import is_filled, ratings_of, times_of
 from recformer.errors import DataError
 
@@ -46,7 +47,12 @@ def build(folder: Path, mapping: Mapping, out: Path, progress: Progress | None =
         item_table, item_tokens = _catalogue(folder, mapping, "item", items, report)
         del users, items
         parts = partition.spread(rows, kind, user_tokens, item_tokens)
-        counts = partition.sort_into(out, parts, kind, mapping, len(user_table), report)
+
+        def repeated_row(row: Any) -> DataError:
+            user, item = user_table["user_id"].iloc[row["user"]], item_table["item_id"].iloc[row["item"]]
+            return _repeated_row(folder, mapping, str(user), str(item), row)
+
+        counts = partition.sort_into(out, parts, kind, mapping, len(user_table), report, repeated_row)
     if report.interactions and (mapping.min_user > 1 or mapping.min_item):
         counts, user_table, item_table = _with_enough(out, counts, user_table, item_table, mapping, report)
     if not report.interactions:
@@ -74,17 +80,21 @@ class _Codes:
         return codes[encoded.indices.to_numpy()]
 
 
+def _columns(mapping: Mapping) -> list[str]:
+    names = (mapping.user, mapping.item, mapping.time, mapping.rating, mapping.event)
+    return list(dict.fromkeys(name for name in names if name))
+
+
 def _interactions(
     folder: Path, mapping: Mapping, users: _Codes, items: _Codes, report: Report, progress: Progress | None
 ) -> Iterator[NDArray[Any]]:
     """The rows of all files that count, as `partition.row_type`; what is left out is counted."""
     kind = partition.row_type(mapping)
-    columns = [name for name in (mapping.user, mapping.item, mapping.time, mapping.rating, mapping.event) if name]
     paths = [(folder / name).resolve() for name in mapping.files]  # where links lead is what people can mend
     total, before = sum(path.stat().st_size for path in paths if path.exists()), 0
     for number, path in enumerate(paths):
         told = _after(before, total, progress)
-        for rows in read_rows(path, mapping.form, list(dict.fromkeys(columns)), told):
+        for rows in read_rows(path, mapping.form, _columns(mapping), told):
             rows = _that_count(rows, mapping, report)
             if not len(rows):
                 continue
@@ -98,6 +108,26 @@ def _interactions(
                 some["part"] = PARTS.index(mapping.parts[number])
             yield some
         before += path.stat().st_size
+
+
+def _repeated_row(folder: Path, mapping: Mapping, user: str, item: str, row: Any) -> DataError:
+    """The error that names the second of the rows of a user with an item at a time. The files are read again for it."""
+    assert mapping.time is not None
+    before = ""
+    for number, name in enumerate(mapping.files):
+        if mapping.parts and PARTS.index(mapping.parts[number]) != row["part"]:
+            continue
+        for rows in read_rows((folder / name).resolve(), mapping.form, _columns(mapping)):
+            kept = _that_count(rows, mapping, Report())
+            same = pc.and_(pc.equal(kept.columns[mapping.user], user), pc.equal(kept.columns[mapping.item], item))
+            found = kept.only(same.to_numpy(zero_copy_only=False))
+            times = times_of(found, mapping.time, mapping.time_unit) if len(found) else []
+            for place in np.flatnonzero(np.asarray(times) == row["time"]).tolist():
+                if before:
+                    what = f"the row repeats user {shown(user)}, item {shown(item)} and time of {before}, and none may"
+                    return found.fault(place, what, "Remove it, or say that the first, the last or all are kept")
+                before = f"{name}, {found.place_of(place)}"
+    raise AssertionError("a row that was read is read again")
 
 
 def _after(before: int, total: int, progress: Progress | None) -> Told | None:

@@ -1,6 +1,6 @@
 """Rows sorted by user and time in bounded memory: spread over files by ranges of users, then sorted one by one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from recformer.data.arrays import DTYPES, array_path, map_array
 from recformer.data.assemble import order_of
 from recformer.data.mapping import Duplicates, GivenPart, Mapping
 from recformer.data.repeats import repeated
-from recformer.data.report import Report, day_of
+from recformer.data.report import Report
 from recformer.data.values import MICRO
 from recformer.errors import DataError
 
@@ -77,20 +77,33 @@ def spread(path: Path, kind: np.dtype[Any], users: NDArray[np.int32], items: NDA
 
 
 def sort_into(
-    out: Path, parts: list[Path], kind: np.dtype[Any], mapping: Mapping, num_users: int, report: Report
+    out: Path,
+    parts: list[Path],
+    kind: np.dtype[Any],
+    mapping: Mapping,
+    num_users: int,
+    report: Report,
+    repeated_row: Callable[[Any], DataError],
 ) -> NDArray[np.int64]:
     """Append each file's rows, sorted, to the arrays in `out`. Returns the interactions of each user (U,).
 
     A user's rows go by part, then time, then place in the file. Duplicates are counted, and dropped where the mapping
-    says so. Raises DataError where it says that there must be none.
+    says so. Where it says that there must be none, what `repeated_row` makes of the first one is raised.
     """
     counts = np.zeros(num_users, dtype=np.int64)
     names = ["items", "timestamps", *(["ratings"] if mapping.rating else []), *(["parts"] if mapping.parts else [])]
     with ExitStack() as stack:
         files = {name: stack.enter_context(array_path(out, name).open("wb")) for name in names}
         for path in parts:
-            rows = _without_duplicates(_sorted(np.fromfile(path, kind)), mapping.duplicates, report)
+            unsorted = np.fromfile(path, kind)
+            order = _order(unsorted)
+            rows, again = unsorted[order], _duplicates(unsorted[order], mapping.duplicates)
             path.unlink()
+            report.duplicates += int(np.count_nonzero(again))
+            if mapping.duplicates == "error" and again.any():
+                raise repeated_row(unsorted[order[again].min()])
+            if mapping.duplicates in ("first", "last"):
+                rows = rows[~again]
             own = np.bincount(rows["user"], minlength=num_users)
             counts += own
             times = rows["time"] // MICRO if mapping.time else _places(own[own > 0])
@@ -104,34 +117,27 @@ def sort_into(
     return counts
 
 
-def _sorted(rows: Rows) -> Rows:
-    """By user, part and time; what is equal in all of them stays in the order of the file."""
+def _order(rows: Rows) -> NDArray[np.int64]:
+    """(n,) rows by user, part and time; what is equal in all of them stays in the order of the file."""
     users = rows["user"].astype(np.int64)
     if "part" in _names(rows.dtype):
         users = users * len(get_args(GivenPart)) + rows["part"]
     times = rows["time"] if "time" in _names(rows.dtype) else np.zeros(len(rows), np.int64)
     if not (times % MICRO).any():
         times = times // MICRO  # numbers so small that one holds user and time
-    return rows[order_of(users, times)]
+    return order_of(users, times)
 
 
-def _without_duplicates(rows: Rows, said: Duplicates | None, report: Report) -> Rows:
+def _duplicates(rows: Rows, said: Duplicates | None) -> NDArray[np.bool_]:
+    """(n,) which of the sorted rows repeat another: all but the first, or all but the last where that is said."""
     if "time" not in _names(rows.dtype):
-        return rows  # without times nothing tells a repeated row from a second purchase
+        return np.zeros(len(rows), dtype=np.bool_)  # without times nothing tells a repeated row from a second purchase
     user = rows["user"].astype(np.int64)
     columns = user * 4 + rows["part"] if "part" in _names(rows.dtype) else user, rows["time"], rows["item"]
     if said == "last":
         columns = tuple(column[::-1] for column in columns)
     again = repeated(*columns)
-    again = again[::-1] if said == "last" else again
-    report.duplicates += int(again.sum())
-    if said == "error" and again.any():
-        when = day_of(int(rows["time"][int(np.argmax(again))]) // MICRO)
-        raise DataError(
-            f"{int(again.sum()):,} rows repeat user, item and time of another, one of them on {when}; none may. Say "
-            "that the first or the last of them is kept, or all of them"
-        )
-    return rows[~again] if said in ("first", "last") else rows
+    return again[::-1] if said == "last" else again
 
 
 def _places(counts: NDArray[np.int64]) -> NDArray[np.int64]:

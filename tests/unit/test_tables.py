@@ -128,9 +128,16 @@ def test_duplicates(said: str, expected: list[str], ratings: list[float], choice
     assert dataset.repeats == Repeats(1, choice)  # type: ignore[arg-type]
 
 
-def test_duplicates_that_may_not_be_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="1 rows repeat user, item and time of another, one of them on 1970-01-01"):
+def test_the_first_row_that_repeats_one_though_none_may_is_named(tmp_path: Path) -> None:
+    message = r"t\.csv, line 4: the row repeats user 'a', item 'x' and time of t\.csv, line 2, and none may"
+    with pytest.raises(DataError, match=message):
         read(tmp_path, REPEATED, replace(SIMPLE, duplicates="error"))
+    later = table("z,7,5", "b,5,2", "z,7,5", "b,5,2", "z,7,5")
+    with pytest.raises(DataError, match=r"line 4: the row repeats user 'z', item '7' and time of t\.csv, line 2"):
+        read(tmp_path, later, replace(SIMPLE, duplicates="error"))
+    (tmp_path / "u.csv").write_text("who,what,when\na,x,1\n")
+    with pytest.raises(DataError, match=r"u\.csv, line 2: the row repeats .* of t\.csv, line 3"):
+        read(tmp_path, table("b,x,1", "a,x,1"), replace(SIMPLE, files=("t.csv", "u.csv"), duplicates="error"))
 
 
 def test_what_is_said_of_repeated_rows_changes_the_mapping_alone(tmp_path: Path) -> None:
