@@ -1,6 +1,9 @@
 """EASE: a linear model from items to items in closed form, which knows no order."""
 
+from typing import Any
+
 import numpy as np
+import scipy.linalg.lapack
 from numpy.typing import NDArray
 
 from recformer.data.histories import Cases
@@ -10,7 +13,8 @@ from recformer.model.baseline.item_knn import user_items
 from recformer.model.baseline.votes import latest_items
 from recformer.registry import BASELINES
 
-LARGEST = 15_000  # items, whose matrices of float32 are 900 MB each
+lapack: Any = scipy.linalg.lapack
+LARGEST = 15_000  # items, of which there are two matrices of 900 MB at a time
 
 
 @BASELINES.register("ease")
@@ -33,7 +37,7 @@ class Ease:
                 f"{items:,}. Compare with the other baselines"
             )
         matrix = user_items(prepared)
-        self._gram = (matrix.T @ matrix).toarray().astype(np.float32)
+        self._gram = (matrix.T @ matrix).toarray()
         self._weights: dict[float, NDArray[np.float32]] = {}
 
     def scores(self, cases: Cases, regularisation: float) -> NDArray[np.float32]:
@@ -48,8 +52,20 @@ class Ease:
     def _solved(self, regularisation: float) -> NDArray[np.float32]:
         """(I, I) B, kept for the last regularisation alone."""
         if regularisation not in self._weights:
-            inverse = np.linalg.inv(self._gram + np.diag(np.full(len(self._gram), regularisation, dtype=np.float32)))
-            weights = inverse / -np.diag(inverse)
+            self._weights.clear()  # before the next is made: so there are two such matrices at most
+            weights = _inverse(self._gram, regularisation)
+            weights /= -np.diag(weights)
             np.fill_diagonal(weights, 0)
-            self._weights = {regularisation: weights}
+            self._weights[regularisation] = weights
         return self._weights[regularisation]
+
+
+def _inverse(gram: NDArray[np.float32], regularisation: float) -> NDArray[np.float32]:
+    """(I, I) (G + λ)⁻¹ of a symmetric G, by its Cholesky factor, in the memory of one copy."""
+    matrix = np.array(gram, order="F")
+    np.fill_diagonal(matrix, np.diag(matrix) + np.float32(regularisation))
+    matrix, _ = lapack.spotrf(matrix, overwrite_a=True)
+    matrix, _ = lapack.spotri(matrix, overwrite_c=True)
+    for row in range(1, len(matrix)):  # it gives the upper triangle alone
+        matrix[row, :row] = matrix[:row, row]
+    return matrix
