@@ -1,5 +1,6 @@
 """The arrays of a dataset on disk, one file each, so that they can be mapped instead of read."""
 
+import mmap
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,13 @@ def map_array(folder: Path, name: str) -> NDArray[Any]:
 def map_arrays(folder: Path) -> dict[str, NDArray[Any]]:
     """Maps of the arrays that are there, by name. Raises as `map_array`."""
     return {name: map_array(folder, name) for name in DTYPES if array_path(folder, name).exists()}
+
+
+def let_go(array: NDArray[Any]) -> None:
+    """Say that a mapped array was looked at and need not stay in memory; it is read from the disk when it is again."""
+    mapped = getattr(array, "_mmap", None)
+    if mapped is not None and hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def checksums(folder: Path) -> dict[str, int]:

@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from recformer.data.arrays import let_go
 from recformer.data.dataset import Dataset
 
 
@@ -102,6 +103,7 @@ def histories_of(dataset: Dataset) -> Histories:
     tokens[user_starts[:-1]] = dataset.num_items
     tokens[user_starts[1:] - 1] = dataset.num_items + 1
     tokens[marks_between(user_starts[:-1] + 1, user_starts[1:] - 1, len(tokens))] = dataset.items
+    let_go(dataset.items)
     return Histories(dataset.num_items, tokens, user_starts)
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from recformer.data.arrays import let_go
 from recformer.data.dataset import Dataset, numbers_of
 
 TimeTies = Literal["file", "hash", "as_set"]
@@ -53,6 +54,7 @@ def group_starts(dataset: Dataset) -> NDArray[np.bool_]:
     """(N,) whether an interaction is the first of its user at its time. Times 1 1 2 of one user: yes, no, yes."""
     starts = np.ones(dataset.num_interactions, dtype=np.bool_)
     starts[1:] = dataset.timestamps[1:] != dataset.timestamps[:-1]
+    let_go(dataset.timestamps)
     starts[dataset.offsets[:-1][np.diff(dataset.offsets) > 0]] = True
     return starts
 

@@ -6,11 +6,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from recformer.data.arrays import let_go
 from recformer.data.describe import times_are_real
 from recformer.data.histories import interactions
 from recformer.data.prepared import Prepared
 from recformer.data.split.base import Part
 from recformer.data.ties import tied
+from recformer.model.baseline.counts import AT_ONCE
 
 HOUR_S = 3600
 MANY_COLD = 0.05
@@ -53,10 +55,16 @@ class SplitFacts:
         return [f"{100 * share:.{0 if share > 0.01 else 1}f}% {what}." for what, share in shares.items() if share]
 
 
-def _from_first(times: NDArray[np.int64], some: NDArray[np.bool_]) -> NDArray[np.integer]:
-    """Some of the times (N,), in seconds after the first of all; in half the memory where they are within 68 years."""
-    first = times.min()
-    return (times[some] - first).astype(np.int32 if times.max() - first < 2**31 else np.int64)
+def _sorted_from(first: int, times: NDArray[np.int64], some: NDArray[np.bool_]) -> NDArray[np.integer]:
+    """Some of the times (N,), sorted, in seconds after the first of all; in half the memory if within 68 years."""
+    found = np.empty(np.count_nonzero(some), dtype=np.int32 if int(times.max()) - first < 2**31 else np.int64)
+    filled = 0
+    for start in range(0, len(times), AT_ONCE):
+        piece = times[start : start + AT_ONCE][some[start : start + AT_ONCE]]
+        found[filled : filled + len(piece)] = piece - first
+        filled += len(piece)
+    found.sort()
+    return found
 
 
 @lru_cache(maxsize=4)
@@ -67,20 +75,23 @@ def split_facts(prepared: Prepared, part: Part) -> SplitFacts:
     cases = cases[histories.targets(cases) != histories.eos]
     places = interactions(cases)
     trained = split.trained[histories.tokens < histories.num_items]  # (N,)
-    times = _from_first(dataset.timestamps, trained)
-    held_out = dataset.timestamps[places] - dataset.timestamps.min()
-    later = 1 - np.searchsorted(np.sort(times), held_out, side="right") / max(len(times), 1)
+    earliest = int(dataset.timestamps.min())
+    times = _sorted_from(earliest, dataset.timestamps, trained)
+    later = 1 - np.searchsorted(times, dataset.timestamps[places] - earliest, side="right") / max(len(times), 1)
     lengths = np.diff(dataset.offsets)
     there = lengths > 0
     first, last = dataset.offsets[:-1][there], dataset.offsets[1:][there] - 1
     spans = dataset.timestamps[last] - dataset.timestamps[first]
     known_items = np.zeros(histories.num_items, dtype=np.bool_)
-    known_items[dataset.items[trained]] = True
+    for start in range(0, len(split.trained), AT_ONCE):
+        piece = histories.tokens[start : start + AT_ONCE][split.trained[start : start + AT_ONCE]]
+        known_items[piece[piece < histories.num_items]] = True
+    let_go(dataset.timestamps)
     return SplitFacts(
         tied_targets=float(tied(dataset)[places].mean()),
         later_training=float(later.mean()),
         users_within_an_hour=float((spans <= HOUR_S).mean()),
         cold_users=float((split.trained_by_user()[np.unique(cases.users)] == 0).mean()),
-        cold_items=float((~known_items[dataset.items[places]]).mean()),
+        cold_items=float((~known_items[histories.targets(cases)]).mean()),
         times_are_real=times_are_real(dataset),
     )

@@ -1,14 +1,18 @@
 """A first-order Markov chain: what most often came right after the last item."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from recformer.data.histories import Cases
 from recformer.data.prepared import Prepared
-from recformer.model.baseline.counts import AT_ONCE, fractions, step_marks, token_counts
+from recformer.model.baseline.counts import fractions, step_marks, token_counts
 from recformer.model.baseline.votes import Sparse
 from recformer.registry import BASELINES
+
+PARTS = 8  # of the items, whose steps are counted at a time
 
 
 @BASELINES.register("markov")
@@ -30,12 +34,14 @@ class Markov:
     def __init__(self, prepared: Prepared) -> None:
         histories, size = prepared.histories, prepared.histories.num_tokens
         steps = step_marks(prepared)
-        self._nexts: Sparse = sparse.csr_array((size, size), dtype=np.float32)  # how often j came right after i
-        for start in range(0, len(steps), AT_ONCE):
-            places = start + np.flatnonzero(steps[start : start + AT_ONCE])
-            pairs = (histories.tokens[places], histories.tokens[places + 1])
-            counted = sparse.coo_array((np.ones(len(places), np.float32), pairs), shape=(size, size))
-            self._nexts += counted.tocsr()
+        firsts, nexts = histories.tokens[:-1], histories.tokens[1:]
+        rows: list[Sparse] = []
+        for start, end in pairwise([*range(0, size, max(size // PARTS, 1)), size]):  # all pairs at once would be large
+            some = steps[:-1] & (firsts >= start) & (firsts < end)
+            pairs = (firsts[some] - start, nexts[some])
+            counted = sparse.coo_array((np.ones(len(pairs[0]), np.float32), pairs), shape=(end - start, size))
+            rows.append(counted.tocsr())
+        self._nexts: Sparse = sparse.vstack(rows).tocsr()  # row i: how often each token came right after i
         self._histories = histories
         self._fractions = fractions(token_counts(prepared))  # (V,)
 
