@@ -190,7 +190,7 @@ def test_a_movie_is_followed_across_the_lists_by_pointer_and_keyboard(address: s
         shown.locator(f'.card[data-item="{common}"]').first.hover()
         expect(shown.locator(".card.same")).to_have_count(3)
         expect(shown.locator(".lines path.same")).to_have_count(2)
-        shown.get_by_role("heading", name="Recommend").hover()
+        shown.get_by_role("heading", name="Recommend · What would it").hover()
         expect(shown.locator(".card.same")).to_have_count(0)
         card = shown.locator("section.column").nth(2).locator(".card").nth(1)
         item = int(card.get_attribute("data-item") or -1)
@@ -226,7 +226,7 @@ def line_ends(page: Page, item: int) -> list[list[float]]:
 
 def test_a_user_from_nothing_is_built_by_searching_titles(root: Path, address: str, page: Page) -> None:
     with opened(page, f"{address}/recommend?{QUERY}&nobody=true") as shown:
-        expect(shown.get_by_text("Nothing watched yet")).to_be_visible()
+        expect(shown.get_by_text("Nothing yet")).to_be_visible()
         for title in ("Alien (1979)", "Aliens (1986)"):
             search = shown.get_by_role("combobox", name="Add a movie")
             search.fill(title)

@@ -23,7 +23,7 @@ from recformer.run.process import birth
 from recformer.training.tensorboard import TensorBoardWriter
 from recformer.ui.monitor import page
 from recformer.ui.monitor.curves_view import ShownRun
-from recformer.ui.shared.palette import styles_together
+from recformer.ui.shared.palette import OKABE_ITO, Style
 from tests.builders import dataset_in, sequences, write_ml1m
 from tests.training_helpers import SMALL_SET, environment, small_config, train_here
 from tests.waiting import wait_until
@@ -248,7 +248,7 @@ def test_the_folder_of_another_project_is_watched_before_its_log_begins_and_not_
     folder.mkdir()
 
     def watched() -> bool:
-        return page.moves([ShownRun(find_run(root, "elsewhere"), "elsewhere", styles_together(["#000000"])[0])])
+        return page.moves([ShownRun(find_run(root, "elsewhere"), "elsewhere", Style(OKABE_ITO[0]))])
 
     assert watched()
     opened("elsewhere")

@@ -302,9 +302,9 @@ def test_home_shows_baselines_once_they_are_evaluated(full: Root) -> None:
     app = opened("app.py")
     assert "Not evaluated yet" not in words(app)
     assert "corrected for 6 comparisons" in words(app)
-    (chart,) = app.get("plotly_chart")
+    (chart,) = app.get("bidi_component")
     assert all(
-        title in chart.proto.spec for title in ("Popularity", "Markov chain", "Sequential rules", "Item kNN", "EASE")
+        title in chart.proto.json for title in ("Popularity", "Markov chain", "Sequential rules", "Item kNN", "EASE")
     )
 
 

@@ -22,6 +22,7 @@ from recformer.run.model_ref import ModelRef, all_baselines
 from recformer.run.overview import RunSummary
 from recformer.ui.shared import readers
 from recformer.ui.shared.charts import interval_chart
+from recformer.ui.shared.live_chart import show_live
 from recformer.ui.shared.palette import run_styles
 from recformer.ui.shared.run_views import (
     comparable_kind,
@@ -180,7 +181,7 @@ def _show_validation(protocol: Protocol, results: list[Result], labels: dict[str
         (name, style, [result["metrics"][one] for one in NAMES])
         for name, style, result in zip(names, run_styles(runs, shown), results, strict=True)
     ]
-    st.plotly_chart(interval_chart("NDCG@k", CUTOFFS, models, QUESTION.k), key="home.headline")
+    show_live(st.container(), interval_chart("NDCG@k", CUTOFFS, models, QUESTION.k), "home.headline")
     corrected = f" · corrected for {len(results) - 1} comparisons" if len(results) > 2 else ""
     st.caption(
         f"{protocol.split['name']} · {protocol.part} · {protocol.cases:,} cases · history masked · bars are 95% "

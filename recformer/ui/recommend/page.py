@@ -85,16 +85,16 @@ def _whom(runs: list[RunSummary], ready: list[asking.Ready], data: Dataset) -> R
         with st.container(width="content"):
             masking = pick_masking(st.container(), data.nouns)
         recent = pick_recent(st.container(width=130), data.nouns)
-        st.toggle(
-            "A user from nothing",
-            key="nobody",
-            bind="query-params",
-            on_change=_change_person,
-            help=data.nouns.put_into(window_editor.NOBODY_HELP),
-        )
-        finding = not nobody and st.toggle(
-            "Find a user", key="find", bind="query-params", help="By who they are, or by what the models do for them."
-        )
+        with st.container(width="content", gap=None):
+            st.toggle(
+                "A user from nothing",
+                key="nobody",
+                bind="query-params",
+                on_change=_change_person,
+                help=data.nouns.put_into(window_editor.NOBODY_HELP),
+            )
+            help_text = "By who they are, or by what the models do for them."
+            finding = not nobody and st.toggle("Find a user", key="find", bind="query-params", help=help_text)
     if finding:
         labels = labels_of(runs)
         find_users({one.ref: model_label(labels, one.ref) for one in ready}, data, masking, int(k), recent, _open)

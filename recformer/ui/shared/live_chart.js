@@ -37,6 +37,14 @@ const options = (Plotly) => (kept ??= {
     ],
 });
 
+// On a phone the names stand one below the other: they get a place of their own below the curves, all of them in sight.
+const PHONE_PX = 500, NAME_PX = 20;
+const withRoomForNames = (layout, traces, width) => {
+    if (!layout.showlegend || !width || width >= PHONE_PX) return layout;
+    const names = NAME_PX * traces.filter((trace) => trace.showlegend !== false).length;
+    return { ...layout, height: layout.height + names, legend: { ...layout.legend, maxheight: 2 * names } };
+};
+
 const draw = (Plotly, chart, traces, layout) => {
     if (!chart.isConnected) return;
     Plotly.react(chart, traces, layout, options(Plotly));
@@ -51,7 +59,8 @@ const draw = (Plotly, chart, traces, layout) => {
 
 export default function ({ data, parentElement }) {
     const chart = parentElement.querySelector(".live-chart");
-    const { data: traces, layout } = JSON.parse(data);
+    const { data: traces, layout: given } = JSON.parse(data);
+    const layout = withRoomForNames(given, traces, chart.offsetWidth);
     chart.setAttribute("role", "img");
     chart.setAttribute("aria-label", layout.title.text);
     chart.style.height = `${layout.height}px`;
