@@ -42,8 +42,11 @@ def add(
     rating: Annotated[str | None, _text("--rating", "Column of ratings or weights.")] = None,
     event: Annotated[str | None, _text("--event", "Column that says which event a row is.")] = None,
     time_unit: Annotated[
-        Literal["s", "ms", "us", "iso"] | None,
-        typer.Option("--time-unit", help="Of numbers since 1970; iso: dates such as 2026-11-30T20:15:00+01:00."),
+        Literal["s", "ms", "us", "iso", "dmy", "mdy"] | None,
+        typer.Option(
+            "--time-unit",
+            help="Of numbers since 1970, or how dates are written: iso 2026-11-30, dmy 30/11/2026, mdy 11/30/2026.",
+        ),
     ] = None,
     duplicates: Annotated[
         Literal["keep", "first", "last", "error"] | None,

@@ -3,6 +3,7 @@
 What cannot be told is asked for by an error, never assumed.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,12 @@ from recformer.data.guess_form import ISO, NUMBER, form_of
 from recformer.data.mapping import Attributes, Duplicates, Form, Format, Mapping, TimeUnit
 from recformer.data.rows import read_rows
 from recformer.data.table import shown
-from recformer.data.values import unit_that_fits
+from recformer.data.values import DATE, unit_that_fits
 from recformer.errors import DataError, UsageError
 
 _TITLE = ("title", "name", "label", "description")
 _FORM = ("format", "separator", "encoding", "header", "quotes")
+_DATES = {"iso": "dates", "dmy": "dates, the day first", "mdy": "dates, the month first"}
 _HEAD_ROWS = 500
 
 
@@ -204,8 +206,19 @@ def _unit_of(values: list[Any]) -> TimeUnit | None:
         return None
     if all(ISO.fullmatch(value.strip()) for value in filled):
         return "iso"
+    dates = [re.fullmatch(DATE, value.strip()) for value in filled]
+    if all(dates):
+        return _order_of_dates([date for date in dates if date])
     units: set[TimeUnit | None] = {unit_that_fits(float(value)) if _is_number(value) else None for value in filled}
     return units.pop() if len(units) == 1 else None
+
+
+def _order_of_dates(dates: list[re.Match[str]]) -> TimeUnit | None:
+    """Whether the day or the month comes first; None where no number is above 12 and no point says it."""
+    first, second = (max(int(date[place]) for date in dates) for place in (1, 2))
+    if second <= 12 and (first > 12 or all("." in date[0].split(" ")[0] for date in dates)):
+        return "dmy"
+    return "mdy" if first <= 12 < second else None
 
 
 def _unit(column: str | None, rows: dict[str, list[Any]], reasons: list[str]) -> TimeUnit:
@@ -214,7 +227,7 @@ def _unit(column: str | None, rows: dict[str, list[Any]], reasons: list[str]) ->
         return "s"
     unit = _unit_of(rows[column])
     if unit is not None:
-        reasons.append(f"times are {'dates' if unit == 'iso' else 'in ' + unit}, such as {rows[column][0]}")
+        reasons.append(f"times are {_DATES.get(unit, f'in {unit}')}, such as {rows[column][0]}")
         return unit
     filled = [value for value in rows[column] if _is_number(value)]
     if len(filled) == len(rows[column]) and min(map(float, filled)) >= 0 and max(map(float, filled)) < 4_102_444_800:
@@ -223,6 +236,11 @@ def _unit(column: str | None, rows: dict[str, list[Any]], reasons: list[str]) ->
         )
         return "s"
     example = next((value for value in rows[column] if not _is_number(value)), rows[column][0])
+    if re.fullmatch(DATE, str(example).strip()):
+        raise DataError(
+            f"the column {shown(column)} is the time, but of dates as {shown(str(example))} nothing says whether the "
+            "day comes first (dmy) or the month (mdy). Name the unit of time"
+        )
     raise DataError(
         f"the column {shown(column)} is the time, but {shown(str(example))} is neither a number of s, ms or us since "
         "1970 nor a date as in 2026-11-30T20:15:00. Convert it, name another column, or say that there is no time"

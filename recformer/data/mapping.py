@@ -20,7 +20,7 @@ FILE = "dataset.yaml"
 Choice = Literal["keep", "drop"]
 Duplicates = Literal["keep", "first", "last", "error"]
 Format = Literal["delimited", "parquet", "json_lines", "recbole", "sequences"]
-TimeUnit = Literal["s", "ms", "us", "iso"]
+TimeUnit = Literal["s", "ms", "us", "iso", "dmy", "mdy"]
 GivenPart = Literal["train", "validation", "test"]
 _CONFIG = ConfigDict(extra="forbid")
 
@@ -87,7 +87,8 @@ class Mapping:
     rating: Line | None = None
     event: Line | None = None
     time_unit: TimeUnit = "s"
-    """Of numbers since 1970; iso: dates as in 2026-11-30T20:15:00+01:00, those without a zone taken as UTC."""
+    """Of numbers since 1970; iso: dates as in 2026-11-30T20:15:00+01:00, those without a zone taken as UTC;
+    dmy and mdy: dates as in 31/12/2026 20:15 and 12/31/2026 20:15."""
     form: Form = Form()
     parts: tuple[GivenPart, ...] = ()
     """Which part each of `files` is, where the data came split."""

@@ -9,6 +9,7 @@ import gzip
 import json
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -33,6 +34,8 @@ Column = Any
 BLOCK_BYTES = 1 << 24
 BATCH_ROWS = 1 << 18
 MOST_LINE_BYTES = 1 << 26
+MOST_TIMES, SMALL_BYTES = 200, 1 << 30
+"""A table that is compressed becomes 3 to 30 times as large; what is larger is refused where it is not small."""
 GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 UNREADABLE = (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeError, KeyError, OverflowError)
 """What the readers of compressed files and of Parquet raise for damaged ones."""
@@ -108,8 +111,15 @@ def opened(path: Path, told: Told) -> Iterator[bytes]:
             stream = gzip.GzipFile(fileobj=file)  # Arrow's reader takes a cut file for a whole one
         elif head == ZSTD:
             stream = pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
+        most = max(MOST_TIMES * path.stat().st_size, SMALL_BYTES)
         while piece := stream.read(BLOCK_BYTES):
             told(file.tell())
+            most -= len(piece)
+            if most < 0 and stream is not file:
+                raise DataError(
+                    f"{path} unpacks to more than {MOST_TIMES} times its size, as no table does. Unpack it yourself if "
+                    "it is right"
+                )
             yield piece
 
 
@@ -211,15 +221,26 @@ def _header(path: Path, block: bytes, form: Form) -> tuple[list[str], set[str]]:
     if form.format != "recbole":
         return [field.strip() for field in fields], set()
     typed = [field.partition(":") for field in fields]
+    refuse_examples(path, [name for name, _, _ in typed])
     return [name for name, _, _ in typed], {name for name, _, kind in typed if kind == "token_seq"}
+
+
+def refuse_examples(path: Path, names: Sequence[str]) -> None:
+    """Raise DataError for RecBole's files of training examples, whose lines repeat one another's interactions."""
+    if "item_id_list" in names:
+        raise DataError(
+            f"{path}: item_id_list holds all that came before, so each line is an example for training and repeats the "
+            "interactions of others. Name the .inter file that has one interaction a line"
+        )
 
 
 def _checked_columns(path: Path, names: list[str], wanted: Sequence[str] | None) -> list[str]:
     """`wanted` itself, all of which are there once. Raises DataError."""
+    times = Counter(names)
     for name in wanted or names:
-        if names.count(name) != 1:
-            what = "is there twice" if name in names else f"is not among {', '.join(map(shown, names[:40]))}"
-            remedy = "Rename it" if name in names else "Name one of them, or say whether there is a header"
+        if times[name] != 1:
+            what = "is there twice" if name in times else f"is not among {', '.join(map(shown, names[:40]))}"
+            remedy = "Rename it" if name in times else "Name one of them, or say whether there is a header"
             raise DataError(f"{path}: the column {shown(name)} {what}. {remedy}")
     return list(wanted or names)
 
@@ -231,7 +252,8 @@ def _parsed(
     separator, body = form.separator.encode(), block
     if len(separator) > 1:
         separator, body = _UNIT_SEPARATOR, block.replace(separator, _UNIT_SEPARATOR)
-    positions = [str(names.index(name)) for name in wanted]
+    place = {name: str(number) for number, name in enumerate(names)}
+    positions = [place[name] for name in wanted]
     try:
         if body is not block and _UNIT_SEPARATOR in block:
             raise pa.ArrowInvalid("a control character")
@@ -379,10 +401,11 @@ def _is_no_text(value: Any) -> bool:
 def _parquet(path: Path, _: Form, wanted: Sequence[str] | None, told: Told) -> Iterator[Rows]:
     with _unpacked(path, told) as file:
         source = parquet.ParquetFile(file, page_checksum_verification=True)
+        as_text = _as_text if wanted else _as_text_or_type
         wanted = _checked_columns(path, source.schema_arrow.names, wanted)
         first = 1
         for batch in source.iter_batches(BATCH_ROWS, columns=wanted):
-            columns = {name: _as_text(path, name, batch.column(name)) for name in wanted}
+            columns = {name: as_text(path, name, batch.column(name)) for name in wanted}
             told(file.tell())
             yield Rows(path, columns, _row_after(first))
             first += batch.num_rows
@@ -403,6 +426,14 @@ def _unpacked(path: Path, told: Told) -> IO[bytes]:
 
 def _row_after(first: int) -> Callable[[int], str]:
     return lambda row: f"row {first + row:,}"
+
+
+def _as_text_or_type(path: Path, name: str, column: Column) -> Column:
+    """(n,) as text, for a look at all columns; of one that cannot be text the type: it may be of no use to anybody."""
+    try:
+        return _as_text(path, name, column)
+    except (DataError, pa.ArrowException):
+        return pa.array([str(column.type)] * len(column))
 
 
 def _as_text(path: Path, name: str, column: Column) -> Column:

@@ -14,6 +14,8 @@ from recformer.errors import DataError
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6}
 MICRO = 10**6
 LIKELY = (315_532_800, 4_102_444_800)  # 1980 to 2100: when people bought, watched or rated something
+DATE = r"(\d{1,2})[./-](\d{1,2})[./-]\d{4}([T ]\d{1,2}:\d\d.*)?"
+"""A day and a month, or the other way round, and a year."""
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:?\d\d|$)"
 _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 
@@ -27,7 +29,9 @@ def is_filled(column: Column) -> NDArray[np.bool_]:
 def times_of(rows: Rows, name: str, unit: TimeUnit) -> NDArray[np.int64]:
     """(n,) microseconds since 1970. Raises DataError for the first value that is no time from 1970 to 9999."""
     column = _filled(rows, name, "Fill it in, leave the row out, or name no time: the order of lines then counts")
-    return _iso_times(rows, name, column) if unit == "iso" else _numeric_times(rows, name, column, unit)
+    if unit in ("s", "ms", "us"):
+        return _numeric_times(rows, name, column, unit)
+    return _dates(rows, name, column, column if unit == "iso" else _as_iso(rows, name, column, unit))
 
 
 def ratings_of(rows: Rows, name: str) -> NDArray[np.float32]:
@@ -93,12 +97,23 @@ def _looks_iso(column: Column) -> NDArray[np.bool_]:
     return pc.match_substring_regex(column, _ISO).to_numpy(zero_copy_only=False)
 
 
-def _iso_times(rows: Rows, name: str, column: Column) -> NDArray[np.int64]:
+def _as_iso(rows: Rows, name: str, column: Column, unit: TimeUnit) -> Column:
+    """Dates as 1/2/2026 8:26 in the form of ISO 8601. Raises DataError for the first that is none."""
+    good = pc.match_substring_regex(column, f"^{DATE}$").to_numpy(zero_copy_only=False)
+    _refuse(rows, name, column, good, "is no date as in 31/12/2026 or 31/12/2026 20:15", "Mend the line")
+    for short in (r"^()(\d[./-])", r"^(\d\d[./-])(\d[./-])", r"([T ])(\d:)"):
+        column = pc.replace_substring_regex(column, short, r"\10\2")
+    day, month = (r"\1", r"\2") if unit == "dmy" else (r"\2", r"\1")
+    return pc.replace_substring_regex(column, r"^(\d\d)[./-](\d\d)[./-](\d{4})", rf"\3-{month}-{day}")
+
+
+def _dates(rows: Rows, name: str, column: Column, iso: Column) -> NDArray[np.int64]:
+    """(n,) microseconds since 1970 of dates in the form of ISO 8601; `column` has them as they came."""
     allowed = "is no date as in 2026-11-30 or 2026-11-30T20:15:00+01:00"
     numbers = pc.match_substring_regex(column, _NUMBER).to_numpy(zero_copy_only=False)
     remedy = "Say in which unit the numbers are: s, ms or us" if numbers[0] else "Mend the line"
-    _refuse(rows, name, column, _looks_iso(column), allowed, remedy)
-    times = pd.to_datetime(pd.Series(column.to_pandas()), format="ISO8601", utc=True, errors="coerce")
+    _refuse(rows, name, column, _looks_iso(iso), allowed, remedy)
+    times = pd.to_datetime(pd.Series(iso.to_pandas()), format="ISO8601", utc=True, errors="coerce")
     _refuse(rows, name, column, times.notna().to_numpy(), allowed, remedy)
     micros = times.dt.as_unit("us").astype("int64").to_numpy()
     good = (micros >= 0) & (micros < (LATEST_TIME + 1) * MICRO)

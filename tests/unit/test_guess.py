@@ -28,6 +28,9 @@ def columns(found: Guess) -> tuple[str | None, ...]:
         ("timestamp,visitorid,event,itemid\n1433221332117,257597,view,355908\n", ("visitorid", "itemid", "timestamp", None, "event"), "ms"),
         ("reviewerID,asin,overall,unixReviewTime\nA1,B00,5,1405209600\n", ("reviewerID", "asin", "unixReviewTime", "overall", None), "s"),
         ("user_id,product_id,product_name,added\n1,2,Tea,2020-01-05\n", ("user_id", "product_id", "added", None, None), "iso"),
+        ("user,item,when\n1,2,31/12/2023 23:59\n1,3,1/2/2024 8:05\n", ("user", "item", "when", None, None), "dmy"),
+        ("user,item,when\n1,2,2/13/2023\n", ("user", "item", "when", None, None), "mdy"),
+        ("user,item,when\n1,2,01.02.2023\n", ("user", "item", "when", None, None), "dmy"),
         ("session_id,item,t\n1,2,1405209600000000\n", ("session_id", "item", "t", None, None), "us"),
     ],
 )  # fmt: skip
@@ -82,7 +85,8 @@ def test_two_candidates_are_the_better_by_name_and_both_are_told(tmp_path: Path)
     [
         ("Kunde,Ware\na,x\n", None, "nothing tells whether 'Kunde', 'Ware' are names of columns"),
         ("Kunde,Ware,Jahr\na,x,3\n", None, "nothing says which column is the user and which the item; the columns are 'Kunde', 'Ware', 'Jahr'"),
-        ("user,item,date\na,x,12/1/2010 8:26\n", None, "'12/1/2010 8:26' is neither a number"),
+        ("user,item,date\na,x,12/1/2010 8:26\n", None, "'12/1/2010 8:26' nothing says whether the day comes first"),
+        ("user,item,date\na,x,\"Fri, 31 Dec 2010 08:26:00 +0100\"\n", None, "nor a date as in 2026-11-30T20:15:00. Convert it"),
         ("user,item,time\na,x,1405209600000000000\n", None, "is neither a number of s, ms or us"),
         ("user,item\na,x\n", Said(user="customer"), "user 'customer' is no column; there are 'user', 'item'"),
         ("", None, "is empty"),

@@ -1,5 +1,6 @@
 """Tables of interactions: what is left out is counted, and every fault is one sentence with file, line and remedy."""
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from recformer.data.dataset import Dataset
 from recformer.data.guess import guess
 from recformer.data.mapping import FILE, Attributes, Form, Mapping, Settings, read_settings, write_settings
 from recformer.data.repeats import Repeats, write_choice
+from recformer.data.rows import read_rows
 from recformer.errors import DataError, UsageError
 
 SIMPLE = Mapping(("t.csv",), "who", "what", "when")
@@ -190,6 +192,41 @@ def test_zones_are_taken_off_and_times_without_one_are_utc(tmp_path: Path) -> No
     rows = table("a,x,2026-11-30T20:00:00+01:00", "a,y,2026-11-30 19:30:00", "a,z,2026-11-30T19:45Z")
     dataset = read(tmp_path, rows, replace(SIMPLE, time_unit="iso"))
     assert histories(dataset) == {"a": ["x", "y", "z"]}
+
+
+def test_dates_with_the_day_or_the_month_first(tmp_path: Path) -> None:
+    rows = ["a,x,31/12/2023 23:59", "a,y,1/2/2024 8:05", "a,z,01.02.2024"]
+    dataset = read(tmp_path, table(*rows), replace(SIMPLE, time_unit="dmy"))
+    assert histories(dataset) == {"a": ["x", "z", "y"]}
+    assert dataset.timestamps.tolist() == [1704067140, 1706745600, 1706774700]
+    assert read(tmp_path, table("a,x,12/31/2023"), replace(SIMPLE, time_unit="mdy")).timestamps.tolist() == [1703980800]
+    with pytest.raises(DataError, match=r"line 3: when '2/13/2024' is no date"):
+        read(tmp_path, table("a,x,31/12/2023", "a,y,2/13/2024"), replace(SIMPLE, time_unit="dmy"))
+
+
+def test_files_of_training_examples_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.train.inter").write_text("user_id:token\titem_id_list:token_seq\titem_id:token\nu\tx y\tz\n")
+    with pytest.raises(DataError, match="Name the .inter file that has one interaction a line"):
+        guess(tmp_path / "a.train.inter")
+
+
+def test_columns_of_a_parquet_file_that_nobody_asks_for_may_hold_anything(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"user": ["a"], "item": ["x"], "vector": [[[1.0, 2.0]]], "raw": [b"\xff"], "tree": [{"a": 1}]})
+    frame.to_parquet(tmp_path / "t.parquet", index=False)
+    found = guess(tmp_path / "t.parquet").mapping
+    assert (found.user, found.item) == ("user", "item")
+    with pytest.raises(DataError, match="the column 'tree' holds struct"):
+        next(read_rows(tmp_path / "t.parquet", found.form, ["tree"]))
+
+
+def test_a_file_that_unpacks_to_far_more_than_it_has_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recformer.data.rows.SMALL_BYTES", 1000)
+    monkeypatch.setattr("recformer.data.rows.BLOCK_BYTES", 10_000)
+    bomb = gzip.compress(b"who,what,when\n" + b"a,x,1\n" * 1_000_000)
+    with pytest.raises(DataError, match="unpacks to more than 200 times its size"):
+        read(tmp_path, bomb)
 
 
 def test_tables_of_items_and_users(tmp_path: Path) -> None:

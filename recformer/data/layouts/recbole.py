@@ -7,6 +7,7 @@ import pandas as pd
 from recformer.data.dataset import ids_of
 from recformer.data.layouts.base import Layout, RawTables, split_title, year_of
 from recformer.data.nouns import ITEMS, MOVIES
+from recformer.data.rows import refuse_examples
 from recformer.data.table import (
     ID_FIELDS,
     Interactions,
@@ -96,6 +97,7 @@ def _types(path: Path, header: str, needed: tuple[str, ...]) -> dict[str, str]:
         if name in types:
             raise fault(path, 1, f"the column {name} is there twice", "each column once")
         types[name] = kind
+    refuse_examples(path, list(types))
     for name in needed:
         if name not in types:
             raise fault(path, 1, f"there is no column {name} in {shown(header)}", f"a column {name}")

@@ -36,7 +36,14 @@ FORMATS = {
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "|", "::": "::", " ": "blank"}
 ENCODINGS = {"utf-8": "UTF-8", "latin-1": "Latin-1"}
 YES_OR_NO = {True: "Yes", False: "No"}
-UNITS = {"iso": "Dates (ISO 8601)", "s": "Seconds since 1970", "ms": "Milliseconds", "us": "Microseconds"}
+UNITS = {
+    "iso": "Dates (ISO 8601)",
+    "dmy": "Dates, day first",
+    "mdy": "Dates, month first",
+    "s": "Seconds since 1970",
+    "ms": "Milliseconds",
+    "us": "Microseconds",
+}
 DUPLICATES = {"keep": "Keep all", "first": "Keep the first", "last": "Keep the last", "error": "There must be none"}
 COLUMNS: dict[Role, tuple[str, str]] = {
     "user": ("User", "Who bought, watched or rated: the column of their ids."),
