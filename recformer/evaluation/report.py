@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from recformer.errors import UsageError, count
-from recformer.evaluation.conclusion import ONE_USER
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -184,6 +183,8 @@ def corrections(results: Rows, title: str) -> str:
 
 def _caption(comparison: "Comparison", results: Rows, masking: "Masking") -> str:
     """The protocol in one line, as it stands below every table."""
+    from recformer.evaluation.conclusion import ONE_USER
+
     protocol = comparison.protocol
     skipped = f" · {count(protocol.skipped_users, 'user')} with too short a history" if protocol.skipped_users else ""
     corrected = corrections(results, comparison.question.title)
