@@ -66,6 +66,10 @@ def files_in(path: Path, reasons: list[str]) -> Files:
         return Files([path])
     found = row_files(path)
     if not found:
+        found = sorted(one for depth in range(1, 4) for one in path.glob("*/" * depth + "[!._]*.parquet"))
+        if found:
+            reasons.append(f"{len(found)} files in folders are parts of one table; the folders' names are not read")
+            return Files(found)
         raise DataError(
             f"{path} holds no file of rows ({', '.join(sorted(_SUFFIXES))}). Name a file, or another folder"
         )
@@ -132,10 +136,14 @@ def _stem(path: Path) -> str:
 
 
 def named(paths: Iterable[Path]) -> dict[str, Path]:
-    """Each file by a name that it can have in the dataset's folder."""
+    """Each file by a name that it can have in the dataset's folder: its own, behind its folder's where it is taken."""
     named: dict[str, Path] = {}
     for path in paths:
         name = path.name.lstrip(".") or "file"
+        for parent in path.parents:
+            if named.get(name, path) == path or not parent.name:
+                break
+            name = f"{parent.name.lstrip('.')}-{name}"
         if named.setdefault(name, path) != path:
             raise UsageError(f"{named[name]} and {path} have one name. Rename one of them")
     return named

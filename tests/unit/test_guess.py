@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from recformer.data.add import add
+from recformer.data.cache import load
 from recformer.data.guess import Guess, Said, guess
 from recformer.data.mapping import Form
 from recformer.errors import DataError, UsageError
@@ -137,6 +140,18 @@ def test_files_of_a_split_and_parts_of_one_table(tmp_path: Path) -> None:
     assert guess(there).mapping.parts == ("train", "validation", "test")
     there = folder(tmp_path / "parts", part_0__csv="user,item\n1,2\n", part_1__csv="user,item\n1,3\n")
     assert guess(there).mapping.files == ("part_0.csv", "part_1.csv")
+
+
+def test_parquet_in_folders_of_parts(tmp_path: Path) -> None:
+    for month in ("01", "02"):
+        inner = tmp_path / "year=2026" / f"month={month}"
+        inner.mkdir(parents=True)
+        pd.DataFrame({"user": [month], "item": ["x"]}).to_parquet(inner / "part-0.parquet")
+        (inner / "_SUCCESS").touch()
+    found = guess(tmp_path)
+    assert found.mapping.files == ("part-0.parquet", "month=02-part-0.parquet")
+    assert any("the folders' names are not read" in reason for reason in found.reasons)
+    assert load(add(found, "parts", tmp_path / "data"), tmp_path / "data" / ".cache").num_users == 2
 
 
 def test_recbole_files(tmp_path: Path) -> None:
