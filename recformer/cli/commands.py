@@ -212,7 +212,7 @@ def data_info(
 ) -> None:
     """Counts of a dataset, how much of it is tied in time or repeated, what its users can show, its fingerprint."""
     from recformer.data.assemble import find_reader, has_mapping
-    from recformer.data.describe import counts, time_ties_of
+    from recformer.data.describe import description_of
     from recformer.data.repeats import write_choice
 
     if repeats is not None:
@@ -224,8 +224,8 @@ def data_info(
         "name": dataset.name,
         "format": dataset.reader,
         "fingerprint": dataset.fingerprint,
-        **asdict(counts(dataset)),
-        **asdict(time_ties_of(dataset)),
+        **asdict(description_of(dataset).counts),
+        **asdict(description_of(dataset).ties),
         "repeated_rows": dataset.repeats.rows,
         "repeats": dataset.repeats.choice,
         **_facts_of_the_rows(dataset.report, as_json),
@@ -245,12 +245,10 @@ def _facts_of_the_rows(report: Any, as_json: bool) -> dict[str, Any]:
 
 def _facts_of_the_split(dataset: Any) -> dict[str, float]:
     """Of the test part of leave_last_out; nothing where the dataset has none, nor of times that are placeholders."""
-    from recformer.config import parse_section
-    from recformer.data.prepared import prepare
-    from recformer.evaluation.split_facts import split_facts
+    from recformer.evaluation.split_facts import usual_split_facts
 
     try:
-        facts = asdict(split_facts(prepare(dataset, parse_section("split", "leave_last_out")), "test"))
+        facts = asdict(usual_split_facts(dataset))
     except RecformerError:
         return {}
     del facts["tied_targets"]  # said above, of all users

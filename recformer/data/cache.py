@@ -192,6 +192,7 @@ def _read_entry(entry: Path, folder: Path) -> Dataset:
         has_times=record["has_times"],
         nouns=Nouns(**record["nouns"]),
         repeats=Repeats(**record["repeats"]),
+        kept_in=entry,
         report=_REPORT.validate_python(record["report"]),
         **map_arrays(entry),
     )

@@ -60,6 +60,8 @@ class Dataset:
     """(N,) 0, 1 or 2 for training, validation or test where the data came split; a user's go in this order."""
     report: Report = field(default_factory=Report)
     """What became of the rows of its files."""
+    kept_in: Path | None = None
+    """Folder of its arrays, found by content, where what is computed of them is kept too; None where it has none."""
 
     @cached_property
     def user_ids(self) -> pd.Index:

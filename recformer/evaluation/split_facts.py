@@ -5,11 +5,15 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
+from recformer.config import parse_section
 from recformer.data.arrays import let_go
-from recformer.data.describe import times_are_real
+from recformer.data.dataset import Dataset
+from recformer.data.describe import description_of
 from recformer.data.histories import interactions
-from recformer.data.prepared import Prepared
+from recformer.data.kept import kept
+from recformer.data.prepared import Prepared, prepare
 from recformer.data.split.base import Part
 from recformer.data.ties import tied
 from recformer.model.baseline.counts import AT_ONCE
@@ -67,6 +71,13 @@ def _sorted_from(first: int, times: NDArray[np.int64], some: NDArray[np.bool_]) 
     return found
 
 
+def usual_split_facts(dataset: Dataset) -> SplitFacts:
+    """Facts of the test part of leave_last_out, kept beside the dataset's arrays. Raises DataError where it cannot be
+    made of the dataset."""
+    usual = parse_section("split", "leave_last_out")
+    return kept(dataset, "split-facts-1", _FACTS, lambda: split_facts(prepare(dataset, usual), "test"))
+
+
 @lru_cache(maxsize=4)
 def split_facts(prepared: Prepared, part: Part) -> SplitFacts:
     """Facts of one part of a split. EOS, a target of random_windows, is at no time and is left out."""
@@ -93,5 +104,8 @@ def split_facts(prepared: Prepared, part: Part) -> SplitFacts:
         users_within_an_hour=float((spans <= HOUR_S).mean()),
         cold_users=float((split.trained_by_user()[np.unique(cases.users)] == 0).mean()),
         cold_items=float((~known_items[histories.targets(cases)]).mean()),
-        times_are_real=times_are_real(dataset),
+        times_are_real=description_of(dataset).times_are_real,
     )
+
+
+_FACTS = TypeAdapter(SplitFacts)

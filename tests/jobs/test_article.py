@@ -12,7 +12,7 @@ from recformer.checkpoint.weights import read_state
 from recformer.config import parse, preset
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
-from recformer.data.describe import counts
+from recformer.data.describe import description_of
 from recformer.data.histories import histories_of
 from recformer.logs.reader import RunLog
 from recformer.run.paths import Root
@@ -79,7 +79,7 @@ def means(document: Any, run: str, masking: str) -> dict[str, float]:
 
 
 def test_movielens_1m_gives_the_articles_tokens_and_windows(dataset: Dataset) -> None:
-    found = counts(dataset)
+    found = description_of(dataset).counts
     assert (found.users, found.items, found.interactions) == (6040, 3883, 1_000_209)
     histories = histories_of(dataset)
     windows = histories.all_cases(5)

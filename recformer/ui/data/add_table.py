@@ -400,6 +400,8 @@ def _add(source: Source, guessed: Guess, name: str) -> None:
 
 
 def _show_error(source: Source, error: RecformerError) -> None:
-    """An error; of a dropped file its name alone, since nobody knows where it is kept."""
+    """An error; of dropped files their names alone, since nobody knows where they are kept."""
     words = message_of(error)
-    st.error(words.replace(plain(f"{source.path}/"), "") if source.uploaded else words, icon=":material/error:")
+    if source.uploaded:
+        words = words.replace(plain(f"{source.path}/"), "").replace(plain(str(source.path)), "What was dropped")
+    st.error(words, icon=":material/error:")

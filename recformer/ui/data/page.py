@@ -20,7 +20,7 @@ from recformer.data.sources.download import provenance
 from recformer.errors import RecformerError
 from recformer.evaluation.power import Power, power_of
 from recformer.evaluation.shuffle_test import ShuffleTest, of_dataset
-from recformer.evaluation.split_facts import split_facts
+from recformer.evaluation.split_facts import usual_split_facts
 from recformer.evaluation.store import evaluated_files
 from recformer.recommend.window_edits import search
 from recformer.ui.shared import readers
@@ -31,12 +31,20 @@ from recformer.ui.shared.palette import OKABE_ITO
 from recformer.ui.shared.selection import rename
 from recformer.ui.shared.words import as_text, explain, plain
 
+QUICK = 2_000_000  # of so many interactions models are ranked while one waits
+MOST_ROWS = 5_000  # of the table of items, which a browser is sent whole
 REPEATS: dict[Choice, str] = {"drop": "Drop them", "keep": "Keep them"}
+
+
+def _described(dataset: Dataset) -> describe.Description:
+    with st.spinner("Counting interactions …"):
+        return describe.description_of(dataset)
 
 
 def show_counts(dataset: Dataset) -> None:
     """How much there is."""
-    counts, nouns = describe.counts(dataset), dataset.nouns
+    described, nouns = _described(dataset), dataset.nouns
+    counts = described.counts
     tiles = [
         ("Users", f"{counts.users:,}", None),
         (nouns.heads, f"{counts.items:,}", None),
@@ -52,11 +60,11 @@ def show_counts(dataset: Dataset) -> None:
         for label, value, help_text in tiles:
             st.metric(label, value, width=140, help=help_text)
     doubts: list[str] = []
-    if not describe.times_are_real(dataset):
+    if not described.times_are_real:
         doubts.append(
             "times are placeholders: only the order within a user means anything, so do not use global_temporal"
         )
-    if dataset.ratings is not None and not describe.ratings_are_real(dataset):
+    if dataset.ratings is not None and not described.ratings_are_real:
         doubts.append("ratings are all alike")
     if doubts:
         st.info(f"In this set {' and '.join(doubts)}.", icon=":material/info:")
@@ -85,7 +93,7 @@ def ask_about_repeats(dataset: Dataset) -> None:
 
 def show_time_ties(dataset: Dataset) -> None:
     """How much of the order in time is the order of lines alone."""
-    ties = describe.time_ties_of(dataset)
+    ties = _described(dataset).ties
     if ties.tied_targets:
         st.caption(
             f"{100 * ties.tied_interactions:.0f}% of interactions share user and time with another. For "
@@ -98,7 +106,8 @@ def show_time_ties(dataset: Dataset) -> None:
 def show_split_facts(dataset: Dataset) -> None:
     """What a reviewer would ask of the usual split, where it can be made."""
     try:
-        facts = split_facts(prepare(dataset, parse_section("split", "leave_last_out")), "test")
+        with st.spinner("Looking at the usual split …"):
+            facts = usual_split_facts(dataset)
     except RecformerError:
         return
     if said := facts.sentences():
@@ -106,7 +115,11 @@ def show_split_facts(dataset: Dataset) -> None:
 
 
 def show_power(dataset: Dataset) -> None:
-    """What its test users can show, where the usual split can be made."""
+    """What its test users can show, where the usual split can be made; of a large set once it was asked for."""
+    if dataset.num_interactions > QUICK and not st.button(
+        "What can its users show?", key="data.power", icon=":material/straighten:", help=explain("power")
+    ):
+        return
     try:
         with st.spinner("Measuring how much users differ …"):
             power = _power(dataset, [str(path) for path in evaluated_files(readers.root())])
@@ -139,13 +152,13 @@ def show_charts(dataset: Dataset) -> None:
     """The popularity's long tail, the lengths of histories, and interactions over time."""
     left, middle, right = st.columns(3)
     left.plotly_chart(_popularity(describe.sorted_popularity(dataset), dataset.nouns), key="data.popularity")
-    counts, edges = np.histogram(describe.history_lengths(dataset), bins=40)
-    centres = (edges[:-1] + edges[1:]) / 2
+    described = _described(dataset)
+    edges = np.array(described.length_edges)
+    centres, counts = (edges[:-1] + edges[1:]) / 2, np.array(described.users_by_length)
     lengths = _bars("Length of histories", centres, counts, f"{dataset.nouns.items} of one user", "users")
     middle.plotly_chart(lengths, key="data.lengths")
-    if describe.times_are_real(dataset):
-        times = describe.interactions_over_time(dataset)
-        starts, counts = times["start"].to_numpy(), times["interactions"].to_numpy()
+    if described.times_are_real:
+        starts, counts = np.array(described.starts).astype("datetime64[s]"), np.array(described.by_start)
         right.plotly_chart(_bars("Interactions over time", starts, counts, "", "interactions"), key="data.times")
     else:
         right.caption("No chart over time: this set's times are placeholders.")
@@ -179,6 +192,8 @@ def show_items(dataset: Dataset) -> None:
     text = st.text_input(f"Find {nouns.an_item}", key="item", bind="query-params", placeholder=_example(dataset))
     if text:
         table = table.loc[search(table, text)]
+    found = len(table)
+    table = table.sort_values("interactions", ascending=False, kind="stable").head(MOST_ROWS)
     ids = NumberColumn("Id", format="%d", width="small") if dataset.item_ids.dtype == np.int64 else TextColumn("Id")
     known = {
         "item_id": ids,
@@ -189,7 +204,8 @@ def show_items(dataset: Dataset) -> None:
     }
     columns = {name: column_of(table, name) for name in table} | known
     st.dataframe(table, key="data.items", hide_index=True, height=360, column_config=columns)
-    st.caption(f"{len(table):,} of {nouns.count(dataset.num_items)}")
+    most = f", of which the {len(table):,} with the most interactions are shown" if found > len(table) else ""
+    st.caption(f"{found:,} of {nouns.count(dataset.num_items)}{most}")
 
 
 def _example(dataset: Dataset) -> str:
