@@ -210,7 +210,7 @@ def show_items(dataset: Dataset) -> None:
 
 def _example(dataset: Dataset) -> str:
     """What one may search for."""
-    return "or ".join(["title " if "title" in dataset.item_table else "id ", *category_columns(dataset.item_table)])
+    return " or ".join(["title" if "title" in dataset.item_table else "id", *category_columns(dataset.item_table)])
 
 
 def show_provenance(dataset: Dataset) -> None:
