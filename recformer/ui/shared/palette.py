@@ -13,7 +13,7 @@ from recformer.ui.shared.words import plain
 # Okabe and Ito 2008, readable by colour-blind people, without black and yellow, which vanish on one of the themes.
 OKABE_ITO = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
 REFERENCE = "#8C8C8C"
-GREYS = ["#5F6B7A", "#A89F91", "#6E5F4E"]
+GREYS = ["#5F6B7A", "#A89F91", "#7A6A58"]
 """Of the baselines."""
 SYMBOLS = [
     *("circle", "square", "diamond", "triangle-up", "cross", "x"),  # one for each colour: not by colour alone
