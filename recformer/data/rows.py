@@ -137,6 +137,9 @@ def _blocks(path: Path, form: Form, told: Told) -> Iterator[tuple[int, bytes]]:
         if not end and len(block) > MOST_LINE_BYTES:
             what = f"the line, or a quoted field in it, goes on for more than {MOST_LINE_BYTES >> 20} MB"
             raise fault(path, f"line {line}", what, "Name the separator, the quotes or the format of the file")
+        if b"\0" in piece:
+            at = line + block.count(b"\n", 0, block.index(b"\0"))
+            raise fault(path, f"line {at}", "it holds a NUL byte, which no text has", "Save the file as UTF-8 text")
         if end:
             whole = block[:end]
             yield line, whole if form.encoding == "utf-8" else whole.decode(form.encoding).encode()

@@ -82,6 +82,7 @@ def test_seconds_said_to_be_milliseconds_are_noted(tmp_path: Path) -> None:
         (b"who,who,when\na,x,1\n", "the column 'who' is there twice"),
         (b"who,what,then\na,x,1\n", "the column 'when' is not among 'who', 'what', 'then'"),
         (b"who,what,when\n", "no interaction is left of 0 rows"),
+        (b"who,what,when\na,x,1\na\0b,x,1\n", "line 3: it holds a NUL byte"),
         (b"PAR1who,what,when\n", "is not among"),
         (b"\x1f\x8b\x08\x00garbage", "cut off"),
     ],
