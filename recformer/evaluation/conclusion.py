@@ -58,8 +58,10 @@ def answer(
     else:
         counted = [place for place, result in enumerate(results) if result["counts"]]
         among = "" if len(counted) == len(results) else " of the models that count"
-        certainty = _certainty(labels, figures, best, counted)
-        words = f"has the highest {question.title}{among}, {figures[best]['mean']:.4f}{certainty}."
+        value = figures[best]["mean"]
+        as_high = [labels[place] for place in counted if place != best and figures[place]["mean"] == value]
+        certainty = f", as {listed(as_high)} too" if as_high else _certainty(labels, figures, best, counted)
+        words = f"has the highest {question.title}{among}, {value:.4f}{certainty}."
     runs = [result["run"] for result in results]
     return Conclusion(
         model="" if best is None else labels[best],

@@ -110,7 +110,7 @@ def _correct(differences: list[Result], family: Family, paired: UserSums) -> Non
     flipped = all("freedom" not in difference for difference in differences)
     p = np.array([difference["p"] for difference in differences])
     adjusted = max_t(paired.columns([difference["column"] for difference in differences])) if flipped else holm(p)
-    lowest = floor(len(paired.sums)) if flipped else 0.0
+    lowest = floor(len(paired.sums)) if flipped else -1.0  # only random signs have one
     for difference, value in zip(differences, adjusted.tolist(), strict=True):
         error = difference["standard_error"]
         difference |= {"p_adjusted": value, "correction": "max-T" if flipped else "Holm", "at_floor": value <= lowest}

@@ -58,7 +58,7 @@ def recipe_difference(users: UserSums, seeds: Sequence[Sequence[UserSums]]) -> R
     error = np.sqrt(variance)
     far = np.divide(np.abs(users.mean), error, out=np.zeros_like(error), where=error > 0)
     p = np.where(error > 0, 2 * stdtr(freedom, -far), np.where(users.mean == 0, 1.0, 0.0))
-    return RecipeDifference(error, freedom, p)
+    return RecipeDifference(error, freedom, np.maximum(p, np.finfo(np.float64).tiny))  # too small a p is not 0
 
 
 def _users_and_seeds(recipe: Sequence[UserSums]) -> NDArray[np.float64]:

@@ -170,6 +170,8 @@ def test_the_sentence_agrees_with_the_marks_of_the_table(family: Family) -> None
     assert [label for label in LABELS[1:] if f"{label} " in found.undecided] == undecided
     if "clearly above all others" in found.words and "not clearly" not in found.words:
         assert all(marks.values())
+    if found.words.endswith(" too."):
+        return  # several have the highest value: no difference of it is told
     if found.model != "reference":
         assert ("not clearly above" in found.words) == (found.model in undecided)
     if len(others) > 1:

@@ -51,6 +51,14 @@ def test_whoever_knows_the_cases_is_not_named_as_highest(trained_on: int | None,
     assert [result["counts"] for result in results] == [True, True, False]
 
 
+def test_models_of_one_value_have_it_together() -> None:
+    same = made_up_ranks(0, shift=3)
+    pair = [evaluation_of(same, name) for name in ("one", "twin")]
+    said, results = concluded([*pair, *models(("weak", WEAK - 5, 0))])
+    assert said.words == f"has the highest NDCG@10, {mean_of(results[0])}, as twin too."
+    assert concluded(pair)[0].words == f"has the highest NDCG@10, {mean_of(results[0])}, as twin too."
+
+
 def test_a_reference_that_counts_is_clearly_above_all_others_that_count() -> None:
     said, _ = concluded(models(("fair", STRONG, 0), ("weak", WEAK, 0), ("leaking", STRONG + 10, 60)))
     assert said.model == "fair" and ", clearly above all others that count; corrected" in said.words

@@ -12,12 +12,14 @@ from scipy import stats
 
 from recformer.evaluation.compare import MADE_BY, join_seeds, recipe_of, seed_groups
 from recformer.evaluation.conclusion import answer
-from recformer.evaluation.report import stars
+from recformer.evaluation.report import at_floor_in_words, stars
 from recformer.evaluation.significance import Question
 from recformer.evaluation.table import Evaluation, case_values, metric_names, summarise, summarise_view
 from recformer.run.model_ref import ModelRef
 from recformer.statistics.max_t import floor
 from recformer.statistics.paired import holm
+from recformer.statistics.recipes import recipe_difference
+from recformer.statistics.users import UserSums
 from tests.evaluation_builders import USERS, evaluation_of, made_up_ranks
 from tests.training_helpers import small_config
 
@@ -242,6 +244,16 @@ def test_what_may_be_no_lower_is_at_its_floor() -> None:
     entry = entry_of(compared(COUNTED, BETTER))
     assert entry["at_floor"] and entry["p_adjusted"] == floor(len(np.unique(USERS)))
     assert not entry_of(compared(COUNTED, made("one", 1)))["at_floor"]
+
+
+def test_a_difference_far_beyond_chance_has_a_p_that_is_small_and_not_0() -> None:
+    counts, draw = np.ones((800, 1)), np.random.default_rng(0)
+    seeds = [UserSums(counts, 1 + 1e-6 * draw.random((800, 1))) for _ in range(3)]
+    assert 0 < recipe_difference(seeds[0], [seeds]).p[0] < 1e-50
+    alike = UserSums(counts, np.ones((800, 1)))
+    assert 0 < recipe_difference(alike, [[alike, alike]]).p[0] < 1e-300  # without any spread
+    entry = entry_of(compared(COUNTED, made("one", 1, 2, shift=14)))
+    assert entry["correction"] == "Holm" and not entry["at_floor"] and at_floor_in_words(entry) == ""
 
 
 def test_effect_sizes_have_the_sign_of_their_difference_where_users_have_many_and_few_cases() -> None:

@@ -71,12 +71,13 @@ class ComparisonChoice:
     part: Part
     time_ties: TimeTies
     recent: int
-    sample: UserSample | None
     question: Question
     cutoffs: list[int]
     """The question's k among them: what decides is always shown."""
     data: Dataset
     runs: list[RunSummary]
+    sample: UserSample | None = None
+    """Whose cases are evaluated; None: everybody's."""
 
     @cached_property
     def label(self) -> Callable[[ModelRef], str]:
