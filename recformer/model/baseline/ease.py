@@ -68,4 +68,4 @@ def _inverse(gram: NDArray[np.float32], regularisation: float) -> NDArray[np.flo
     matrix, _ = lapack.spotri(matrix, overwrite_c=True)
     for row in range(1, len(matrix)):  # it gives the upper triangle alone
         matrix[row, :row] = matrix[:row, row]
-    return matrix
+    return matrix.T  # the same, and by rows: products with sparse histories would copy it otherwise
