@@ -213,8 +213,8 @@ def test_histories_that_are_too_short_are_a_clear_error(name: str, empty: str) -
 
 def test_fingerprints_tell_parts_and_draws_apart(dataset: Dataset) -> None:
     one, same, other = (prepared(dataset, "random_windows", split_seed=seed).split for seed in (1, 1, 2))
-    assert one.fingerprint("test") == same.fingerprint("test")
-    assert len({one.fingerprint("test"), one.fingerprint("validation"), other.fingerprint("test")}) == 3
+    assert one.test.fingerprint == same.test.fingerprint
+    assert len({one.test.fingerprint, one.validation.fingerprint, other.test.fingerprint}) == 3
 
 
 def test_only_what_came_split_is_offered_its_own_split() -> None:
