@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -183,7 +184,7 @@ def kinds(root: Root, folder: Path) -> Iterator[tuple[str, Path, Read]]:
             archive.write(file, file.name)
     yield "zip", folder / "given.zip", lambda: import_zip(folder / "given.zip", None, folder / "imported", void)
     (folder / "posters.csv").write_text("item_id,url\n1,https://a.org/1.jpg\n")
-    yield "posters.csv", folder / "posters.csv", lambda: found_in(folder / "posters.csv")
+    yield "posters.csv", folder / "posters.csv", lambda: found_in(folder / "posters.csv", pd.Index([1, 2]))
     Image.fromarray(np.zeros((30, 20, 3), np.uint8)).save(folder / "1.jpg")
     yield "poster", folder / "1.jpg", lambda: thumbnail(folder / "1.jpg")
 

@@ -34,6 +34,8 @@ def form_of(path: Path, given: dict[str, Any], reasons: list[str]) -> Form:
         return Form(**({"separator": "\t", "quotes": False} | known))
     text, encoding = _text(head)
     lines = [line for line in text.removesuffix("\n").replace("\r", "").split("\n")[:_HEAD_LINES] if line.strip()]
+    if not lines:
+        raise DataError(f"{path}: its first lines are blank. Take them out, or name another file")
     if encoding == "latin-1" and "encoding" not in given:
         reasons.append("the file is not in UTF-8, so it is read as Latin-1")
     known = {"encoding": encoding} | known

@@ -69,7 +69,7 @@ def imported(article: Path, ml1m: Path, root: Path) -> Root:
         (events,) = article.glob(f"events.out.tfevents.{stamp}.*")
         result = run_cli(root, "import", article / file, "--events", events, "--name", name, "--data", ml1m)
         assert result.returncode == 0, result.stderr
-        assert result.stdout == f"{name}: movie_transformer, 3883 movies, 6040 users\n"
+        assert result.stdout == f"{name}: movie_transformer, 3883 items, 6040 users\n"
     return Root(root)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -35,6 +36,7 @@ from tests.log_files import log_of
 from tests.training_helpers import save_untrained
 
 DATASET = dataset_of([[0, 2, 1]], num_items=4)
+IDS = pd.Index([1, 2])  # of posters
 HUGE = st.sampled_from([10**9, 10**19, 10**400, -(10**30), 2**63, -1])
 scalars = st.none() | st.booleans() | st.integers() | HUGE | st.floats() | st.text(max_size=8)
 values = st.recursive(
@@ -116,7 +118,7 @@ def readers_of(root: Root, name: str) -> list[Callable[[], object]]:
     return {
         "origin.json": [lambda: (known := trained_on(root, "run")) and find_dataset(root, known)],
         ".settings.json": [lambda: read_settings(root)],
-        ".posters.json": [lambda: (place := place_of(root, DATASET)) and found_in(place)],
+        ".posters.json": [lambda: (place := place_of(root, DATASET)) and found_in(place, IDS)],
         "run.yaml": [lambda: shown(root), lambda: trained_on(root, "run")],
     }.get(name, [lambda: shown(root)])
 
@@ -230,7 +232,7 @@ def read_changed(folder: Path, name: str, content: bytes) -> None:
         with tempfile.TemporaryDirectory() as imported:
             import_zip(path, "a", Path(imported), lambda _: None)
     elif name == "a.csv":
-        found_in(path)
+        found_in(path, IDS)
     elif name == "1.png":
         thumbnail(path)
     elif name == "ratings.csv":
