@@ -1,11 +1,12 @@
 """The format of MovieLens-1M and 10M: `::` between fields, no header. Codes are those of the README of 1M."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
 
 from recformer.data.layouts.base import NO_GENRES, Layout, split_title
-from recformer.data.table import Interactions, read_lines, read_ratings, read_table
+from recformer.data.table import Interactions, read_lines, read_ratings, read_table, require_files
 from recformer.registry import READERS
 
 GENDERS = {"F": "F", "M": "M"}
@@ -25,8 +26,8 @@ class MovieLensDat(Layout):
     FILES = ("ratings.dat", "movies.dat")
 
     def files(self, folder: Path) -> list[Path]:
-        users = folder / "users.dat"
-        return [*super().files(folder), *([users] if users.is_file() else [])]
+        there = os.path.lexists(folder / "users.dat")  # what is there and no file is refused, not passed over
+        return [*super().files(folder), *(require_files(folder, ["users.dat"]) if there else [])]
 
     def interactions(self, path: Path) -> Interactions:
         return read_ratings(path, "::", highest=5)
