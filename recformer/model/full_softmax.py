@@ -102,7 +102,9 @@ def _gradient(logits: Tensor, targets: Tensor, taken_out: TakenOut | None, losse
         items = tokens < logits.shape[1]
         logits[rows[items], tokens[items]] = -math.inf
         logits.scatter_(1, places, at_targets)
-    normaliser = logits.logsumexp(1, keepdim=True)
+    highest = logits.amax(1, keepdim=True)  # taken off first: large logits would cost the digits of their differences
+    at_targets -= highest
+    normaliser = logits.sub_(highest).logsumexp(1, keepdim=True)
     torch.sub(normaliser, at_targets, out=losses[:, None])
     logits.sub_(normaliser).exp_()
     logits.scatter_add_(1, places, torch.full_like(at_targets, -1.0))
