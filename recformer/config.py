@@ -80,9 +80,16 @@ class TrainConfig(Options):
         "split", "leave_last_out", "Split", "Which interactions are for training, validation and test."
     )
     num_epochs: int = option(
-        30, "Epochs", "How often training passes over all its windows.", group="Training", ge=1, le=1_000_000
+        30, "Epochs", "How often training passes over all of the training part.", group="Training", ge=1, le=1_000_000
     )
-    batch_size: int = option(512, "Batch size", "Windows per step.", group="Training", ge=1, le=1_000_000)
+    batch_size: int = option(
+        512,
+        "Batch size",
+        "What is trained on in a step: windows, or positions of a model of whole histories.",
+        group="Training",
+        ge=1,
+        le=1_000_000,
+    )
     learning_rate: float = option(5e-4, "Learning rate", "Step size of the optimizer.", group="Training", gt=0, le=10)
     optimizer: Literal["adam", "adamw", "muon"] = option(
         "adam",

@@ -10,7 +10,7 @@ from recformer.data.dataset import Dataset, fingerprint_of, ids_of
 from recformer.data.layouts.base import Layout, RawTables
 from recformer.data.mapping import read_settings
 from recformer.data.repeats import Choice, Repeats, repeated
-from recformer.data.report import SHORT, Report
+from recformer.data.report import LEAST, Report
 from recformer.data.table import Interactions, fault
 from recformer.errors import DataError
 from recformer.files import gate
@@ -105,7 +105,7 @@ def assemble(tables: RawTables, folder: Path, reader: str, repeats: Choice | Non
         interactions=len(items),
         users=len(user_table),
         items=len(item_table),
-        short_users=int(np.count_nonzero(np.diff(offsets) < SHORT)),
+        short_users=int(np.count_nonzero(np.diff(offsets) < LEAST)),
     )
     if rows.timestamps is not None:
         report.note_times(user_tokens[order], timestamps)

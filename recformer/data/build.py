@@ -20,7 +20,7 @@ from recformer.data.arrays import write_array
 from recformer.data.attributes import read_attributes, table_for
 from recformer.data.dataset import ids_of
 from recformer.data.mapping import Mapping
-from recformer.data.report import SHORT, Report
+from recformer.data.report import LEAST, Report
 from recformer.data.rows import Column, Rows, Told, pc, read_rows
 from recformer.data.table import shown
 from recformer.data.values import is_filled, ratings_of, times_of
@@ -62,7 +62,7 @@ def build(folder: Path, mapping: Mapping, out: Path, progress: Progress | None =
     for name, table in (("users", user_table), ("items", item_table)):
         table.to_parquet(out / f"{name}.parquet", index=False, write_page_checksum=True)
     report.users, report.items = len(user_table), len(item_table)
-    report.short_users = int(np.count_nonzero(counts < SHORT))
+    report.short_users = int(np.count_nonzero(counts < LEAST))
     return report
 
 

@@ -1,6 +1,7 @@
 """A dataset made ready for training or evaluation: its users' histories and their split."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from recformer.config import Options
 from recformer.data.dataset import Dataset
@@ -25,7 +26,7 @@ class Prepared:
 
     def cases(self, part: Part) -> Cases:
         """The cases of a part that are evaluated, in the order of users and time."""
-        return sampled(self.split.cases(part), self.dataset, self.sample)
+        return self.split.cases(part) if self.sample is None else _sampled(self, part)
 
 
 def splits_for(dataset: Dataset) -> list[str]:
@@ -40,6 +41,11 @@ def require_split(name: str, dataset: Dataset) -> None:
         return
     why = f" of {dataset.name}, which did not come split" if name in SPLITS.names() else ""
     raise UsageError(f"split: there is no {name!r}{why}; allowed: {', '.join(allowed)}")
+
+
+@lru_cache(maxsize=4)  # asked for by each thing that is counted of them, and a draw looks at all users' ids
+def _sampled(prepared: Prepared, part: Part) -> Cases:
+    return sampled(prepared.split.cases(part), prepared.dataset, prepared.sample)
 
 
 def prepare(dataset: Dataset, split: Options) -> Prepared:

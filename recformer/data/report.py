@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 
 from recformer.data.mapping import Duplicates
 
-SHORT = 3  # interactions of a user who can be judged: one to learn from, one to validate, one to test
+LEAST = 3  # interactions of a user who can be judged: one to learn from, one to validate, one to test
 _JANUARY_1970 = 31 * 86_400
 
 
@@ -40,7 +40,7 @@ class Report:
     tied: int = 0
     """Interactions in the same second as another of their user."""
     short_users: int = 0
-    """Users with fewer than SHORT interactions."""
+    """Users with fewer than LEAST interactions."""
     items_not_in_table: int = 0
     users_not_in_table: int = 0
     users_without: int = 0
@@ -74,7 +74,7 @@ class Report:
         notes = (
             (kept, "rows repeat user, item and time of another; they are kept"),
             (self.tied, "interactions have the same second as another of their user; the order of the file decides"),
-            (self.short_users, f"users have fewer than {SHORT} interactions; they are trained on and not evaluated"),
+            (self.short_users, f"users have fewer than {LEAST} interactions; they are trained on and not evaluated"),
             (self.items_not_in_table, "items are not in the table of items"),
             (self.users_not_in_table, "users are not in the table of users"),
         )

@@ -81,7 +81,10 @@ class Power:
 
     def __str__(self) -> str:
         if not self.spread:
-            return f"Of {count(self.users, 'test user')} none differs from another: nothing can be shown."
+            return (
+                f"The models that were measured are equally good for each of {count(self.users, 'test user')}: what "
+                "these can show is not known."
+            )
         needed = _rounded(self.users_for(self.small))
         return (
             f"{self.users:,} test users show differences in {Question().title} from {self.alone:.4f} on, from "

@@ -198,8 +198,8 @@ class SasRec(nn.Module):
     def begin_with(self, factors: Factors) -> None:
         """Begin as a model of the last item alone: embeddings and output become factors, the bias log popularity.
 
-        The last layer norm takes an item's vector to one length whatever it was; the output table is given the mean of
-        those lengths, so that products keep their size.
+        Embeddings are scaled to a spread of 1, which the last layer norm keeps, and the output table by as much the
+        other way, so that products keep their size.
         """
         before, after = factors.before[: self.num_items], factors.after[: self.num_items]
         spread = before.std().clamp(min=1e-6)

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recformer.data.dataset import Dataset, Id, token_of
-from recformer.data.split.leave_last_out import LEAST
+from recformer.data.report import LEAST
 from recformer.errors import DataError, UsageError
 from recformer.evaluation.ranks import MOST_RECENT, Masking
 

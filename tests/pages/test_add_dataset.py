@@ -100,7 +100,7 @@ def test_what_a_filter_drops_is_counted_before_it_is_dropped(root: Root, shop: P
     app = corrected(opened(shop / SALES))
     field(app, "Lowest rating").set_value(2.0).run()
     assert "rows are below the lowest rating" in words(app)
-    field(app, "Least of a user").set_value(6).run()
+    field(app, "Least per user").set_value(6).run()
     assert "with too few interactions" in words(app)
     assert not (root.data / "verkauf").exists(), "nothing is added before it is said"
 

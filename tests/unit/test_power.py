@@ -137,7 +137,10 @@ def test_the_spread_is_that_of_stored_models_or_else_of_two_cheap_baselines(tmp_
 
 def test_a_single_user_shows_nothing_and_that_is_said(tmp_path: Path) -> None:
     power = power_of(Root(tmp_path), dataset_of([[0, 1, 2, 3]], 4))
-    assert str(power) == "Of 1 test user none differs from another: nothing can be shown."
+    assert (
+        str(power)
+        == "The models that were measured are equally good for each of 1 test user: what these can show is not known."
+    )
     assert power.as_dict()["detectable"] is None and power.as_dict()["users_for_it"] is None
 
 

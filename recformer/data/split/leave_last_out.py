@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from recformer.data.dataset import Dataset
 from recformer.data.histories import Cases, Histories
+from recformer.data.report import LEAST
 from recformer.data.split.base import (
     Split,
     SplitOptions,
@@ -15,8 +16,6 @@ from recformer.data.split.base import (
 )
 from recformer.data.ties import TimeTies, group_starts
 from recformer.registry import SPLITS
-
-LEAST = 3  # interactions of a user who is judged: one to learn from, one to validate, one to test
 
 
 class LeaveLastOutOptions(SplitOptions):

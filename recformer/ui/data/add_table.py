@@ -302,7 +302,7 @@ class _Fields:
                 )
             least = {
                 role: st.number_input(
-                    f"Least of {role}",
+                    f"Least per {role.split()[1]}",
                     min_value=0,
                     key=self._key(f"least.{role}"),
                     persist_state="session",
