@@ -47,7 +47,7 @@ void finish(const Rows &call, int64_t row) {
   }
   float sum = sum_of((sums[0] + sums[1]) + (sums[2] + sums[3]));
   for (int64_t item = whole; item < call.items; item++) sum += logits[item] = exponential(all(logits[item] - top))[0];
-  call.losses[row] = std::log(sum) + top - at_target;
+  call.losses[row] = std::log(sum) + (top - at_target);  // in this order: large logits would cost the digits
 
   const float scale = 1.0f / sum;
   for (int64_t item = 0; item < whole; item += LANES) store(logits + item, load(logits + item) * scale);
