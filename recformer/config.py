@@ -161,6 +161,25 @@ class TrainConfig(Options):
         "checkpoint's weights has those instead.",
         group="Training",
     )
+    averaging: float = option(
+        0.0,
+        "Weight averaging",
+        "The model that is validated and kept is a running mean of the weights, of which each step keeps this share; "
+        "0.999 is usual. 0: it is the weights themselves.",
+        group="Training",
+        advanced=True,
+        ge=0,
+        lt=1,
+    )
+    patience: int = option(
+        0,
+        "Patience",
+        "Training ends after so many epochs without a better validation. 0: it trains all epochs.",
+        group="Training",
+        advanced=True,
+        ge=0,
+        le=1_000_000,
+    )
     window: int = option(
         5,
         "Window",
@@ -195,6 +214,15 @@ class TrainConfig(Options):
         advanced=True,
         ge=0.001,
         le=1,
+    )
+    train_on: Literal["train", "train_and_validation"] = option(
+        "train",
+        "Train on",
+        "train: the validation part chooses the best checkpoint. train_and_validation: everything before the test, "
+        "once validation has chosen the number of epochs in an earlier run (a refit); nothing is validated, and the "
+        "weights after the last epoch are kept.",
+        group="Data",
+        advanced=True,
     )
     seed: int = option(
         0,
@@ -241,6 +269,11 @@ class TrainConfig(Options):
         ge=0,
         le=1_000_000_000,
     )
+
+    @property
+    def validates(self) -> bool:
+        """Whether the validation part is left to choose the best checkpoint by."""
+        return self.train_on == "train"
 
     @model_validator(mode="before")
     @classmethod
@@ -293,6 +326,13 @@ class TrainConfig(Options):
                 f"{options.name} is trained at all positions at once, which is done with cross_entropy, and with "
                 "masked_softmax of the history"
             )
+        return value
+
+    @field_validator("train_on")
+    @classmethod
+    def _needs_no_validation(cls, value: str, info: ValidationInfo) -> str:
+        if value == "train_and_validation" and (info.data.get("patience") or info.data.get("validate_every", 1) != 1):
+            raise ValueError("nothing is validated then; set patience = 0 and validate_every = 1")
         return value
 
     @field_validator("minimum_learning_rate")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, NotRequired
 
 from pydantic import ConfigDict, StrictInt, TypeAdapter
 from typing_extensions import TypedDict
@@ -29,6 +29,8 @@ class Provenance(TypedDict):
     """Of the dataset."""
     split: dict[str, Any]
     """Name and options."""
+    train_on: NotRequired[Literal["train", "train_and_validation"]]
+    """Which of its parts; "train" where it is not said."""
 
 
 UNKNOWN = Provenance(fingerprint="", split={})
@@ -55,6 +57,8 @@ class CheckpointInfo:
     """Name and fingerprint of what it was trained on; None for an imported file of which nobody said it."""
     split: dict[str, Any] | None = None
     """Name and options of the split it was trained under; None for an imported file."""
+    train_on: Literal["train", "train_and_validation"] = "train"
+    """Which parts of that split."""
     ancestors: list[Provenance] | None = None
     """What every checkpoint that its weights began with was trained on, the nearest first, UNKNOWN among them where
     nobody knows; None from before this was recorded."""

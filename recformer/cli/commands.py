@@ -295,6 +295,14 @@ def train(
     run_id: Annotated[str | None, typer.Option("--run-id", help="Id of the new run.", metavar="ID")] = None,
     device: DeviceOption = "auto",
     resume: Annotated[str | None, typer.Option("--resume", help="Run to go on with.", metavar="RUN_ID")] = None,
+    refit: Annotated[
+        str | None,
+        typer.Option(
+            "--refit",
+            help="Train anew as this run, on validation too, for the epochs that validation chose.",
+            metavar="RUN_ID",
+        ),
+    ] = None,
     init_from: Annotated[
         str | None, typer.Option("--init-from", help="Begin with this checkpoint's weights.", metavar="CHECKPOINT")
     ] = None,
@@ -307,17 +315,18 @@ def train(
     changes = [*(assignments or []), *(more or [])]
     try:
         if resume is not None:
-            if preset or config or init_from or run_id:
+            if preset or config or refit or init_from or run_id:
                 raise UsageError(
                     "--resume goes alone with --set, --data and --device: a resumed run keeps its configuration"
                 )
             asked = request.resumed(_root, checked_run_id(resume), changes, data, device)
             outcome = foreground.carry_out(_root, asked, changes, data)
         else:
-            mapping, source = request.chosen_mapping(_root, preset, config, init_from, changes)
+            mapping, source = request.chosen_mapping(_root, preset, config, refit, init_from, changes)
             new_id = checked_run_id(run_id) if run_id is not None else None
             variants = grid.variants(mapping, source)
-            dataset = request.dataset_in(_root, _required(data))
+            known = request.dataset_of_refit(_root, refit) if refit and data is None else None
+            dataset = known or request.dataset_in(_root, _required(data))
             plans = grid.planned(
                 _root,
                 variants,

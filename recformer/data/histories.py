@@ -11,6 +11,12 @@ from recformer.data.arrays import let_go
 from recformer.data.dataset import Dataset
 
 
+def ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """start, start + 1, … for each pair, one after the other: [5, 0], [2, 3] → [5, 6, 0, 1, 2]."""
+    ends = np.cumsum(lengths)
+    return np.arange(lengths.sum()) + np.repeat(starts - ends + lengths, lengths)
+
+
 @dataclass(frozen=True, eq=False)
 class Cases:
     """Questions to a model: what comes after the first tokens of a user? The answer is the token at `ends`.
@@ -27,6 +33,16 @@ class Cases:
 
     def __len__(self) -> int:
         return len(self.ends)
+
+    @property
+    def target_counts(self) -> NDArray[np.int64]:
+        """(N,) how many targets each has."""
+        return np.ones(len(self), dtype=np.int64) if self.num_targets is None else self.num_targets
+
+    @property
+    def target_places(self) -> NDArray[np.int64]:
+        """(P,) where the targets are in `Histories.tokens`, case after case."""
+        return ranges(self.ends, self.target_counts)
 
     @property
     def fingerprint(self) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from recformer.config import Options
 from recformer.data.dataset import Dataset
@@ -11,6 +12,8 @@ from recformer.data.ties import in_order
 from recformer.data.user_sample import UserSample, sampled
 from recformer.errors import UsageError
 from recformer.registry import SPLITS
+
+TrainOn = Literal["train", "train_and_validation"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +51,14 @@ def _sampled(prepared: Prepared, part: Part) -> Cases:
     return sampled(prepared.split.cases(part), prepared.dataset, prepared.sample)
 
 
-def prepare(dataset: Dataset, split: Options) -> Prepared:
-    """Histories and split of a dataset. Raises DataError when a part of the split would be empty."""
+def prepare(dataset: Dataset, split: Options, train_on: TrainOn = "train") -> Prepared:
+    """Histories and split of a dataset. Raises DataError when a part of the split would be empty.
+
+    To train on the validation part too is a refit: the cases of that part stay what they are, and are no longer unseen.
+    """
     ordered = in_order(dataset, time_ties_of(split))
     histories = histories_of(ordered)
-    return Prepared(ordered, histories, SPLITS.get(split.name)(split)(ordered, histories))
+    found = SPLITS.get(split.name)(split)(ordered, histories)
+    if train_on == "train_and_validation":
+        found.trained[found.validation.target_places] = True
+    return Prepared(ordered, histories, found)

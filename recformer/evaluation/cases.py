@@ -8,11 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recformer.data.categories import categories_of, category_columns
-from recformer.data.histories import Cases
 from recformer.data.prepared import Prepared
 from recformer.data.split.base import Part
 from recformer.metric.lists import Catalogue, category_bits
-from recformer.model.baseline.counts import AT_ONCE, ranges, token_counts, training_marks
+from recformer.model.baseline.counts import AT_ONCE, token_counts, training_marks
 
 MOST_CATEGORIES = 2000
 """Of a column whose diversity is measured: a set of them is a bit each. What has more is nearly a name."""
@@ -70,9 +69,8 @@ def known_cases(cases: Prepared, part: Part, trainings: tuple[Prepared, ...]) ->
     Interactions are the same where user, item and time are: their places differ with the order of what is tied.
     """
     held_out = cases.cases(part)
-    counts = _target_counts(held_out)
-    wanted = _interactions(cases, ranges(held_out.ends, counts))
-    owners = np.repeat(np.arange(len(held_out)), counts)
+    wanted = _interactions(cases, held_out.target_places)
+    owners = np.repeat(np.arange(len(held_out)), held_out.target_counts)
 
     def hits(trained_part: Part) -> int:
         known: set[tuple[int, ...]] = set()
@@ -90,13 +88,8 @@ def _targets(prepared: Prepared, part: Part, start: int) -> NDArray[np.int64]:
     """(P,) the targets of a part among the next places from `start` on."""
     if part == "train":
         return start + np.flatnonzero(prepared.split.trained[start : start + AT_ONCE])
-    targets = prepared.split.cases(part)
-    places = ranges(targets.ends, _target_counts(targets))
+    places = prepared.split.cases(part).target_places
     return places[(places >= start) & (places < start + AT_ONCE)]
-
-
-def _target_counts(cases: Cases) -> NDArray[np.int64]:
-    return np.ones(len(cases), dtype=np.int64) if cases.num_targets is None else cases.num_targets
 
 
 def _interactions(prepared: Prepared, positions: NDArray[np.int64]) -> NDArray[np.int64]:

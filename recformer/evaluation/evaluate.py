@@ -216,4 +216,4 @@ def _known_cases(root: Root, model: ModelRef, info: CheckpointInfo | None, task:
     splits = None if trainings is None else splits_of(trainings, task.dataset.fingerprint)
     if splits is None:
         return Known(None, None)
-    return known_cases(prepared, task.part, tuple(_whole(task.dataset, split) for split in splits))
+    return known_cases(prepared, task.part, tuple(_whole(task.dataset, *split) for split in splits))

@@ -6,6 +6,7 @@ from contextlib import suppress
 from recformer.checkpoint.info import CheckpointInfo, Provenance
 from recformer.checkpoint.load import read_info
 from recformer.config import Options, parse_section, with_window_size
+from recformer.data.prepared import TrainOn
 from recformer.errors import CheckpointError, RecformerError
 from recformer.run.model_ref import ModelRef, find_model
 from recformer.run.paths import Root
@@ -49,17 +50,22 @@ def training_of(info: CheckpointInfo) -> Provenance | None:
     if info.imported or info.split is None or info.dataset is None:
         return None
     split = with_window_size(info.split, info.shape.window)
-    return Provenance(fingerprint=info.dataset["fingerprint"], split=split)
+    found = Provenance(fingerprint=info.dataset["fingerprint"], split=split)
+    return found if info.train_on == "train" else {**found, "train_on": info.train_on}
 
 
-def splits_of(trainings: Sequence[Provenance], fingerprint: str) -> list[Options] | None:
-    """The different splits of one dataset that were trained under; None where another dataset was trained on.
+def splits_of(trainings: Sequence[Provenance], fingerprint: str) -> list[tuple[Options, TrainOn]] | None:
+    """The different splits of one dataset that were trained under, and on which of their parts; None where another
+    dataset was trained on.
 
     Whether the cases of one dataset are in another nobody knows. Raises CheckpointError for a split that cannot be.
     """
     if any(training["fingerprint"] != fingerprint for training in trainings):
         return None
     try:
-        return list(dict.fromkeys(parse_section("split", training["split"]) for training in trainings))
+        splits: list[tuple[Options, TrainOn]] = [
+            (parse_section("split", one["split"]), one.get("train_on", "train")) for one in trainings
+        ]
+        return list(dict.fromkeys(splits))
     except ValueError as error:
         raise CheckpointError(f"the split in the checkpoint's record is damaged: {error}") from None

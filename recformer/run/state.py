@@ -73,7 +73,10 @@ def _resume_cancelled(before: Status) -> RunState:
 def _final(job: JobRecord | None, status: Status) -> RunState:
     killed = "" if job is None or job.ended != "killed" else " Its process did not end and was killed."
     if status.state == "finished":
-        return RunState("finished", f"Finished {count(status.num_epochs, 'epoch')}.{killed}")
+        early = status.epoch < status.num_epochs  # its patience had an end
+        words = f"Finished {count(status.num_epochs, 'epoch')}."
+        words = f"Finished after {status.epoch} of {count(status.num_epochs, 'epoch')}." if early else words
+        return RunState("finished", f"{words}{killed}")
     if status.state == "stopped":
         words = f"Stopped in epoch {status.epoch} of {status.num_epochs}."
         return RunState("stopped", f"{_with_message(words, status)}{killed}")

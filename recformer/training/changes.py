@@ -6,7 +6,18 @@ from recformer.config import TrainConfig
 from recformer.errors import UsageError
 from recformer.files.names import in_shell
 
-FIXED = ("model", "loss", "split", "window", "batch_size", "seed", "initialisation", "optimizer")
+FIXED = (
+    "model",
+    "loss",
+    "split",
+    "window",
+    "batch_size",
+    "seed",
+    "initialisation",
+    "optimizer",
+    "averaging",
+    "train_on",
+)
 OF_WEIGHTS = ("model", "window", "initialisation")
 INEXACT = ("engine", "matmul_precision")
 

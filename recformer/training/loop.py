@@ -15,7 +15,7 @@ from recformer.checkpoint.info import CheckpointInfo
 from recformer.checkpoint.weights import write_best
 from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared
-from recformer.errors import RecformerError
+from recformer.errors import RecformerError, count
 from recformer.evaluation.ranker import rank_batch, score
 from recformer.evaluation.ranks import concatenate
 from recformer.files.names import in_shell
@@ -88,9 +88,17 @@ class Training:
         batches = batches_of(self.prepared, self.config, self.state.device)
         step = self._step(batches)
         clock = _Clock(steps_done(batches, self.state.position), self.state.position.seconds)
-        while self.state.position.epoch < self.config.num_epochs:
+        while self.state.position.epoch < self.config.num_epochs and not self._waited_enough():
             if not (self._train_epoch(step, batches, clock) and self._finish_epoch(clock, batches.unit)):
                 return False
+        return True
+
+    def _waited_enough(self) -> bool:
+        """Whether as many epochs as the patience allows brought nothing better."""
+        position, patience = self.state.position, self.config.patience
+        if not patience or position.epoch - position.best.get("epoch", position.epoch) < patience:
+            return False
+        self.tell(f"It ended after {count(position.epoch, 'epoch')}: for {patience} no validation was better.")
         return True
 
     def tell(self, *problems: str) -> None:
@@ -144,6 +152,7 @@ class Training:
                 return False
             self._set_rate(position.step / batches.steps)
             running += step(batch) * len(batch)
+            self.state.average(self.config.averaging, steps_done(batches, position))
             position.step += 1
             position.cases += len(batch)
             # With its validation otherwise: what is logged of a step is in the log before the next save, or none of it.
@@ -203,7 +212,7 @@ class Training:
     def _finish_epoch(self, clock: "_Clock", unit: str) -> bool:
         """Validate, log and keep the best. False when stopped before all is validated: the epoch is not finished."""
         position = self.state.position
-        figures = self._validate()
+        figures = self._validate() if self.config.validates else self._trained()
         if figures is None:
             return False
         throughput = position.samples_per_s
@@ -233,14 +242,17 @@ class Training:
 
     def _validate(self) -> dict[str, float] | None:
         """Figures of training since the epoch began, and of validation now; None when stopped."""
-        position = self.state.position
         self.heartbeat.update(phase="validating")
-        validated = validate(self.state.model, self.prepared, self.config, self.state.device, self.should_stop)
+        validated = validate(self.state.judged, self.prepared, self.config, self.state.device, self.should_stop)
         if validated is None:
             return None
         loss, metrics = validated
-        mean = position.loss_sum / position.cases
-        return {"loss/train": mean, "loss/validation": loss, "lr": self._rate(), **metrics}
+        return {**self._trained(), "loss/validation": loss, **metrics}
+
+    def _trained(self) -> dict[str, float]:
+        """Figures of training since the epoch began."""
+        position = self.state.position
+        return {"loss/train": position.loss_sum / position.cases, "lr": self._rate()}
 
     def _rate(self) -> float:
         """The learning rate of the last step."""
@@ -255,13 +267,13 @@ class Training:
         """Tell what a validation after so many `epochs` has given, and keep the model where it is the best so far."""
         self._show(figures)
         self.say(
-            f"epoch {round(epochs, 2)}/{self.config.num_epochs}  train {figures['loss/train']:.4f}  "
-            f"validation {figures['loss/validation']:.4f}  ndcg@10 {figures['metric/ndcg@10']:.4f}{more}"
+            f"epoch {round(epochs, 2)}/{self.config.num_epochs}  train {figures['loss/train']:.4f}"
+            f"{_validation_words(figures)}{more}"
         )
         position = self.state.position
         if _is_better(figures, position.best, self.config.best_by):
             position.best = {**figures, "epoch": float(epochs)}
-            write_best(self.models, self.state.model, self._info(position.best), self._makes_folder())
+            write_best(self.models, self.state.judged, self._info(position.best), self._makes_folder())
 
     def _save_last(self) -> None:
         self.state.save(self.models, self._info(self.state.position.best), self._makes_folder())
@@ -323,8 +335,14 @@ def validate(
     return loss_sum / len(cases), metrics | {"duplication/window@10": repeats}
 
 
+def _validation_words(figures: dict[str, float]) -> str:
+    if "loss/validation" not in figures:
+        return ""
+    return f"  validation {figures['loss/validation']:.4f}  ndcg@10 {figures['metric/ndcg@10']:.4f}"
+
+
 def _is_better(scalars: dict[str, float], best: dict[str, float], by: str) -> bool:
-    if not best:
+    if not best or "loss/validation" not in scalars:  # what is not validated is kept as it is last
         return True
     if by == "loss":
         return scalars["loss/validation"] < best["loss/validation"]

@@ -74,7 +74,13 @@ def measure(config: TrainConfig, prepared: Prepared, device: torch.device) -> Es
         unit=batches.unit,
         steps_per_epoch=batches.steps,
         plan=plan(config, device),
-        speed=_speed(config, rows, prepared, device, 1 + len(validation_steps(config.validate_every, batches.steps)))
+        speed=_speed(
+            config,
+            rows,
+            prepared,
+            device,
+            config.validates + len(validation_steps(config.validate_every, batches.steps)),
+        )
         if fits
         else None,
     )

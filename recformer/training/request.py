@@ -53,22 +53,28 @@ class Request:
 
 
 def chosen_mapping(
-    root: Root, name: str | None, file: Path | None, init_from: str | None, changes: Iterable[str]
+    root: Root, name: str | None, file: Path | None, refit: str | None, init_from: str | None, changes: Iterable[str]
 ) -> tuple[dict[str, Any], str]:
     """The configuration of a new run, not yet checked, and where it is from.
 
-    A preset, or a file, or that of the checkpoint it begins with; then `changes`. Raises UsageError when it is not
-    clear which.
+    A preset, or a file, or that of the run it is a refit of, or of the checkpoint it begins with; then `changes`.
+    Raises UsageError when it is not clear which.
     """
-    if name is not None and file is not None:
-        raise UsageError("a preset and a configuration exclude each other", cli="Name one of --preset and --config")
-    if name is None and file is None and init_from is None:
+    given = [source for source in (name, file, refit) if source is not None]
+    if len(given) > 1 or (refit and init_from):
+        raise UsageError(
+            "preset, configuration and refit exclude each other, and a refit begins with no other weights",
+            cli="Name one of --preset, --config and --refit",
+        )
+    if not given and init_from is None:
         raise UsageError(
             "nothing says which configuration to train",
-            cli=f"Name --preset NAME ({', '.join(preset_names())}), --config FILE, --resume RUN_ID or "
-            "--init-from CHECKPOINT",
+            cli=f"Name --preset NAME ({', '.join(preset_names())}), --config FILE, --resume RUN_ID, "
+            "--refit RUN_ID or --init-from CHECKPOINT",
         )
     source = f"preset {name}" if name else str(file or init_from)
+    if refit:
+        return override(config_of_refit(root, refit), changes), f"refit of {refit}"
     mapping = preset(name) if name else _given(file) if file else config_beginning_with(root, str(init_from))
     return override(mapping, changes), source
 
@@ -226,6 +232,30 @@ def _check_shapes(config: TrainConfig, weights: ModelRef) -> None:
     if wrong:
         faults = "; ".join(f"model.{key} = {asked[key]} does not fit the weights ({shapes[key]})" for key in wrong)
         raise UsageError(f"{weights}: {faults}. Leave it as the weights have it")
+
+
+def config_of_refit(root: Root, run_id: str) -> dict[str, Any]:
+    """The mapping of a run trained anew as another was: on its validation part too, for as many epochs as were best.
+
+    Raises UsageError when there is no such run or it was not validated, CheckpointError when its record is damaged.
+    """
+    best = read_info(find_model(root, f"{known_run(root, run_id)}/best").path)
+    settings = read_settings(root.run(run_id))
+    if not settings or not best.metrics or settings.get("train_on", "train") != "train":
+        raise UsageError(f"run {run_id!r} has no validation that chose its epochs: name a run that has")
+    return settings | {
+        "name": f"{settings['name']} refit",
+        "num_epochs": best.epoch + (1 if best.step else 0),
+        "train_on": "train_and_validation",
+        "patience": 0,
+        "validate_every": 1.0,
+    }
+
+
+def dataset_of_refit(root: Root, run_id: str) -> Dataset | None:
+    """The dataset of the run that is trained anew; None where its record does not say it. Raises DataError."""
+    record = read_record(root.run(known_run(root, run_id)))
+    return None if record is None or record.trained_on is None else find_dataset(root, record.trained_on)
 
 
 def config_beginning_with(root: Root, checkpoint: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """All that training needs to go on exactly where it was: the loop works on it, last.pt holds it."""
 
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -61,6 +62,7 @@ class Content:
     environment: dict[str, str | int] = field(default_factory=dict[str, str | int])
     engine: str | None = "eager"
     info: dict[str, Any] | None = None
+    averaged: dict[str, Any] | None = None
 
 
 _CONTENT = TypeAdapter(Content)
@@ -119,7 +121,27 @@ class TrainState:
     """What computed its steps so far; None before the first. Another one would round, and drop, otherwise."""
     ancestors: list[Provenance] | None = None
     """What its first weights were trained on, as the run saved it; None where it saved nothing of it."""
+    averaged: nn.Module | None = None
+    """The running mean of the weights, where there is one."""
     _last_is_whole: bool = True
+
+    @property
+    def judged(self) -> nn.Module:
+        """The model that is validated and kept."""
+        return self.averaged or self.model
+
+    @torch.no_grad()
+    def average(self, share: float, steps: int) -> None:
+        """Count the weights after so many `steps` into their running mean, of which `share` stays.
+
+        Less of it stays in the beginning: it would hold the weights that training began with for long.
+        """
+        if not share:
+            return
+        self.averaged = self.averaged or deepcopy(self.model).eval()
+        share = min(share, (1 + steps) / (10 + steps))
+        for mean, weight in zip(self.averaged.parameters(), self.model.parameters(), strict=True):
+            mean.lerp_(weight, 1 - share)
 
     def save(self, models: Path, info: CheckpointInfo, make_folder: bool = True) -> None:
         """Write everything atomically to last.pt; the one before becomes previous.pt.
@@ -135,6 +157,7 @@ class TrainState:
             "random": self._random_state(),
             "environment": self._environment(),
             "engine": self.engine,
+            "averaged": None if self.averaged is None else self.averaged.state_dict(),
         }
         # A damaged last.pt must not take the place of the previous.pt that the run went on from.
         keep = models / PREVIOUS if self._last_is_whole else None
@@ -151,6 +174,9 @@ class TrainState:
             check_constants(self.model, saved.content.model, str(saved.path))
             self.model.load_state_dict(saved.content.model)
             self.optimizer.load_state_dict(saved.content.optimizer)
+            if saved.content.averaged is not None:
+                self.averaged = deepcopy(self.model).eval()
+                self.averaged.load_state_dict(saved.content.averaged)
             self._set_random_state(saved.content.random)
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
             raise CheckpointError(

@@ -55,7 +55,7 @@ def train(root: Root, request: Request, launch: str = "") -> Outcome:
         with Heartbeat(folder, device, config.num_epochs, 0, launch) as heartbeat:
             try:
                 heartbeat.update(phase="loading data")
-                prepared = prepare(request.dataset, config.split)
+                prepared = prepare(request.dataset, config.split, config.train_on)
                 state = _start(root, request, prepared, resume)
                 batches = batches_of(prepared, config, device)
                 heartbeat.update(steps=config.num_epochs * batches.steps, epoch=state.position.epoch)
@@ -81,7 +81,7 @@ def train(root: Root, request: Request, launch: str = "") -> Outcome:
                         say,
                     )
                     outcome = training.run()
-                if outcome == "finished":
+                if outcome == "finished" and config.validates:
                     heartbeat.update(phase="evaluating")
                     _evaluate_best(root, request, should_stop, training.tell)
             except RecformerError as error:
@@ -186,6 +186,7 @@ def _info(request: Request, histories: Histories, ancestors: list[Provenance]) -
         sizes=asdict(sizes_of(request.config, histories)),
         dataset={"name": dataset.name, "fingerprint": dataset.fingerprint},
         split=request.config.split.model_dump(mode="json"),
+        train_on=request.config.train_on,
         ancestors=ancestors,
         init_from=record.init_from,
         commit=record.resumed[-1].commit if record.resumed else record.commit,

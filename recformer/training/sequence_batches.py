@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recformer.config import TrainConfig
+from recformer.data.histories import ranges
 from recformer.data.prepared import Prepared
 from recformer.errors import DataError
 from recformer.loss.seen import Sequences
-from recformer.model.baseline.counts import ends_of_training, ranges
+from recformer.model.baseline.counts import ends_of_training
 
 JITTER = 0.1  # pieces of about one length are batched together, but not always the same ones
 

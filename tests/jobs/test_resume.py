@@ -198,6 +198,16 @@ def test_a_run_of_any_loss_stopped_and_killed_ends_with_the_bits_of_one_that_was
     assert_same_training(root, "run", "whole")
 
 
+def test_a_running_mean_of_the_weights_goes_on_bit_for_bit(root: Root, dataset: Dataset) -> None:
+    config = small_config(**EXACT, averaging=0.9, save_steps=3)
+    assert train_here(root, "whole", dataset, config) == "finished"
+    train_through(root, dataset, config, [(5, "kill"), (8, "stop")])
+    assert_same_training(root, "run", "whole")
+    mean, weights = (read_archive(root.model("whole") / "last.pt")[part] for part in ("averaged", "model"))
+    assert mean.keys() == weights.keys()
+    assert any(not torch.equal(mean[name], weights[name]) for name in weights)
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "muon"])
 def test_a_run_of_whole_histories_stopped_and_killed_ends_with_the_bits_of_one_that_was_not(
     optimizer: str, root: Root, dataset: Dataset

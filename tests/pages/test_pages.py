@@ -23,6 +23,7 @@ from recformer.files.names import PROJECT
 from recformer.jobs.launch import submit
 from recformer.run.job_records import JobRecord, write_job
 from recformer.run.model_ref import all_baselines, find_model
+from recformer.run.overview import find_run
 from recformer.run.paths import Root
 from tests.builders import dataset_in, sequences, write_ml1m
 from tests.training_helpers import small_config, train_here
@@ -152,6 +153,16 @@ def test_counts_cannot_begin_a_head_of_two_layers_and_the_form_says_so_at_the_fi
     assert app.button(key="launch.faulty").disabled
     app.selectbox(key="train.fast.initialisation").set_value("random").run()
     assert not app.error
+
+
+def test_a_refit_begins_with_the_settings_and_the_best_epochs_of_its_run(full: Root) -> None:
+    app = opened("pages/train.py", {"mode": "Refit", "refit": "first"})
+    best = find_run(full, "first").best
+    assert best is not None
+    assert app.number_input(key="refit.first.num_epochs").value == best["epoch"]
+    assert app.selectbox(key="refit.first.train_on").value == "train_and_validation"
+    assert app.selectbox(key="refit.first.train_on").disabled
+    assert [button.label for button in app.button if button.label == "Launch"]
 
 
 def test_a_run_from_weights_has_no_other_initialisation(full: Root) -> None:

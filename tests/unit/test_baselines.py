@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 import recformer.evaluation.baselines as baselines_module
 import recformer.model.baseline.item_knn as item_knn_module
 from recformer.config import Options, parse_section
-from recformer.data.histories import Cases, Histories, histories_of
+from recformer.data.histories import Cases, Histories, histories_of, ranges
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.split.base import Split
 from recformer.errors import DataError, EvaluationError, UsageError
 from recformer.evaluation.baselines import rank_baseline
 from recformer.evaluation.ranks import Ranks
 from recformer.files.names import PROJECT
-from recformer.model.baseline.counts import ranges, step_marks, training_marks
+from recformer.model.baseline.counts import step_marks, training_marks
 from recformer.registry import BASELINES, SPLITS
 from tests.baseline_reference import (
     plain_ease,

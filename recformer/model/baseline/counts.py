@@ -41,8 +41,7 @@ def training_marks(prepared: Prepared) -> NDArray[np.bool_]:
     ends = ends_of_training(split.trained, starts)
     marks = marks_between(starts[:-1], ends, len(split.trained))
     for part in (split.validation, split.test):
-        counts = np.ones(len(part), dtype=np.int64) if part.num_targets is None else part.num_targets
-        marks[ranges(part.ends, counts)] = False
+        marks[part.target_places] = split.trained[part.target_places]  # a refit is trained on those of validation
     return marks
 
 
@@ -81,9 +80,3 @@ def token_counts(prepared: Prepared) -> NDArray[np.int64]:
 def fractions(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """(V,) counts in their order, pressed into [0, 1): what breaks ties of whole numbers. [0, 3, 1] → [0, .75, .25]."""
     return counts / (counts.max() + 1)
-
-
-def ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """start, start + 1, … for each pair, one after the other: [5, 0], [2, 3] → [5, 6, 0, 1, 2]."""
-    ends = np.cumsum(lengths)
-    return np.arange(lengths.sum()) + np.repeat(starts - ends + lengths, lengths)

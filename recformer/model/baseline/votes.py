@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recformer.data.histories import Cases, Histories
+from recformer.data.histories import Cases, Histories, ranges
 from recformer.data.prepared import Prepared
-from recformer.model.baseline.counts import fractions, ranges, token_counts
+from recformer.model.baseline.counts import fractions, token_counts
 
 Sparse = Any
 """A sparse matrix of SciPy, whose operations have no useful types."""

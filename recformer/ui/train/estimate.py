@@ -48,7 +48,7 @@ def _estimate(config: str, fingerprint: str, device: str, _data: Dataset) -> "Es
     from recformer.training.measure import measure
 
     parsed = parse(json.loads(config))
-    return measure(parsed, prepare(_data, parsed.split), resolve(device))
+    return measure(parsed, prepare(_data, parsed.split, parsed.train_on), resolve(device))
 
 
 def _engine_words(planned: "EnginePlan", speed: "Speed", unit: str) -> str:

@@ -1,4 +1,4 @@
-"""The Train page's parts: a new run, a resumed one, or one begun from another's weights; a summary; the launch."""
+"""The Train page's parts: a run that is new, resumed, begun from weights, or a refit; a summary; the launch."""
 
 import json
 import math
@@ -82,6 +82,40 @@ def from_weights(runs: list[RunSummary]) -> None:
     config = config_form(start, f"weights.{name}", locked=("model", "initialisation"), splits=_splits_of(data))
     with summary:
         _launch_box(config, data, device, name)
+
+
+def refit(runs: list[RunSummary]) -> None:
+    """A run trained anew on everything before the test, for as many epochs as validation chose."""
+    from recformer.training.request import config_of_refit
+
+    able = [
+        run.run_id
+        for run in runs
+        if not run.state.active
+        and run.best
+        and run.best.get("metrics")
+        and run.config.get("train_on", "train") == "train"
+    ]
+    if not able:
+        st.info("No run has a validation that chose its epochs yet. Train one first.", icon=":material/info:")
+        return
+    labels = labels_of(runs)
+    left, middle, right = st.columns(3)
+    run_id = pick_one(left, "Run", able, "refit", key="train.refit", show=lambda run_id: labels.get(run_id, run_id))
+    data, device = _pick_dataset(middle), _pick_device(right)
+    st.caption(
+        "The last step before the test: trained anew with the same settings, on the validation part too, for as many "
+        "epochs as validation found best. It can then be judged on the test alone."
+    )
+    summary = st.container()
+    config = config_form(
+        parse(config_of_refit(readers.root(), run_id)),
+        f"refit.{run_id}",
+        locked=("model", "loss", "split", "train_on"),
+        splits=_splits_of(data),
+    )
+    with summary:
+        _launch_box(config, data, device, None)
 
 
 def going_on(runs: list[RunSummary]) -> None:
@@ -199,6 +233,7 @@ MODES: dict[str, Callable[[list[RunSummary]], None]] = {
     "New run": new_run,
     "Resume": going_on,
     "Start from weights": from_weights,
+    "Refit": refit,
 }
 
 
