@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from recformer.data.histories import Cases, Histories
 from recformer.data.prepared import Prepared
 from recformer.evaluation.native_ranks import native_model, native_ranks
-from recformer.evaluation.ranks import RECENT, Progress, Ranks, batches, concatenate
+from recformer.evaluation.ranks import RECENT, Progress, Ranks, batches, concatenate, reordered
 from recformer.evaluation.torch_ranks import torch_ranks, with_all_targets
 
 BATCH = 512  # logits of 512 × 3885 float32 are 8 MB: near what the caches of two cores hold
@@ -37,6 +37,7 @@ def rank_cases(
     """
     histories, item_set = prepared.histories, prepared.split.item_set
     native = native_model(model)
+    order = quickest_order(model, histories, cases)
 
     def ranked(batch: Cases) -> Ranks:
         inputs = histories.inputs(batch, window)
@@ -47,11 +48,19 @@ def rank_cases(
 
     parts: list[Ranks] = []
     with _evaluating(model), _at_once(device) as each:
-        for part in each(ranked, batches(cases, BATCH, histories.num_tokens)):
+        for part in each(ranked, batches(cases[order], BATCH, histories.num_tokens)):
             parts.append(part)
             if progress is not None:
                 progress(sum(len(part) for part in parts), len(cases))
-    return concatenate(parts)
+    return reordered(concatenate(parts), np.argsort(order))
+
+
+def quickest_order(model: nn.Module, histories: Histories, cases: Cases) -> NDArray[np.int64]:
+    """(N,) the cases in the order in which batches of them are scored soonest: short histories together, where a model
+    of whole histories would else read each batch as long as its longest."""
+    if getattr(model, "TRAINED_ON", "") != "sequences":
+        return np.arange(len(cases))
+    return np.argsort(histories.lengths(cases), kind="stable")
 
 
 def score(

@@ -83,6 +83,11 @@ def concatenate(parts: list[Ranks]) -> Ranks:
     return Ranks(**{name: np.concatenate([part.arrays()[name] for part in parts]) for name in parts[0].arrays()})
 
 
+def reordered(ranks: Ranks, rows: NDArray[np.int64]) -> Ranks:
+    """The rows (N,) of ranks, in that order."""
+    return Ranks(**{name: array[rows] for name, array in ranks.arrays().items()})
+
+
 Progress = Callable[[int, int], None]
 """Called with cases done and cases in all."""
 

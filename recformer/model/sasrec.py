@@ -181,7 +181,8 @@ class SasRec(nn.Module):
         places = torch.arange(tokens.shape[1], device=tokens.device)
         # What is in front goes behind, where nothing that is read looks: each history begins at the first position.
         tokens = tokens.gather(1, (places + filled[:, None]) % tokens.shape[1])
-        last = self.hidden(tokens)[torch.arange(len(tokens), device=tokens.device), tokens.shape[1] - 1 - filled]
+        longest = tokens.shape[1] - int(filled.min())
+        last = self.hidden(tokens[:, :longest])[torch.arange(len(tokens), device=tokens.device), places[-1] - filled]
         scores = torch.addmm(self.bias, last, self.output_weight.T)  # (B, I)
         return torch.cat([scores, scores.detach().min(1, keepdim=True).values.expand(-1, 2) - 1], dim=1)
 

@@ -16,7 +16,7 @@ from recformer.checkpoint.weights import write_best
 from recformer.config import TrainConfig
 from recformer.data.prepared import Prepared
 from recformer.errors import RecformerError, count
-from recformer.evaluation.ranker import rank_batch, score
+from recformer.evaluation.ranker import quickest_order, rank_batch, score
 from recformer.evaluation.ranks import concatenate
 from recformer.files.names import in_shell
 from recformer.loss.seen import Seen, Sequences
@@ -320,6 +320,7 @@ def validate(
     loss_function = LOSSES.get(config.loss.name)(config.loss)
     loss_sum, parts = 0.0, []
     histories, cases = prepared.histories, prepared.split.validation
+    cases = cases[quickest_order(model, histories, cases)]
     sequences = Sequences.of(histories, device)
     for batch, tokens, logits in score(model, histories, cases, config.window, device):
         if should_stop():
