@@ -161,6 +161,16 @@ class TrainConfig(Options):
         "checkpoint's weights has those instead.",
         group="Training",
     )
+    negatives: int = option(
+        0,
+        "Sampled items",
+        "How many drawn items, beside the targets of a step, a model of whole histories tells its targets from. 0: all "
+        "items, which is exact, and soon enough below some 20,000.",
+        group="Training",
+        advanced=True,
+        ge=0,
+        le=1_000_000,
+    )
     averaging: float = option(
         0.0,
         "Weight averaging",
@@ -313,6 +323,14 @@ class TrainConfig(Options):
         options = info.data.get("model")
         if value == "muon" and options is not None and MODELS.get(options.name).TRAINED_ON == "windows":
             raise ValueError(f"muon is for models of whole histories, not {options.name}; use adamw")
+        return value
+
+    @field_validator("negatives")
+    @classmethod
+    def _samples_items(cls, value: int, info: ValidationInfo) -> int:
+        options = info.data.get("model")
+        if value and options is not None and MODELS.get(options.name).TRAINED_ON != "sequences":
+            raise ValueError(f"items are sampled for models of whole histories, not for {options.name}; set 0")
         return value
 
     @field_validator("loss")

@@ -14,6 +14,7 @@ from recformer.registry import MODELS
 
 SPREAD = 0.02  # standard deviation of weights that are drawn
 BEGUN = 0.1  # and of embeddings that begin as factors; at 1 and .3 ML-1M took epochs longer
+SHARPNESS = 20.0  # what cosines are multiplied by in the beginning
 ROTARY_BASE = 10_000.0
 
 
@@ -25,11 +26,12 @@ class SasRecOptions(Options):
     dropout: float = option(
         0.2, "Dropout", "Share of values dropped in embeddings and branches while training.", ge=0, lt=1
     )
-    positions: Literal["learned", "rotary"] = option(
+    positions: Literal["learned", "rotary", "relative"] = option(
         "learned",
         "Positions",
         "How the model knows the order. learned: a vector for each place. rotary: queries and keys are turned by their "
-        "place, so that what counts is how far apart two items are.",
+        "place, so that what counts is how far apart two items are. relative: each head learns how much items so far "
+        "apart concern each other.",
         advanced=True,
     )
     feed_forward: Literal["gelu", "swiglu"] = option(
@@ -51,6 +53,14 @@ class SasRecOptions(Options):
         advanced=True,
     )
 
+    scores: Literal["dot", "cosine"] = option(
+        "dot",
+        "Scores",
+        "dot: products of vectors, of which frequent items may have long ones. cosine: of their directions, times a "
+        "factor that is trained.",
+        advanced=True,
+    )
+
     @model_validator(mode="after")
     def _fit(self) -> Self:
         if self.width % self.num_heads:
@@ -63,29 +73,43 @@ class SasRecOptions(Options):
 class Attention(nn.Module):
     """Causal self-attention; dropout is in the branches, not in the attention itself."""
 
-    def __init__(self, options: SasRecOptions) -> None:
+    def __init__(self, options: SasRecOptions, window: int) -> None:
         super().__init__()
-        self.num_heads = options.num_heads
+        self.num_heads, self.rotary = options.num_heads, options.positions == "rotary"
         self.qkv = nn.Linear(options.width, 3 * options.width)
         self.gate = nn.Linear(options.width, options.width) if options.gated_attention else None
+        relative = options.positions == "relative"
+        self.by_distance = nn.Parameter(torch.zeros(options.num_heads, window)) if relative else None
         self.out = nn.Linear(options.width, options.width)
 
-    def forward(self, x: Tensor, turns: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         batch, length, width = x.shape
         split = self.qkv(x).view(batch, length, 3, self.num_heads, width // self.num_heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # each (B, heads, T, D / heads)
-        if turns is not None:
-            query, key = _turned(query, turns), _turned(key, turns)
-        mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
+        if self.rotary:
+            query, key = _turned(query), _turned(key)
+        bias = None if self.by_distance is None else _causal_bias(self.by_distance, length)
+        mixed = functional.scaled_dot_product_attention(query, key, value, bias, is_causal=bias is None)
         mixed = mixed.transpose(1, 2).reshape(batch, length, width)
         return self.out(mixed if self.gate is None else mixed * torch.sigmoid(self.gate(x)))
 
 
-def _turned(x: Tensor, turns: Tensor) -> Tensor:
-    """(B, heads, T, W) with each pair of values turned by its place's angle (T, W / 2) (Su et al. 2021)."""
-    even, odd = x[..., ::2], x[..., 1::2]
-    cosine, sine = turns.cos(), turns.sin()
-    return torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], dim=-1).flatten(-2)
+def _turned(x: Tensor) -> Tensor:
+    """(B, heads, T, W) with each pair of values, W / 2 apart, turned by its place's angle (Su et al. 2021)."""
+    length, width = x.shape[-2:]
+    rates = ROTARY_BASE ** (-torch.arange(0, width, 2, device=x.device) / width)
+    angles = torch.arange(length, device=x.device)[:, None] * rates  # (T, W / 2)
+    cosine, sine = angles.cos(), angles.sin()
+    left, right = x.chunk(2, dim=-1)
+    return torch.cat([left * cosine - right * sine, left * sine + right * cosine], dim=-1)
+
+
+def _causal_bias(by_distance: Tensor, length: int) -> Tensor:
+    """(heads, T, T) what is added to the attention of places (rows) to places before them, by how far those are back
+    (heads, window); nothing later is attended to (Raffel et al. 2020, with a distance for each bucket)."""
+    places = torch.arange(length, device=by_distance.device)
+    back = places[:, None] - places
+    return by_distance[:, back.clamp(min=0)].masked_fill(back < 0, -torch.inf)
 
 
 class FeedForward(nn.Module):
@@ -107,16 +131,16 @@ class FeedForward(nn.Module):
 class Layer(nn.Module):
     """Pre-norm decoder layer."""
 
-    def __init__(self, options: SasRecOptions) -> None:
+    def __init__(self, options: SasRecOptions, window: int) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(options.width)
-        self.attention = Attention(options)
+        self.attention = Attention(options, window)
         self.feed_forward_norm = nn.LayerNorm(options.width)
         self.feed_forward = FeedForward(options)
         self.dropout = nn.Dropout(options.dropout)
 
-    def forward(self, x: Tensor, turns: Tensor | None) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), turns))
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x)))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
 
@@ -138,33 +162,30 @@ class SasRec(nn.Module):
         width = options.width
         self.items = nn.Embedding(sizes.num_tokens, width)  # and SOS, for users without any
         self.positions = nn.Embedding(sizes.window, width) if options.positions == "learned" else None
-        self.turning = width // options.num_heads
         self.dropout = nn.Dropout(options.dropout)
-        self.layers = nn.ModuleList(Layer(options) for _ in range(options.num_layers))
+        self.layers = nn.ModuleList(Layer(options, sizes.window) for _ in range(options.num_layers))
         self.norm = nn.LayerNorm(width)
         self.output = None if options.tied_output else nn.Parameter(torch.empty(self.num_items, width))
         self.bias = nn.Parameter(torch.zeros(self.num_items))
+        self.sharpness = nn.Parameter(torch.tensor(SHARPNESS)) if options.scores == "cosine" else None
         self._initialise()
 
     @property
     def output_weight(self) -> Tensor:
-        """(I, D)"""
-        return self.items.weight[: self.num_items] if self.output is None else self.output
+        """(I, D) what `hidden` is multiplied with."""
+        weight = self.items.weight[: self.num_items] if self.output is None else self.output
+        return weight if self.sharpness is None else functional.normalize(weight, dim=1) * self.sharpness
 
     def hidden(self, tokens: Tensor) -> Tensor:
         """What the model makes of each position and those before it: (B, T) int → (B, T, D)."""
         x = self.items(tokens)
-        places = torch.arange(tokens.shape[1], device=tokens.device)
-        turns = None
-        if self.positions is None:
-            rates = ROTARY_BASE ** (-torch.arange(0, self.turning, 2, device=tokens.device) / self.turning)
-            turns = places[:, None] * rates  # (T, D / heads / 2)
-        else:
-            x = x + self.positions(places)
+        if self.positions is not None:
+            x = x + self.positions.weight[: tokens.shape[1]]
         x = self.dropout(x)
         for layer in self.layers:
-            x = layer(x, turns)
-        return self.norm(x)
+            x = layer(x)
+        x = self.norm(x)
+        return x if self.sharpness is None else functional.normalize(x, dim=-1)
 
     def forward(self, tokens: Tensor, users: Tensor) -> Tensor:  # noqa: ARG002  one signature for every model
         """Logits of what comes next; SOS and EOS come last.
@@ -221,16 +242,19 @@ class SasRec(nn.Module):
         num_tokens, width = state["items.weight"].shape
         if state["bias"].shape[0] != num_tokens - 2:
             raise ValueError("SOS and EOS are never scored")
+        learned, by_distance = state.get("positions.weight"), state.get("layers.0.attention.by_distance")
         options: dict[str, object] = {
             "name": "sasrec",
             "width": width,
             "num_layers": len({key.split(".")[1] for key in state if key.startswith("layers.")}),
-            "positions": "learned" if "positions.weight" in state else "rotary",
+            "positions": "learned" if learned is not None else "rotary" if by_distance is None else "relative",
             "feed_forward": "gelu" if state["layers.0.feed_forward.up.weight"].shape[0] == 4 * width else "swiglu",
             "gated_attention": "layers.0.attention.gate.weight" in state,
             "tied_output": "output" not in state,
+            "scores": "cosine" if "sharpness" in state else "dot",
         }
-        window = state["positions.weight"].shape[0] if "positions.weight" in state else 200
+        window = 200 if by_distance is None else by_distance.shape[1]
+        window = window if learned is None else learned.shape[0]
         return options, Sizes(num_tokens, 0, window)
 
     def _initialise(self) -> None:

@@ -12,6 +12,7 @@ from recformer.model.full_softmax import TakenOut, full_softmax
 from recformer.model.movie_transformer import MovieTransformer
 from recformer.model.native.build import BuildError
 from recformer.model.native.training_step import NativeStep, why_not
+from recformer.model.sampled_softmax import sampled_softmax
 from recformer.model.sasrec import SasRec
 from recformer.registry import LOSSES
 from recformer.training.optimizer import Optimizer
@@ -124,6 +125,7 @@ class _SequenceStep:
 
     def __init__(self, config: TrainConfig, model: SasRec, optimizer: Optimizer) -> None:
         self._model = model
+        self._negatives = config.negatives
         self._takes_out = config.loss.name == "masked_softmax"
         self._update = _Update(config, model, optimizer)
 
@@ -131,7 +133,10 @@ class _SequenceStep:
         model, tokens = self._model, batch.sequences.tokens
         hidden = model.hidden(batch.tokens).flatten(0, 1)[batch.positions]  # (M, D)
         taken_out = TakenOut(tokens, batch.user_starts, batch.ends) if self._takes_out else None
-        return self._update(full_softmax(hidden, model.output_weight, model.bias, tokens[batch.ends], taken_out))
+        known = (hidden, model.output_weight, model.bias, tokens[batch.ends], taken_out)
+        if self._negatives:
+            return self._update(sampled_softmax(*known, batch.shares, self._negatives))
+        return self._update(full_softmax(*known))
 
 
 class _WindowStep:

@@ -31,6 +31,8 @@ class SequenceBatch:
     """(M,) int64, where their targets stand in the sequences."""
     user_starts: Tensor
     """(M,) int64, where their users' tokens begin."""
+    shares: Tensor
+    """(I,) float32, how often each item is a target of the training part, of 1 in all."""
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -46,6 +48,9 @@ class SequenceBatches:
         self._sequences = Sequences.of(histories, device)
         self._trained = prepared.split.trained.copy()
         self._trained[histories.tokens >= histories.num_items] = False  # EOS is no item to be recommended
+        targets = histories.tokens[self._trained]
+        shares = np.bincount(targets, minlength=histories.num_items) / max(len(targets), 1)
+        self._shares = torch.from_numpy(shares).to(device, torch.float32)
         self._user_starts = histories.user_starts
         self._firsts, self._ends = _pieces(self._trained, histories.user_starts, config.window)
         if not len(self._firsts):
@@ -86,7 +91,7 @@ class SequenceBatches:
         )
         tokens = self._sequences.tokens.new_full((len(pieces) * longest,), self._sequences.num_items)
         tokens[cells] = self._sequences.tokens[places]
-        return SequenceBatch(self._sequences, tokens.view(len(pieces), longest), positions, ends, starts)
+        return SequenceBatch(self._sequences, tokens.view(len(pieces), longest), positions, ends, starts, self._shares)
 
 
 def _pieces(

@@ -18,6 +18,8 @@ ITEMS, LONGEST = 30, 8
 VARIANTS: list[dict[str, Any]] = [
     {},
     {"positions": "rotary"},
+    {"positions": "relative", "num_heads": 1},
+    {"scores": "cosine"},
     {"feed_forward": "swiglu", "gated_attention": True},
     {"tied_output": True, "num_layers": 1},
 ]
