@@ -1,6 +1,6 @@
 """A causal transformer over whole histories, trained at all positions at once: SASRec, and what was found since."""
 
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 import torch
 from pydantic import model_validator
@@ -139,8 +139,12 @@ class Layer(nn.Module):
         self.feed_forward = FeedForward(options)
         self.dropout = nn.Dropout(options.dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x)))
+    def attend(self, x: Tensor) -> Tensor:
+        """What positions take from those before them: (B, T, D) → (B, T, D)."""
+        return x + self.dropout(self.attention(self.attention_norm(x)))
+
+    def feed(self, x: Tensor) -> Tensor:
+        """What each position makes of it by itself: (…, D) → (…, D)."""
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
 
@@ -176,15 +180,20 @@ class SasRec(nn.Module):
         weight = self.items.weight[: self.num_items] if self.output is None else self.output
         return weight if self.sharpness is None else functional.normalize(weight, dim=1) * self.sharpness
 
-    def hidden(self, tokens: Tensor) -> Tensor:
-        """What the model makes of each position and those before it: (B, T) int → (B, T, D)."""
+    def hidden(self, tokens: Tensor, at: Tensor | None = None) -> Tensor:
+        """What the model makes of each position and those before it: (B, T) int → (B, T, D); of one position of each
+        row alone, (B,) int → (B, D), in less time."""
         x = self.items(tokens)
         if self.positions is not None:
             x = x + self.positions.weight[: tokens.shape[1]]
         x = self.dropout(x)
-        for layer in self.layers:
-            x = layer(x)
-        x = self.norm(x)
+        *layers, last = (cast("Layer", layer) for layer in self.layers)
+        for layer in layers:
+            x = layer.feed(layer.attend(x))
+        x = last.attend(x)
+        if at is not None:
+            x = x[torch.arange(len(x), device=x.device), at]
+        x = self.norm(last.feed(x))
         return x if self.sharpness is None else functional.normalize(x, dim=-1)
 
     def forward(self, tokens: Tensor, users: Tensor) -> Tensor:  # noqa: ARG002  one signature for every model
@@ -203,7 +212,7 @@ class SasRec(nn.Module):
         # What is in front goes behind, where nothing that is read looks: each history begins at the first position.
         tokens = tokens.gather(1, (places + filled[:, None]) % tokens.shape[1])
         longest = tokens.shape[1] - int(filled.min())
-        last = self.hidden(tokens[:, :longest])[torch.arange(len(tokens), device=tokens.device), places[-1] - filled]
+        last = self.hidden(tokens[:, :longest], places[-1] - filled)  # (B, D)
         scores = torch.addmm(self.bias, last, self.output_weight.T)  # (B, I)
         return torch.cat([scores, scores.detach().min(1, keepdim=True).values.expand(-1, 2) - 1], dim=1)
 
