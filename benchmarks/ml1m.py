@@ -11,12 +11,17 @@ from recformer.files.names import PROJECT
 
 def folder_asked_for(doc: str | None) -> Path:
     """The folder named by --data, with `doc` as the help; ends the process where it is not one of MovieLens-1M."""
-    arguments = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return folder_in(argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter))[0]
+
+
+def folder_in(arguments: argparse.ArgumentParser) -> tuple[Path, argparse.Namespace]:
+    """The folder named by --data beside other arguments, and those."""
     arguments.add_argument("--data", type=Path, default=PROJECT / "data" / "ml-1m", help="folder of MovieLens-1M")
-    folder = arguments.parse_args().data.resolve()
+    asked = arguments.parse_args()
+    folder = asked.data.resolve()
     if not (folder / "ratings.dat").is_file():
         arguments.error(f"{folder} has no ratings.dat: python -m recformer data fetch ml-1m, or --data DIR")
-    return folder
+    return folder, asked
 
 
 def parsed(folder: Path) -> Dataset:
