@@ -31,6 +31,8 @@ from recformer.registry import LOSSES, MODELS, SPLITS, Registry
 PRESETS = Path(__file__).parent / "training" / "presets"
 SEQUENCE_LOSSES = {("cross_entropy", "history"), ("masked_softmax", "history")}
 """Losses, and what they take out, that models of whole histories are trained with."""
+OF_EVERY_MODEL = ("name", "model", "split", "window", "train_on", "seed")
+"""Settings that mean something to a model that is not trained in steps."""
 SECTIONS: dict[str, Registry[Any]] = {"model": MODELS, "loss": LOSSES, "split": SPLITS}
 
 
@@ -53,9 +55,19 @@ class Options(BaseModel):
         return value
 
 
-def option(default: Any, title: str, help: str, *, group: str = "Model", advanced: bool = False, **limits: Any) -> Any:
-    """A pydantic field with what a form needs: title, help text in plain words, group, and whether to fold it away."""
-    extra: dict[str, Any] = {"group": group, "advanced": advanced}
+def option(
+    default: Any,
+    title: str,
+    help: str,
+    *,
+    group: str = "Model",
+    advanced: bool = False,
+    shown: Literal["as text", "as models", "never"] = "as text",
+    **limits: Any,
+) -> Any:
+    """A pydantic field with what a form needs: title, help text in plain words, group, whether to fold it away, and how
+    it is shown where it is not plain: as a choice of models, or never, where it is no setting but a record."""
+    extra: dict[str, Any] = {"group": group, "advanced": advanced, "shown": shown}
     return Field(default, title=title, description=help, json_schema_extra=extra, **limits)
 
 
@@ -281,6 +293,11 @@ class TrainConfig(Options):
     )
 
     @property
+    def in_steps(self) -> bool:
+        """Whether the model is trained in steps along gradients; others are solved at once."""
+        return trained_in_steps(self.model.name)
+
+    @property
     def validates(self) -> bool:
         """Whether the validation part is left to choose the best checkpoint by."""
         return self.train_on == "train"
@@ -298,6 +315,20 @@ class TrainConfig(Options):
         if isinstance(mapping.get("split"), str | dict) and isinstance(window, int):
             mapping["split"] = with_window_size(mapping["split"], window)
         return mapping
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_what_applies(cls, value: Any) -> Any:
+        """What is solved at once has no rate, loss or batches: those fields are the same in every such run."""
+        if not isinstance(value, dict):
+            return value
+        mapping = cast("dict[str, Any]", value)
+        model: Any = mapping.get("model")
+        name = model.get("name") if isinstance(model, dict) else getattr(model, "name", model)
+        if name not in MODELS.names() or trained_in_steps(name):
+            return mapping
+        kept = {key: entry for key, entry in mapping.items() if key in OF_EVERY_MODEL or key not in cls.model_fields}
+        return kept | {"num_epochs": 1}
 
     @field_validator("initialisation")
     @classmethod
@@ -367,6 +398,11 @@ class TrainConfig(Options):
         if isinstance(value, Options):
             return value
         return parse_section(str(info.field_name), value)
+
+
+def trained_in_steps(model: str) -> bool:
+    """Whether the model of that name is trained in steps along gradients."""
+    return MODELS.get(model).TRAINED_ON in ("windows", "sequences")
 
 
 def with_window_size(split: Any, window: int) -> Any:
@@ -530,7 +566,8 @@ def describe_limits(field: FieldInfo) -> str:
     if get_origin(field.annotation) is tuple:
         ends = ("min_length", "max_length")
         lengths = [str(getattr(limit, end)) for limit in field.metadata for end in ends if hasattr(limit, end)]
-        return f"{' to '.join(lengths)} whole numbers"
+        of = {int: "whole numbers", float: "numbers", str: "texts"}.get(get_args(field.annotation)[0], "records")
+        return f"{'' if len(lengths) > 1 else 'at most '}{' to '.join(lengths)} {of}"
     kinds: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
     words = [kinds.get(field.annotation, "")]
     for limit in field.metadata:

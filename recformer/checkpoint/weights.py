@@ -27,7 +27,7 @@ from recformer.config import Options, parse_section
 from recformer.errors import CheckpointError, UsageError
 from recformer.files import gate
 from recformer.files.names import in_shell
-from recformer.files.safetensors_header import check_safetensors, damaged
+from recformer.files.safetensors_header import check_safetensors, damaged, record_in
 from recformer.files.writing import write_atomically
 from recformer.model.sizes import Sizes
 from recformer.registry import MODELS
@@ -167,6 +167,8 @@ def read_state(path: Path, name: str | None = None) -> State:
     name that no set has.
     """
     value = _safetensors(path) if path.suffix == ".safetensors" else read_archive(path)
+    if path.suffix == ".safetensors" and record_in(path) is not None:
+        return value  # one of ours: its record says of what model it is, which shapes cannot for all
     sets = weight_sets(value, lambda state: _model_of(state) is not None)
     if sets:
         return chosen_set(sets, name, str(path))

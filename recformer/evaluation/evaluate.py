@@ -150,7 +150,7 @@ def pending(root: Root, model: ModelRef, task: Task) -> Pending:
         protocol=protocol_of(prepared, task.split, task.part, task.recent),
         seeds=(),
         facts=facts_of(prepared, task.part),
-        known=_known_cases(root, model, info, task, prepared),
+        known=Known(0, 0) if info is None else known_cases_of(root, model, info, task.dataset, prepared, task.part),
         commit="" if info is None else info.commit,
         split_facts=split_facts(prepared, task.part),
         data_known=info is None or knows_its_data(root, info, model),
@@ -208,12 +208,15 @@ def _rank_checkpoint(
         raise NotNumbersError(str(model)) from None
 
 
-def _known_cases(root: Root, model: ModelRef, info: CheckpointInfo | None, task: Task, prepared: Prepared) -> Known:
-    """How many of the cases the model, or what its weights began with, was trained on, and validated on."""
-    if info is None:
-        return Known(0, 0)
+def known_cases_of(
+    root: Root, model: ModelRef, info: CheckpointInfo, dataset: Dataset, prepared: Prepared, part: Part
+) -> Known:
+    """How many of the cases the model, or what its weights began with, was trained on, and validated on.
+
+    `prepared` is of that dataset.
+    """
     trainings = trainings_of(root, model, info)
-    splits = None if trainings is None else splits_of(trainings, task.dataset.fingerprint)
+    splits = None if trainings is None else splits_of(trainings, dataset.fingerprint)
     if splits is None:
         return Known(None, None)
-    return known_cases(prepared, task.part, tuple(_whole(task.dataset, *split) for split in splits))
+    return known_cases(prepared, part, tuple(_whole(dataset, *split) for split in splits))

@@ -42,5 +42,5 @@ def new_model(config: TrainConfig, prepared: Prepared) -> nn.Module:
 
 def sizes_of(config: TrainConfig, histories: Histories) -> Sizes:
     """What the configuration's model must know of these histories."""
-    num_users = 0 if trains_sequences(config) else histories.num_users
+    num_users = histories.num_users if MODELS.get(config.model.name).TRAINED_ON == "windows" else 0
     return Sizes(histories.num_tokens, num_users, config.window)

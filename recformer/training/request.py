@@ -10,7 +10,16 @@ import torch
 from recformer.checkpoint.info import info_from
 from recformer.checkpoint.load import read_info
 from recformer.checkpoint.weights import infer_info, read_state
-from recformer.config import TrainConfig, override, parse, parse_section, preset, preset_names, read_mapping
+from recformer.config import (
+    TrainConfig,
+    override,
+    parse,
+    parse_section,
+    preset,
+    preset_names,
+    read_mapping,
+    trained_in_steps,
+)
 from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
 from recformer.errors import CheckpointError, DataError, UsageError, count
@@ -194,6 +203,9 @@ def _saved_fingerprint(root: Root, run_id: str) -> str | None:
 
 def _nothing_to_resume(root: Root, run_id: str) -> UsageError:
     """What to say of a run that has no last.pt beside its best checkpoint, or no record."""
+    config = read_settings(root.run(run_id))
+    if has_checkpoint(root, run_id) and config and not parse(config).in_steps:
+        return UsageError(f"run {run_id!r} is solved at once and done: there is nothing to go on with")
     if has_checkpoint(root, run_id):
         return UsageError(
             f"run {run_id!r} cannot be resumed: it has no {FILE if can_resume(root, run_id) else 'last.pt'}",
@@ -264,9 +276,11 @@ def config_beginning_with(root: Root, checkpoint: str) -> dict[str, Any]:
     Raises UsageError when there is no such checkpoint, CheckpointError when it is damaged.
     """
     ref = find_model(root, checkpoint)
+    info = read_info(ref.path)
+    if info.model["name"] in MODELS.names() and not trained_in_steps(info.model["name"]):
+        raise UsageError(f"{ref} is a {info.model['name']}, which is solved at once: nothing can begin with it")
     mapping = preset("baseline") | (read_settings(root.run(ref.run_id)) if ref.run_id else {})
     try:
-        info = read_info(ref.path)
         model = parse_section("model", info.model).model_dump()
     except ValueError as error:
         raise CheckpointError(f"{ref}: its record is damaged: {error}") from None

@@ -34,6 +34,7 @@ from recformer.training.optimizer import optimizer_of
 from recformer.training.request import Request
 from recformer.training.resume_state import Position, TrainState
 from recformer.training.schedule import validation_steps
+from recformer.training.solve import Solving
 from recformer.training.step_log import StepLog
 from recformer.training.tensorboard import TensorBoardWriter
 from recformer.training.tensorboard_hparams import log_end, log_start
@@ -47,7 +48,7 @@ def train(root: Root, request: Request, launch: str = "") -> Outcome:
     Raises RecformerError, after saying in status.json why it failed.
     """
     run_id, config, device = request.run_id, request.config, request.device
-    folder, resume = root.run(run_id), can_resume(root, run_id)
+    folder = root.run(run_id)
     with _stop_signals() as asked:
         should_stop = partial(_should_stop, folder, asked)
         if read_record(folder) != request.record:  # what a resume adds
@@ -56,34 +57,11 @@ def train(root: Root, request: Request, launch: str = "") -> Outcome:
             try:
                 heartbeat.update(phase="loading data")
                 prepared = prepare(request.dataset, config.split, config.train_on)
-                state = _start(root, request, prepared, resume)
-                batches = batches_of(prepared, config, device)
-                heartbeat.update(steps=config.num_epochs * batches.steps, epoch=state.position.epoch)
-                log_start(folder, config)
-                with (
-                    TensorBoardWriter(folder, state.position.epoch) as writer,
-                    _step_writer(folder, _steps_logged(config, batches, state.position)) as step_writer,
-                ):
-                    if not resume:
-                        writer.note("config", dump(config))
-                    info = _info(request, prepared.histories, _ancestors(root, request, state))
-                    say = partial(_say, folder / LOG_FILE)
-                    training = Training(
-                        config,
-                        prepared,
-                        state,
-                        info,
-                        root.model(run_id),
-                        heartbeat,
-                        writer,
-                        StepLog(step_writer, state.position),
-                        should_stop,
-                        say,
-                    )
-                    outcome = training.run()
+                work = _train_in_steps if config.in_steps else _solve
+                outcome, tell = work(root, request, prepared, heartbeat, should_stop)
                 if outcome == "finished" and config.validates:
                     heartbeat.update(phase="evaluating")
-                    _evaluate_best(root, request, should_stop, training.tell)
+                    _evaluate_best(root, request, should_stop, tell)
             except RecformerError as error:
                 log_end(folder, succeeded=False)
                 heartbeat.end("failed", error.on_page)
@@ -101,6 +79,54 @@ def train(root: Root, request: Request, launch: str = "") -> Outcome:
                 log_end(folder, succeeded=True)
             heartbeat.end(outcome)
     return outcome
+
+
+_Work = tuple[Outcome, Callable[[str], None]]
+"""How it ended, and what tells people what they should know."""
+
+
+def _train_in_steps(
+    root: Root, request: Request, prepared: Prepared, heartbeat: Heartbeat, should_stop: Callable[[], bool]
+) -> _Work:
+    run_id, config, device = request.run_id, request.config, request.device
+    folder, resume = root.run(run_id), can_resume(root, run_id)
+    state = _start(root, request, prepared, resume)
+    batches = batches_of(prepared, config, device)
+    heartbeat.update(steps=config.num_epochs * batches.steps, epoch=state.position.epoch)
+    log_start(folder, config)
+    with (
+        TensorBoardWriter(folder, state.position.epoch) as writer,
+        _step_writer(folder, _steps_logged(config, batches, state.position)) as step_writer,
+    ):
+        if not resume:
+            writer.note("config", dump(config))
+        info = _info(request, prepared.histories, _ancestors(root, request, state))
+        say = partial(_say, folder / LOG_FILE)
+        training = Training(
+            config,
+            prepared,
+            state,
+            info,
+            root.model(run_id),
+            heartbeat,
+            writer,
+            StepLog(step_writer, state.position),
+            should_stop,
+            say,
+        )
+        return training.run(), training.tell
+
+
+def _solve(
+    root: Root, request: Request, prepared: Prepared, heartbeat: Heartbeat, should_stop: Callable[[], bool]
+) -> _Work:
+    folder = root.run(request.run_id)
+    log_start(folder, request.config)
+    with TensorBoardWriter(folder, 0) as writer:
+        writer.note("config", dump(request.config))
+        say = partial(_say, folder / LOG_FILE)
+        solving = Solving(root, request, prepared, heartbeat, writer, should_stop, say)
+        return solving.run(_info(request, prepared.histories, [])), say
 
 
 def _evaluate_best(root: Root, request: Request, should_stop: Callable[[], bool], tell: Callable[[str], None]) -> None:

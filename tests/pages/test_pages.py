@@ -155,6 +155,25 @@ def test_counts_cannot_begin_a_head_of_two_layers_and_the_form_says_so_at_the_fi
     assert not app.error
 
 
+def test_a_model_that_is_solved_shows_only_what_applies_to_it(full: Root) -> None:
+    app = opened("pages/train.py", {"preset": "ridge"})
+    labels = {widget.label for widget in [*app.text_input, *app.number_input, *app.selectbox]}
+    assert {"Name", "Window", "Split", "Model", "Decay", "Regularisation", "Seed"} <= labels
+    assert not {"Epochs", "Learning rate", "Loss", "Optimizer", "Engine", "Batch size"} & labels
+    assert "solved at once, without steps" in words(app)
+    app.selectbox(key="train.ridge.model").set_value("sasrec").run()
+    assert "Epochs" in {widget.label for widget in app.number_input}
+
+
+def test_a_blend_is_made_of_the_checkpoints_there_are(full: Root) -> None:
+    app = opened("pages/train.py", {"preset": "ridge"})
+    app.selectbox(key="train.ridge.model").set_value("blend").run()
+    (models,) = [box for box in app.multiselect if box.label == "Models"]
+    assert any("first" in option for option in models.options)
+    assert "Records" not in {widget.label for widget in app.text_input}
+    assert not app.error
+
+
 def test_a_refit_begins_with_the_settings_and_the_best_epochs_of_its_run(full: Root) -> None:
     app = opened("pages/train.py", {"mode": "Refit", "refit": "first"})
     best = find_run(full, "first").best

@@ -9,7 +9,10 @@ from recformer.config import dump, override, parse, preset, preset_description, 
 from recformer.errors import ConfigError, UsageError
 
 PRESETS = sorted(
-    ["baseline", "compiled_scheduler", "fast", "masked_softmax", "penalty", "soft_penalty", "strong", "unlikelihood"]
+    [
+        *("baseline", "best", "compiled_scheduler", "counts", "fast", "masked_softmax", "penalty", "quick", "ridge"),
+        *("soft_penalty", "strong", "unlikelihood"),
+    ]
 )
 
 
@@ -37,7 +40,8 @@ def test_these_are_the_presets() -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_parses(name: str) -> None:
-    assert parse(preset(name)).model.name == ("sasrec" if name == "strong" else "movie_transformer")
+    others = {"ridge": "ridge", "counts": "counts"} | dict.fromkeys(("quick", "strong", "best"), "sasrec")
+    assert parse(preset(name)).model.name == others.get(name, "movie_transformer")
 
 
 @pytest.mark.parametrize("name", PRESETS)

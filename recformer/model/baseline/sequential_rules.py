@@ -2,12 +2,11 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from recformer.data.histories import Cases
 from recformer.data.prepared import Prepared
-from recformer.model.baseline.counts import token_counts, training_marks
-from recformer.model.baseline.votes import Fallback, Sparse, latest_items
+from recformer.model.baseline.counts import token_counts
+from recformer.model.baseline.votes import Fallback, follow_counts, latest_items
 from recformer.registry import BASELINES
 
 REACH = 20  # steps
@@ -33,7 +32,7 @@ class SequentialRules:
 
     def __init__(self, prepared: Prepared) -> None:
         self._histories = prepared.histories
-        self._rules = _rules(prepared)  # (I, I)
+        self._rules = follow_counts(prepared, 1 / np.arange(1, REACH + 1))  # (I, I)
         self._counts = np.maximum(token_counts(prepared)[: prepared.histories.num_items], 1).astype(np.float32)
         self._fallback = Fallback(prepared)
 
@@ -41,18 +40,3 @@ class SequentialRules:
         """(B, V) scores of all tokens for cases (B)."""
         votes = latest_items(self._histories, cases, int(latest), decay) @ self._rules
         return self._fallback.below(votes.toarray() / self._counts ** np.float32(popularity))
-
-
-def _rules(prepared: Prepared) -> Sparse:
-    histories = prepared.histories
-    # SOS and EOS follow nobody; a pair with one between them is of two users.
-    marks = training_marks(prepared) & (histories.tokens < histories.num_items)
-    owners = np.repeat(np.arange(histories.num_users, dtype=np.int32), np.diff(histories.user_starts))
-    shape = (histories.num_items, histories.num_items)
-    rules: Sparse = sparse.csr_array(shape, dtype=np.float32)
-    for distance in range(1, REACH + 1):
-        places = np.flatnonzero(marks[:-distance] & marks[distance:] & (owners[:-distance] == owners[distance:]))
-        weights = np.full(len(places), 1 / distance, dtype=np.float32)
-        pairs = (histories.tokens[places], histories.tokens[places + distance])
-        rules += sparse.coo_array((weights, pairs), shape=shape).tocsr()
-    return rules

@@ -1,4 +1,5 @@
-"""What baselines that add up votes of a history share: the latest items with weights, and a fallback by popularity."""
+"""What is shared by those that add up votes of a history: who follows whom, the latest items with weights, and a
+fallback by popularity."""
 
 from typing import Any
 
@@ -8,7 +9,7 @@ from scipy import sparse
 
 from recformer.data.histories import Cases, Histories, ranges
 from recformer.data.prepared import Prepared
-from recformer.model.baseline.counts import fractions, token_counts
+from recformer.model.baseline.counts import fractions, token_counts, training_marks
 
 Sparse = Any
 """A sparse matrix of SciPy, whose operations have no useful types."""
@@ -26,6 +27,22 @@ def latest_items(histories: Histories, cases: Cases, latest: int, decay: float) 
     ages = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(rows)) - 1
     weights = np.power(decay, ages, dtype=np.float32)
     return sparse.coo_array((weights, (rows, items)), shape=(len(cases), histories.num_items)).tocsr()
+
+
+def follow_counts(prepared: Prepared, weights: NDArray[np.floating]) -> Sparse:
+    """(I, I) how often j follows i in the training part: the sum of `weights` (n,), of 1 to n places between them."""
+    histories = prepared.histories
+    # SOS and EOS follow nobody; a pair with one between them is of two users.
+    marks = training_marks(prepared) & (histories.tokens < histories.num_items)
+    owners = np.repeat(np.arange(histories.num_users, dtype=np.int32), np.diff(histories.user_starts))
+    shape = (histories.num_items, histories.num_items)
+    counts: Sparse = sparse.csr_array(shape, dtype=np.float32)
+    for distance, weight in enumerate(weights, start=1):
+        places = np.flatnonzero(marks[:-distance] & marks[distance:] & (owners[:-distance] == owners[distance:]))
+        values = np.full(len(places), weight, dtype=np.float32)
+        pairs = (histories.tokens[places], histories.tokens[places + distance])
+        counts += sparse.coo_array((values, pairs), shape=shape).tocsr()
+    return counts
 
 
 class Fallback:

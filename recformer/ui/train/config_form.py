@@ -1,13 +1,21 @@
 """A form made of the configuration's own fields: a widget for each, its help text, its limits, its faults below it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 from pydantic.fields import FieldInfo
 from streamlit.delta_generator import DeltaGenerator
 
-from recformer.config import SECTIONS, Options, TrainConfig, describe_limits, parse
+from recformer.config import (
+    OF_EVERY_MODEL,
+    SECTIONS,
+    Options,
+    TrainConfig,
+    describe_limits,
+    parse,
+    trained_in_steps,
+)
 from recformer.errors import ConfigError
 from recformer.ui.shared.frame import in_columns
 from recformer.ui.shared.words import plain
@@ -19,15 +27,20 @@ _Field = tuple[str, FieldInfo, Any]
 
 
 def config_form(
-    start: TrainConfig, key: str, locked: tuple[str, ...] = (), splits: Sequence[str] | None = None
+    start: TrainConfig,
+    key: str,
+    locked: tuple[str, ...] = (),
+    splits: Sequence[str] | None = None,
+    models: Mapping[str, str] | None = None,
 ) -> TrainConfig | None:
     """Widgets for every field, beginning with the values of `start`; the configuration they say, None when faulty.
 
     `key` separates the widgets' state (one form a preset); `locked` sections and fields are shown, below the others,
-    but cannot be changed; `splits` are those that the dataset can have, where that is known.
+    but cannot be changed; `splits` are those that the dataset can have, where that is known; `models` are what a blend
+    can be made of, with their names for people.
     Faults are shown at their fields.
     """
-    form = _Form(start, key, locked, splits)
+    form = _Form(start, key, locked, splits, models or {})
     for row in sorted(ROWS, key=lambda row: all(form.is_locked(group) for group in row)):
         for place, group in zip(st.columns(len(row)), row, strict=True):
             with place:
@@ -41,23 +54,35 @@ def config_form(
 
 
 class _Form:
-    def __init__(self, start: TrainConfig, key: str, locked: tuple[str, ...], splits: Sequence[str] | None) -> None:
+    def __init__(
+        self,
+        start: TrainConfig,
+        key: str,
+        locked: tuple[str, ...],
+        splits: Sequence[str] | None,
+        models: Mapping[str, str],
+    ) -> None:
         self.values: dict[str, Any] = {}
+        self._models = models
+        chosen = str(st.session_state.get(f"{key}.model", start.model.name))
+        self._in_steps = trained_in_steps(chosen)
         self._start, self._key, self._locked, self._splits = start, key, locked, splits
         self._slots: dict[str, DeltaGenerator] = {}  # where the faults of a field are shown
 
     def show(self, group: str, columns: int) -> None:
-        """The fields of one group, so many side by side, the advanced ones folded."""
+        """The fields of one group, so many side by side, the advanced ones folded; nothing where none applies."""
+        if not (self._fields(group) or self._sections(group)):
+            return
         with st.container(border=True):
             st.markdown(f"**{group}**")
             fields = self._fields(group)
-            for section in _sections(group):
+            for section in self._sections(group):
                 options = self._choose(section)
                 self.values[section] = {"name": options.name}
                 fields += [
                     (f"{section}.{name}", field, getattr(options, name))
                     for name, field in type(options).model_fields.items()
-                    if name != "name"
+                    if name != "name" and _extra(field, "shown") != "never"
                 ]
             advanced = [entry for entry in fields if _extra(entry[1], "advanced")]
             self._grid([entry for entry in fields if entry not in advanced], columns)
@@ -67,9 +92,20 @@ class _Form:
                 below = st.container()  # a fault must be seen though its field is folded
                 self._slots |= {path: below for path, _, _ in advanced}
 
+    def _pick_models(self, path: str, field: FieldInfo, value: Any) -> list[str]:
+        return st.multiselect(
+            str(field.title),
+            [*self._models, *(name for name in value if name not in self._models)],
+            default=list(value),
+            format_func=lambda name: self._models.get(name, name),
+            help=field.description,
+            key=f"{self._key}.{path}",
+            disabled="model" in self._locked,
+        )
+
     def is_locked(self, group: str) -> bool:
         """Whether nothing of a group can be changed."""
-        names = [*(path for path, _, _ in self._fields(group)), *_sections(group)]
+        names = [*(path for path, _, _ in self._fields(group)), *self._sections(group)]
         return all(name in self._locked for name in names)
 
     def show_fault(self, fault: str) -> None:
@@ -84,7 +120,14 @@ class _Form:
         return [
             (name, field, getattr(self._start, name))
             for name, field in TrainConfig.model_fields.items()
-            if name not in SECTIONS and _extra(field, "group") == group
+            if name not in SECTIONS and _extra(field, "group") == group and (self._in_steps or name in OF_EVERY_MODEL)
+        ]
+
+    def _sections(self, group: str) -> list[str]:
+        return [
+            section
+            for section, home in SECTION_GROUP.items()
+            if home == group and (self._in_steps or section in OF_EVERY_MODEL)
         ]
 
     def _choose(self, section: str) -> Options:
@@ -110,13 +153,12 @@ class _Form:
         for column, (path, field, value) in in_columns(fields, columns):
             section, dot, name = path.partition(".")
             with column:
-                entered = _widget(path, field, value, f"{self._key}.{path}", section in self._locked)
+                if _extra(field, "shown") == "as models":
+                    entered = self._pick_models(path, field, value)
+                else:
+                    entered = _widget(path, field, value, f"{self._key}.{path}", section in self._locked)
                 self._slots[path] = st.empty()
             (self.values[section] if dot else self.values)[name or path] = entered
-
-
-def _sections(group: str) -> list[str]:
-    return [section for section, home in SECTION_GROUP.items() if home == group]
 
 
 def _widget(path: str, field: FieldInfo, value: Any, key: str, disabled: bool) -> Any:

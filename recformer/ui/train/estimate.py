@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 def what_will_happen(config: TrainConfig, epochs: int, data: Dataset, device: str) -> str:
     """What `epochs` more epochs are, how long they take here, and what computes them."""
+    if not config.in_steps:
+        return f"**{config.model.name} on {data.name}**, solved at once, without steps; Monitor says how long it took."
     # The name, the seed and how often it saves change nothing that is measured.
     measured = config.model_copy(
         update={"name": "measured", "seed": 0, "save_minutes": 1.0, "save_steps": 0, "num_epochs": 1}

@@ -34,7 +34,7 @@ RECOMMENDED = "fast"
 MEASURING = "Measuring the speed on this machine; a new shape of model is compiled first …"
 
 
-def new_run(_runs: list[RunSummary]) -> None:
+def new_run(runs: list[RunSummary]) -> None:
     """Preset, then every field, a summary, and the launch."""
     left, middle, right = st.columns(3)
     names = sorted(preset_names(), key=lambda name: name != RECOMMENDED)
@@ -51,7 +51,9 @@ def new_run(_runs: list[RunSummary]) -> None:
     shortened = f"; the form begins with {epochs}" if epochs < shipped.num_epochs else ""
     st.caption(f"{preset_description(name)} The preset trains {count(shipped.num_epochs, 'epoch')}{shortened}.")
     summary = st.container()
-    config = config_form(shipped.model_copy(update={"num_epochs": epochs}), f"train.{name}", splits=_splits_of(data))
+    start, labels = shipped.model_copy(update={"num_epochs": epochs}), labels_of(runs)
+    models = {str(model): model_label(labels, model) for model in checkpoints(runs)}
+    config = config_form(start, f"train.{name}", splits=_splits_of(data), models=models)
     with summary:
         _launch_box(config, data, device, None)
 
