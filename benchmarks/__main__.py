@@ -4,7 +4,7 @@
 
 Each runs in a process of its own and prints its figures. Ends with a line for each benchmark, and with code 1 where one
 missed a target or failed. The machine should do nothing else meanwhile. Not among them: `gpu`, which needs a CUDA
-device, and `losses`, `time_to_quality` and `compilation`, which take long.
+device, and `losses`, `quality`, `time_to_quality` and `compilation`, which take long.
 """
 
 import subprocess
@@ -14,7 +14,7 @@ import time
 from benchmarks.ml1m import folder_asked_for
 from recformer.files.names import PROJECT
 
-ON_ML1M = ("training", "crowded", "step_log", "quality", "evaluation", "loading", "memory")
+ON_ML1M = ("training", "crowded", "step_log", "fast_preset", "sequence_training", "evaluation", "loading", "memory")
 BY_ITSELF = ("statistics", "what_if", "logs", "pages", "data_at_size")
 LATEST_S = 600
 

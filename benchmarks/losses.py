@@ -8,13 +8,9 @@ run that was interrupted is resumed.
 """
 
 import argparse
-import subprocess
-import sys
 from pathlib import Path
 
-from recformer.files.names import PROJECT
-from recformer.run.overview import list_runs
-from recformer.run.paths import Root, can_resume
+from benchmarks.trained_runs import recformer, train
 
 RECIPES: dict[str, list[str]] = {
     "baseline": ["--preset", "baseline"],
@@ -40,31 +36,12 @@ def main() -> None:
     names = {recipe: f"losses-{asked.data.resolve().name}-{recipe}" for recipe in RECIPES}
     for seed in range(asked.seeds):
         for recipe, name in names.items():
-            train(recipe, f"{name}-{seed}", asked.data, [f"seed={seed}", f"num_epochs={asked.epochs}"])
+            settings = [f"seed={seed}"] if recipe in OWN_EPOCHS else [f"seed={seed}", f"num_epochs={asked.epochs}"]
+            train(f"{name}-{seed}", asked.data, *RECIPES[recipe], "--set", *settings)
     compared = [f"{name}-{seed}" for name in names.values() for seed in range(asked.seeds)]
     reference = ["--baseline", f"{names['baseline']}-0"]
     protocol = ["--part", "test", "--k", "10", "--data", str(asked.data)]
     recformer("compare", *compared, *reference, *protocol, "--join-seeds", "--format", "markdown")
-
-
-def train(recipe: str, run_id: str, data: Path, settings: list[str]) -> None:
-    """Train a run with these settings, or go on with it, or leave it as it is."""
-    root = Root.default()
-    state = next((run.state.name for run in list_runs(root)[0] if run.run_id == run_id), None)
-    if state == "finished":
-        return
-    if can_resume(root, run_id):
-        recformer("train", "--resume", run_id, "--data", str(data))
-        return
-    kept = settings[:1] if recipe in OWN_EPOCHS else settings
-    recformer("train", *RECIPES[recipe], "--set", *kept, "--data", str(data), "--run-id", run_id)
-
-
-def recformer(*words: str) -> None:
-    """One command of the command line, whose output is this script's."""
-    code = subprocess.run([sys.executable, "-m", "recformer", *words], cwd=PROJECT, check=False).returncode
-    if code:
-        sys.exit(code)
 
 
 if __name__ == "__main__":

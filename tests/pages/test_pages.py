@@ -166,12 +166,14 @@ def test_a_model_that_is_solved_shows_only_what_applies_to_it(full: Root) -> Non
 
 
 def test_a_blend_is_made_of_the_checkpoints_there_are(full: Root) -> None:
-    app = opened("pages/train.py", {"preset": "ridge"})
-    app.selectbox(key="train.ridge.model").set_value("blend").run()
+    app = opened("pages/train.py", {"preset": "blend"})
     (models,) = [box for box in app.multiselect if box.label == "Models"]
     assert any("first" in option for option in models.options)
     assert "Records" not in {widget.label for widget in app.text_input}
-    assert not app.error
+    assert app.button(key="launch.incomplete").disabled and not app.error
+    models.set_value(["first/best", "first/last"]).run()
+    assert not app.error and not app.button(key="launch").disabled
+    assert "solved at once" in words(app)
 
 
 def test_a_refit_begins_with_the_settings_and_the_best_epochs_of_its_run(full: Root) -> None:

@@ -10,8 +10,8 @@ from recformer.errors import ConfigError, UsageError
 
 PRESETS = sorted(
     [
-        *("baseline", "best", "compiled_scheduler", "counts", "fast", "masked_softmax", "penalty", "quick", "ridge"),
-        *("soft_penalty", "strong", "unlikelihood"),
+        *("baseline", "best", "blend", "compiled_scheduler", "counts", "fast", "masked_softmax", "penalty", "quick"),
+        *("ridge", "soft_penalty", "strong", "unlikelihood"),
     ]
 )
 
@@ -40,7 +40,9 @@ def test_these_are_the_presets() -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_parses(name: str) -> None:
-    others = {"ridge": "ridge", "counts": "counts"} | dict.fromkeys(("quick", "strong", "best"), "sasrec")
+    others = {name: name for name in ("ridge", "counts", "blend")} | dict.fromkeys(
+        ("quick", "strong", "best"), "sasrec"
+    )
     assert parse(preset(name)).model.name == others.get(name, "movie_transformer")
 
 

@@ -31,6 +31,7 @@ from recformer.ui.train.estimate import what_will_happen
 FAULTY = ":red[:material/error: The form has faults, shown at their fields below; mend them to launch.]"
 SUGGESTED_EPOCHS = 20  # the article's 1000 would take hours on a laptop; the form says how to get them
 RECOMMENDED = "fast"
+FEWEST_BLENDED = 2
 MEASURING = "Measuring the speed on this machine; a new shape of model is compiled first …"
 
 
@@ -282,6 +283,10 @@ def _launch_box(config: TrainConfig | None, folder: Path, device: str, init_from
         if config is None:
             st.markdown(FAULTY)
             st.button("Launch", type="primary", disabled=True, key="launch.faulty")
+            return
+        if config.model.name == "blend" and len(getattr(config.model, "parts", ())) < FEWEST_BLENDED:
+            st.markdown("Choose two to five models under **Models**.")
+            st.button("Launch", type="primary", disabled=True, key="launch.incomplete")
             return
         words, button = st.columns([5, 1], vertical_alignment="center")
         with words, st.spinner(MEASURING):
