@@ -2,11 +2,13 @@
 
 import random
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from recformer.data.categories import as_text, category_columns, number_columns
 from recformer.data.dataset import Dataset, Id, id_of
+from recformer.data.report import LEAST
 from recformer.errors import RecformerError
 from recformer.run.model_ref import ModelRef
 from recformer.run.overview import RunSummary
@@ -128,10 +130,16 @@ def _user(data: Dataset) -> Id | None:
         "Random",
         icon=":material/casino:",
         key="random_user",
-        help="Another user, drawn at random.",
-        on_click=lambda: _open(users[random.randrange(len(users))]),
+        help="Another user, drawn at random among those who can be shown.",
+        on_click=lambda: _open(users[_random_user(data)]),
     )
     return id_of(users, text)
+
+
+def _random_user(data: Dataset) -> int:
+    """The token of one whose last item can be held out; of anybody where nobody has so many."""
+    able = np.flatnonzero(np.diff(data.offsets) >= LEAST)
+    return int(random.choice(able)) if len(able) else random.randrange(data.num_users)
 
 
 def _open(user: Id) -> None:
