@@ -281,7 +281,7 @@ OF_TRAINING = {
     ),
     "two configurations": Case(
         lambda here: another("--preset", "baseline", "--config", here.config)(here),
-        "Name one of --preset and --config",
+        "Name one of --preset, --config and --refit",
         added="",
         without="--preset",
     ),
