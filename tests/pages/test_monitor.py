@@ -81,7 +81,7 @@ def test_one_run_shows_training_beside_validation_and_its_best_epoch(root: Root)
     loss = charts(app)["Loss"]
     assert names(loss) == ["train", "validation"]
     assert "★" in [note["text"] for note in loss["layout"]["annotations"]]
-    assert {"Epoch", "Time left", "Learning rate", "Best NDCG@10", "Memory"} <= {tile.label for tile in app.metric}
+    assert {"Epoch", "Learning rate", "Best NDCG@10", "Memory"} <= {tile.label for tile in app.metric}
 
 
 def test_a_resumed_run_says_where_it_was_resumed(root: Root) -> None:

@@ -26,7 +26,7 @@ REFRESH_S = 2
 LATELY_S = 120.0  # how long the log of a foreign run is watched after its last point, or its folder before the first
 TILE_PX = 106  # eight in a row on a laptop
 LAST_LINES = 6
-OVERVIEW = ["Epoch", "Training loss", "Best NDCG@10", "Windows/s", "Time left"]
+OVERVIEW = ["Epoch", "Training loss", "Best NDCG@10", "Samples/s", "Time left"]
 OVERVIEW_HEAD = f"| Run | State | {' | '.join(OVERVIEW)} |"
 MOST_RUNS = 12  # more lines in one chart nobody can tell apart
 LINES = 200
@@ -171,7 +171,8 @@ def _status(run: RunSummary) -> None:
         st.progress(min(status.step / status.steps, 1.0), text=f"step {status.step:,} of {status.steps:,}")
     with st.container(horizontal=True):
         for label, value in _tiles(run, status).items():
-            st.metric(label, value, width=TILE_PX)
+            if run.state.active or value != "–":  # what has ended gets no more figures
+                st.metric(label, value, width=TILE_PX)
         label, value, help_text = _device(status, run.state.active)
         st.metric(label, value, width=TILE_PX, help=help_text)
 
@@ -180,7 +181,7 @@ def _tiles(run: RunSummary, status: Status) -> dict[str, str]:
     return {
         "Epoch": f"{status.epoch} of {status.num_epochs}",
         "Time left": duration(status.eta_s) if run.state.active else "–",
-        "Windows/s": number(status.samples_per_s),
+        "Samples/s": number(status.samples_per_s),
         "Training loss": number(status.loss),
         "Learning rate": number(status.metrics.get("lr")),
         "Best NDCG@10": number(((run.best or {}).get("metrics") or {}).get("metric/ndcg@10")),

@@ -34,7 +34,7 @@ def run_actions(run: RunSummary, *, monitor: bool = True) -> None:
             label = "Resume" if run.resumable else "Start again"
             going_on = {"mode": "Resume", "resume": run.run_id}
             st.page_link("pages/train.py", label=label, icon=":material/resume:", query_params=going_on)
-        if first:
+        if first and not _solved_at_once(run):
             st.page_link(
                 "pages/train.py",
                 label="Start from these weights",
@@ -43,6 +43,11 @@ def run_actions(run: RunSummary, *, monitor: bool = True) -> None:
                 help="A new run that begins with this run's weights; this run stays as it is.",
             )
         _menu(run)
+
+
+def _solved_at_once(run: RunSummary) -> bool:
+    """Whether it was finished without a step, and so without a training loss: nothing can begin with it."""
+    return run.status is not None and run.status.state == "finished" and run.status.loss is None
 
 
 def compare_link(runs: list[RunSummary]) -> None:

@@ -50,7 +50,8 @@ def new_run(runs: list[RunSummary]) -> None:
     shipped = parse(preset(name))
     epochs = min(shipped.num_epochs, SUGGESTED_EPOCHS)
     shortened = f"; the form begins with {epochs}" if epochs < shipped.num_epochs else ""
-    st.caption(f"{preset_description(name)} The preset trains {count(shipped.num_epochs, 'epoch')}{shortened}.")
+    trains = f" The preset trains {count(shipped.num_epochs, 'epoch')}{shortened}." if shipped.in_steps else ""
+    st.caption(preset_description(name) + trains)
     summary = st.container()
     start, labels = shipped.model_copy(update={"num_epochs": epochs}), labels_of(runs)
     models = {str(model): model_label(labels, model) for model in checkpoints(runs)}
@@ -285,8 +286,9 @@ def _launch_box(config: TrainConfig | None, folder: Path, device: str, init_from
             st.button("Launch", type="primary", disabled=True, key="launch.faulty")
             return
         if config.model.name == "blend" and len(getattr(config.model, "parts", ())) < FEWEST_BLENDED:
-            st.markdown("Choose two to five models under **Models**.")
-            st.button("Launch", type="primary", disabled=True, key="launch.incomplete")
+            words, button = st.columns([5, 1], vertical_alignment="center")
+            words.markdown("Choose two to five models under **Models**.")
+            button.button("Launch", type="primary", disabled=True, key="launch.incomplete", width="stretch")
             return
         words, button = st.columns([5, 1], vertical_alignment="center")
         with words, st.spinner(MEASURING):
