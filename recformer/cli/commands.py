@@ -372,7 +372,7 @@ def evaluate(
     if shuffle:
         _print_shuffle_tests(models, task, device, as_json)
         return
-    comparison = _compared(models, task, device=device)
+    comparison = _compared(models, task, join_seeds=False, device=device)
     apart = comparison.warm_and_cold(task.dataset, mask)
     shown: Format = "json" if as_json else "table"
     _tell(render(comparison, cutoffs, shown, mask, apart, metrics), shown, part)
@@ -396,7 +396,9 @@ def compare(
         list[str] | None,
         typer.Argument(help="Run ids, RUN/last, checkpoint files, or baseline:NAME.", metavar="MODEL …"),
     ] = None,
-    baseline: Annotated[str | None, typer.Option("--baseline", help="Run the differences are taken to.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option("--baseline", help="Model the differences are taken to; the first that counts.")
+    ] = None,
     data: DataOption = None,
     split: SplitOption = "leave_last_out",
     split_set: SplitSetOption = None,
@@ -428,8 +430,9 @@ def compare(
         ),
     ] = True,
     join_seeds: Annotated[
-        bool, typer.Option("--join-seeds", help="Take runs that differ in their seed alone as one model.")
-    ] = False,
+        bool,
+        typer.Option("--join-seeds/--no-join-seeds", help="Take runs that differ in their seed alone as one model."),
+    ] = True,
     slices: Annotated[
         bool, typer.Option("--slices", help="Also NDCG for groups of users and items, at the largest k.")
     ] = False,
@@ -439,7 +442,7 @@ def compare(
     device: DeviceOption = "auto",
     kind: Annotated[Format, typer.Option("--format", help="How to print.")] = "table",
 ) -> None:
-    """Metrics side by side, with paired differences to a baseline (the first run where none is named)."""
+    """Metrics side by side, with paired differences to one of the models."""
     from recformer.evaluation.significance import PRIMARY, asked
     from recformer.evaluation.table import checked_cutoffs
 
@@ -455,8 +458,8 @@ def compare(
         )
     question, cutoffs = asked(PRIMARY if primary is None else primary, margin), checked_cutoffs(_whole_numbers(k))
     models = [find_model(_root, name) for name in runs]
-    reference = models[0] if baseline is None else find_model(_root, baseline)
-    models = models if reference in models else [reference, *models]
+    reference = None if baseline is None else find_model(_root, baseline)
+    models = models if reference is None or reference in models else [reference, *models]
     task = _task(models, data, split, part, time_ties, recent, split_set, users, users_seed)
     if baselines and not any(model.is_baseline for model in models):
         models += all_baselines()
@@ -647,7 +650,7 @@ def _compared(
     task: "Task",
     reference: ModelRef | None = None,
     question: "Question | None" = None,
-    join_seeds: bool = False,
+    join_seeds: bool = True,
     device: str = "auto",
 ) -> "Comparison":
     from recformer.evaluation.compare import compare

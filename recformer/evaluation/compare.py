@@ -16,8 +16,8 @@ from recformer.evaluation.significance import Question
 from recformer.evaluation.slices import SEEN, is_few, slice_intervals, slices_of
 from recformer.evaluation.store import models_tested
 from recformer.evaluation.table import Evaluation, Result, protocol_of_all, summarise, summarise_view
-from recformer.run.model_ref import ModelRef
-from recformer.run.overview import RunSummary, list_runs
+from recformer.run.model_ref import ModelRef, model_label
+from recformer.run.overview import RunSummary, labels_of, list_runs
 from recformer.run.paths import Root
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class Comparison:
     question: Question = field(default_factory=Question)
     looks: int | None = None
     """How many checkpoints were looked at on a test part of the dataset so far; None where nobody counted."""
+    labels: list[str] = field(default_factory=list[str])
+    """What people call each model."""
 
     @property
     def protocol(self) -> Protocol:
@@ -55,11 +57,14 @@ class Comparison:
     def summary(self, cutoffs: list[int]) -> dict[str, Any]:
         """Everything there is to say at these cutoffs, as JSON; see `table.summarise`."""
         summary = summarise(self.evaluations, cutoffs, self.reference, self.question)
+        each = len(summary["results"]) // len(self.labels)  # maskings
+        for place, result in enumerate(summary["results"]):
+            result["model"] = self.labels[place // each]
         return summary if self.looks is None else summary | {"looks_at_test": self.looks}
 
-    def answer(self, labels: Sequence[str], results: Sequence[Result]) -> Conclusion:
-        """What `results` with the primary metric under one masking say of the models called `labels`, in words."""
-        return answer(labels, results, self.question, self.protocol.part, self.looks)
+    def answer(self, results: Sequence[Result]) -> Conclusion:
+        """What `results` with the primary metric under one masking say, in words."""
+        return answer(self.labels, results, self.question, self.protocol.part, self.looks)
 
     def warm_and_cold(self, dataset: Dataset, masking: Masking) -> list[Result] | None:
         """The primary metric of cases whose user and item were in the training part, and of new ones, apart; None where
@@ -100,13 +105,13 @@ def compare(
     task: Task,
     reference: ModelRef | None = None,
     question: Question | None = None,
-    seeds_joined: bool = False,
+    seeds_joined: bool = True,
     device: "torch.device | None" = None,
     progress: Callable[[str], Progress | None] = lambda _: None,
 ) -> Comparison:
     """The comparison of models, each evaluated or read from the rank store.
 
-    `reference`: one of `models`, to which differences are taken; None for none. `seeds_joined`: whether runs that
+    `reference`: one of `models`, to which differences are taken; see `comparison_of`. `seeds_joined`: whether runs that
     differ in their seed alone are one model. `progress`: given a model's name, what is told of its evaluation.
     Raises UsageError for an unknown reference and a model named twice, and RecformerError for the first that fails.
     """
@@ -120,7 +125,8 @@ def compare(
         if isinstance(entry, RecformerError):
             raise entry
         found[model] = entry.stored() or entry.computed(device, progress(str(model)))
-    comparison = comparison_of(found, reference, question, configs_of(list_runs(root)[0]) if seeds_joined else {})
+    runs, _ = list_runs(root)
+    comparison = comparison_of(found, reference, question, configs_of(runs) if seeds_joined else {}, labels_of(runs))
     return replace(comparison, looks=models_tested(root, task.dataset.fingerprint))
 
 
@@ -129,12 +135,25 @@ def comparison_of(
     reference: ModelRef | None,
     question: Question | None = None,
     configs: Configs | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> Comparison:
-    """The comparison of what is evaluated; seeds of one recipe are taken together where `configs` are given."""
+    """The comparison of what is evaluated; seeds of one recipe are taken together where `configs` are given.
+
+    Without a `reference` a `question` takes differences to the first model that counts, the first of all where none
+    does. `names`: run id to what people call it; see `labels_of`.
+    """
     members = seed_groups(list(found), configs or {})
-    place = next((place for place, group in enumerate(members) if reference in group), None)
     evaluations = [join_seeds([found[model] for model in group]) for group in members]
-    return Comparison(members, evaluations, place, question or Question())
+    place = next((place for place, group in enumerate(members) if reference in group), None)
+    if place is None and question is not None:
+        place = next((place for place, one in enumerate(evaluations) if one.known.trained_on == 0), 0)
+    labels = [model_label(names or {}, group[0]) + seeds_in_words(len(group)) for group in members]
+    return Comparison(members, evaluations, place, question or Question(), labels=labels)
+
+
+def seeds_in_words(count: int) -> str:
+    """What follows a model's name: " (5 seeds)"; "" for one."""
+    return f" ({count} seeds)" if count > 1 else ""
 
 
 def configs_of(runs: Sequence[RunSummary]) -> Configs:

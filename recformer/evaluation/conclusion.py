@@ -29,15 +29,16 @@ class Conclusion:
     undecided: str
     """Which models the data cannot tell from the reference, each with its interval and its detectable difference; or
     that a single user can show nothing."""
-    one_seed: str
-    """Which models were trained with one seed, so that what differs may be the seed."""
+    seeds: str
+    """Which models are several seeds of one recipe taken together, and which were trained with one seed, so that what
+    differs may be the seed."""
     leaks: str
     """Which models have seen cases that they are evaluated on."""
 
     @property
     def sentences(self) -> list[str]:
         best = f"{self.model} {self.words}".lstrip()
-        every = (best, self.not_counted, self.below, self.undecided, self.one_seed, self.leaks, self.part)
+        every = (best, self.not_counted, self.below, self.undecided, self.seeds, self.leaks, self.part)
         return [sentence for sentence in every if sentence]
 
 
@@ -69,7 +70,7 @@ def answer(
         not_counted=_not_counted(labels, results, question, best),
         below=_below(labels, runs, figures),
         undecided=_undecided(labels, results, figures, question),
-        one_seed=_one_seed(labels, results, figures),
+        seeds=_seeds(labels, results, figures),
         leaks=_leaks(labels, results, part),
         part=_part(part, looks),
     )
@@ -115,39 +116,48 @@ def _certainty(labels: Sequence[str], figures: Sequence[Result], best: int, coun
         unclear = [label for label, difference in tested if difference["verdict"] == "undecided"]
         others = "all others" if len(counted) == len(labels) else "all others that count"
         clear = f", but not clearly above {listed(unclear)}" if unclear else f", clearly above {others}"
-        return clear + corrected
+        only = "" if unclear else of_models_only([difference for _, difference in tested])
+        return f"{clear}{only}{corrected}"
     difference = figures[best]["difference"]
     reference = next(label for label, figure in zip(labels, figures, strict=True) if not _is_tested(figure))
     if difference["verdict"] == "undecided":
         return f", but not clearly above {reference}, the reference{corrected}"
     bounds = interval(difference["low"], difference["high"])
     side = "above" if difference["verdict"] == "better" else "below"
-    return f", clearly {side} {reference}, the reference ({signed(difference['mean'])}, 95% {bounds}{corrected})"
+    only = of_models_only([difference])
+    return f", clearly {side} {reference}, the reference{only} ({signed(difference['mean'])}, 95% {bounds}{corrected})"
+
+
+def of_models_only(differences: Sequence[Result]) -> str:
+    """What restricts a claim that rests on a model of one seed: it says nothing of the recipe. "" where none does."""
+    if not any(difference["about"] == "models" for difference in differences):
+        return ""
+    return f" ({'these two models' if len(differences) == 1 else 'these models'}; another seed may differ)"
 
 
 def _below(labels: Sequence[str], runs: Sequence[str], figures: Sequence[Result]) -> str:
     """Which trained models have a lower mean than a baseline; "clearly" where that was tested, and is so."""
     baselines = [place for place, run in enumerate(runs) if run.startswith(PREFIX)]
     found: dict[str, list[str]] = {}
-    any_clear = False
+    clear: list[Result] = []
     for place in (place for place in range(len(runs)) if place not in baselines):
         above = [other for other in baselines if figures[other]["mean"] > figures[place]["mean"]]
-        clear = [_clearly(figures[place], figures[other]) for other in above]
-        any_clear |= any(clear)
-        named = [f"{labels[other]}{' (clearly)' * is_so}" for other, is_so in zip(above, clear, strict=True)]
+        shown = [_clear_difference(figures[place], figures[other]) for other in above]
+        clear += [difference for difference in shown if difference]
+        named = [f"{labels[other]}{' (clearly)' * bool(is_so)}" for other, is_so in zip(above, shown, strict=True)]
         if named:
             found.setdefault(listed(named), []).append(labels[place])
     parts = [f"{listed(models)} {'is' if len(models) == 1 else 'are'} below {above}" for above, models in found.items()]
-    verdict = "counting does better than training here" if any_clear else "how much is not clear"
+    verdict = f"counting does better than training here{of_models_only(clear)}" if clear else "how much is not clear"
     return f"{'; '.join(parts)}: {verdict}." if parts else ""
 
 
-def _clearly(model: Result, baseline: Result) -> bool:
+def _clear_difference(model: Result, baseline: Result) -> Result | None:
+    """The difference that has a model clearly below a baseline; None where that is not clear, or was not tested."""
     if _is_tested(model) and _is_tested(baseline):
-        return False  # neither is the reference: nobody tested one against the other
-    return model.get("difference", {}).get("verdict") == "worse" or (
-        baseline.get("difference", {}).get("verdict") == "better"
-    )
+        return None
+    differences = [(model.get("difference", {}), "worse"), (baseline.get("difference", {}), "better")]
+    return next((difference for difference, verdict in differences if difference.get("verdict") == verdict), None)
 
 
 def _undecided(labels: Sequence[str], results: Sequence[Result], figures: Sequence[Result], question: Question) -> str:
@@ -161,8 +171,10 @@ def _undecided(labels: Sequence[str], results: Sequence[Result], figures: Sequen
     return f"Not told apart from the reference: {'; '.join(open_)}." if open_ else ""
 
 
-def _one_seed(labels: Sequence[str], results: Sequence[Result], figures: Sequence[Result]) -> str:
-    """Said where a difference is of models, not of recipes."""
+def _seeds(labels: Sequence[str], results: Sequence[Result], figures: Sequence[Result]) -> str:
+    """What is a mean over seeds; and where a difference is of models, not of recipes, which of them have one seed."""
+    joined = [label for label, result in zip(labels, results, strict=True) if result["seeds"] > 1]
+    together = f"Seeds of one recipe are taken together, as their mean: {listed(joined)}." if joined else ""
     tested = [figure["difference"] for figure in figures if _is_tested(figure)]
     alone = [
         label
@@ -170,9 +182,10 @@ def _one_seed(labels: Sequence[str], results: Sequence[Result], figures: Sequenc
         if result["seeds"] == 1 and not result["run"].startswith(PREFIX)
     ]
     if not alone or not any(difference["about"] == "models" for difference in tested):
-        return ""
+        return together
     was = "was" if len(alone) == 1 else "were"
-    return f"{listed(alone)} {was} trained with one seed: another seed may differ. Compare several seeds of each."
+    single = f"{listed(alone)} {was} trained with one seed: another seed may differ. Compare several seeds of each."
+    return f"{together} {single}".lstrip()
 
 
 def _leaks(labels: Sequence[str], results: Sequence[Result], part: Part) -> str:
@@ -205,7 +218,9 @@ def beside(difference: dict[str, Any], question: Question) -> str:
         return ONE_USER
     size = difference["detectable"]
     known = "" if size is None else f", detectable {size:.4f}"
-    alike = f", equivalent within ±{question.margin:g}" if difference["equivalent"] else ""
+    alike = (
+        f", equivalent within ±{question.margin:g}{of_models_only([difference])}" if difference["equivalent"] else ""
+    )
     return f"95% {interval(difference['low'], difference['high'])}{known}{alike}"
 
 

@@ -71,8 +71,7 @@ def render(
     if kind == "json":
         summary = comparison.summary(cutoffs)
         if several:
-            results = [result for result in summary["results"] if result["masking"] == masking]
-            said = comparison.answer(list(map(_title, results)), results).sentences
+            said = comparison.answer([one for one in summary["results"] if one["masking"] == masking]).sentences
             summary["conclusion"] = {"masking": masking, "sentences": said}
         return json.dumps(summary | ({} if slices is None else {"slices": slices}), indent=2)
     if kind == "csv":
@@ -86,9 +85,9 @@ def render(
     if primary is not None:  # the answer first
         names = list(dict.fromkeys([primary, *names]))
     results = comparison.results(masking, names)
-    titles = [_title(result) for result in results]
-    sentences = comparison.answer(titles, results).sentences if several else []
-    table, caption = _table(results, titles, primary), _caption(comparison, results, masking)
+    titles = comparison.labels
+    sentences = comparison.answer(results).sentences if several else []
+    table, caption = _table(comparison, results, primary), _caption(comparison, results, masking)
     facts = [f"The split: {split_in_words(comparison.evaluations[0].split_facts)}"]
     told = bool(sentences) and comparison.protocol.part == "test"  # by the last sentence
     facts += [] if comparison.looks is None or told else [f"Looks at the test: {looks_in_words(comparison.looks)}"]
@@ -233,9 +232,11 @@ def settings_in_words(settings: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in settings.items())
 
 
-def _table(results: Rows, titles: list[str], primary: str | None) -> "pd.DataFrame":
+def _table(comparison: "Comparison", results: Rows, primary: str | None) -> "pd.DataFrame":
     """One column a model, one row a metric: runs are few, metrics many."""
     import pandas as pd
+
+    runs = [", ".join(map(str, group)) for group in comparison.members]
 
     rows = [
         [f"{name} (primary)" if name == primary else name, *(_cell(result["metrics"][name]) for result in results)]
@@ -252,7 +253,7 @@ def _table(results: Rows, titles: list[str], primary: str | None) -> "pd.DataFra
         rows.append(["chosen on validation", *(settings_in_words(result["settings"]) or "–" for result in results)])
     if not all(result["data_known"] for result in results):
         rows.append(["trained on this data", *("yes" if row["data_known"] else UNKNOWN_DATA for row in results)])
-    return pd.DataFrame(rows, columns=["", *titles])
+    return pd.DataFrame([*rows, ["models", *runs]], columns=["", *comparison.labels])
 
 
 def to_best(metric: dict[str, Any]) -> str:
@@ -312,11 +313,6 @@ def _aligned(table: "pd.DataFrame") -> str:
     return "\n".join(lines)
 
 
-def _title(result: dict[str, Any]) -> str:
-    seeds = f" ({result['seeds']} seeds)" if result["seeds"] > 1 else ""
-    return f"{result['run']}/{result['checkpoint']}{seeds}"
-
-
 def _trained(count: int | None, cases: int) -> str:
     if count is None:
         return "unknown: probably leaks"
@@ -352,7 +348,7 @@ def _figures(summary: dict[str, Any]) -> "pd.DataFrame":
     protocol = summary["protocol"]
     setting = {name: protocol[name] for name in ("dataset", "fingerprint", "part", "recent", "item_set")}
     setting |= {"split": protocol["split"]["name"], "time_ties": protocol["time_ties"]}
-    about = ("run", "checkpoint", "masking", "cases", "trained_on", "validated_on", "counts", "seeds")
+    about = ("model", "run", "checkpoint", "masking", "cases", "trained_on", "validated_on", "counts", "seeds")
     rows: list[dict[str, Any]] = []
     for result in summary["results"]:
         head = {key: "unknown" if result[key] is None else result[key] for key in about}

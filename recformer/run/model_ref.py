@@ -2,6 +2,7 @@
 
 import difflib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,14 @@ class ModelRef:
 def all_baselines() -> list[ModelRef]:
     """All baselines, as they stand in every first comparison."""
     return [ModelRef(name) for name in BASELINES.names()]
+
+
+def model_label(labels: Mapping[str, str], model: ModelRef) -> str:
+    """The name people know a model by, with the runs' labels; that it is the best checkpoint goes without saying."""
+    if model.is_baseline:
+        return BASELINES.get(model.name).TITLE
+    label = labels.get(model.run, model.run)
+    return label if model.name == "best" else f"{label} ({model.name})"
 
 
 def find_model(root: Root, text: str) -> ModelRef:

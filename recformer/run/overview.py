@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -83,6 +84,15 @@ def list_runs(root: Root) -> tuple[list[RunSummary], list[DamagedRun]]:
     Raises StoreError where `runs/` or `models/` itself cannot be read.
     """
     return _overview(root).all()
+
+
+def labels_of(runs: list[RunSummary]) -> dict[str, str]:
+    """Run id to the name people chose, with the id where two runs have the same name."""
+    named = Counter(run.name for run in runs)
+    return {
+        run.run_id: run.name if named[run.name] == 1 or run.name == run.run_id else f"{run.name} · {run.run_id}"
+        for run in runs
+    }
 
 
 def active_runs(root: Root) -> list[RunSummary]:

@@ -14,6 +14,7 @@ from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
 from recformer.evaluation.report import split_in_words
 from recformer.evaluation.split_facts import split_facts
+from recformer.registry import BASELINES as BASELINE_KINDS
 from recformer.run.model_ref import all_baselines
 from recformer.run.paths import Root
 from recformer.statistics.paired import holm
@@ -53,7 +54,7 @@ def data(place: tuple[Root, Dataset]) -> Path:
 
 def compare(root: Root, *arguments: object) -> Any:
     """The models named, and no others beside them."""
-    return json_of(run_here(root.path, "compare", *arguments, "--no-baselines", "--format", "json"))
+    return json_of(run_here(root.path, "compare", "--no-join-seeds", *arguments, "--no-baselines", "--format", "json"))
 
 
 def under(document: Any, masking: str) -> list[dict[str, Any]]:
@@ -61,7 +62,7 @@ def under(document: Any, masking: str) -> list[dict[str, Any]]:
 
 
 def rows_of(root: Root, *arguments: object) -> list[dict[str, str]]:
-    result = run_here(root.path, "compare", *arguments, "--no-baselines", "--format", "csv")
+    result = run_here(root.path, "compare", "--no-join-seeds", *arguments, "--no-baselines", "--format", "csv")
     assert result.returncode == 0, result.stderr
     return list(csv.DictReader(io.StringIO(result.stdout)))
 
@@ -85,16 +86,16 @@ def test_slices_are_in_the_json_with_their_metric_counts_and_models(root: Root) 
 @pytest.mark.parametrize("kind", ["table", "markdown"])
 def test_slices_stand_below_the_table_for_people(root: Root, kind: str) -> None:
     plain, sliced = (
-        run_here(root.path, "compare", "zero", "one", "--no-baselines", "--k", "20", "--format", kind, *more)
+        run_here(root.path, "compare", "zero", "longer", "--no-baselines", "--k", "20", "--format", kind, *more)
         for more in ([], ["--slices"])
     )
     assert sliced.returncode == 0, sliced.stderr
     before, table = (result.stdout.partition("\nThe last step")[0].rstrip("\n") for result in (plain, sliced))
     assert table.startswith(before)
     added = table.removeprefix(before).strip().splitlines()
-    assert added[0].replace("|", " ").split() == ["ndcg@20", "cases", "zero/best", "one/best"]
+    assert added[0].replace("|", " ").split() == ["ndcg@20", "cases", "Run", "zero", "Run", "longer"]
     rows = [line for line in added[1:] if "---" not in line]
-    assert len(rows) == len(compare(root, "zero", "one", "--k", "20", "--slices")["slices"])
+    assert len(rows) == len(compare(root, "zero", "longer", "--k", "20", "--slices")["slices"])
     for dimension in ALWAYS:
         assert any(f"{dimension}: " in row for row in rows), dimension
     (everyone,) = [row for row in rows if "age: 25-34" in row]
@@ -109,7 +110,7 @@ def test_slices_are_refused_where_they_would_not_be_shown(root: Root, kind: str)
     assert_clear_failure(result, 2, "--slices", kind, "--format table, markdown or json")
 
 
-def test_seeds_of_one_recipe_are_joined_when_asked(root: Root) -> None:
+def test_seeds_of_one_recipe_are_one_model_unless_they_are_to_stand_apart(root: Root) -> None:
     apart = compare(root, "longer", "zero", "one", "--k", "10")
     joined = compare(root, "longer", "zero", "one", "--k", "10", "--join-seeds")
     assert [(r["run"], r["seeds"]) for r in under(apart, "none")] == [("longer", 1), ("zero", 1), ("one", 1)]
@@ -120,12 +121,18 @@ def test_seeds_of_one_recipe_are_joined_when_asked(root: Root) -> None:
     assert (metric["seeds"]["low"], metric["seeds"]["high"]) == pytest.approx((min(each), max(each)))
     base = under(joined, "none")[0]["metrics"]["ndcg@10"]["mean"]
     assert metric["difference"]["mean"] == pytest.approx(metric["mean"] - base)
+    for kind in ("table", "csv", "markdown", "latex", "json"):
+        said = run_here(root.path, "compare", "zero", "one", "longer", "--format", kind).stdout
+        assert "Run zero (2 seeds)" in said and "Run one" not in said
+        told = said.count("Seeds of one recipe are taken together, as their mean: Run zero (2 seeds).")
+        assert told == (kind != "csv"), "in one place"
 
 
 def test_a_table_says_how_many_seeds_a_column_is_of_and_how_far_they_are_apart(root: Root) -> None:
-    result = run_here(root.path, "compare", "zero", "one", "longer", "--join-seeds", "--k", "10")
+    result = run_here(root.path, "compare", "zero", "one", "longer", "--k", "10")
     assert result.returncode == 0, result.stderr
-    assert "zero/best (2 seeds)" in result.stdout.splitlines()[0]
+    assert "zero/best, one/best" in result.stdout, "which runs these are"
+    assert "Run zero (2 seeds)" in result.stdout.splitlines()[0]
     assert " seeds 0." in result.stdout
     assert {row["seed_sd"] != "" for row in rows_of(root, "zero", "one", "--join-seeds") if row["low"]} == {True}
     assert {row["seed_sd"] for row in rows_of(root, "zero", "one")} == {""}
@@ -345,8 +352,8 @@ def test_every_row_of_a_csv_names_its_protocol_and_what_was_trained_on(root: Roo
 
 
 def test_a_leak_is_said_in_words_below_the_table(root: Root) -> None:
-    assert "LEAKS" not in run_here(root.path, "compare", "zero", "one").stdout
-    said = run_here(root.path, "compare", "zero", "one", "--split", "random_windows").stdout
+    assert "LEAKS" not in run_here(root.path, "compare", "zero", "longer").stdout
+    said = run_here(root.path, "compare", "zero", "longer", "--split", "random_windows").stdout
     (line,) = [line for line in said.splitlines() if line.startswith("cases trained on")]
     assert line.count("LEAKS, the figures flatter it") == 2
 
@@ -375,15 +382,15 @@ def test_one_more_epoch_under_another_split_takes_no_leak_away(tmp_path: Path, d
             first["metrics"]["ndcg@10"]["mean"] - third["metrics"]["ndcg@10"]["mean"]
         )
         said = run_here(root.path, "compare", *asked, "--no-baselines").stdout
-        assert f"laundered/best: {first['trained_on']} of {first['cases']} cases" in said
+        assert f"baseline continued: {first['trained_on']} of {first['cases']} cases" in said
         sentences = document["conclusion"]["sentences"]
-        assert sentences[0].startswith("alone/best has the highest NDCG@10 of the models that count")
+        assert sentences[0].startswith("baseline · alone has the highest NDCG@10 of the models that count")
         assert all(sentence in said for sentence in sentences), "word for word"
         means = {
             name: one["metrics"]["ndcg@10"]["mean"] for name, one in zip(asked[:3], (first, second, third), strict=True)
         }
         top = max(means, key=means.__getitem__)
-        told = f"{top}/best has the highest value, {means[top]:.4f}, but it was trained on"
+        told = f"{first['model'] if top == 'laundered' else f'baseline · {top}'} has the highest value, {means[top]:.4f}, but it was trained on"
         assert any(sentence.startswith(told) for sentence in sentences) == (top != "alone")
         (line,) = [line for line in said.splitlines() if line.startswith("cases trained on")]
         assert line.count("LEAKS, the figures flatter it") == 2
@@ -409,8 +416,8 @@ def primary_of(document: Any, name: str = "ndcg@10", masking: str = "history") -
 
 
 def test_baselines_are_beside_models_by_themselves_where_none_is_named(root: Root) -> None:
-    first = json_of(run_here(root.path, "compare", "zero", "one", "--format", "json"))
-    assert [result["run"] for result in under(first, "history")] == ["zero", "one", *ALL]
+    first = json_of(run_here(root.path, "compare", "zero", "longer", "--format", "json"))
+    assert [result["run"] for result in under(first, "history")] == ["zero", "longer", *ALL]
     chosen = json_of(run_here(root.path, "compare", "zero", "baseline:markov", "--format", "json"))
     assert [result["run"] for result in under(chosen, "history")] == ["zero", "baseline:markov"]
     assert [result["run"] for result in under(compare(root, "zero", "one"), "history")] == ["zero", "one"]
@@ -445,8 +452,9 @@ def test_a_table_says_in_words_which_model_is_below_a_baseline(root: Root) -> No
     mean = {result["run"]: result["metrics"]["ndcg@10"]["mean"] for result in under(document, "history")}
     better = [name for name in ALL if mean[name] > mean["zero"]]
     said = run_here(root.path, "compare", "zero").stdout
-    assert bool(better) == ("zero/best is below" in said)
-    assert all(f"{name}/baseline" in said.split("zero/best is below")[1].split(":\n")[0] for name in better)
+    titles = [BASELINE_KINDS.get(name.removeprefix("baseline:")).TITLE for name in better]
+    assert bool(better) == ("Run zero is below" in said)
+    assert all(title in said.split("Run zero is below")[1].split(":\n")[0] for title in titles)
 
 
 @pytest.mark.parametrize("kind", ["table", "markdown", "latex"])
@@ -493,7 +501,7 @@ def test_the_facts_of_the_split_stand_in_json(root: Root) -> None:
 @pytest.mark.parametrize("kind", ["table", "markdown", "latex"])
 def test_the_protocol_line_says_of_the_split_what_the_page_says(root: Root, data: Path, kind: str) -> None:
     facts = split_facts(prepare(read_dataset(data), parse_section("split", "leave_last_out")), "test")
-    asked = ("compare", "zero", "one", "--no-baselines", "--part", "test", "--format")
+    asked = ("compare", "zero", "longer", "--no-baselines", "--part", "test", "--format")
     document = json_of(run_here(root.path, *asked, "json"))
     said = run_here(root.path, *asked, kind).stdout.replace("\\", "")
     assert f"The split: {split_in_words(facts)}" in said

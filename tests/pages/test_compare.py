@@ -181,11 +181,18 @@ def tables(app: AppTest) -> dict[str, dict[str, list[Cell]]]:
 
 
 def expected(
-    root: Root, names: list[str], view: dict[str, str], masking: Masking, reference: str | None = None, recent: int = 5
+    root: Root,
+    names: list[str],
+    view: dict[str, str],
+    masking: Masking,
+    reference: str | None = None,
+    recent: int = 5,
+    joined: bool = True,
 ) -> dict[str, dict[str, list[Cell]]]:
     """The tables a view must show, `view` being metric to title: means, intervals and differences from what the command
     line prints, and marks from the differences that this view alone shows."""
     asked = ["--recent", str(recent), *([] if reference is None else ["--baseline", reference])]
+    asked += [] if joined else ["--no-join-seeds"]
     summary = json_of(compared_there(root, *names, *asked))
     results = {
         name: {r["run"]: r["metrics"] | r["catalogue"] for r in summary["results"] if r["masking"] == name}
@@ -193,7 +200,7 @@ def expected(
     }
     models = [find_model(root, name) for name in names]
     task = Task(load_dataset(root.data / "small", root.data / ".cache"), split_of("leave_last_out"), recent=recent)
-    alone = compare(root, models, task, find_model(root, reference or names[0]))
+    alone = compare(root, models, task, find_model(root, reference or names[0]), seeds_joined=joined)
     shown = {r["run"]: r["metrics"] for r in alone.results(masking, [f"{m}@{k}" for m in view for k in KS])}
 
     def cell(run: str, metric: str, k: int) -> Cell:
@@ -268,7 +275,7 @@ def test_a_clear_difference_of_one_seed_is_said_to_be_one_of_these_models(root: 
     assert "†" in marks_of(tables(app)) and "*" not in "".join(marks_of(tables(app)))
     assert told in words(app)
     said = run_here(root.path, "compare", "one", "other", "baseline:markov").stdout
-    assert "one/best and other/best were trained with one seed: another seed may differ." in said
+    assert told in said
     assert "]†" in said and "]*" not in said
 
 
@@ -398,6 +405,14 @@ def test_of_an_imported_run_nobody_knows_what_it_was_trained_on_and_the_page_say
     assert "Trained on these cases:] bare unknown; one model 0" in words(app)
     assert "Chosen on these cases:] bare unknown; one model 60" in words(app)
     assert "one model has the highest NDCG@10 of the models that count" in words(app).replace("*", "")
+    assert "reference · best" in row_of(app, "one model") and "reference" not in row_of(app, "bare")
+    chosen = compared("bare", "one", baseline="bare/best")
+    assert "reference · best" in row_of(chosen, "bare"), "who asks for it gets it"
+
+
+def row_of(app: AppTest, model: str) -> str:
+    """What stands at the head of a model's row."""
+    return next(line for line in words(app).splitlines() if line.startswith("|") and f"</span> {model}<br>" in line)
 
 
 def test_of_a_run_that_began_with_what_saw_the_test_the_page_says_how_much(root: Root) -> None:
@@ -502,7 +517,7 @@ def test_seeds_of_one_recipe_are_one_model_until_the_toggle_parts_them(root: Roo
     assert f"seeds {seeds['low']:.4f} to {seeds['high']:.4f}" in words(app)
     app.toggle(key="join_seeds").set_value(False)
     run(app)
-    assert tables(app) == expected(root, names, RANKING, "history")
+    assert tables(app) == expected(root, names, RANKING, "history", joined=False)
 
 
 def test_runs_of_different_recipes_offer_no_toggle(root: Root) -> None:
@@ -714,10 +729,11 @@ def test_what_is_stored_is_compared_without_torch(root: Root) -> None:
 
 def test_what_is_suggested_can_be_compared_though_the_newest_run_has_another_window(root: Root) -> None:
     def suggestion(runs: list[RunSummary]) -> list[str]:
-        return list(map(str, run_views.suggestion(runs)))
+        return [str(model) for recipe in run_views.suggestion(runs) for model in recipe]
 
     ordered = list_runs(root)[0]
     assert "wide/best" not in suggestion(ordered)
+    assert [len(recipe) for recipe in run_views.suggestion(ordered) if str(recipe[0]) == "one/best"] == [2]
     newest_wide = sorted(ordered, key=lambda run: run.run_id != "wide")
     assert suggestion(newest_wide) == suggestion(ordered)
     assert {"one/best", "twin/best", "other/best"} <= set(suggestion(ordered))

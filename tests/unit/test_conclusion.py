@@ -1,16 +1,22 @@
 """A comparison's answer never crowns who was trained on its cases, or of whom nobody knows; differences to the best."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recformer.data.split.base import Part
-from recformer.evaluation.compare import comparison_of
+from recformer.evaluation.compare import comparison_of, join_seeds
 from recformer.evaluation.conclusion import Conclusion
 from recformer.evaluation.report import render
+from recformer.evaluation.significance import Question, asked
 from recformer.evaluation.table import Evaluation, summarise
+from recformer.run.model_ref import ModelRef
 from tests.evaluation_builders import evaluation_of, made_up_ranks
 
+ONLY = "(these two models; another seed may differ)"
+OTHER = ModelRef("best", "other", Path("best.safetensors"))
 WEAK, STRONG = 0, 14
 """How much better ranks are made: whoever has the second is far above."""
 NOBODY = (
@@ -30,7 +36,7 @@ def models(*given: tuple[str, int, int | None], part: Part = "test") -> list[Eva
 def concluded(evaluations: list[Evaluation]) -> tuple[Conclusion, list[dict[str, Any]]]:
     comparison = comparison_of({one.model: one for one in evaluations}, evaluations[0].model)
     results = comparison.results("history", [comparison.question.primary])
-    return comparison.answer([one.model.run for one in evaluations], results), results
+    return comparison.answer(results), results
 
 
 def mean_of(result: dict[str, Any]) -> str:
@@ -61,12 +67,42 @@ def test_models_of_one_value_have_it_together() -> None:
 
 def test_a_reference_that_counts_is_clearly_above_all_others_that_count() -> None:
     said, _ = concluded(models(("fair", STRONG, 0), ("weak", WEAK, 0), ("leaking", STRONG + 10, 60)))
-    assert said.model == "fair" and ", clearly above all others that count; corrected" in said.words
+    assert said.model == "fair" and f", clearly above all others that count {ONLY}; corrected" in said.words
 
 
 def test_the_best_that_counts_may_be_clearly_below_a_reference_that_does_not() -> None:
     said, _ = concluded(models(("leaking", STRONG, 60), ("fair", WEAK, 0)))
-    assert said.model == "fair" and "clearly below leaking, the reference (−" in said.words
+    assert said.model == "fair" and f"clearly below leaking, the reference {ONLY} (−" in said.words
+
+
+def test_a_claim_of_one_seed_is_about_these_models_and_of_several_about_their_recipes() -> None:
+    """In the same words wherever it is said: who is clearly above, who is equivalent, and that counting does better."""
+    far = [evaluation_of(made_up_ranks(seed, shift=STRONG), f"far-{seed}") for seed in range(3)]
+    weak = [evaluation_of(made_up_ranks(seed, shift=WEAK), f"weak-{seed}") for seed in range(3, 6)]
+    counted = replace(evaluation_of(made_up_ranks(9, shift=STRONG), "counted"), model=ModelRef("popularity"))
+    question = asked("ndcg@10", 0.9)
+    for several in (False, True):
+        recipes = [join_seeds(group) if several else group[0] for group in (far, weak)]
+        comparison = comparison_of({one.model: one for one in recipes}, recipes[0].model)
+        said = comparison.answer(comparison.results("history", ["ndcg@10"]))
+        assert "clearly above all others" in said.words and (ONLY in said.words) == (not several)
+        below = comparison_of({one.model: one for one in (counted, recipes[1])}, counted.model)
+        words = below.answer(below.results("history", ["ndcg@10"])).below
+        assert "counting does better than training here" in words and (ONLY in words) == (not several)
+        twins = (recipes[1], replace(recipes[1], model=OTHER))
+        twins = (recipes[1], replace(recipes[1], model=OTHER))
+        alike = comparison_of({one.model: one for one in twins}, None, question)
+        undecided = alike.answer(alike.results("history", ["ndcg@10"])).undecided
+        assert "equivalent within ±0.9" in undecided and (ONLY in undecided) == (not several)
+
+
+def test_the_reference_is_the_first_that_counts_unless_another_is_chosen() -> None:
+    some = models(("leaking", STRONG, 60), ("unknown", WEAK, None), ("fair", WEAK, 0))
+    found = {one.model: one for one in some}
+    assert comparison_of(found, None, Question()).reference == 2
+    assert comparison_of(found, some[0].model, Question()).reference == 0
+    assert comparison_of(dict(list(found.items())[:2]), None, Question()).reference == 0
+    assert comparison_of(found, None).reference is None
 
 
 def test_who_knows_the_cases_and_is_lower_all_the_same_is_named_as_a_leak_alone() -> None:

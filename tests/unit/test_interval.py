@@ -63,5 +63,5 @@ def test_a_single_user_can_show_nothing_and_every_format_says_so(kind: Any) -> N
 def test_one_case_is_no_cases() -> None:
     models = [alike(1, 1, "a"), replace(alike(11, 1, "b"), known=replace(alike(1, 1).known, trained_on=1))]
     comparison = comparison_of({one.model: one for one in models}, models[0].model)
-    said = comparison.answer(["a", "b"], comparison.results("none", [NAME])).leaks
+    said = comparison.answer(comparison.results("none", [NAME])).leaks
     assert "b: 1 of 1 case." in said

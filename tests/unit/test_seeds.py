@@ -193,7 +193,7 @@ def test_one_seed_gives_a_dagger_and_no_star_and_several_of_each_a_star(
     trained = any(not group[0].model.is_baseline for group in members)
     by_seeds = about == "recipes" and trained
     assert ("freedom" in entry, entry["correction"]) == (by_seeds, "Holm" if by_seeds else "max-T")
-    said = answer(["one", "other"], results, Question(), "validation").one_seed
+    said = answer(["one", "other"], results, Question(), "validation").seeds
     assert said.endswith(" trained with one seed: another seed may differ. Compare several seeds of each.") == (
         about == "models"
     )
@@ -202,7 +202,10 @@ def test_one_seed_gives_a_dagger_and_no_star_and_several_of_each_a_star(
         for name, group in zip(("one", "other"), members, strict=True)
         if about == "models" and len(group) == 1 and not group[0].model.is_baseline
     ]
-    assert said.partition(" was trained")[0].partition(" were trained")[0] == " and ".join(alone)
+    together, _, single = said.partition(". ") if said.startswith("Seeds") else ("", "", said)
+    joined = [name for name, group in zip(("one", "other"), members, strict=True) if len(group) > 1]
+    assert together.rstrip(".").rpartition(": ")[2] == " and ".join(joined)
+    assert single.partition(" was trained")[0].partition(" were trained")[0] == " and ".join(alone)
 
 
 def test_a_seeds_luck_is_in_the_interval_of_recipes_and_in_no_test_of_one_model() -> None:

@@ -10,11 +10,10 @@ from recformer.evaluation.article import CUTOFFS, EXPLANATIONS
 from recformer.evaluation.report import as_markdown
 from recformer.evaluation.table import Evaluation
 from recformer.run.model_ref import ModelRef
-from recformer.run.overview import RunSummary
+from recformer.run.overview import RunSummary, labels_of
 from recformer.ui.compare.tables import half_width
 from recformer.ui.shared import readers
 from recformer.ui.shared.evaluating import evaluated, pending, usable
-from recformer.ui.shared.run_views import labels_of
 from recformer.ui.shared.selection import name_values_not_here
 from recformer.ui.shared.words import explain, plain
 

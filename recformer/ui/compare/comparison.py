@@ -25,11 +25,10 @@ from recformer.evaluation.report import (
 from recformer.evaluation.significance import Question
 from recformer.evaluation.slices import Slice, slice_intervals, slices_of
 from recformer.evaluation.table import Evaluation, Result, masking_of
-from recformer.run.model_ref import ModelRef
-from recformer.run.overview import RunSummary
+from recformer.run.model_ref import ModelRef, model_label
+from recformer.run.overview import RunSummary, labels_of
 from recformer.ui.shared.columns import heading
 from recformer.ui.shared.palette import Style
-from recformer.ui.shared.run_views import labels_of, model_label
 
 COMMIT_DIGITS = 7
 ACCURACY = ["ndcg", "mrr", "hr", "map"]
@@ -64,8 +63,8 @@ class ComparisonChoice:
     """What is compared with what, and how."""
 
     models: list[ModelRef]
-    """The reference among them."""
-    reference: ModelRef
+    """The reference among them, where one is chosen."""
+    reference: ModelRef | None
     masking: Masking
     split: str
     part: Part
@@ -109,7 +108,6 @@ class ShownComparison(Comparison):
     """A comparison with the names and colours of its models; its figures are kept between redraws."""
 
     choice: ComparisonChoice
-    labels: list[str]
     styles: list[Style]
     keys: tuple[str, ...]
     """Identify the evaluations, for caches."""
@@ -146,7 +144,7 @@ class ShownComparison(Comparison):
 
     @property
     def conclusion(self) -> Conclusion:
-        return self.answer(self.labels, self.primary())
+        return self.answer(self.primary())
 
     @property
     def protocol_rows(self) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import cast, get_args
 
 import streamlit as st
@@ -16,13 +17,13 @@ from recformer.evaluation.compare import comparison_of, configs_of, seed_groups
 from recformer.evaluation.ranks import MAX_K
 from recformer.evaluation.significance import METRICS, PRIMARY, Question, asked
 from recformer.registry import SPLITS
-from recformer.run.model_ref import all_baselines
-from recformer.run.overview import RunSummary
+from recformer.run.model_ref import all_baselines, model_label
+from recformer.run.overview import RunSummary, labels_of
 from recformer.ui.compare.comparison import ComparisonChoice, ShownComparison
 from recformer.ui.shared import readers
 from recformer.ui.shared.evaluating import evaluated, pending, usable
 from recformer.ui.shared.palette import run_styles
-from recformer.ui.shared.run_views import choose_models, labels_of, model_label, suggestion
+from recformer.ui.shared.run_views import MOST_MODELS, choose_models, suggestion
 from recformer.ui.shared.selection import name_values_not_here, pick_many, pick_masking, pick_one, pick_recent
 from recformer.ui.shared.words import explain, plain
 
@@ -31,7 +32,7 @@ USUAL_CUTOFFS = ["3", "5", "10"]
 LARGEST_MARGIN = 0.999  # a metric lies between 0 and 1
 EVERYBODY = "everybody"
 SAMPLES = (10_000, 100_000)  # users; where there are more than the last, that many are suggested
-MOST_MODELS = 12  # Home links to its five runs and all baselines
+FIRST = ""  # what the address says where no reference is chosen
 PARAMETERS = {
     *("runs", "baseline", "primary", "margin", "masking", "split", "part", "time_ties", "k", "recent", "window"),
     *("view", "metrics", "join_seeds", "users"),
@@ -46,7 +47,7 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
         runs,
         "There is no checkpoint to compare yet.",
         key="compare.runs",
-        suggested=[*suggestion(runs), *all_baselines()],
+        suggested=[*chain(*suggestion(runs)), *all_baselines()][:MOST_MODELS],
         baselines=True,
         max_selections=MOST_MODELS,
         help="Checkpoints of your runs (the best by validation, or the last), imported models, and baselines that need "
@@ -62,10 +63,11 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
     reference = pick_one(
         left,
         "Reference",
-        list(models),
+        [FIRST, *models],
         "baseline",
         key="compare.baseline",
-        show=lambda name: model_label(labels, models[name]),
+        show=lambda name: model_label(labels, models[name]) if name else "The first that counts",
+        short=True,
         help=explain("difference"),
     )
     question = _pick_question(second, third)
@@ -84,7 +86,7 @@ def choose(runs: list[RunSummary]) -> ComparisonChoice | None:
         lengths = pick_many("k", CUTOFFS, "k", key="compare.k", suggested=USUAL_CUTOFFS, short=True, help=help_on("k"))
     return ComparisonChoice(
         models=chosen,
-        reference=models[reference],
+        reference=models.get(reference),
         masking=masking,
         split=split,
         part=cast("Part", part),
@@ -169,9 +171,7 @@ def compare(choice: ComparisonChoice) -> ShownComparison | None:
     found = evaluated(able, choice.label)
     if not found:
         return None
-    reference = choice.reference if choice.reference in found else next(iter(found))
-    compared = comparison_of(found, reference, choice.question, configs)
-    seeds = [f" ({len(group)} seeds)" if len(group) > 1 else "" for group in compared.members]
+    compared = comparison_of(found, choice.reference, choice.question, configs, labels_of(choice.runs))
     firsts = [group[0] for group in compared.members]
     styles = run_styles(choice.runs, [model.run for model in firsts])
     if compared.reference is not None and len(styles) > 1:
@@ -184,7 +184,7 @@ def compare(choice: ComparisonChoice) -> ShownComparison | None:
         compared.question,
         readers.models_tested(choice.data.fingerprint, keys),
         choice=choice,
-        labels=[choice.label(model) + joined for model, joined in zip(firsts, seeds, strict=True)],
+        labels=compared.labels,
         styles=styles,
         keys=keys,
     )
@@ -210,8 +210,8 @@ def show_conclusion(comparison: ShownComparison) -> None:
         st.markdown(f":orange[:material/block:] {plain(found.not_counted)}")
     if found.below:
         st.markdown(f":orange[:material/trending_down:] {plain(found.below)}")
-    if found.one_seed:
-        st.caption(plain(found.one_seed), help=explain("about"))
+    if found.seeds:
+        st.caption(plain(found.seeds), help=explain("about"))
     if found.undecided:
         st.caption(plain(found.undecided), help=explain("detectable"))
     if found.leaks:

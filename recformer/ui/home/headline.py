@@ -10,24 +10,25 @@ from recformer.checkpoint.load import read_info
 from recformer.data.split.base import Part
 from recformer.errors import RecformerError, count
 from recformer.evaluation.cases import Known
-from recformer.evaluation.compare import comparison_of
-from recformer.evaluation.conclusion import ONE_USER, answer, listed
+from recformer.evaluation.compare import Configs, comparison_of, configs_of, seeds_in_words
+from recformer.evaluation.conclusion import ONE_USER, answer, listed, of_models_only
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.provenance import trainings_of
 from recformer.evaluation.significance import Question, Result
 from recformer.evaluation.store import StoreKey, store_key_of, stored_protocols, stored_ranks
 from recformer.evaluation.table import Evaluation
 from recformer.files.stamps import stamp
-from recformer.run.model_ref import ModelRef, all_baselines
-from recformer.run.overview import RunSummary
+from recformer.run.model_ref import ModelRef, all_baselines, model_label
+from recformer.run.overview import RunSummary, labels_of
 from recformer.ui.shared import readers
 from recformer.ui.shared.charts import interval_chart
 from recformer.ui.shared.live_chart import show_live
 from recformer.ui.shared.palette import run_styles
 from recformer.ui.shared.run_views import (
+    MOST_MODELS,
     comparable_kind,
-    labels_of,
-    model_label,
+    mean_validated,
+    recipes,
     recorded_dataset_name,
     recorded_split,
     validated,
@@ -42,7 +43,7 @@ PARTS: tuple[Part, Part] = ("validation", "test")
 
 
 def show(runs: list[RunSummary]) -> None:
-    """The best run by validation of those that can be compared, and which others the data cannot tell from it; its
+    """The best recipe by validation of those that can be compared, and which others the data cannot tell from it; its
     figure on the test where somebody looked at it.
 
     They are of the dataset, split and window that most runs share; only as many are looked into as are shown. Nobody
@@ -52,9 +53,8 @@ def show(runs: list[RunSummary]) -> None:
     if not own:
         return
     kind = Counter(map(comparable_kind, own)).most_common(1)[0][0]
-    alike = [run for run in own if comparable_kind(run) == kind]
-    ranked = sorted(alike, key=lambda run: (-validated(run), run.created))
-    candidates, knowing = _without_who_knows_the_cases(ranked)
+    alike = recipes([run for run in own if comparable_kind(run) == kind])
+    candidates, knowing = _without_who_knows_the_cases(sorted(alike, key=mean_validated, reverse=True))
     labels = labels_of(runs) | {model.run: model_label({}, model) for model in all_baselines()}
     with st.container(border=True):
         if candidates:
@@ -62,22 +62,22 @@ def show(runs: list[RunSummary]) -> None:
         if knowing:
             names = listed([labels[run.run_id] for run in knowing])
             st.caption(f"Left out, since they have seen held-out cases or nobody knows: {plain(names)}.")
-        chosen = [*(f"{run.run_id}/best" for run in candidates), *map(str, all_baselines())]
-        st.page_link(
-            "pages/compare.py", label="Compare them", icon=":material/bar_chart:", query_params={"runs": chosen}
-        )
+        chosen = [*(f"{run.run_id}/best" for recipe in candidates for run in recipe), *map(str, all_baselines())]
+        link = {"runs": chosen[:MOST_MODELS]}
+        st.page_link("pages/compare.py", label="Compare them", icon=":material/bar_chart:", query_params=link)
 
 
-def _show_best(candidates: list[RunSummary], labels: dict[str, str], runs: list[RunSummary]) -> None:
+def _show_best(candidates: list[list[RunSummary]], labels: dict[str, str], runs: list[RunSummary]) -> None:
     """The first of the candidates, on both parts, and on the validation part beside the others and the baselines."""
-    best, split = candidates[0], recorded_split(candidates[0])
+    recipe, split = candidates[0], recorded_split(candidates[0][0])
     protocol, results = _measured(candidates, split, "validation")
-    figures = [_figure("validation", results) or f"validation {QUESTION.title} {validated(best):.4f}"]
+    figures = [_figure("validation", results) or f"validation {QUESTION.title} {mean_validated(recipe):.4f}"]
     test, tested = _measured(candidates[:1], split, "test")
     if test is not None and tested:
-        looks = readers.models_tested(test.fingerprint, (test.key, best.run_id))
+        looks = readers.models_tested(test.fingerprint, (test.key, recipe[0].run_id))
         figures.append(f"{_figure('test', tested)}, {count(looks, 'checkpoint')} looked at so far")
-    title = plain(f"Best on {recorded_dataset_name(best)} by validation: {labels[best.run_id]}")
+    figures.append(f"mean of {len(recipe)} seeds" if len(recipe) > 1 else "one seed: another may differ")
+    title = plain(f"Best on {recorded_dataset_name(recipe[0])} by validation: {labels[recipe[0].run_id]}")
     st.markdown(f"**{title}**, {' · '.join(figures)}", help=explain("chosen"))
     if protocol is not None and results:
         _show_validation(protocol, results, labels, runs)
@@ -96,17 +96,25 @@ def _figure(part: Part, results: list[Result]) -> str:
     return f"{part} {QUESTION.title} {metric['mean']:.4f} :gray[:small[{bounds}]]"
 
 
-def _without_who_knows_the_cases(ranked: list[RunSummary]) -> tuple[list[RunSummary], list[RunSummary]]:
-    """The first runs that have seen no held-out case of their split but to be chosen, and the runs before them that
-    have."""
-    clean: list[RunSummary] = []
+def _without_who_knows_the_cases(
+    ranked: list[list[RunSummary]],
+) -> tuple[list[list[RunSummary]], list[RunSummary]]:
+    """The first recipes without the runs that have seen held-out cases of their split but to be chosen, and the runs
+    before them that have."""
+    clean: list[list[RunSummary]] = []
     knowing: list[RunSummary] = []
-    for run in ranked:
-        model = ModelRef.of_run(readers.root(), run.run_id)
-        (clean if _saw_one_split(model) or _is_clean(model, recorded_split(run)) else knowing).append(run)
+    for recipe in ranked:
+        own = [run for run in recipe if _knows_nothing(run)]
+        knowing += [run for run in recipe if run not in own]
+        clean += [own] if own else []
         if len(clean) == MOST:
             break
     return clean, knowing
+
+
+def _knows_nothing(run: RunSummary) -> bool:
+    model = ModelRef.of_run(readers.root(), run.run_id)
+    return _saw_one_split(model) or _is_clean(model, recorded_split(run))
 
 
 def _saw_one_split(model: ModelRef) -> bool:
@@ -132,20 +140,26 @@ def _stored(model: ModelRef, split: Any, part: Part) -> list[tuple[Protocol, Kno
     return [(one, known) for one, known in protocols if one.part == part and one.split == split]
 
 
-def _measured(candidates: list[RunSummary], split: Any, part: Part) -> tuple[Protocol | None, list[Result]]:
+def _measured(candidates: list[list[RunSummary]], split: Any, part: Part) -> tuple[Protocol | None, list[Result]]:
     """Results on a part of the split that the candidates were validated on, each compared to the first: those of the
-    candidates first, then baselines; none where the first one is not evaluated there."""
-    models = [ModelRef.of_run(readers.root(), run.run_id) for run in candidates]
-    keys = _store_keys(models)
+    candidates of which all seeds are evaluated there first, then baselines; none where the first is not among them."""
+    groups = [[ModelRef.of_run(readers.root(), run.run_id) for run in recipe] for recipe in candidates]
+    keys = _store_keys([model for recipe in groups for model in recipe])
     found = {model: [protocol for protocol, _ in _stored(model, split, part)] for model in keys}
-    best = found.get(models[0])
-    if not best:
-        return None, []
     shared = Counter(protocol.key for protocols in found.values() for protocol in protocols)
-    protocol = max(best, key=lambda protocol: shared[protocol.key])
-    there = {model: key for model, key in keys.items() if protocol in found[model]} | _store_keys(all_baselines())
+    of_best = [one for one in found.get(groups[0][0], []) if _all_have(one, groups[0], found)]
+    if not of_best:
+        return None, []
+    protocol = max(of_best, key=lambda protocol: shared[protocol.key])
+    there = {model: keys[model] for recipe in groups if _all_have(protocol, recipe, found) for model in recipe}
+    there |= _store_keys(all_baselines())
+    configs = configs_of([run for recipe in candidates for run in recipe])
     stamps = tuple((str(model), key.digest, stamp(key.path(protocol))) for model, key in there.items())
-    return protocol, _compared((protocol.key, stamps), there, protocol)
+    return protocol, _compared((protocol.key, stamps), there, protocol, configs)
+
+
+def _all_have(protocol: Protocol, recipe: list[ModelRef], found: dict[ModelRef, list[Protocol]]) -> bool:
+    return all(protocol in found.get(model, []) for model in recipe)
 
 
 def _store_keys(models: list[ModelRef]) -> dict[ModelRef, StoreKey]:
@@ -159,7 +173,7 @@ def _store_keys(models: list[ModelRef]) -> dict[ModelRef, StoreKey]:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _compared(state: Any, _keys: dict[ModelRef, StoreKey], _protocol: Protocol) -> list[Result]:
+def _compared(state: Any, _keys: dict[ModelRef, StoreKey], _protocol: Protocol, _configs: Configs) -> list[Result]:
     """NDCG with the history masked, of what is stored under the protocol; nothing where the first model's is gone."""
     found = {
         model: Evaluation(model, _protocol, (stored[0],), None, Known(0, 0))
@@ -167,12 +181,12 @@ def _compared(state: Any, _keys: dict[ModelRef, StoreKey], _protocol: Protocol) 
         if (stored := stored_ranks(key, _protocol)) is not None
     }
     first = next(iter(_keys))
-    return comparison_of(found, first, QUESTION).results("history", NAMES) if first in found else []
+    return comparison_of(found, first, QUESTION, _configs).results("history", NAMES) if first in found else []
 
 
 def _show_validation(protocol: Protocol, results: list[Result], labels: dict[str, str], runs: list[RunSummary]) -> None:
     shown = [result["run"] for result in results]
-    names = [labels[run] for run in shown]
+    names = [labels[result["run"]] + seeds_in_words(result["seeds"]) for result in results]
     if beside := _beside(results, names):
         st.markdown(plain(beside), help=explain("detectable"))
     if below := answer(names, results, QUESTION, protocol.part).below:
@@ -201,5 +215,7 @@ def _beside(results: list[Result], names: list[str]) -> str:
     largest = max((differences[name]["detectable"] or 0 for name in alike), default=0)
     shows = f" (differences from {largest:.3f} on would show)" if largest else ""
     parts = [f"Not distinguishable from it{shows}: {listed(alike)}."] if alike else []
-    parts += [f"Clearly above it: {listed(above)}."] if above else []
+    parts += (
+        [f"Clearly above it: {listed(above)}{of_models_only([differences[name] for name in above])}."] if above else []
+    )
     return " ".join(parts)

@@ -11,14 +11,13 @@ from recformer.jobs.launch import LOG_FILE
 from recformer.jobs.queue import lines
 from recformer.logs.files import newest
 from recformer.run.job_records import Status
-from recformer.run.overview import DamagedRun, RunSummary, active_runs, find_run
+from recformer.run.overview import DamagedRun, RunSummary, active_runs, find_run, labels_of
 from recformer.run.printed import tail
 from recformer.ui.monitor.curves_view import ShownRun, show_curves
 from recformer.ui.shared import readers
 from recformer.ui.shared.frame import guard
 from recformer.ui.shared.palette import run_styles
 from recformer.ui.shared.run_actions import compare_link, run_actions, stop_button
-from recformer.ui.shared.run_views import labels_of
 from recformer.ui.shared.selection import pick_many
 from recformer.ui.shared.words import STATE_MARKS, duration, memory, message_of, number, plain
 

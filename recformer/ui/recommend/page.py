@@ -10,8 +10,8 @@ from recformer.data.categories import as_text, category_columns, number_columns
 from recformer.data.dataset import Dataset, Id, id_of
 from recformer.data.report import LEAST
 from recformer.errors import RecformerError
-from recformer.run.model_ref import ModelRef
-from recformer.run.overview import RunSummary
+from recformer.run.model_ref import ModelRef, model_label
+from recformer.run.overview import RunSummary, labels_of
 from recformer.ui.recommend import asking, window_editor
 from recformer.ui.recommend.asking import RecommendChoice, ShownUser
 from recformer.ui.recommend.item_lists import show_lists, show_masking, show_overlap, show_why
@@ -22,7 +22,7 @@ from recformer.ui.shared import readers
 from recformer.ui.shared.evaluating import leave_out
 from recformer.ui.shared.palette import run_styles
 from recformer.ui.shared.poster_views import posters
-from recformer.ui.shared.run_views import choose_models, labels_of, model_label, suggestion
+from recformer.ui.shared.run_views import choose_models, suggestion
 from recformer.ui.shared.selection import name_unknown, pick_masking, pick_recent, pick_text, rename
 from recformer.ui.shared.words import message_of, plain
 
@@ -50,7 +50,7 @@ def choose(runs: list[RunSummary]) -> RecommendChoice | None:
         runs,
         "There is no model to ask yet.",
         key="recommend.runs",
-        suggested=suggestion(runs)[:3],
+        suggested=[seeds[0] for seeds in suggestion(runs)[:3]],
         baselines=False,
         max_selections=MOST,
     )

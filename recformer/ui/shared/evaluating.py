@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.5
 PATIENCE_S = 1.0  # below it nothing is shown
-MOST_KEPT = 16  # evaluations in memory; a hundred thousand cases are 30 MB
+MOST_KEPT = 32  # evaluations, more than a page shows in memory; a hundred thousand cases are 30 MB
 Label = Callable[[ModelRef], str]
 """A model to the name people know it by."""
 

@@ -2,38 +2,22 @@
 
 import json
 import math
-from collections import Counter
-from collections.abc import Mapping
 from typing import Any, cast
 
 import streamlit as st
 
 from recformer.errors import count
-from recformer.registry import BASELINES
-from recformer.run.model_ref import ModelRef, all_baselines
-from recformer.run.overview import DamagedRun, RunSummary
+from recformer.evaluation.compare import configs_of, seed_groups
+from recformer.run.model_ref import ModelRef, all_baselines, model_label
+from recformer.run.overview import DamagedRun, RunSummary, labels_of
 from recformer.run.paths import CHECKPOINT_FILES
 from recformer.ui.shared import readers
 from recformer.ui.shared.run_actions import stop_button
 from recformer.ui.shared.selection import pick_many
 from recformer.ui.shared.words import STATE_MARKS, duration, number, plain
 
-
-def labels_of(runs: list[RunSummary]) -> dict[str, str]:
-    """Run id to the name people chose, with the id where two runs have the same name."""
-    named = Counter(run.name for run in runs)
-    return {
-        run.run_id: run.name if named[run.name] == 1 or run.name == run.run_id else f"{run.name} · {run.run_id}"
-        for run in runs
-    }
-
-
-def model_label(labels: Mapping[str, str], model: ModelRef) -> str:
-    """The name people know a model by, with the runs' labels; that it is the best checkpoint goes without saying."""
-    if model.is_baseline:
-        return BASELINES.get(model.name).TITLE
-    label = labels.get(model.run, model.run)
-    return label if model.name == "best" else f"{label} ({model.name})"
+MOST_MODELS = 30
+"""Side by side: five recipes of five seeds, and all baselines."""
 
 
 def choose_models(
@@ -76,18 +60,31 @@ def checkpoints(runs: list[RunSummary]) -> list[ModelRef]:
     ]
 
 
-def suggestion(runs: list[RunSummary]) -> list[ModelRef]:
-    """The best checkpoints of four runs that can be compared, the oldest (reference) first: of one dataset and window,
-    of which there are most; the newest, and the best by validation among them."""
+def suggestion(runs: list[RunSummary]) -> list[list[ModelRef]]:
+    """The best checkpoints of four recipes that can be compared, the oldest first, with all seeds of each: of one
+    dataset and window, of which there are most; the newest, and the best by validation among them."""
     groups: dict[tuple[Any, Any], list[RunSummary]] = {}
     for run in runs:
         if "best" in run.checkpoints and not run.labels.archived:
             groups.setdefault(_kind(run), []).append(run)
-    alike = max(groups.values(), key=len, default=[])
-    best = sorted(alike, key=validated, reverse=True)[:1]
-    others = [run for run in alike if run not in best]
-    chosen = sorted([*best, *others[:3]], key=lambda run: run.created)
-    return [ModelRef.of_run(readers.root(), run.run_id) for run in chosen]
+    alike = recipes(max(groups.values(), key=len, default=[]))
+    best = sorted(alike, key=mean_validated, reverse=True)[:1]
+    others = [recipe for recipe in alike if recipe not in best]
+    chosen = sorted([*best, *others[:3]], key=lambda recipe: recipe[0].created)
+    return [[ModelRef.of_run(readers.root(), run.run_id) for run in recipe] for recipe in chosen]
+
+
+def recipes(runs: list[RunSummary]) -> list[list[RunSummary]]:
+    """Runs that differ in their seed alone together, the oldest of them first; see `compare.seed_groups`."""
+    there = {run.run_id: run for run in runs}
+    models = [ModelRef.of_run(readers.root(), run_id) for run_id in there]
+    groups = seed_groups(models, configs_of(runs))
+    return [sorted((there[model.run] for model in group), key=lambda run: run.created) for group in groups]
+
+
+def mean_validated(recipe: list[RunSummary]) -> float:
+    """NDCG@10 on the validation part, mean over the seeds of a recipe."""
+    return sum(map(validated, recipe)) / len(recipe)
 
 
 def _kind(run: RunSummary) -> tuple[Any, Any]:

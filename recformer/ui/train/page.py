@@ -14,15 +14,15 @@ from recformer.errors import RecformerError, count
 from recformer.jobs.devices import queue_of
 from recformer.jobs.launch import resume, submit
 from recformer.jobs.queue import QueueEntry, lines
-from recformer.run.model_ref import ModelRef
-from recformer.run.overview import RunSummary
+from recformer.run.model_ref import ModelRef, model_label
+from recformer.run.overview import RunSummary, labels_of
 from recformer.run.settings import read_settings
 from recformer.training.changes import FIXED, INEXACT, effective
 from recformer.training.schedule import learning_rate
 from recformer.ui.shared import readers
 from recformer.ui.shared.frame import show_fault
 from recformer.ui.shared.run_actions import can_go_on
-from recformer.ui.shared.run_views import checkpoints, labels_of, model_label
+from recformer.ui.shared.run_views import checkpoints
 from recformer.ui.shared.selection import pick_one
 from recformer.ui.shared.words import number, plain
 from recformer.ui.train.config_form import config_form
