@@ -59,7 +59,11 @@ SplitSetOption = Annotated[
 MetricsOption = Annotated[
     str | None,
     typer.Option(
-        "--metrics", help="Only these in tables and CSV, comma-separated: ndcg,hr,duplication/window.", metavar="NAMES"
+        "--metrics",
+        help="Only these in tables, CSV and slices, comma-separated: ndcg, mrr, hr, map, recall (where cases have "
+        "several targets), duplication/window, duplication/history, novelty, popularity, diversity (or "
+        "diversity/COLUMN), coverage, gini.",
+        metavar="NAMES",
     ),
 ]
 PartOption = Annotated[
@@ -260,7 +264,7 @@ def _power(dataset: Any, as_json: bool) -> dict[str, Any]:
     from recformer.evaluation.power import power_of
 
     try:
-        power = power_of(_root, dataset)
+        power = power_of(dataset)
     except RecformerError:
         return {}
     return {"power": power.as_dict() if as_json else f"{power} {power.measured}."}
@@ -434,7 +438,8 @@ def compare(
         typer.Option("--join-seeds/--no-join-seeds", help="Take runs that differ in their seed alone as one model."),
     ] = True,
     slices: Annotated[
-        bool, typer.Option("--slices", help="Also NDCG for groups of users and items, at the largest k.")
+        bool,
+        typer.Option("--slices", help="Also the primary metric, or those of --metrics, for groups of users and items."),
     ] = False,
     article: Annotated[
         bool, typer.Option("--article", help="The article's figures, its files' and honest ones; takes no models.")
@@ -464,7 +469,7 @@ def compare(
     if baselines and not any(model.is_baseline for model in models):
         models += all_baselines()
     comparison = _compared(models, task, reference, question, join_seeds, device)
-    by_all = slices and comparison.slices(task.dataset, f"ndcg@{cutoffs[-1]}", mask)
+    by_all = slices and comparison.slices_of(task.dataset, metrics, mask)
     sliced = by_all or comparison.warm_and_cold(task.dataset, mask)
     _tell(render(comparison, cutoffs, kind, mask, sliced, metrics), kind, part)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from recformer.data.histories import Cases
 from recformer.data.prepared import Prepared
+from recformer.data.split.base import Part
 from recformer.evaluation.ranks import RECENT, Progress, Ranks, batches, concatenate
 from recformer.evaluation.significance import Question, Settings
 from recformer.model.baseline.counts import Baseline
@@ -26,14 +27,26 @@ def rank_baseline(
     return _ranks(baseline, settings, prepared, cases, progress, recent), settings
 
 
+def chosen_on(name: str, prepared: Prepared, part: Part) -> int:
+    """How many cases of a part chose the settings of a baseline: none on the test, or where there is no choice."""
+    if part == "test" or len(BASELINES.get(name).GRID) == 1:
+        return 0
+    return int(np.isin(prepared.cases(part).ends, _choosing(prepared).ends).sum())
+
+
+def _choosing(prepared: Prepared) -> Cases:
+    """The cases of the validation part that choose settings."""
+    validation = prepared.split.validation
+    return validation[np.unique(np.linspace(0, len(validation) - 1, min(len(validation), MOST_CASES), dtype=np.int64))]
+
+
 @lru_cache(maxsize=1)  # parts of one split ask for the same; a baseline may have large matrices
 def _tuned(name: str, prepared: Prepared) -> tuple[Baseline, Settings]:
     """A baseline, and the settings of its grid with the highest NDCG@10 on validation, the first of equal ones."""
     baseline: Baseline = BASELINES.get(name)(prepared)
     if len(baseline.GRID) == 1:
         return baseline, baseline.GRID[0]
-    validation = prepared.split.validation
-    some = validation[np.unique(np.linspace(0, len(validation) - 1, min(len(validation), MOST_CASES), dtype=np.int64))]
+    some = _choosing(prepared)
     return baseline, max(baseline.GRID, key=lambda settings: _validated(baseline, settings, prepared, some))
 
 

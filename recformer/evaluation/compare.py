@@ -15,7 +15,16 @@ from recformer.evaluation.ranks import Masking, Progress
 from recformer.evaluation.significance import Question
 from recformer.evaluation.slices import SEEN, is_few, slice_intervals, slices_of
 from recformer.evaluation.store import models_tested
-from recformer.evaluation.table import Evaluation, Result, protocol_of_all, summarise, summarise_view
+from recformer.evaluation.table import (
+    Evaluation,
+    Result,
+    masking_of,
+    metric_names,
+    named,
+    protocol_of_all,
+    summarise,
+    summarise_view,
+)
 from recformer.run.model_ref import ModelRef, model_label
 from recformer.run.overview import RunSummary, labels_of, list_runs
 from recformer.run.paths import Root
@@ -73,6 +82,13 @@ class Comparison:
         if facts is None or not facts.is_cold:
             return None
         return self.slices(dataset, self.question.primary, masking, [SEEN])
+
+    def slices_of(self, dataset: Dataset, metrics: str | None, masking: Masking) -> list[Result]:
+        """The primary metric, or those that are named ("hr,mrr") at its k, by all that is known; see `slices`."""
+        question, protocol = self.question, self.protocol
+        there = metric_names([question.k], protocol.time_ties, self.evaluations[0].categories)
+        names = [question.primary] if metrics is None else named(there, metrics)
+        return [entry for name in names for entry in self.slices(dataset, name, masking_of(name, masking))]
 
     def slices(
         self, dataset: Dataset, name: str, masking: Masking, dimensions: Sequence[str] | None = None

@@ -10,6 +10,7 @@ from recformer.evaluation.significance import Question, Result, best_of
 from recformer.run.model_ref import PREFIX
 
 ONE_USER = "1 user: no interval"
+CHOSEN = ", which chose each checkpoint"
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def answer(
         undecided=_undecided(labels, results, figures, question),
         seeds=_seeds(labels, results, figures),
         leaks=_leaks(labels, results, part),
-        part=_part(part, looks),
+        part=_part(labels, results, part, looks),
     )
 
 
@@ -91,15 +92,26 @@ def _not_counted(labels: Sequence[str], results: Sequence[Result], question: Que
     return f"{labels[highest]} has the highest value, {means[highest]:.4f}, but {why}, so it does not count."
 
 
-def _part(part: Part, looks: int | None) -> str:
+def _part(labels: Sequence[str], results: Sequence[Result], part: Part, looks: int | None) -> str:
     if part == "validation":
+        trained = [one for one in zip(labels, results, strict=True) if not one[1]["run"].startswith(PREFIX)]
+        partly = [
+            f"{label} by {_of_cases(result['validated_on'], result['cases'])}"
+            for label, result in trained
+            if result["validated_on"] != result["cases"]
+        ]
+        which = f", which did not choose each checkpoint as a whole: {'; '.join(partly)}" if partly else CHOSEN
         return (
-            "On the validation part, which chose each checkpoint: whoever had more to choose from is slightly "
-            "flattered. The test is the last step."
+            f"On the validation part{which}: whoever had more to choose from is slightly flattered. The test is the "
+            "last step."
         )
     if looks is None:
         return "On the test part."
     return f"On the test part, where {count(looks, 'checkpoint')} {'was' if looks == 1 else 'were'} looked at so far."
+
+
+def _of_cases(seen: int | None, cases: int) -> str:
+    return "nobody knows how many" if seen is None else f"{seen:,} of {count(cases, 'case')}"
 
 
 def _certainty(labels: Sequence[str], figures: Sequence[Result], best: int, counted: Sequence[int]) -> str:
@@ -208,7 +220,7 @@ def _seen(label: str, result: Result) -> str:
     if (known := result["trained_on"]) is not None:
         return f"{label}: {known:,} of {count(result['cases'], 'case')}"
     data = "" if result["data_known"] else "; nothing says which data it is from, only its sizes fit"
-    return f"{label}: unknown, since it or what it began with was imported; it probably leaks{data}"
+    return f"{label}: unknown, since nothing says what it or what it began with was trained on; it probably leaks{data}"
 
 
 def beside(difference: dict[str, Any], question: Question) -> str:

@@ -16,7 +16,7 @@ from recformer.data.prepared import Prepared, prepare
 from recformer.data.split.base import Part
 from recformer.data.user_sample import UserSample
 from recformer.errors import NotNumbersError, RecformerError, StoreError, UsageError
-from recformer.evaluation.baselines import rank_baseline
+from recformer.evaluation.baselines import chosen_on, rank_baseline
 from recformer.evaluation.cases import Known, facts_of, known_cases
 from recformer.evaluation.dataset_check import check_fit, knows_its_data
 from recformer.evaluation.protocol import protocol_of
@@ -145,12 +145,16 @@ def pending(root: Root, model: ModelRef, task: Task) -> Pending:
             return rank_baseline(model.name, prepared, cases, progress, task.recent)
         return _rank_checkpoint(model, info, prepared, cases, task.recent, device, progress), {}
 
+    if info is None:
+        known = Known(0, chosen_on(model.name, prepared, task.part))
+    else:
+        known = known_cases_of(root, model, info, task.dataset, prepared, task.part)
     empty = Evaluation(
         model=model,
         protocol=protocol_of(prepared, task.split, task.part, task.recent),
         seeds=(),
         facts=facts_of(prepared, task.part),
-        known=Known(0, 0) if info is None else known_cases_of(root, model, info, task.dataset, prepared, task.part),
+        known=known,
         commit="" if info is None else info.commit,
         split_facts=split_facts(prepared, task.part),
         data_known=info is None or knows_its_data(root, info, model),

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from recformer.errors import UsageError, count
+from recformer.errors import count
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ TESTS = [
     *("detectable", "verdict", "equivalent"),
 ]
 """What files hold of a difference beside its mean."""
-MARKS = "* p < .05, ** p < .01, *** p < .001; † p < .05 of two trained models, of which another seed may differ"
+MARKS = "* p < .05, ** p < .01, *** p < .001; † p < .05 where a model has one seed: another may differ"
 TO_BEST = "differences to the best model that counts are exploratory: the same data chose it"
 BOOKTABS = (r"\resizebox{\linewidth}{!}{%", "}", r"\toprule", r"\midrule", r"\bottomrule")
 _LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
@@ -65,7 +65,11 @@ def render(
     A table shows everything under `masking` but duplication, which is read with nothing masked; JSON and CSV hold every
     result. `slices` (see `Comparison.slices`) stand below a table and in JSON; CSV and LaTeX hold one table.
     """
-    from recformer.evaluation.table import catalogue_names, metric_names  # `runs`, which knows the formats, is quick
+    from recformer.evaluation.table import (  # `runs`, which knows the formats, is quick
+        catalogue_names,
+        metric_names,
+        named,
+    )
 
     several = comparison.reference is not None and len(comparison.evaluations) > 1
     if kind == "json":
@@ -75,12 +79,12 @@ def render(
             summary["conclusion"] = {"masking": masking, "sentences": said}
         return json.dumps(summary | ({} if slices is None else {"slices": slices}), indent=2)
     if kind == "csv":
-        table = _figures(comparison.summary(cutoffs))
-        kept = _named(list(dict.fromkeys(table["metric"])), metrics)
+        table = _figures(comparison, cutoffs)
+        kept = named(list(dict.fromkeys(table["metric"])), metrics)
         return as_csv(table.loc[table["metric"].isin(kept)]).rstrip("\n")
     categories = comparison.evaluations[0].categories
     of_cases = metric_names(cutoffs, comparison.protocol.time_ties, categories)
-    names = _named([*of_cases, *catalogue_names(cutoffs)], metrics)
+    names = named([*of_cases, *catalogue_names(cutoffs)], metrics)
     primary = None if comparison.reference is None else comparison.question.primary
     if primary is not None:  # the answer first
         names = list(dict.fromkeys([primary, *names]))
@@ -95,26 +99,11 @@ def render(
         return _ruled(table, " ".join([*sentences, caption, *facts]))
     write = as_markdown if kind == "markdown" else _aligned
     text = "\n".join([*sentences, "", caption, *facts] if sentences else [caption, *facts])
-    return "\n\n".join([write(table), text, *([write(_slice_table(slices, titles))] if slices else [])])
-
-
-def _named(names: list[str], wanted: str | None) -> list[str]:
-    """The quantities among `names` ("ndcg@10") of the metrics that are wanted ("ndcg,hr"); all where None.
-
-    A name may do without what follows its slash where that leaves one metric: diversity is diversity/genre.
-    """
-    if wanted is None:
-        return names
-    bases = list(dict.fromkeys(name.rpartition("@")[0] for name in names))
-    asked = [name.strip() for name in wanted.split(",") if name.strip()]
-    meant = {name: [base for base in bases if name in (base, base.partition("/")[0])] for name in asked}
-    several = [f"{name} is {' or '.join(found)}" for name, found in meant.items() if len(found) > 1]
-    unknown = [name for name, found in meant.items() if not found]
-    if several or unknown or not asked:
-        what = f"there is no metric {', '.join(unknown)}" if unknown else "; ".join(several) or "no metric is named"
-        raise UsageError(f"{what}; there are {', '.join(bases)}", cli="Name some of them: --metrics ndcg,hr")
-    wanted_bases = {base for found in meant.values() for base in found}
-    return [name for name in names if name.rpartition("@")[0] in wanted_bases]
+    metrics_of_slices = dict.fromkeys(entry["metric"] for entry in slices or ())
+    below = [
+        _slice_table([entry for entry in slices or () if entry["metric"] == name], titles) for name in metrics_of_slices
+    ]
+    return "\n\n".join([write(table), text, *map(write, below)])
 
 
 def render_article(rows: Rows, explanations: dict[str, str], kind: Format) -> str:
@@ -187,23 +176,41 @@ def _caption(comparison: "Comparison", results: Rows, masking: "Masking") -> str
     protocol = comparison.protocol
     skipped = f" · {count(protocol.skipped_users, 'user')} with too short a history" if protocol.skipped_users else ""
     corrected = corrections(results, comparison.question.title)
-    tests = f" · Δ paired difference to the column that has none; {corrected}; {TO_BEST}" if corrected else ""
+    tests = f" · {question_in_words(comparison)}; {corrected}; {TO_BEST}" if corrected else ""
     intervals = (
         f"95% intervals over users (bootstrap, seed {protocol.bootstrap_seed}; of users and seeds where several "
     )
     intervals = ONE_USER if results[0]["users"] == 1 else f"{intervals}were compared)"
     return (
-        f"{protocol.dataset} ({protocol.fingerprint}) · {protocol.split['name']} · {protocol.part} · "
+        f"{protocol.dataset} ({protocol.fingerprint}) · {split_name(protocol)} · {protocol.part} · "
         f"{count(protocol.cases, 'case')}{skipped}{sample_in_words(protocol)} · ranked among all {protocol.item_set} · "
         f"masking: {masking} (duplication: none) · ties in score count against the model · {ties_in_time(protocol)} · "
         f"window of {protocol.recent} · {intervals}{tests}"
     )
 
 
+def question_in_words(comparison: "Comparison") -> str:
+    """To which model differences are taken, by which metric they decide, and how large they must be to matter."""
+    question, reference = comparison.question, comparison.labels[comparison.reference or 0]
+    margin = "no margin" if question.margin is None else f"margin ±{question.margin:g}"
+    return f"Δ paired difference to {reference}; {question.title} decides, {margin}"
+
+
+def split_name(protocol: "Protocol") -> str:
+    """A split with its options: "random_windows (split_seed=0, size=5)"."""
+    options = options_in_words(protocol)
+    return f"{protocol.split['name']} ({options})" if options else protocol.split["name"]
+
+
+def options_in_words(protocol: "Protocol") -> str:
+    """The options of a split, as `--split-set` takes them; "" without any."""
+    return ", ".join(f"{name}={value}" for name, value in protocol.split.items() if name != "name")
+
+
 def sample_in_words(protocol: "Protocol") -> str:
     """ " · a sample of 1,000 users (seed 0)"; "" where everybody is evaluated."""
     sample = protocol.sample
-    return "" if sample is None else f" · a sample of {sample['users']:,} users (seed {sample['seed']})"
+    return "" if sample is None else f" · a sample of {count(sample['users'], 'user')} (seed {sample['seed']})"
 
 
 def ties_in_time(protocol: "Protocol") -> str:
@@ -228,8 +235,10 @@ def looks_in_words(looks: int) -> str:
 
 
 def settings_in_words(settings: dict[str, float]) -> str:
-    """Settings of a baseline as people write them: "latest 10, decay 0.8". "" without any."""
-    return ", ".join(f"{name} {value:g}" for name, value in settings.items())
+    """Settings of a baseline as people write them: "latest 10, decay 0.8", "all items". "" without any."""
+    return ", ".join(
+        "all items" if (name, value) == ("latest", 0) else f"{name} {value:g}" for name, value in settings.items()
+    )
 
 
 def _table(comparison: "Comparison", results: Rows, primary: str | None) -> "pd.DataFrame":
@@ -322,7 +331,7 @@ def _trained(count: int | None, cases: int) -> str:
 def _validated(count: int | None, cases: int) -> str:
     if count is None:
         return "unknown"
-    return f"{count} of {cases}: its best checkpoint was chosen on them" if count else "0"
+    return f"{count} of {cases}: they chose its checkpoint or settings" if count else "0"
 
 
 def _cell(metric: dict[str, Any]) -> str:
@@ -341,16 +350,25 @@ def _cell(metric: dict[str, Any]) -> str:
     return text
 
 
-def _figures(summary: dict[str, Any]) -> "pd.DataFrame":
-    """Every result, one row a quantity; each row says under which protocol, so that files can be put together."""
+def facts_of(comparison: "Comparison") -> dict[str, Any]:
+    """The protocol and the question, flat, as each row of a file says them, so that files can be put together."""
+    protocol, reference = comparison.protocol, comparison.reference
+    facts = {name: getattr(protocol, name) for name in ("dataset", "fingerprint", "time_ties", "part", "cases")}
+    facts |= {"split": protocol.split["name"], "split_options": options_in_words(protocol)}
+    facts |= {f"sampled_{name}": (protocol.sample or {}).get(name) for name in ("users", "seed")}
+    facts |= {"recent": protocol.recent, "item_set": protocol.item_set, "looks_at_test": comparison.looks}
+    facts["reference"] = None if reference is None else str(comparison.members[reference][0])
+    return facts | {"primary": comparison.question.primary, "margin": comparison.question.margin}
+
+
+def _figures(comparison: "Comparison", cutoffs: list[int]) -> "pd.DataFrame":
+    """Every result, one row a quantity, each with its facts."""
     import pandas as pd
 
-    protocol = summary["protocol"]
-    setting = {name: protocol[name] for name in ("dataset", "fingerprint", "part", "recent", "item_set")}
-    setting |= {"split": protocol["split"]["name"], "time_ties": protocol["time_ties"]}
-    about = ("model", "run", "checkpoint", "masking", "cases", "trained_on", "validated_on", "counts", "seeds")
+    setting = facts_of(comparison)
+    about = ("model", "run", "checkpoint", "masking", "trained_on", "validated_on", "counts", "seeds")
     rows: list[dict[str, Any]] = []
-    for result in summary["results"]:
+    for result in comparison.summary(cutoffs)["results"]:
         head = {key: "unknown" if result[key] is None else result[key] for key in about}
         head["settings"] = settings_in_words(result["settings"])
         of_lists = {

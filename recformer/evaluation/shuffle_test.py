@@ -55,11 +55,11 @@ def shuffled(
 
 
 def of_dataset(prepared: Prepared) -> ShuffleTest:
-    """What sequential rules lose on the test when they are counted from, and asked about, shuffled histories.
+    """What sequential rules lose on the validation part when counted from, and asked about, shuffled histories.
 
     Source: Klenitskiy et al. 2024; Woolridge et al. 2021.
     """
-    ordered, mixed = (rank_baseline(RULES, one, one.split.test)[0] for one in (prepared, shuffled(prepared)))
+    ordered, mixed = (rank_baseline(RULES, one, one.split.validation)[0] for one in (prepared, shuffled(prepared)))
     return ShuffleTest(ndcg(ordered), ndcg(mixed))
 
 

@@ -82,6 +82,25 @@ def metric_names(cutoffs: list[int], time_ties: TimeTies = "file", categories: S
     return [f"{name}@{k}" for name in [*of_ranks, *of_lists] for k in cutoffs]
 
 
+def named(names: list[str], wanted: str | None) -> list[str]:
+    """The quantities among `names` ("ndcg@10") of the metrics that are wanted ("ndcg,hr"); all where None.
+
+    A name may do without what follows its slash where that leaves one metric: diversity is diversity/genre.
+    """
+    if wanted is None:
+        return names
+    bases = list(dict.fromkeys(name.rpartition("@")[0] for name in names))
+    asked = [name.strip() for name in wanted.split(",") if name.strip()]
+    meant = {name: [base for base in bases if name in (base, base.partition("/")[0])] for name in asked}
+    several = [f"{name} is {' or '.join(found)}" for name, found in meant.items() if len(found) > 1]
+    unknown = [name for name, found in meant.items() if not found]
+    if several or unknown or not asked:
+        what = f"there is no metric {', '.join(unknown)}" if unknown else "; ".join(several) or "no metric is named"
+        raise UsageError(f"{what}; there are {', '.join(bases)}", cli="Name some of them: --metrics ndcg,hr")
+    wanted_bases = {base for found in meant.values() for base in found}
+    return [name for name in names if name.rpartition("@")[0] in wanted_bases]
+
+
 def catalogue_names(cutoffs: list[int]) -> list[str]:
     """Names of all quantities of the lists as a whole, such as coverage@10; they have no interval."""
     return [f"{name}@{k}" for name in CATALOGUE_METRICS.names() for k in cutoffs]

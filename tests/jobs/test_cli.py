@@ -124,7 +124,7 @@ def test_evaluate_prints_a_table_for_people(root: Root) -> None:
     result = run_here(root.path, "evaluate", "one", "--mask", "none")
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
-    assert lines[0].split() == ["one/best"]
+    assert lines[0].split() == ["Run", "one"]
     assert {line.split()[0] for line in lines if "@" in line} == {
         f"{name}@{k}" for name in METRICS | CATALOGUE for k in (3, 5, 10)
     }
@@ -151,7 +151,9 @@ def test_evaluate_takes_a_file_by_its_path(root: Root, data: Path) -> None:
 
 def test_compare_in_json_has_differences_beside_the_means_of_all_but_the_baseline(root: Root) -> None:
     document = json_of(
-        run_here(root.path, "compare", "one", "other", "--no-baselines", "--format", "json", "--k", "10")
+        run_here(
+            root.path, "compare", "one", "other", "--no-join-seeds", "--no-baselines", "--format", "json", "--k", "10"
+        )
     )
     assert_results(document, ["one", "other"], [10])
     for result in document["results"]:
@@ -163,7 +165,18 @@ def test_compare_in_json_has_differences_beside_the_means_of_all_but_the_baselin
 
 def test_compare_takes_its_differences_to_the_run_that_is_named(root: Root) -> None:
     for runs in (["one", "other"], ["one"]):
-        arguments = ["compare", *runs, "--no-baselines", "--baseline", "other", "--format", "json", "--k", "10"]
+        arguments = [
+            "compare",
+            *runs,
+            "--no-join-seeds",
+            "--no-baselines",
+            "--baseline",
+            "other",
+            "--format",
+            "json",
+            "--k",
+            "10",
+        ]
         document = json_of(run_here(root.path, *arguments))
         with_difference = {r["run"] for r in document["results"] if "difference" in r["metrics"]["hr@10"]}
         assert with_difference == {"one"}
@@ -171,7 +184,9 @@ def test_compare_takes_its_differences_to_the_run_that_is_named(root: Root) -> N
 
 @pytest.mark.parametrize("kind", ["table", "markdown", "csv", "latex"])
 def test_compare_prints_every_format(root: Root, kind: str) -> None:
-    result = run_here(root.path, "compare", "one", "other", "--no-baselines", "--format", kind, "--k", "5,10")
+    result = run_here(
+        root.path, "compare", "one", "other", "--no-join-seeds", "--no-baselines", "--format", kind, "--k", "5,10"
+    )
     assert result.returncode == 0, result.stderr
     text = result.stdout
     if kind == "csv":
@@ -188,7 +203,7 @@ def test_compare_prints_every_format(root: Root, kind: str) -> None:
     lines = text.strip().splitlines()
     if kind == "markdown":
         assert {line.count("|") for line in lines if line.startswith("|")} == {4}
-        assert lines[0].split() == ["|", "|", "one/best", "|", "other/best", "|"]
+        assert lines[0].split() == ["|", "|", "Run", "one", "|", "Run", "other", "|"]
     if kind == "latex":
         assert (lines[0], lines[-1]) == (r"\begin{table}", r"\end{table}")
         assert all(line.count(" & ") == 2 for line in lines if line.endswith(r"\\"))

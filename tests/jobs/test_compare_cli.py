@@ -93,7 +93,7 @@ def test_slices_stand_below_the_table_for_people(root: Root, kind: str) -> None:
     before, table = (result.stdout.partition("\nThe last step")[0].rstrip("\n") for result in (plain, sliced))
     assert table.startswith(before)
     added = table.removeprefix(before).strip().splitlines()
-    assert added[0].replace("|", " ").split() == ["ndcg@20", "cases", "Run", "zero", "Run", "longer"]
+    assert added[0].replace("|", " ").split() == ["ndcg@10", "cases", "Run", "zero", "Run", "longer"]
     rows = [line for line in added[1:] if "---" not in line]
     assert len(rows) == len(compare(root, "zero", "longer", "--k", "20", "--slices")["slices"])
     for dimension in ALWAYS:
@@ -102,6 +102,59 @@ def test_slices_stand_below_the_table_for_people(root: Root, kind: str) -> None:
     assert " 30 " in everyone
     assert any("(few)" in row for row in rows)
     assert "(few)" not in everyone
+
+
+def test_slices_are_of_the_primary_metric_or_of_those_that_are_named(root: Root) -> None:
+    def metrics(*arguments: str) -> list[str]:
+        document = compare(root, "zero", "longer", "--slices", *arguments)
+        return list(dict.fromkeys(entry["metric"] for entry in document["slices"]))
+
+    assert metrics("--primary", "hr@5") == ["hr@5"]
+    assert metrics("--primary", "hr@5", "--metrics", "mrr,duplication/window") == ["mrr@5", "duplication/window@5"]
+    table = run_here(root.path, "compare", "zero", "--slices", "--metrics", "hr,mrr").stdout
+    assert [line.split()[0] for line in table.splitlines() if line.split()[1:2] == ["cases"]] == ["hr@10", "mrr@10"]
+
+
+def test_files_and_captions_hold_all_of_the_protocol_and_the_question(root: Root) -> None:
+    asked = ["zero", "longer", "--split", "random_windows", "--split-set", "split_seed=3", "--margin", "0.1"]
+    asked += ["--users", "20", "--users-seed", "4", "--primary", "hr@5", "--baseline", "longer"]
+    document, rows = compare(root, *asked), rows_of(root, *asked)
+    protocol, primary = document["protocol"], document["primary"]
+    expected = {
+        "split": "random_windows",
+        "split_options": "validation_fraction=0.1, test_fraction=0.1, split_seed=3, size=5",
+        "sampled_users": "20",
+        "sampled_seed": "4",
+        "looks_at_test": str(document["looks_at_test"]),
+        "reference": "longer/best",
+        "primary": "hr@5",
+        "margin": "0.1",
+    }
+    assert {name: {row[name] for row in rows} for name in expected} == {name: {one} for name, one in expected.items()}
+    assert (protocol["split"]["split_seed"], protocol["sample"]) == (3, {"users": 20, "seed": 4})
+    assert (primary["metric"], primary["margin"], primary["reference"]) == ("hr@5", 0.1, 1)
+    for kind in ("table", "markdown", "latex"):
+        said = run_here(root.path, "compare", *asked, "--format", kind).stdout.replace("\\", "")
+        for fact in (f"random_windows ({expected['split_options']})", "a sample of 20 users (seed 4)"):
+            assert fact in said
+        assert "paired difference to Run longer; HR@5 decides, margin " in said
+    assert "a sample of 1 user (seed 0)" in run_here(root.path, "compare", "zero", "longer", "--users", "1").stdout
+
+
+def test_cases_that_chose_the_settings_of_a_baseline_are_counted(root: Root) -> None:
+    models = ["zero", "baseline:item_knn", "baseline:ease", "baseline:popularity"]
+    for part, sample, chosen in (("validation", [], 30), ("validation", ["--users", "7"], 7), ("test", [], 0)):
+        document = compare(root, *models, "--part", part, *sample)
+        assert [result["validated_on"] for result in under(document, "history")] == [chosen, chosen, chosen, 0]
+
+
+def test_of_a_checkpoint_that_another_split_chose_nobody_says_that_this_one_did(root: Root) -> None:
+    def last(*arguments: str) -> str:
+        return compare(root, "zero", "longer", *arguments)["conclusion"]["sentences"][-1]
+
+    assert last().startswith("On the validation part, which chose each checkpoint:")
+    said = last("--split", "random_windows")
+    assert said.startswith("On the validation part, which did not choose each checkpoint as a whole: Run zero by ")
 
 
 @pytest.mark.parametrize("kind", ["csv", "latex"])

@@ -400,7 +400,7 @@ def test_a_baseline_may_be_picked_before_the_run(root: Root) -> None:
 def test_of_an_imported_run_nobody_knows_what_it_was_trained_on_and_the_page_says_so(root: Root) -> None:
     app = compared("bare", "one")
     (warning,) = app.warning
-    expected = "bare: unknown, since it or what it began with was imported; it probably leaks"
+    expected = "bare: unknown, since nothing says what it or what it began with was trained on; it probably leaks"
     assert expected in warning.value.replace("\\", "")
     assert "Trained on these cases:] bare unknown; one model 0" in words(app)
     assert "Chosen on these cases:] bare unknown; one model 60" in words(app)

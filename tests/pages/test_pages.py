@@ -276,7 +276,7 @@ def test_the_data_page_says_how_much_is_tied_in_time(root: Root) -> None:
 
 
 def test_the_data_page_says_what_its_users_can_show(full: Root) -> None:
-    said = f"{power_of(full, dataset_in(full.data / 'small'))}"
+    said = f"{power_of(dataset_in(full.data / 'small'))}"
     assert "30 test users show differences in NDCG@10 from" in said
     app = opened("pages/data.py")
     caption = next(caption for caption in app.caption if caption.value == said)
@@ -407,6 +407,9 @@ def test_home_leaves_out_who_has_seen_the_test_and_says_so(full: Root, evaluated
     app = opened("app.py")
     assert "by validation: fair run**, validation NDCG@10" in headline_of(app)
     assert "Left out, since they have seen held-out cases or nobody knows: warm run." in words(app)
+    splits = dict(zip(app.dataframe[0].value["id"], app.dataframe[0].value["split"], strict=True))
+    assert (splits["leaking"], splits["fair"]) == ("random_windows", "leave_last_out")
+    assert splits["warm"] == "leave_last_out, began under another: may leak"
     (link,) = [link for link in app.get("page_link") if link.proto.label == "Compare them"]
     assert "fair" in link.proto.query_string and "warm" not in link.proto.query_string
 
@@ -418,6 +421,8 @@ def test_home_leaves_out_who_began_with_an_imported_file(full: Root) -> None:
     set_validation(full, "warm", 0.99)
     app = opened("app.py")
     assert "by validation: second run**" in headline_of(app)
+    table = app.dataframe[0].value.set_index("id")
+    assert set(table.loc[["first", "warm"], "split"]) == {"unknown: probably leaks"}
     assert "Left out, since they have seen held-out cases or nobody knows: warm run." in words(app)
 
 

@@ -17,9 +17,11 @@ from recformer.evaluation.conclusion import Conclusion
 from recformer.evaluation.ranks import Masking
 from recformer.evaluation.report import (
     looks_in_words,
+    question_in_words,
     sample_in_words,
     settings_in_words,
     split_in_words,
+    split_name,
     ties_in_time,
 )
 from recformer.evaluation.significance import Question
@@ -158,14 +160,14 @@ class ShownComparison(Comparison):
         settings = "; ".join(f"{label} {words}" for label, words in chosen if words)
         rows = {
             "Dataset": f"{protocol.dataset} ({protocol.fingerprint})",
-            "Split": f"{protocol.split['name']}, {protocol.part} part",
+            "Split": f"{split_name(protocol)}, {protocol.part} part",
             "Looks at the test": looks_in_words(self.looks or 0),
             "Cases": f"{protocol.cases:,}{skipped}{sample_in_words(protocol)}, window of {protocol.recent}",
             "The split": split_in_words(self.evaluations[0].split_facts),
             "Ranked": f"among all {protocol.item_set}; ties in score count against the model",
             "Time": ties_in_time(protocol),
             "Masking": f"{self.choice.masking} (duplication: none)",
-            "Statistics": f"{self.question.title} is primary; 1,000 bootstrap resamples of users, paired sign flips, "
+            "Statistics": f"{question_in_words(self)}; 1,000 bootstrap resamples of users, paired sign flips, "
             f"corrected over the primary differences and over the others of a view; seed {protocol.bootstrap_seed}",
             "Trained on these cases": "; ".join(f"{label} {_count(seen.trained_on)}" for label, seen in known),
             "Chosen on these cases": "; ".join(f"{label} {_count(seen.validated_on)}" for label, seen in known),

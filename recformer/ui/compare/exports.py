@@ -16,6 +16,7 @@ from recformer.evaluation.report import (
     as_markdown,
     corrections,
     escape_latex,
+    facts_of,
     figures_of,
     settings_in_words,
 )
@@ -51,12 +52,7 @@ def show_export(comparison: ShownComparison, ranking: list[str], parameters: set
 
 def to_csv(comparison: ShownComparison, ranking: list[str]) -> str:
     """One row a figure, each of them with its model and its protocol, so that files can be put together."""
-    protocol = comparison.protocol
-    fields = ("dataset", "fingerprint", "split", "time_ties", "part", "recent", "item_set", "cases")
-    setting: dict[str, Any] = {name: getattr(protocol, name) for name in fields}
-    setting["split"] = protocol.split["name"]
-    setting["reference"] = str(comparison.reference_model.members[0])
-    setting |= {"primary": comparison.question.primary, "margin": comparison.question.margin}
+    setting = facts_of(comparison)
     rows: list[dict[str, Any]] = []
     for section in sections(comparison, ranking):
         for label, result in zip(comparison.labels, section.results, strict=True):

@@ -21,9 +21,7 @@ from recformer.errors import RecformerError
 from recformer.evaluation.power import Power, power_of
 from recformer.evaluation.shuffle_test import ShuffleTest, of_dataset
 from recformer.evaluation.split_facts import usual_split_facts
-from recformer.evaluation.store import evaluated_files
 from recformer.recommend.window_edits import search
-from recformer.ui.shared import readers
 from recformer.ui.shared.add_dataset import LICENCE
 from recformer.ui.shared.charts import quiet
 from recformer.ui.shared.columns import column_of
@@ -122,16 +120,15 @@ def show_power(dataset: Dataset) -> None:
         return
     try:
         with st.spinner("Measuring how much users differ …"):
-            power = _power(dataset, [str(path) for path in evaluated_files(readers.root())])
+            power = _power(dataset)
     except RecformerError:
         return
     st.caption(str(power), help=f"{explain('power')}\n\n{plain(power.measured)}.")
 
 
-@st.cache_data(ttl="10m", show_spinner=False, hash_funcs={Dataset: lambda dataset: dataset.fingerprint})
-def _power(dataset: Dataset, evaluated: list[str]) -> Power:
-    """Kept until something else is evaluated."""
-    return power_of(readers.root(), dataset)
+@st.cache_data(show_spinner=False, hash_funcs={Dataset: lambda dataset: dataset.fingerprint})
+def _power(dataset: Dataset) -> Power:
+    return power_of(dataset)
 
 
 def offer_shuffle_test(dataset: Dataset) -> None:

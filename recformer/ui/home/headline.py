@@ -6,14 +6,12 @@ from typing import Any
 
 import streamlit as st
 
-from recformer.checkpoint.load import read_info
 from recformer.data.split.base import Part
 from recformer.errors import RecformerError, count
 from recformer.evaluation.cases import Known
 from recformer.evaluation.compare import Configs, comparison_of, configs_of, seeds_in_words
 from recformer.evaluation.conclusion import ONE_USER, answer, listed, of_models_only
 from recformer.evaluation.protocol import Protocol
-from recformer.evaluation.provenance import trainings_of
 from recformer.evaluation.significance import Question, Result
 from recformer.evaluation.store import StoreKey, store_key_of, stored_protocols, stored_ranks
 from recformer.evaluation.table import Evaluation
@@ -27,6 +25,7 @@ from recformer.ui.shared.palette import run_styles
 from recformer.ui.shared.run_views import (
     MOST_MODELS,
     comparable_kind,
+    known_trainings,
     mean_validated,
     recipes,
     recorded_dataset_name,
@@ -113,16 +112,12 @@ def _without_who_knows_the_cases(
 
 
 def _knows_nothing(run: RunSummary) -> bool:
-    model = ModelRef.of_run(readers.root(), run.run_id)
-    return _saw_one_split(model) or _is_clean(model, recorded_split(run))
-
-
-def _saw_one_split(model: ModelRef) -> bool:
-    """Whether a model, and all that its weights began with, were trained under one split."""
-    with suppress(RecformerError):
-        trainings = trainings_of(readers.root(), model, read_info(model.path))
-        return trainings is not None and all(training == trainings[0] for training in trainings)
-    return False
+    """Whether a run, and all that its weights began with, were trained under one split; or it is stored that they saw
+    no case of it."""
+    trainings = known_trainings(run)
+    if trainings is not None and all(training == trainings[0] for training in trainings):
+        return True
+    return _is_clean(ModelRef.of_run(readers.root(), run.run_id), recorded_split(run))
 
 
 def _is_clean(model: ModelRef, split: Any) -> bool:

@@ -24,6 +24,7 @@ from recformer.logs.bounds import known_stamp
 from recformer.run.overview import RunSummary
 from recformer.run.search import Entry, dataset_name, entry_of, number_of
 from recformer.ui.home.log_figures import Figures
+from recformer.ui.shared.run_views import split_in_words
 
 TICKED = "home.ticked"  # id of the run that is ticked; it stays so when the list around it changes
 MANY = 10  # so many rows are shown without scrolling in any case
@@ -41,6 +42,8 @@ class Row:
     figures: Figures
     entry: Entry
     """What a search asks."""
+    split: str | None
+    """Under which its figures are, and why they may flatter it."""
 
 
 def rows_of(runs: list[RunSummary], figures: list[Figures]) -> list[Row]:
@@ -60,7 +63,7 @@ def _kept_rows() -> dict[str, Row]:
 
 def row_of(run: RunSummary, figures: Figures) -> Row:
     settings = {key: value for key, value in flat_config(run.config).items() if key != "name"}
-    return Row(run, settings, figures, entry_of(run, figures.best))
+    return Row(run, settings, figures, entry_of(run, figures.best), split_in_words(run))
 
 
 def _progress(row: Row) -> float | None:
@@ -79,6 +82,15 @@ FIXED: dict[str, tuple[Callable[[Row], Any], Any]] = {
         lambda row: row.figures.best.get(NDCG),
         NumberColumn(
             "NDCG@10", width="small", format="%.4f", help="At the run's best epoch; validation part, history masked"
+        ),
+    ),
+    "split": (
+        lambda row: row.split,
+        TextColumn(
+            "Split",
+            width="small",
+            help="Of a run's figures: those of different splits cannot be compared. Beside it stands who may have seen "
+            "the cases.",
         ),
     ),
     LOSS: (

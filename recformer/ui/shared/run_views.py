@@ -2,12 +2,16 @@
 
 import json
 import math
+from contextlib import suppress
 from typing import Any, cast
 
 import streamlit as st
 
-from recformer.errors import count
+from recformer.checkpoint.info import Provenance
+from recformer.checkpoint.load import read_info
+from recformer.errors import RecformerError, count
 from recformer.evaluation.compare import configs_of, seed_groups
+from recformer.evaluation.provenance import trainings_of
 from recformer.run.model_ref import ModelRef, all_baselines, model_label
 from recformer.run.overview import DamagedRun, RunSummary, labels_of
 from recformer.run.paths import CHECKPOINT_FILES
@@ -90,6 +94,27 @@ def mean_validated(recipe: list[RunSummary]) -> float:
 def _kind(run: RunSummary) -> tuple[Any, Any]:
     """Dataset and window of a run, as far as its record says."""
     return _recorded(run, "dataset", "fingerprint", str), _recorded(run, "sizes", "window", int)
+
+
+def known_trainings(run: RunSummary) -> list[Provenance] | None:
+    """What a run's best checkpoint, and all that its weights began with, saw; None where nobody knows."""
+    model = ModelRef.of_run(readers.root(), run.run_id)
+    with suppress(RecformerError):
+        return trainings_of(readers.root(), model, read_info(model.path))
+    return None
+
+
+def split_in_words(run: RunSummary) -> str | None:
+    """The split that a run's figures are under, and why they may flatter it; None where it has no checkpoint."""
+    if "best" not in run.checkpoints:
+        return None
+    trainings = known_trainings(run)
+    if trainings is None:
+        return "unknown: probably leaks"
+    name = trainings[0]["split"].get("name", "unknown")
+    if "train_on" in trainings[0]:
+        return f"{name}, refit: knows validation"
+    return name if all(one == trainings[0] for one in trainings) else f"{name}, began under another: may leak"
 
 
 def recorded_dataset_name(run: RunSummary) -> str:
