@@ -41,7 +41,7 @@ def main() -> None:
     compared = [f"{name}-{seed}" for name in names.values() for seed in range(asked.seeds)]
     reference = ["--baseline", f"{names['baseline']}-0"]
     protocol = ["--part", "test", "--k", "10", "--data", str(asked.data)]
-    recformer("compare", *compared, *reference, *protocol, "--join-seeds", "--format", "markdown")
+    recformer("compare", *compared, *reference, *protocol, "--format", "markdown")
 
 
 if __name__ == "__main__":

@@ -280,7 +280,7 @@ def test_the_data_page_says_what_its_users_can_show(full: Root) -> None:
     assert "30 test users show differences in NDCG@10 from" in said
     app = opened("pages/data.py")
     caption = next(caption for caption in app.caption if caption.value == said)
-    assert "between first, second" in caption.help
+    assert "between Popularity and Markov chain" in caption.help
 
 
 def test_a_dataset_with_a_cut_line_is_a_clear_message_on_the_page(root: Root) -> None:

@@ -109,7 +109,7 @@ def split_in_words(run: RunSummary) -> str | None:
     if "best" not in run.checkpoints:
         return None
     trainings = known_trainings(run)
-    if trainings is None:
+    if trainings is None or any(one["fingerprint"] != trainings[0]["fingerprint"] for one in trainings):
         return "unknown: probably leaks"
     name = trainings[0]["split"].get("name", "unknown")
     if "train_on" in trainings[0]:
