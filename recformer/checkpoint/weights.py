@@ -231,7 +231,8 @@ class _NotInitialised(TorchFunctionMode):
 
 
 def check_constants(model: nn.Module, state: State, where: str) -> None:
-    """Raises CheckpointError where `state` would change whole numbers that a model counts on, such as its positions.
+    """Raises CheckpointError where `state` would change whole numbers that a model counts on, such as its positions, or
+    has some beyond those that a part's `index_limits` allows.
 
     Beyond the table that they look up in, they would end a forward pass in the middle. Shapes are for others to check.
     """
@@ -241,6 +242,11 @@ def check_constants(model: nn.Module, state: State, where: str) -> None:
             continue
         if not torch.equal(given.to(own), own):
             raise CheckpointError(f"{where} has other numbers in {name} than the model. {gate.CHECKPOINT.remedy}")
+    for part, module in model.named_modules():
+        for name, limit in getattr(module, "index_limits", {}).items():
+            given = state.get(f"{part}.{name}" if part else name)
+            if isinstance(given, Tensor) and given.numel() and not 0 <= int(given.min()) <= int(given.max()) < limit:
+                raise CheckpointError(f"{where} names items that there are not, in {name}. {gate.CHECKPOINT.remedy}")
 
 
 def infer_info(path: Path, state: State, options: dict[str, Any]) -> CheckpointInfo:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Self, cast
 
 import torch
-from pydantic import model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 from torch import Tensor, nn
 
 from recformer.config import Options, option, parse_section
@@ -12,6 +12,26 @@ from recformer.model.sizes import Sizes
 from recformer.registry import MODELS
 
 MOST_PARTS = 5
+
+
+class PartRecord(BaseModel):
+    """What a part of a blend is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    """The checkpoint that it was copied from."""
+    digest: str
+    """Of that file then."""
+    model: dict[str, Any]
+    """Name and options of its model."""
+    sizes: Sizes
+
+    @field_validator("model")
+    @classmethod
+    def _is_a_model(cls, value: dict[str, Any]) -> dict[str, Any]:
+        parse_section("model", value)
+        return value
 
 
 class BlendOptions(Options):
@@ -30,7 +50,7 @@ class BlendOptions(Options):
         advanced=True,
         max_length=MOST_PARTS,
     )
-    records: tuple[dict[str, Any], ...] = option(
+    records: tuple[PartRecord, ...] = option(
         (),
         "Records",
         "What each model is; written when they are blended.",
@@ -89,6 +109,6 @@ def standardised(scores: Tensor, num_items: int) -> Tensor:
     return (scores - items.mean(1, keepdim=True)) / items.std(1, keepdim=True).clamp(min=1e-9)
 
 
-def _part(record: dict[str, Any]) -> nn.Module:
-    options = parse_section("model", record["model"])
-    return MODELS.get(options.name)(options, Sizes(**record["sizes"]))
+def _part(record: PartRecord) -> nn.Module:
+    options = parse_section("model", record.model)
+    return MODELS.get(options.name)(options, record.sizes)

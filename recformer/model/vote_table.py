@@ -33,6 +33,7 @@ class VoteTable(nn.Module):
         self.items = _fixed(torch.zeros(sizes.num_tokens, kept, dtype=torch.int32))
         self.weights = _fixed(torch.zeros(sizes.num_tokens, kept))
         self.popularity = _fixed(torch.ones(self.num_items))
+        self.index_limits = {"items": self.num_items}
 
     def votes(self, tokens: Tensor, decay: float) -> Tensor:
         """(B, T) int → (B, I); SOS votes for nothing."""

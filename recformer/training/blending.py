@@ -18,7 +18,7 @@ from recformer.evaluation.provenance import trainings_of
 from recformer.evaluation.ranker import BATCH, rank_batch
 from recformer.evaluation.ranks import batches
 from recformer.evaluation.store import digest_of
-from recformer.model.blend import Blend, BlendOptions, weighted
+from recformer.model.blend import Blend, BlendOptions, PartRecord, weighted
 from recformer.model.sizes import Sizes
 from recformer.registry import METRICS
 from recformer.run.model_ref import ModelRef, find_model
@@ -54,7 +54,7 @@ def blended(
     for reference, info in zip(references, infos, strict=True):
         _check(root, reference, info, dataset, prepared, config)
     records = tuple(
-        {"name": str(reference), "digest": digest_of(reference.path), "model": info.model, "sizes": info.sizes}
+        PartRecord(name=str(reference), digest=digest_of(reference.path), model=info.model, sizes=info.shape)
         for reference, info in zip(references, infos, strict=True)
     )
     sizes = Sizes(

@@ -1,5 +1,6 @@
 """Runs that are solved at once, and blends of runs: trained, judged, recommended, and what is refused."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 import torch
 
 from recformer.checkpoint.load import load, read_info
+from recformer.checkpoint.weights import write_best
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
-from recformer.errors import UsageError
+from recformer.errors import CheckpointError, UsageError
 from recformer.evaluation.cases import Known
 from recformer.evaluation.evaluate import Task, evaluate, split_of
 from recformer.model.blend import standardised
@@ -161,6 +163,27 @@ def test_weights_that_do_not_fit_are_refused(root: Root) -> None:
         "model.weights=[1]",
     )
     assert_clear_failure(result, 2, "do not fit 2 models")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"sizes": {"num_tokens": 10**12, "num_users": 0, "window": 5}},
+        {"model": {"name": "nothing"}},
+        {"model": {"name": "ridge", "decay": "x"}},
+        {"digest": None},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_a_damaged_record_of_a_part_is_one_clear_error(root: Root, dataset: Dataset, damage: dict[str, Any]) -> None:
+    if not root.model("whole").is_dir():
+        blend_of(root, dataset, "whole", ["ridge", "counts"], weights=[0.5, 0.5])
+    model, info = load(find_model(root, "whole").path)
+    records = [record | damage if place == 0 else record for place, record in enumerate(info.model["records"])]
+    write_best(root.model("damaged"), model, replace(info, run_id="damaged", model={**info.model, "records": records}))
+    with pytest.raises(CheckpointError, match="the record of .* is damaged"):
+        load(root.model("damaged") / "best.safetensors")
 
 
 def test_recommendations_of_all_are_made_at_any_length(root: Root, dataset: Dataset) -> None:

@@ -1,6 +1,8 @@
 """Ridge and counts against a few lines of NumPy, and what both must do."""
 
 import itertools
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,9 +10,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from recformer.checkpoint.info import CheckpointInfo
+from recformer.checkpoint.load import load
+from recformer.checkpoint.weights import write_best
 from recformer.config import parse, preset
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
+from recformer.errors import CheckpointError
 from recformer.model import ridge
 from recformer.model.sizes import Sizes
 from recformer.registry import MODELS
@@ -127,6 +133,19 @@ def test_the_order_of_users_and_the_names_of_items_do_not_matter(name: str) -> N
     expected = scores_of(before, user)[0, :12]
     found = scores_of(after, renamed[user].tolist())[0, :12][renamed]
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [-1, 12, 2**31 - 1])
+def test_a_file_that_names_items_there_are_not_is_refused(wrong: int, tmp_path: Path) -> None:
+    model, _ = solved("counts", data())
+    path = tmp_path / "run"
+    info = CheckpointInfo("run", model.options.model_dump(mode="json"), asdict(model.sizes))
+    write_best(path, model, info)
+    assert load(path / "best.safetensors")[0].state_dict().keys() == model.state_dict().keys()
+    model.items[3, 2] = wrong
+    write_best(path, model, info)
+    with pytest.raises(CheckpointError, match="names items that there are not, in items"):
+        load(path / "best.safetensors")
 
 
 @pytest.mark.parametrize("name", ["ridge", "counts"])
