@@ -71,6 +71,8 @@ class BlendOptions(Options):
 class Blend(nn.Module):
     """score(j) = Σ_p w_p · (s_p(j) − mean s_p) / std s_p, with means and deviations over the items, case by case.
 
+    As logits these are too alike: nothing would be likelier than anything else. So each case's are multiplied by
+    Σ_p w_p · std s_p, as far as the parts' own logits spread, which leaves their order.
     It holds a copy of its parts' weights, so that nothing that becomes of them changes it.
     """
 
@@ -85,12 +87,19 @@ class Blend(nn.Module):
 
     def forward(self, tokens: Tensor, users: Tensor) -> Tensor:
         """Logits (B, V) of what comes next, from the latest tokens (B, T) and users (B,)."""
-        return weighted(self.part_scores(tokens, users), self.options.weights, len(tokens), self.sizes.num_tokens)
+        scores = self._logits(tokens, users)
+        if not scores:  # a blend before it is made
+            return torch.zeros(len(tokens), self.sizes.num_tokens)
+        spread = weighted([each[:, : self.num_items].std(1, keepdim=True) for each in scores], self.options.weights)
+        return spread * weighted([standardised(each, self.num_items) for each in scores], self.options.weights)
 
     def part_scores(self, tokens: Tensor, users: Tensor) -> list[Tensor]:
-        """(B, V) standardised scores of each part, which reads as many of the tokens as it can."""
-        scores = [part(tokens[:, -part.sizes.window :], users) for part in cast("list[Any]", list(self.parts))]
-        return [standardised(each, self.num_items) for each in scores]
+        """(B, V) standardised scores of each part."""
+        return [standardised(each, self.num_items) for each in self._logits(tokens, users)]
+
+    def _logits(self, tokens: Tensor, users: Tensor) -> list[Tensor]:
+        """(B, V) of each part, which reads as many of the tokens as it can."""
+        return [part(tokens[:, -part.sizes.window :], users) for part in cast("list[Any]", list(self.parts))]
 
     @classmethod
     def shape_from(cls, state: dict[str, Tensor]) -> tuple[dict[str, object], Sizes]:
@@ -98,9 +107,12 @@ class Blend(nn.Module):
         raise KeyError(f"blend of {len(state)} tensors")
 
 
-def weighted(scores: Sequence[Tensor], weights: Sequence[float], *shape: int) -> Tensor:
-    """The weighted sum of scores, each of that shape; zeros where there are none."""
-    return sum((weight * each for weight, each in zip(weights, scores, strict=True)), start=torch.zeros(shape))
+def weighted(scores: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """The weighted sum of scores of one shape, of which there is at least one."""
+    total = torch.zeros_like(scores[0])
+    for weight, each in zip(weights, scores, strict=True):
+        total += weight * each
+    return total
 
 
 def standardised(scores: Tensor, num_items: int) -> Tensor:

@@ -111,6 +111,8 @@ def fresh(
     """A new run. Raises UsageError when `run_id` has checkpoints already, DeviceError, CheckpointError."""
     target = resolve(device)
     weights = find_model(root, init_from) if init_from else None
+    for part in getattr(config.model, "parts", ()):
+        find_model(root, part)  # what is not there is said now, not when the run's turn has come
     if weights is not None:
         _check_shapes(config, weights)
     if run_id is None:

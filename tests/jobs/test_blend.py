@@ -84,15 +84,17 @@ def test_a_blend_scores_the_weighted_sum_of_standardised_scores(root: Root, data
     histories = prepare(dataset, split_of("leave_last_out")).histories
     cases = prepare(dataset, split_of("leave_last_out")).split.test[:20]
     users = torch.from_numpy(cases.users)
-    expected = torch.zeros(20, histories.num_tokens)
+    expected, spread = torch.zeros(20, histories.num_tokens), torch.zeros(20, 1)
     for weight, run in ((0.3, "ridge"), (0.7, "trained")):
         part, _ = load(find_model(root, run).path)
         tokens = torch.from_numpy(histories.inputs(cases, part.sizes.window))
         with torch.no_grad():
-            expected += weight * standardised(part(tokens, users), histories.num_items)
+            scores = part(tokens, users)
+        expected += weight * standardised(scores, histories.num_items)
+        spread += weight * scores[:, : histories.num_items].std(1, keepdim=True)
     with torch.no_grad():
         found = blend(torch.from_numpy(histories.inputs(cases, 50)), users)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found, spread * expected, rtol=1e-4, atol=1e-4)
     items = standardised(expected, histories.num_items)[:, : histories.num_items]
     np.testing.assert_allclose(items.mean(1), 0, atol=1e-5)
     np.testing.assert_allclose(items.std(1), 1, atol=1e-5)
@@ -192,3 +194,10 @@ def test_recommendations_of_all_are_made_at_any_length(root: Root, dataset: Data
     result = run_here(root.path, "recommend", "shown", "ridge", "counts", "--user", user, "--data", root.data / "small")
     assert result.returncode == 0, result.stderr
     assert all(f"{run}: the held-out" in result.stdout for run in ("shown", "ridge", "counts"))
+
+
+def test_a_part_that_is_not_there_is_said_before_the_run_is_queued(root: Root) -> None:
+    arguments = ["train", "--preset", "blend", "--data", root.data / "small", "--run-id", "never"]
+    result = run_here(root.path, *arguments, "--set", "model.parts=[ridge, nobody]")
+    assert_clear_failure(result, 2, "'nobody' is neither a run")
+    assert not root.run("never").exists()
