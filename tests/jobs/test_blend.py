@@ -201,3 +201,19 @@ def test_a_part_that_is_not_there_is_said_before_the_run_is_queued(root: Root) -
     result = run_here(root.path, *arguments, "--set", "model.parts=[ridge, nobody]")
     assert_clear_failure(result, 2, "'nobody' is neither a run")
     assert not root.run("never").exists()
+
+
+def test_a_blend_depends_on_the_latest_items_alone(root: Root, dataset: Dataset) -> None:
+    blend_of(root, dataset, "alone", ["ridge", "counts", "trained"], weights=[0.2, 0.3, 0.5])
+    blend, _ = load(find_model(root, "alone").path)
+    prepared = prepare(dataset, split_of("leave_last_out"))
+    cases = prepared.split.test[:8]
+    tokens, users = torch.from_numpy(prepared.histories.inputs(cases, 5)), torch.from_numpy(cases.users)
+    with torch.no_grad():
+        together = blend(tokens, users)
+        one_by_one = torch.cat([blend(tokens[[row]], users[[row]]) for row in range(8)])
+        longer = blend(torch.from_numpy(prepared.histories.inputs(cases, 10_000)), users)
+        nothing = blend(torch.full((1, 5), prepared.histories.sos), users[:1])
+    torch.testing.assert_close(one_by_one, together, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(longer, together, rtol=1e-4, atol=1e-4)
+    assert torch.isfinite(nothing).all()
