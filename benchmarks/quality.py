@@ -52,7 +52,7 @@ def main() -> None:
     for run in runs:
         print(f"{run}: {minutes(run):.1f} minutes")
     protocol = ["--part", "test", "--k", "10", "--data", str(data)]
-    recformer("compare", *runs, *protocol, "--join-seeds", "--format", "markdown")
+    recformer("compare", *runs, *protocol, "--format", "markdown")
     if asked.rectools:
         print(f"RecTools' SASRec, {RECTOOLS_EPOCHS} epochs: {rectools(asked.rectools, data, asked.seeds)}")
 

@@ -150,21 +150,24 @@ def at_floor_in_words(difference: dict[str, Any]) -> str:
 def corrections(results: Rows, title: str) -> str:
     """How the stars of these results are corrected, in words, and how many p-values could be no lower; `title` is the
     primary metric's. "" without any."""
-    tested = [
-        metric["difference"]
+    from recformer.evaluation.significance import kind_of  # `runs`, which knows the formats, is quick
+
+    tested = {
+        (entry["family"] if entry["family"] == "primary" else kind_of(name)): entry
         for result in results
-        for metric in result["metrics"].values()
-        if "family" in metric.get("difference", {})
-    ]
-    counts = {entry["family"]: (entry["correction"], entry["comparisons"]) for entry in tested}
-    heads = {"primary": (f"{title} is primary", "its"), "exploratory": ("all else is exploratory", "the other")}
-    parts = [
-        f"{head}: {how} over {whose} {number} differences" if number > 1 else f"{head}: one difference"
-        for family, (head, whose) in heads.items()
-        if family in counts
-        for how, number in [counts[family]]
-    ]
-    lowest = [words for entry in tested if (words := at_floor_in_words(entry))]
+        for name, metric in result["metrics"].items()
+        if "family" in (entry := metric.get("difference", {}))
+    }
+    parts: list[str] = []
+    if (primary := tested.pop("primary", None)) is not None:
+        number = primary["comparisons"]
+        over = f"{primary['correction']} over its {number} differences" if number > 1 else "one difference"
+        parts.append(f"{title} is primary: {over}")
+    if tested:
+        over = ", ".join(f"{kind} {entry['correction']} over {entry['comparisons']}" for kind, entry in tested.items())
+        parts.append(f"all else is exploratory, corrected by kind over all of it, shown or not: {over} differences")
+    shown = [metric.get("difference", {}) for result in results for metric in result["metrics"].values()]
+    lowest = [words for entry in shown if (words := at_floor_in_words(entry))]
     parts += [f"{len(lowest)} with {lowest[0]}"] if lowest else []
     return f"{'; '.join(parts)} ({MARKS})" if parts else ""
 

@@ -2,8 +2,9 @@
 
 A comparison asks one question: how do the models differ from the reference in the primary metric? These differences
 are one family, corrected over the models alone; what else is shown never changes them. All other differences are
-exploratory: a second family, corrected over those that are shown. A star is about recipes: what is trained gets one
-only when several seeds of it are compared. With one seed a clear difference is one of these two models.
+exploratory: a family for each kind of metric, corrected over all of its metrics, shown or not. A star is about recipes:
+what is trained gets one only when several seeds of it are compared. With one seed a clear difference is one of these
+two models.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ import numpy as np
 from recformer.data.ties import TimeTies
 from recformer.errors import UsageError
 from recformer.evaluation.ranks import MAX_K
+from recformer.registry import METRICS as RANK_METRICS
 from recformer.statistics.max_t import floor, max_t
 from recformer.statistics.paired import detectable, holm
 from recformer.statistics.users import UserSums
@@ -49,6 +51,14 @@ class Question:
     def title(self) -> str:
         """NDCG@10."""
         return f"{self.metric.upper()}@{self.k}"
+
+
+def kind_of(name: str) -> str:
+    """Which exploratory differences one of "mrr@5" is corrected with: accuracy, duplication, or what lists are like."""
+    base = name.rpartition("@")[0]
+    if base in RANK_METRICS.names():
+        return "accuracy"
+    return "duplication" if base.startswith("duplication/") else "lists"
 
 
 def asked(primary: str, margin: float | None) -> Question:
@@ -87,7 +97,9 @@ def correct(
     counted = [name for name in names if name not in twin]
     if paired is not None:
         _correct(_tested(results, [question.primary]) if question.primary in counted else [], "primary", paired)
-        _correct(_tested(results, [name for name in counted if name != question.primary]), "exploratory", paired)
+        others = [name for name in counted if name != question.primary]
+        for kind in dict.fromkeys(map(kind_of, others)):
+            _correct(_tested(results, [name for name in others if kind_of(name) == kind]), "exploratory", paired)
     for result in results:
         for name, other in twin.items():
             if "difference" in result["metrics"][name]:

@@ -14,7 +14,7 @@ from recformer.errors import EvaluationError, UsageError
 from recformer.evaluation.cases import Facts, Known
 from recformer.evaluation.protocol import Protocol, require_same
 from recformer.evaluation.ranks import MASKINGS, MAX_K, Masking, Ranks
-from recformer.evaluation.significance import Question, Settings, best_of, correct
+from recformer.evaluation.significance import Question, Settings, best_of, correct, kind_of
 from recformer.evaluation.split_facts import SplitFacts
 from recformer.metric.lists import Lists
 from recformer.registry import CATALOGUE_METRICS, CATEGORY_METRICS, LIST_METRICS, METRICS
@@ -25,6 +25,8 @@ from recformer.statistics.recipes import recipe_difference
 from recformer.statistics.users import UserSums, side_by_side, user_sums
 
 Result = dict[str, Any]
+FAMILY_CUTOFFS = (3, 5, 10)
+"""At which exploratory differences are looked at, shown or not."""
 Column = tuple[str, Masking]
 """A quantity of `metric_names`, and the masking of the lists that it is measured on."""
 
@@ -180,17 +182,19 @@ def summarise(
     names = metric_names(cutoffs, protocol.time_ties, evaluations[0].categories)
     if baseline is not None and question.primary not in names:
         names.insert(0, question.primary)
-    columns: list[Column] = [(name, masking) for masking in MASKINGS for name in [*names, *of_all]]
+    measuring = names if baseline is None else _with_family(names, evaluations, question)
+    columns: list[Column] = [(name, masking) for masking in MASKINGS for name in [*measuring, *of_all]]
     measured, paired = _measured(evaluations, columns, baseline)
     results = [
-        _result(evaluation, masking, {name: values[name, masking] for name in names})
+        _result(evaluation, masking, {name: values[name, masking] for name in measuring})
         | {"catalogue": {name: _of_catalogue(values[name, masking]) for name in of_all}}
         for evaluation, values in zip(evaluations, measured, strict=True)
         for masking in MASKINGS
     ]
     for masking in MASKINGS:
         shown = [result for result in results if result["masking"] == masking]
-        correct(shown, names, question, paired, protocol.time_ties)
+        correct(shown, measuring, question, paired, protocol.time_ties)
+    _keep(results, names)
     summary: dict[str, Any] = {"protocol": protocol.as_dict(), "results": results}
     if baseline is not None:
         summary["best"] = {
@@ -218,17 +222,24 @@ def summarise_view(
     EvaluationError as `summarise` does.
     """
     protocol = protocol_of_all(evaluations)
-    columns: dict[str, Column] = {name: (name, masking_of(name, masking)) for name in names}
+    question = question or Question()
+    measuring = names if baseline is None else _with_family(names, evaluations, question)
+    columns: dict[str, Column] = {name: (name, masking_of(name, masking)) for name in measuring}
     measured, paired = _measured(evaluations, list(columns.values()), baseline)
     results = [
         _result(evaluation, masking, {name: values[column] for name, column in columns.items()})
         for evaluation, values in zip(evaluations, measured, strict=True)
     ]
-    question = question or Question()
-    correct(results, names, question, paired, protocol.time_ties)
+    correct(results, measuring, question, paired, protocol.time_ties)
+    _keep(results, names)
     if baseline is not None and question.primary in names:
         _add_to_best(results, evaluations, question)
     return results
+
+
+def _keep(results: Sequence[Result], names: Sequence[str]) -> None:
+    for result in results:
+        result["metrics"] = {name: result["metrics"][name] for name in names}
 
 
 def _add_to_best(results: Sequence[Result], evaluations: Sequence[Evaluation], question: Question) -> str | None:
@@ -251,6 +262,15 @@ def _add_to_best(results: Sequence[Result], evaluations: Sequence[Evaluation], q
         said = {"of": str(evaluations[best].model), "family": "exploratory"}
         results[place]["metrics"][question.primary]["to_best"] = said | kept
     return str(evaluations[best].model)
+
+
+def _with_family(names: Sequence[str], evaluations: Sequence[Evaluation], question: Question) -> list[str]:
+    """`names`, and what their exploratory differences are corrected with: all metrics of their kinds, at the usual
+    cutoffs and at those that are asked for, shown or not. So hiding some gives no star to others."""
+    kinds = {kind_of(name) for name in names if name != question.primary}
+    cutoffs = sorted({*FAMILY_CUTOFFS, question.k, *(_parts(name)[1] for name in names)})
+    every = metric_names(cutoffs, evaluations[0].protocol.time_ties, evaluations[0].categories)
+    return list(dict.fromkeys([*names, *(name for name in every if kind_of(name) in kinds)]))
 
 
 def masking_of(name: str, masking: Masking) -> Masking:

@@ -13,6 +13,7 @@ from recformer.data.assemble import read_dataset
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import prepare
 from recformer.evaluation.report import split_in_words
+from recformer.evaluation.significance import kind_of
 from recformer.evaluation.split_facts import split_facts
 from recformer.registry import BASELINES as BASELINE_KINDS
 from recformer.run.model_ref import all_baselines
@@ -293,17 +294,19 @@ def test_csv_corrects_the_primary_differences_of_one_masking_and_apart_from_them
     root: Root, joined: bool
 ) -> None:
     first, *seeds = ["baseline:markov", "--join-seeds"] if joined else ["longer"]
-    rows = rows_of(root, first, "zero", "one", "baseline:popularity", "--k", "5,10", *seeds)
+    rows = rows_of(root, first, "zero", "one", "baseline:popularity", "--k", "3,5,10", *seeds)
     for masking in ("none", "window", "history"):
         family = [row for row in rows if row["masking"] == masking and row["difference_p"]]
         family = [row for row in family if not row["metric"].startswith("map@")]  # which is mrr
-        for name in ("primary", "exploratory"):
-            part = [row for row in family if row["difference_family"] == name]
+        for name in ("primary", "accuracy", "duplication", "lists"):
+            part = [row for row in family if name in (row["difference_family"], kind_of(row["metric"]))]
+            part = [row for row in part if (row["difference_family"] == "primary") == (name == "primary")]
             assert {row["metric"] for row in part if name == "primary"} <= {"ndcg@10"}
             adjusted = [float(row["difference_p_adjusted"]) for row in part]
             by_holm = holm(np.array([float(row["difference_p"]) for row in part])).tolist()
-            assert adjusted == by_holm if joined else all(np.array(adjusted) <= np.array(by_holm) + 2e-3)
-            assert {row["difference_correction"] for row in part} == {"Holm" if joined else "max-T"}
+            (how,) = {row["difference_correction"] for row in part}
+            assert how == "max-T" or joined  # of a kind in which all seeds are alike users alone have a say
+            assert adjusted == by_holm if how == "Holm" else all(np.array(adjusted) <= np.array(by_holm) + 2e-3)
             assert {row["difference_comparisons"] for row in part} == {str(len(part))}
             about = {row["run"]: row["difference_about"] for row in part}
             assert about == (
@@ -486,6 +489,27 @@ def test_what_is_computed_beside_it_does_not_change_the_primary_verdict(root: Ro
             numbers = {key: value for key, value in one.items() if key not in words}
             assert {key: other[key] for key in numbers} == pytest.approx(numbers, rel=1e-9)
         assert {d["comparisons"] for d in primary_of(few, masking=masking)[1:]} == {2}
+
+
+def test_fewer_metrics_or_cutoffs_give_no_difference_another_p(root: Root) -> None:
+    models = ["zero", "longer", "baseline:markov"]
+
+    def adjusted(*arguments: str) -> dict[tuple[str, ...], str]:
+        rows = rows_of(root, *models, *arguments)
+        return {
+            (row["run"], row["masking"], row["metric"]): row["difference_p_adjusted"]
+            for row in rows
+            if row["difference_p"]
+        }
+
+    every, few = adjusted(), adjusted("--k", "10", "--metrics", "hr,duplication/window")
+    assert {metric for *_, metric in few} == {"hr@10", "duplication/window@10"}
+    assert few == {place: every[place] for place in few}
+    said = [
+        run_here(root.path, "compare", *models, *more).stdout for more in ([], ["--metrics", "ndcg,hr", "--k", "10"])
+    ]
+    hits = [next(line.split() for line in text.splitlines() if line.startswith("hr@10")) for text in said]
+    assert hits[0] == hits[1]
 
 
 def test_another_primary_metric_is_corrected_and_answered_instead(root: Root) -> None:

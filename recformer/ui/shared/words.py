@@ -38,7 +38,7 @@ EXPLAIN = {
     "seeds too. models: these two as they were trained; another seed may differ.",
     "corrected": "With many comparisons some look clear by chance. Stars count what is left after correction (max-T, "
     "which knows how the differences hang together; Holm where seeds have a say), "
-    "over the primary differences, and apart from them over all others that this view shows: * p < .05, ** p < .01, "
+    "over the primary differences, and apart from them over all others of a kind, shown or not: * p < .05, ** p < .01, "
     "*** p < .001.",
     "effect_size": "The mean difference in units of how much users differ (Cohen's d for pairs): 0.2 is small, "
     "0.8 large.",
