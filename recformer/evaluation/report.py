@@ -180,10 +180,9 @@ def _caption(comparison: "Comparison", results: Rows, masking: "Masking") -> str
     skipped = f" · {count(protocol.skipped_users, 'user')} with too short a history" if protocol.skipped_users else ""
     corrected = corrections(results, comparison.question.title)
     tests = f" · {question_in_words(comparison)}; {corrected}; {TO_BEST}" if corrected else ""
-    intervals = (
-        f"95% intervals over users (bootstrap, seed {protocol.bootstrap_seed}; of users and seeds where several "
-    )
-    intervals = ONE_USER if results[0]["users"] == 1 else f"{intervals}were compared)"
+    how = f"score intervals of means of ranks, else bootstrap, seed {protocol.bootstrap_seed}"
+    intervals = f"95% intervals over users ({how}; of users and seeds where several were compared)"
+    intervals = ONE_USER if results[0]["users"] == 1 else intervals
     return (
         f"{protocol.dataset} ({protocol.fingerprint}) · {split_name(protocol)} · {protocol.part} · "
         f"{count(protocol.cases, 'case')}{skipped}{sample_in_words(protocol)} · ranked among all {protocol.item_set} · "

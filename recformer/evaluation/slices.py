@@ -15,8 +15,7 @@ from recformer.evaluation.cases import Facts
 from recformer.evaluation.ranks import Masking, Ranks
 from recformer.evaluation.table import Evaluation, case_values, is_bounded, rows_of
 from recformer.registry import METRICS
-from recformer.statistics.interval import intervals, of_several
-from recformer.statistics.score_interval import score_interval
+from recformer.statistics.interval import intervals, rank_interval
 from recformer.statistics.users import UserSums, user_sums
 
 FEW, FEW_HITS = 30, 10
@@ -104,7 +103,7 @@ def slice_intervals(
         squares = (values**2 * members).sum(axis=0) / members.sum(axis=0)
         is_of_ranks = name.rpartition("@")[0] in METRICS.names()
         if is_of_ranks:
-            low, high = of_several(table, score_interval(table.mean, squares, _cases(table, squares)))
+            low, high = rank_interval(table, squares)
         else:
             ((low, high),) = intervals(table, [95], np.array(False), np.array(is_bounded(name)))
         hits = ((values > 0) * members).sum(axis=0).astype(np.int64)
@@ -115,18 +114,6 @@ def slice_intervals(
 def is_few(models: Sequence[dict[str, Any]], cases: int) -> bool:
     """Whether a slice says little: of fewer cases than 30, or, of some model, of fewer hits than 10."""
     return cases < FEW or min(model["hits"] for model in models) < FEW_HITS
-
-
-def _cases(table: UserSums, squares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(S,) how many independent cases each slice is worth: all of them where a user has one, fewer where several of a
-    user are alike."""
-    cases = table.counts.sum(axis=0)
-    apart = (table.sums - table.mean * table.counts) ** 2
-    between = apart.sum(axis=0) / cases**2
-    within = np.maximum(squares - table.mean**2, 0)
-    varies = within > 1e-12  # equal values differ by rounding alone, which says nothing of how users are alike
-    worth = np.divide(within, between, out=cases.copy(), where=varies & (between > 0))
-    return np.where(table.counts.max(axis=0) > 1, np.clip(worth, 1, cases), cases)
 
 
 def _quarters(dimension: str, values: NDArray[np.int64], among: NDArray[np.bool_], units: str) -> list[Slice]:

@@ -19,7 +19,7 @@ from recformer.evaluation.split_facts import SplitFacts
 from recformer.metric.lists import Lists
 from recformer.registry import CATALOGUE_METRICS, CATEGORY_METRICS, LIST_METRICS, METRICS
 from recformer.run.model_ref import ModelRef
-from recformer.statistics.interval import intervals
+from recformer.statistics.interval import intervals, rank_interval
 from recformer.statistics.paired import paired_effect_size, sign_flip_p, standard_error
 from recformer.statistics.recipes import recipe_difference
 from recformer.statistics.users import UserSums, side_by_side, user_sums
@@ -321,6 +321,12 @@ def _means(
     measured = [{column: next(ends) for column in columns} for _ in tables]
     for metric in (metric for metrics in measured for metric in metrics.values()):
         del metric["low_90"], metric["high_90"]
+    of_ranks = [place for place, (name, _) in enumerate(columns) if _parts(name)[0] in METRICS.names()]
+    for metrics, table, values in zip(measured, tables, by_seed, strict=True):
+        squares = (np.mean(values, axis=0)[:, of_ranks] ** 2).mean(axis=0)
+        low, high = rank_interval(table.columns(of_ranks), squares)
+        for place, row in zip(of_ranks, rows_of({"low": low, "high": high}), strict=True):
+            metrics[columns[place]] |= row
     number = itertools.count()
     for place, pair in zip(others, pairs, strict=True):
         compared = (place, baseline or 0)

@@ -41,6 +41,27 @@ def intervals(
     return found
 
 
+def rank_interval(table: UserSums, squares: NDArray[np.float64]) -> Ends:
+    """Ends (M,) and (M,) of the 95% intervals of means of metrics of ranks, in tables and slices alike.
+
+    `squares`: (M,) means of the squares of what cases have. Most cases have 0: of few users percentile bootstrap
+    intervals hold the truth less often than they say, score intervals do not.
+    """
+    return of_several(table, score_interval(table.mean, squares, _independent_cases(table, squares)))
+
+
+def _independent_cases(table: UserSums, squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(M,) how many independent cases each mean is worth: all of them where a user has one, fewer where several of a
+    user are alike."""
+    cases = np.broadcast_to(table.counts.sum(axis=0), squares.shape)
+    apart = (table.sums - table.mean * table.counts) ** 2
+    between = apart.sum(axis=0) / cases**2
+    within = np.maximum(squares - table.mean**2, 0)
+    varies = within > 1e-12  # equal values differ by rounding alone, which says nothing of how users are alike
+    worth = np.divide(within, between, out=cases.copy(), where=varies & (between > 0))
+    return np.where(table.counts.max(axis=0) > 1, np.clip(worth, 1, cases), cases)
+
+
 def of_several(cases: UserSums, ends: Ends) -> Ends:
     """The ends, but NaN where all cases are a single user's, who can show nothing of others."""
     several = (cases.counts > 0).sum(axis=0) > 1

@@ -65,3 +65,16 @@ def test_one_case_is_no_cases() -> None:
     comparison = comparison_of({one.model: one for one in models}, models[0].model)
     said = comparison.answer(comparison.results("none", [NAME])).leaks
     assert "b: 1 of 1 case." in said
+
+
+@pytest.mark.parametrize("users", [3, 30, 943])
+@pytest.mark.parametrize("name", ["ndcg@10", "hr@10", "mrr@5"])
+def test_table_and_slice_have_one_interval_of_the_same_cases(users: int, name: str) -> None:
+    evaluation = evaluation_of(made_up_ranks(1, users=np.repeat(np.arange(users), 2)))
+    metric = summarise_view([evaluation], "history", [name])[0]["metrics"][name]
+    everybody = Slice("all", "all", np.ones(2 * users, dtype=np.bool_))
+    ((cell,),) = slice_intervals([everybody], [evaluation], name, "history")
+    assert {end: cell[end] for end in ("mean", "low", "high")} == pytest.approx(
+        {end: metric[end] for end in ("mean", "low", "high")}
+    )
+    assert 0 <= metric["low"] <= metric["mean"] < metric["high"] <= 1

@@ -167,8 +167,9 @@ class ShownComparison(Comparison):
             "Ranked": f"among all {protocol.item_set}; ties in score count against the model",
             "Time": ties_in_time(protocol),
             "Masking": f"{self.choice.masking} (duplication: none)",
-            "Statistics": f"{question_in_words(self)}; 1,000 bootstrap resamples of users, paired sign flips, "
-            f"corrected over the primary differences, and over the others by kind of metric; seed {protocol.bootstrap_seed}",
+            "Statistics": f"{question_in_words(self)}; score intervals of means of ranks, else 1,000 bootstrap "
+            "resamples of users; paired sign flips, corrected over the primary differences and over the others by kind "
+            f"of metric; seed {protocol.bootstrap_seed}",
             "Trained on these cases": "; ".join(f"{label} {_count(seen.trained_on)}" for label, seen in known),
             "Chosen on these cases": "; ".join(f"{label} {_count(seen.validated_on)}" for label, seen in known),
         }

@@ -17,7 +17,7 @@ EXPLAIN = {
     "k": "The length of the list: NDCG@10 looks at each user's first ten {items}.",
     "masking": "What is taken out of the ranking first. history: all {items} the user had before, as an app would. "
     "window: the input window only, as in the article. none: nothing.",
-    "interval": "95% bootstrap interval over users: how far the mean would move with other users of the same kind.",
+    "interval": "95% interval over users: how far the mean would move with other users of the same kind.",
     "difference": "Mean difference to the reference on the same users, with its own interval; coloured only when it "
     "is significant after correction.",
     "primary": "The one metric that decides, chosen before looking. Its differences to the reference are corrected for "
