@@ -6,11 +6,13 @@ Ids are text until all have been seen: only then is it known whether they are pl
 import codecs
 import csv
 import gzip
+import io
 import json
 import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -198,22 +200,38 @@ def _delimited(path: Path, form: Form, wanted: Sequence[str] | None, told: Told)
     names, lists = None, set[str]()
     for line, block in _blocks(path, form, told):
         if names is None:
-            names, lists = _header(path, block, form)
+            first = _first_row(block, form)
+            names, lists = _header(path, first, form)
             wanted = _checked_columns(path, names, wanted)
             if form.header:
-                line, block = line + 1, block[block.index(b"\n") + 1 :]
+                line, block = line + first.count(b"\n"), block[len(first) :]
         if block.strip():
             columns = _parsed(path, line, block, form, names, wanted or names)
             columns |= {name: pc.split_pattern(columns[name], " ") for name in lists & set(columns)}
             yield Rows(path, columns, _places(line, block, form, len(next(iter(columns.values())))))
 
 
-def _header(path: Path, block: bytes, form: Form) -> tuple[list[str], set[str]]:
-    """The names of the columns: those of the first line, or 1, 2, 3, … where it is no header; and which hold lists.
+def _first_row(block: bytes, form: Form) -> bytes:
+    """The first row of a block of whole rows; a quoted field may hold line breaks. Its first line, where quotes are
+    wrong."""
+    count, end = 1, 0
+    if _has_quotes(form):
+        lines = (line.decode("utf-8", "backslashreplace") for line in io.BytesIO(block))
+        reader = csv.reader(lines, delimiter=form.separator, strict=True)
+        with suppress(csv.Error):
+            next(reader, None)
+            count = max(reader.line_num, 1)
+    for _ in range(count):
+        end = block.index(b"\n", end) + 1
+    return block[:end]
+
+
+def _header(path: Path, row: bytes, form: Form) -> tuple[list[str], set[str]]:
+    """The names of the columns: those of the first row, or 1, 2, 3, … where it is no header; and which hold lists.
 
     RecBole's say their types, as in `genre:token_seq`.
     """
-    first = block[: block.index(b"\n") + 1].rstrip(b"\r\n")
+    first = row.rstrip(b"\r\n")
     try:
         fields, _ = next(_csv_rows(first, form))
     except (csv.Error, StopIteration) as error:

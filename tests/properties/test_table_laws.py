@@ -7,7 +7,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recformer.data import rows as rows_module
@@ -65,6 +65,7 @@ ANY_FORM = st.one_of(
 
 
 @given(rows_of(st.one_of(PLAIN, ZEROS, LARGE, TEXTS)), ANY_FORM, st.sampled_from([7, 50, 1 << 24]))
+@example([("0", "0\n", 315_532_800, 0.5)], Writing(header=False), 7)  # the first row is of two lines
 @settings(max_examples=examples(150), deadline=None)
 def test_any_table_is_read_as_it_was_written(rows: list[Row], writing: Writing, block_bytes: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
