@@ -1,6 +1,8 @@
 """The arrays of a dataset on disk, one file each, so that they can be mapped instead of read."""
 
 import mmap
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ DTYPES = {"offsets": "<i8", "items": "<i4", "timestamps": "<i8", "ratings": "<f4
 """Types by name; each file is the numbers alone, in the order of the dataset."""
 
 BLOCK = 1 << 20  # bytes
+PIECE = 1 << 22  # entries of an array that are worked on at once
 
 
 def array_path(folder: Path, name: str) -> Path:
@@ -42,6 +45,31 @@ def let_go(array: NDArray[Any]) -> None:
     mapped = getattr(array, "_mmap", None)
     if mapped is not None and hasattr(mapped, "madvise"):
         mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def pieces(size: int) -> Iterator[slice]:
+    """Consecutive pieces of arrays of `size` entries: what is computed of each need not be held for all at once."""
+    for start in range(0, size, PIECE):
+        yield slice(start, min(start + PIECE, size))
+
+
+def whole_users(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """First user, and the one after the last, of pieces of whole users with some PIECE entries each.
+
+    `offsets` (U + 1,) are the bounds of each user, of whom the first may begin anywhere.
+    """
+    begins = np.searchsorted(offsets, np.arange(offsets[0], offsets[-1], PIECE))
+    yield from pairwise(np.unique(np.append(begins, len(offsets) - 1)).tolist())
+
+
+def taken(array: NDArray[Any], places: NDArray[np.int64]) -> NDArray[Any]:
+    """(P,) `array[places]` for ascending places (P,); of a mapped array little is in memory at a time."""
+    found = np.empty(len(places), array.dtype)
+    ends = np.searchsorted(places, np.arange(0, len(array) + PIECE, PIECE))
+    for begin, end in pairwise(ends.tolist()):
+        found[begin:end] = array[places[begin:end]]
+        let_go(array)
+    return found
 
 
 def checksums(folder: Path) -> dict[str, int]:

@@ -19,6 +19,7 @@ Id = int | str
 """What a dataset calls a user or an item, as it came."""
 _PLAIN = "(0|[1-9][0-9]{0,18})"  # a whole number as Python writes it
 _HIGHEST = np.iinfo(np.int64).max
+IDS_AT_ONCE = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,8 +148,11 @@ def numbers_of(ids: pd.Index) -> NDArray[np.uint64]:
     64-bit hash of its UTF-8 bytes."""
     if ids.dtype == np.int64:
         return ids.to_numpy().astype(np.uint64)
-    digests = (hashlib.blake2b(text.encode(), digest_size=8).digest() for text in ids)
-    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+    found = np.empty(len(ids), dtype=np.uint64)
+    for start in range(0, len(ids), IDS_AT_ONCE):  # as objects, millions would take hundreds of bytes each
+        digests = (hashlib.blake2b(text.encode(), digest_size=8).digest() for text in ids[start : start + IDS_AT_ONCE])
+        found[start : start + IDS_AT_ONCE] = np.frombuffer(b"".join(digests), dtype="<u8")
+    return found
 
 
 def fingerprint_of(

@@ -3,18 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from recformer.data.arrays import let_go, pieces, whole_users
 from recformer.data.dataset import Dataset
 from recformer.data.kept import kept
 from recformer.data.ties import tied
 
-PART_ROWS = 1 << 22
 LENGTH_BINS = 40
 DAY_S = 86_400
 _MAX_BINS = 120
@@ -120,9 +119,8 @@ def _described(dataset: Dataset) -> Description:
 
 
 def parts_of(dataset: Dataset) -> Iterator[Dataset]:
-    """The dataset in parts of whole users, of some PART_ROWS interactions each; their tables are those of the whole."""
-    begins = np.searchsorted(dataset.offsets, np.arange(0, dataset.num_interactions, PART_ROWS))
-    for first, end in pairwise(np.unique(np.append(begins, dataset.num_users)).tolist()):
+    """The dataset in parts of whole users, of some PIECE interactions each; their tables are those of the whole."""
+    for first, end in whole_users(dataset.offsets):
         rows = slice(dataset.offsets[first], dataset.offsets[end])
         if rows.start == rows.stop:
             continue
@@ -136,6 +134,9 @@ def parts_of(dataset: Dataset) -> Iterator[Dataset]:
             parts=None,
             kept_in=None,
         )
+        for array in (dataset.items, dataset.timestamps, dataset.ratings):
+            if array is not None:
+                let_go(array)
 
 
 def _over_time(days: NDArray[np.int64], counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -160,8 +161,9 @@ def history_lengths(dataset: Dataset) -> NDArray[np.int64]:
 def popularity(dataset: Dataset) -> NDArray[np.int64]:
     """(I,) number of interactions of each item, by item token."""
     number = np.zeros(dataset.num_items, dtype=np.int64)
-    for begin in range(0, dataset.num_interactions, PART_ROWS):
-        number += np.bincount(dataset.items[begin : begin + PART_ROWS], minlength=dataset.num_items)
+    for rows in pieces(dataset.num_interactions):
+        number += np.bincount(dataset.items[rows], minlength=dataset.num_items)
+    let_go(dataset.items)
     return number
 
 
@@ -175,8 +177,7 @@ def _mean_ratings(dataset: Dataset) -> NDArray[np.float64]:
     """(I,) by item token; NaN where nobody had it."""
     assert dataset.ratings is not None
     total = np.zeros(dataset.num_items)
-    for begin in range(0, dataset.num_interactions, PART_ROWS):
-        rows = slice(begin, begin + PART_ROWS)
+    for rows in pieces(dataset.num_interactions):
         total += np.bincount(dataset.items[rows], weights=dataset.ratings[rows], minlength=dataset.num_items)
     number = popularity(dataset)
     return np.divide(total, number, out=np.full(dataset.num_items, np.nan), where=number > 0)

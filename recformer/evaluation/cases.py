@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from recformer.data.arrays import pieces
 from recformer.data.categories import categories_of, category_columns
 from recformer.data.prepared import Prepared
 from recformer.data.split.base import Part
 from recformer.metric.lists import Catalogue, category_bits
-from recformer.model.baseline.counts import AT_ONCE, token_counts, training_marks
+from recformer.model.baseline.counts import token_counts, training_marks
 
 MOST_CATEGORIES = 2000
 """Of a column whose diversity is measured: a set of them is a bit each. What has more is nearly a name."""
@@ -75,8 +76,8 @@ def known_cases(cases: Prepared, part: Part, trainings: tuple[Prepared, ...]) ->
     def hits(trained_part: Part) -> int:
         known: set[tuple[int, ...]] = set()
         for training in trainings:
-            for start in range(0, len(training.histories.tokens), AT_ONCE):
-                there = _interactions(training, _targets(training, trained_part, start))
+            for piece in pieces(len(training.histories.tokens)):
+                there = _interactions(training, _targets(training, trained_part, piece))
                 known |= set(map(tuple, there[np.isin(there[:, 0], wanted[:, 0])].tolist()))
         found = np.array([tuple(entry) in known for entry in wanted.tolist()], dtype=np.bool_)
         return len(np.unique(owners[found]))
@@ -84,12 +85,12 @@ def known_cases(cases: Prepared, part: Part, trainings: tuple[Prepared, ...]) ->
     return Known(hits("train"), hits("validation"))
 
 
-def _targets(prepared: Prepared, part: Part, start: int) -> NDArray[np.int64]:
-    """(P,) the targets of a part among the next places from `start` on."""
+def _targets(prepared: Prepared, part: Part, piece: slice) -> NDArray[np.int64]:
+    """(P,) the targets of a part among a piece of the places."""
     if part == "train":
-        return start + np.flatnonzero(prepared.split.trained[start : start + AT_ONCE])
+        return piece.start + np.flatnonzero(prepared.split.trained[piece])
     places = prepared.split.cases(part).target_places
-    return places[(places >= start) & (places < start + AT_ONCE)]
+    return places[(places >= piece.start) & (places < piece.stop)]
 
 
 def _interactions(prepared: Prepared, positions: NDArray[np.int64]) -> NDArray[np.int64]:

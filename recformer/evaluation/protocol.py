@@ -9,7 +9,7 @@ from recformer.config import Options
 from recformer.data.histories import interactions
 from recformer.data.prepared import Prepared
 from recformer.data.split.base import Part, time_ties_of
-from recformer.data.ties import TimeTies, tied
+from recformer.data.ties import TimeTies, tied_at
 from recformer.errors import EvaluationError
 from recformer.statistics.bootstrap import SEED
 
@@ -96,7 +96,7 @@ def _share_tied(prepared: Prepared, part: Part) -> float:
     """Share of a part's cases whose target is at the time of the interaction before or after it; EOS is at none."""
     histories, cases = prepared.histories, prepared.cases(part)
     items = cases[histories.targets(cases) < histories.num_items]
-    return float(tied(prepared.dataset)[interactions(items)].sum() / len(cases))
+    return float(tied_at(prepared.dataset, interactions(items)).sum() / len(cases))
 
 
 def require_same(protocols: list[Protocol]) -> Protocol:

@@ -8,15 +8,14 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from recformer.config import parse_section
-from recformer.data.arrays import let_go
+from recformer.data.arrays import let_go, pieces, taken
 from recformer.data.dataset import Dataset
 from recformer.data.describe import description_of
 from recformer.data.histories import interactions
 from recformer.data.kept import kept
 from recformer.data.prepared import Prepared, prepare
 from recformer.data.split.base import Part
-from recformer.data.ties import tied
-from recformer.model.baseline.counts import AT_ONCE
+from recformer.data.ties import tied_at
 
 HOUR_S = 3600
 MANY_COLD = 0.05
@@ -59,16 +58,28 @@ class SplitFacts:
         return [f"{100 * share:.{0 if share > 0.01 else 1}f}% {what}." for what, share in shares.items() if share]
 
 
-def _sorted_from(first: int, times: NDArray[np.int64], some: NDArray[np.bool_]) -> NDArray[np.integer]:
-    """Some of the times (N,), sorted, in seconds after the first of all; in half the memory if within 68 years."""
-    found = np.empty(np.count_nonzero(some), dtype=np.int32 if int(times.max()) - first < 2**31 else np.int64)
-    filled = 0
-    for start in range(0, len(times), AT_ONCE):
-        piece = times[start : start + AT_ONCE][some[start : start + AT_ONCE]]
-        found[filled : filled + len(piece)] = piece - first
-        filled += len(piece)
-    found.sort()
-    return found
+def _later_training(prepared: Prepared, times: NDArray[np.int64]) -> float:
+    """Share of the training interactions after a time, mean over the times (C,) of the cases."""
+    dataset, histories = prepared.dataset, prepared.histories
+    of_pieces: list[tuple[int, int]] = []
+    for piece in pieces(dataset.num_interactions):
+        of_pieces.append((int(dataset.timestamps[piece].min()), int(dataset.timestamps[piece].max())))
+        let_go(dataset.timestamps)
+    first = min(low for low, _ in of_pieces)
+    within_68_years = max(high for _, high in of_pieces) - first < 2**31  # seconds: then 4 bytes hold one
+    trained = np.empty(np.count_nonzero(prepared.split.trained), np.int32 if within_68_years else np.int64)
+    read = filled = 0
+    for piece in pieces(len(histories.tokens)):
+        items = histories.tokens[piece] < histories.num_items
+        some = prepared.split.trained[piece][items]
+        found = dataset.timestamps[read : read + len(some)][some] - first
+        trained[filled : filled + len(found)] = found
+        read, filled = read + len(some), filled + len(found)
+        let_go(dataset.timestamps)
+    trained = trained[:filled]
+    trained.sort()
+    later = filled - np.searchsorted(trained, (times - first).astype(trained.dtype), side="right")
+    return float((later / max(filled, 1)).mean())
 
 
 def usual_split_facts(dataset: Dataset) -> SplitFacts:
@@ -85,22 +96,17 @@ def split_facts(prepared: Prepared, part: Part) -> SplitFacts:
     cases = prepared.cases(part)
     cases = cases[histories.targets(cases) != histories.eos]
     places = interactions(cases)
-    trained = split.trained[histories.tokens < histories.num_items]  # (N,)
-    earliest = int(dataset.timestamps.min())
-    times = _sorted_from(earliest, dataset.timestamps, trained)
-    later = 1 - np.searchsorted(times, dataset.timestamps[places] - earliest, side="right") / max(len(times), 1)
     lengths = np.diff(dataset.offsets)
     there = lengths > 0
     first, last = dataset.offsets[:-1][there], dataset.offsets[1:][there] - 1
-    spans = dataset.timestamps[last] - dataset.timestamps[first]
+    spans = taken(dataset.timestamps, last) - taken(dataset.timestamps, first)
     known_items = np.zeros(histories.num_items, dtype=np.bool_)
-    for start in range(0, len(split.trained), AT_ONCE):
-        piece = histories.tokens[start : start + AT_ONCE][split.trained[start : start + AT_ONCE]]
-        known_items[piece[piece < histories.num_items]] = True
-    let_go(dataset.timestamps)
+    for piece in pieces(len(split.trained)):
+        tokens = histories.tokens[piece][split.trained[piece]]
+        known_items[tokens[tokens < histories.num_items]] = True
     return SplitFacts(
-        tied_targets=float(tied(dataset)[places].mean()),
-        later_training=float(later.mean()),
+        tied_targets=float(tied_at(dataset, places).mean()),
+        later_training=_later_training(prepared, taken(dataset.timestamps, places)),
         users_within_an_hour=float((spans <= HOUR_S).mean()),
         cold_users=float((split.trained_by_user()[np.unique(cases.users)] == 0).mean()),
         cold_items=float((~known_items[histories.targets(cases)]).mean()),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pandas.testing import assert_frame_equal
 
-from recformer.data import describe
+from recformer.data import arrays, describe
 from recformer.data.assemble import read_dataset
 from recformer.data.cache import load
 from recformer.data.dataset import Dataset
@@ -79,7 +79,7 @@ def test_in_parts_the_same_is_said_as_of_the_whole(rows: int, tmp_path: Path, mo
     more = [(user, item, rating, time // 500) for user, item, rating, time in sequences()]
     whole, again = (read_dataset(write_ml1m(tmp_path / "more", more)) for _ in range(2))
     expected, items = describe.description_of(whole), describe.item_rows(whole)
-    monkeypatch.setattr(describe, "PART_ROWS", rows)
+    monkeypatch.setattr(arrays, "PIECE", rows)
     assert describe.description_of(again) == expected
     assert_frame_equal(describe.item_rows(again), items)
     assert expected.ties.tied_interactions == tied(whole).mean() > 0

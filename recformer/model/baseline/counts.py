@@ -5,10 +5,9 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from recformer.data.arrays import pieces
 from recformer.data.histories import Cases, marks_between
 from recformer.data.prepared import Prepared
-
-AT_ONCE = 1 << 22  # tokens
 
 
 class Baseline(Protocol):
@@ -48,8 +47,8 @@ def training_marks(prepared: Prepared) -> NDArray[np.bool_]:
 def ends_of_training(trained: NDArray[np.bool_], user_starts: NDArray[np.int64]) -> NDArray[np.int64]:
     """(U,) the place after each user's last token that is trained (N + 2U,); the user's first place without any."""
     ends = user_starts[:-1].copy()
-    for start in range(0, len(trained), AT_ONCE):
-        places = start + np.flatnonzero(trained[start : start + AT_ONCE])
+    for piece in pieces(len(trained)):
+        places = piece.start + np.flatnonzero(trained[piece])
         users = np.searchsorted(user_starts, places, side="right") - 1
         ends[users] = places + 1  # ascending, so the last one stays
     return ends
@@ -70,8 +69,7 @@ def token_counts(prepared: Prepared) -> NDArray[np.int64]:
     """(V,) how often each token is in the training part. SOS counts 0: nobody can go on with it."""
     histories, marks = prepared.histories, training_marks(prepared)
     counts = np.zeros(histories.num_tokens, dtype=np.int64)
-    for start in range(0, len(marks), AT_ONCE):  # bincount makes 8 bytes of each token
-        piece = slice(start, start + AT_ONCE)
+    for piece in pieces(len(marks)):  # bincount makes 8 bytes of each token
         counts += np.bincount(histories.tokens[piece][marks[piece]], minlength=histories.num_tokens)
     counts[histories.sos] = 0
     return counts

@@ -12,7 +12,7 @@ from recformer.model.baseline.counts import fractions, step_marks, token_counts
 from recformer.model.baseline.votes import Sparse
 from recformer.registry import BASELINES
 
-PARTS = 8  # of the items, whose steps are counted at a time
+STEPS = 1 << 23  # that are counted at a time
 
 
 @BASELINES.register("markov")
@@ -33,17 +33,18 @@ class Markov:
 
     def __init__(self, prepared: Prepared) -> None:
         histories, size = prepared.histories, prepared.histories.num_tokens
-        steps = step_marks(prepared)
+        steps, counts = step_marks(prepared)[:-1], token_counts(prepared)
         firsts, nexts = histories.tokens[:-1], histories.tokens[1:]
         rows: list[Sparse] = []
-        for start, end in pairwise([*range(0, size, max(size // PARTS, 1)), size]):  # all pairs at once would be large
-            some = steps[:-1] & (firsts >= start) & (firsts < end)
+        bounds = np.searchsorted(np.cumsum(counts), np.arange(0, counts.sum(), STEPS))
+        for start, end in pairwise(np.unique([0, *bounds, size]).tolist()):  # all pairs at once would be large
+            some = steps & (firsts >= start) & (firsts < end)
             pairs = (firsts[some] - start, nexts[some])
             counted = sparse.coo_array((np.ones(len(pairs[0]), np.float32), pairs), shape=(end - start, size))
             rows.append(counted.tocsr())
         self._nexts: Sparse = sparse.vstack(rows).tocsr()  # row i: how often each token came right after i
         self._histories = histories
-        self._fractions = fractions(token_counts(prepared))  # (V,)
+        self._fractions = fractions(counts)  # (V,)
 
     def scores(self, cases: Cases) -> NDArray[np.float32]:
         """(B, V) scores of all tokens for cases (B)."""
