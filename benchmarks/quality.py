@@ -4,9 +4,9 @@
 
 Trains what is not trained yet, one run after the other (run ids quality-<dataset>-<recipe>-<seed>): the article's model
 for 20 epochs, the presets as they are, the models that are solved, for each seed a blend of `strong`, `best` and ridge,
-and refits of ridge, counts, `strong` and `best`. Prints the minutes that each took, `compare` of the test part as
-Markdown, the seeds of a recipe joined, and, where `--rectools` names the Python of an environment that has it, NDCG@10
-of RecTools' SASRec. An evening on two cores; a run that was interrupted is resumed.
+and refits of ridge, counts, `quick`, `strong` and `best`. Prints the minutes that each took, `compare` of the test part
+as Markdown, the seeds of a recipe joined, and, where `--rectools` names the Python of an environment that has it,
+NDCG@10 of RecTools' SASRec. An evening on two cores; a run that was interrupted is resumed.
 """
 
 import argparse

@@ -65,7 +65,7 @@ class Counts(VoteTable):
 
     def fit(self, prepared: Prepared) -> None:
         """Count the training part."""
-        from scipy import sparse  # a third of a second, which no other model's training needs
+        from scipy import sparse  # here: no other model's training needs its time to load
 
         from recformer.model.baseline.votes import follow_counts
 

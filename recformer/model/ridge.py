@@ -15,7 +15,7 @@ from recformer.model.sizes import Sizes
 from recformer.model.vote_table import VoteTable
 from recformer.registry import MODELS
 
-LARGEST = 10_000  # items whose matrix is solved whole, in some 2 GB and, on two cores, a minute
+LARGEST = 10_000  # items whose matrix is solved whole; for 12,000 that took 90 s of one core
 AT_ONCE = 1 << 17  # training cases
 
 
@@ -39,7 +39,7 @@ class Ridge(VoteTable):
 
     A row of X (N, I) is the history of a training case, its latest items weighted decay^age; that of Y is its target.
     Above 10,000 items each item is taken by itself: XᵀX is replaced by its diagonal, so W is as sparse as XᵀY (marginal
-    regression; Fan and Lv 2008). On Amazon Beauty that is as good as the whole.
+    regression; Fan and Lv 2008). On Amazon Beauty that costs .002 NDCG@10.
 
     A score is an estimate of a probability, but may be below 0; as logits serve asinh(score / 2ε) with ε = 1 / I, the
     logarithm where scores are large against ε. Source: Hoerl and Kennard 1970; EASE (Steck 2019) is its like without

@@ -49,6 +49,10 @@ def blended(
             cli="For example --set 'model.parts=[first, second]'",
             page="Choose them under Models",
         )
+    if not config.validates and not options.weights:
+        raise UsageError(
+            "with train_on = train_and_validation nothing is left to choose a blend's weights by: set model.weights"
+        )
     references = [find_model(root, name) for name in options.parts]
     parts, infos = zip(*(load(reference.path) for reference in references), strict=True)
     for reference, info in zip(references, infos, strict=True):

@@ -257,6 +257,11 @@ def config_of_refit(root: Root, run_id: str) -> dict[str, Any]:
     settings = read_settings(root.run(run_id))
     if not settings or not best.metrics or settings.get("train_on", "train") != "train":
         raise UsageError(f"run {run_id!r} has no validation that chose its epochs: name a run that has")
+    if best.model.get("name") == "blend":
+        raise UsageError(
+            f"{run_id!r} is a blend, which has no training of its own: refit its models, and blend those with its "
+            "weights"
+        )
     return settings | {
         "name": f"{settings['name']} refit",
         "num_epochs": best.epoch + (1 if best.step else 0),

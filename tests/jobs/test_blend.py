@@ -136,6 +136,16 @@ def test_what_knows_the_validation_part_does_not_choose_weights_on_it(root: Root
         blend_of(root, dataset, "unfair", ["refit", "counts"])
 
 
+def test_weights_are_chosen_only_where_validation_is_left_to_choose(root: Root, dataset: Dataset) -> None:
+    with pytest.raises(UsageError, match="nothing is left to choose a blend's weights by"):
+        blend_of(root, dataset, "unchosen", ["ridge", "counts"], train_on="train_and_validation")
+
+
+def test_a_blend_is_not_refitted(root: Root, dataset: Dataset) -> None:
+    blend_of(root, dataset, "no-refit", ["ridge", "counts"], weights=[0.5, 0.5])
+    assert_clear_failure(run_here(root.path, "train", "--refit", "no-refit"), 2, "is a blend", "refit its models")
+
+
 @pytest.mark.parametrize(
     ("parts", "words"),
     [

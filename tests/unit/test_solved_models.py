@@ -14,11 +14,9 @@ from recformer.checkpoint.info import CheckpointInfo
 from recformer.checkpoint.load import load
 from recformer.checkpoint.weights import write_best
 from recformer.config import parse, preset
-from recformer.data.cache import load as load_dataset
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
 from recformer.errors import CheckpointError
-from recformer.files.names import PROJECT
 from recformer.model import ridge
 from recformer.model.sizes import Sizes
 from recformer.registry import MODELS
@@ -162,42 +160,3 @@ def test_ten_thousand_items_of_a_history_are_read_to_the_last_few() -> None:
     model, _ = solved("counts", data())
     long = [1, 2, 3, 4] * 2500
     np.testing.assert_array_equal(scores_of(model, long), scores_of(model, long[-LATEST:]))
-
-
-@pytest.fixture(scope="module")
-def ml100k(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    folder = PROJECT / "data" / "ml-100k"
-    if not folder.is_dir():
-        pytest.skip("MovieLens-100K is not here")
-    return load_dataset(folder, tmp_path_factory.mktemp("cache"))
-
-
-def test_on_movielens_100k_ridge_keeps_what_numpy_solves(ml100k: Dataset) -> None:
-    items, gram = ml100k.num_items, 100.0 * np.eye(ml100k.num_items)
-    cross = np.zeros((items, items))
-    for history in training_parts(ml100k):
-        for place in range(1, len(history)):
-            read = history[max(place - 15, 0) : place][::-1]  # nobody has a movie twice
-            weights = 0.85 ** np.arange(len(read))
-            gram[np.ix_(read, read)] += np.outer(weights, weights)
-            cross[read, history[place]] += weights
-    expected = np.linalg.solve(gram, cross)
-    model, _ = solved("ridge", ml100k, 15)
-    kept, found = model.items[:items].numpy(), model.weights[:items].numpy()
-    np.testing.assert_allclose(found, np.take_along_axis(expected, kept, axis=1), rtol=1e-3, atol=1e-6)
-    assert (np.abs(found).min(1) >= np.sort(np.abs(expected), axis=1)[:, -500] - 1e-6).all()
-
-
-def test_on_movielens_100k_counts_keep_what_a_loop_counts(ml100k: Dataset) -> None:
-    items, options = ml100k.num_items, {"reach": 12, "distance": 0.5, "before": 0.7, "after": 0.3}
-    follows, counts = np.zeros((items, items)), np.zeros(items)
-    for history in training_parts(ml100k):
-        for place, item in enumerate(history):
-            counts[item] += 1
-            following = history[place + 1 : place + 13]
-            follows[item, following] += np.arange(1, len(following) + 1) ** -0.5
-    expected = follows / np.maximum(counts, 1)[:, None] ** 0.7 / np.maximum(counts, 1) ** 0.3
-    model, _ = solved("counts", ml100k, 15, **options)
-    kept, found = model.items[:items].numpy(), model.weights[:items].numpy()
-    np.testing.assert_allclose(found, np.take_along_axis(expected, kept, axis=1), rtol=1e-4, atol=1e-7)
-    assert (found.min(1) >= np.sort(expected, axis=1)[:, -500] - 1e-6).all()

@@ -45,7 +45,7 @@ def show(runs: list[RunSummary]) -> None:
     """The best recipe by validation of those that can be compared, and which others the data cannot tell from it; its
     figure on the test where somebody looked at it.
 
-    They are of the dataset, split and window that most runs share; only as many are looked into as are shown. Nobody
+    They are of the dataset and split that most runs share; only as many are looked into as are shown. Nobody
     knows what an imported model was trained on: it may not be called the best.
     """
     own = [run for run in runs if "best" in run.checkpoints and not run.imported and validated(run) > 0]

@@ -65,12 +65,12 @@ def checkpoints(runs: list[RunSummary]) -> list[ModelRef]:
 
 
 def suggestion(runs: list[RunSummary]) -> list[list[ModelRef]]:
-    """The best checkpoints of four recipes that can be compared, the oldest first, with all seeds of each: of one
-    dataset and window, of which there are most; the newest, and the best by validation among them."""
-    groups: dict[tuple[Any, Any], list[RunSummary]] = {}
+    """The best checkpoints of four recipes that can be compared, the oldest first, with all seeds of each: of the
+    dataset that most have; the newest, and the best by validation among them."""
+    groups: dict[str | None, list[RunSummary]] = {}
     for run in runs:
         if "best" in run.checkpoints and not run.labels.archived:
-            groups.setdefault(_kind(run), []).append(run)
+            groups.setdefault(_fingerprint(run), []).append(run)
     alike = recipes(max(groups.values(), key=len, default=[]))
     best = sorted(alike, key=mean_validated, reverse=True)[:1]
     others = [recipe for recipe in alike if recipe not in best]
@@ -91,9 +91,9 @@ def mean_validated(recipe: list[RunSummary]) -> float:
     return sum(map(validated, recipe)) / len(recipe)
 
 
-def _kind(run: RunSummary) -> tuple[Any, Any]:
-    """Dataset and window of a run, as far as its record says."""
-    return _recorded(run, "dataset", "fingerprint", str), _recorded(run, "sizes", "window", int)
+def _fingerprint(run: RunSummary) -> str | None:
+    """Of a run's dataset, where its record says it."""
+    return _recorded(run, "dataset", "fingerprint", str)
 
 
 def known_trainings(run: RunSummary) -> list[Provenance] | None:
@@ -129,8 +129,8 @@ def recorded_split(run: RunSummary) -> dict[str, Any] | None:
 
 
 def comparable_kind(run: RunSummary) -> str:
-    """Equal for runs whose validation figures can be compared: of one dataset, split and window."""
-    return json.dumps([*_kind(run), recorded_split(run)], sort_keys=True)
+    """Equal for runs whose validation figures can be compared: of one dataset and split, however much a model reads."""
+    return json.dumps([_fingerprint(run), recorded_split(run)], sort_keys=True)
 
 
 def validated(run: RunSummary) -> float:

@@ -22,7 +22,7 @@ EXPLAIN = {
     "is significant after correction.",
     "primary": "The one metric that decides, chosen before looking. Its differences to the reference are corrected for "
     "the number of models, whatever else is shown. All other figures are exploratory.",
-    "chosen": "Chosen by NDCG@10 on the validation part, among runs of one dataset, split and window: being chosen "
+    "chosen": "Chosen by NDCG@10 on the validation part, among runs of one dataset and split: being chosen "
     "flatters it. The test, a last step that Compare takes, tells how good the choice is.",
     "detectable": "The smallest true difference that this number of users would show as significant 8 times of 10. "
     "Not told apart does not mean equal; equal is said only within a margin.",

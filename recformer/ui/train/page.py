@@ -99,6 +99,7 @@ def refit(runs: list[RunSummary]) -> None:
         and run.best
         and run.best.get("metrics")
         and run.config.get("train_on", "train") == "train"
+        and "parts" not in run.config["model"]  # a blend has no training of its own
     ]
     if not able:
         st.info("No run has a validation that chose its epochs yet. Train one first.", icon=":material/info:")
