@@ -99,7 +99,7 @@ def rectools(python: str, data: Path, seeds: int) -> str:
         parts = export(dataset_in(Root.default(), data), split, "csv", Path(name) / "parts")[0].parent
         said: list[str] = []
         for seed in range(seeds):
-            command = [python, script, str(parts), "--part", "test", "--seed", str(seed)]
+            command = [python, "-I", script, str(parts), "--part", "test", "--seed", str(seed)]
             command += ["--epochs", str(RECTOOLS_EPOCHS)]
             done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True)
             found = json.loads(done.stdout.splitlines()[-1])

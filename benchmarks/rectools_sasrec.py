@@ -1,9 +1,10 @@
 """SASRec of RecTools on the parts that `data export --format csv` wrote: how fast it trains, and how good it is.
 
-    PYTHON benchmarks/rectools_sasrec.py DIR [--epochs 10] [--width 64] [--length 200]
+    PYTHON -I benchmarks/rectools_sasrec.py DIR [--epochs 10] [--width 64] [--length 200]
 
 Runs in an environment of RecTools' own (`pip install rectools==0.19.0 pytorch-lightning torch`), whose dependencies
-are older than ours, and imports nothing of this project. Prints one line of JSON.
+are older than ours, and imports nothing of this project (-I: `statistics` here must not hide Python's). Prints one line
+of JSON.
 """
 
 import argparse

@@ -130,7 +130,7 @@ def rectools(python: str, parts: Path) -> float:
     """Positions a second of one epoch, as its own environment measures it."""
     script = PROJECT / "benchmarks" / "rectools_sasrec.py"
     threads = str(torch.get_num_threads())
-    command = [python, str(script), str(parts), "--epochs", "1", "--threads", threads]
+    command = [python, "-I", str(script), str(parts), "--epochs", "1", "--threads", threads]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True)
     return float(json.loads(done.stdout.splitlines()[-1])["positions_per_s"])
 
