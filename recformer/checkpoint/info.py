@@ -13,6 +13,8 @@ from recformer.files.safetensors_header import record_in
 from recformer.model.sizes import Sizes
 
 FORMAT = 1
+SOLVED = "solved"
+"""Engine of a model that is solved at once: nothing is drawn, any seed gives the same."""
 
 
 class TrainedOn(TypedDict):
@@ -65,7 +67,8 @@ class CheckpointInfo:
     init_from: str | None = None
     """The checkpoint that its weights began with, as it was named; None for fresh weights."""
     engine: str = ""
-    """What computed its steps; "" where that is not known. Engines draw dropout otherwise: they differ as seeds do."""
+    """What computed its steps; SOLVED for a model without any, "" where that is not known. Engines draw dropout
+    otherwise: they differ as seeds do."""
     imported: bool = False
     commit: str = ""
     """Commit of the code that trained it; "" where that is not known."""

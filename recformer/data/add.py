@@ -2,9 +2,8 @@
 
 import errno
 import shutil
-import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from recformer.data.mapping import Settings, write_settings
 from recformer.data.sources.linking import refuse_taken
 from recformer.errors import DataError, StoreError, UsageError
 from recformer.files.names import checked_dataset_name
+from recformer.files.temporary_folder import temporary_folder
 
 SHOWN_ROWS = 20
 SHOWN_HISTORIES = 3
@@ -119,16 +119,14 @@ def dataset_folder(name: str, data_dir: Path) -> Path:
 @contextmanager
 def _staged(guess: Guess, parent: Path) -> Generator[Path]:
     """A hidden folder in `parent` with links to the files of a guess and its mapping; removed if still there."""
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=parent, prefix=".tmp-add-"))
-    except OSError as error:
-        raise StoreError(f"could not write into {parent}: {error.strerror or error}. Check its permissions") from error
-    try:
-        folder.chmod(0o755)
-        for name, path in guess.paths.items():
-            (folder / name).symlink_to(path.resolve())
-        write_settings(folder, Settings(mapping=guess.mapping))
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(temporary_folder(parent, "add"))
+            for name, path in guess.paths.items():
+                (folder / name).symlink_to(path.resolve())
+            write_settings(folder, Settings(mapping=guess.mapping))
+        except OSError as error:
+            raise StoreError(
+                f"could not write into {parent}: {error.strerror or error}. Check its permissions"
+            ) from error
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

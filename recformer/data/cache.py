@@ -3,9 +3,8 @@
 import hashlib
 import json
 import logging
+import os
 import shutil
-import tempfile
-import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict
@@ -27,12 +26,14 @@ from recformer.data.report import Report
 from recformer.errors import DataError, StoreError
 from recformer.files import gate
 from recformer.files.stamps import settled, stamp
+from recformer.files.temporary_folder import remove_unused, temporary_folder
 from recformer.files.writing import write_text
 
 FORMAT = "8"  # raise it whenever reading or storing changes what a Dataset holds
 RECORD = "dataset.json"
-TEMPORARY = ".tmp-"
-LEFTOVER_S = 3600.0  # storing takes seconds, of hundred million rows minutes
+UNUSED_S = 30 * 86_400.0
+"""An entry that was not read for so long is removed when another is stored: of a dataset that was looked at and never
+added, or that is gone; one that is read again after all is made anew."""
 LARGE_BYTES = 64 << 20
 """Of a file of this size the digest is remembered with its stamp: reading it again takes seconds."""
 _REPORT = TypeAdapter(Report)
@@ -170,7 +171,10 @@ def _read(entry: Path, folder: Path) -> Dataset | None:
     if not entry.is_dir():
         return None
     try:
-        return _read_entry(entry, folder)
+        dataset = _read_entry(entry, folder)
+        with suppress(OSError):  # a cache that may only be read
+            os.utime(entry)  # it is in use
+        return dataset
     except Exception as error:  # whatever a damaged file makes its reader raise, the remedy is to read anew
         log.warning("the cached dataset %s is damaged and is built again: %s", entry, error)
         shutil.rmtree(entry, ignore_errors=True)
@@ -222,22 +226,13 @@ def _num_rows(path: Path) -> int:
 
 
 def _store(entry: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill the entry, whole or not at all. Raises OSError when the disk refuses."""
-    temporary: Path | None = None
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in entry.parent.glob(f"{TEMPORARY}*"):  # of processes that were killed while storing
-            with suppress(FileNotFoundError):  # stored or removed meanwhile
-                if time.time() - leftover.stat().st_mtime > LEFTOVER_S:
-                    shutil.rmtree(leftover, ignore_errors=True)
-        temporary = Path(tempfile.mkdtemp(dir=entry.parent, prefix=TEMPORARY))
+    """Let `write` fill the entry, whole or not at all; entries that nobody read for long make room. Raises OSError when
+    the disk refuses."""
+    with temporary_folder(entry.parent, "dataset") as temporary:
+        remove_unused((record.parent for record in entry.parent.glob(f"*/{RECORD}")), UNUSED_S)
         write(temporary)
-        temporary.chmod(0o755)
         try:
             temporary.rename(entry)
         except OSError:
             if not entry.is_dir():  # another process stored the same entry first: the usual, harmless cause
                 raise
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)

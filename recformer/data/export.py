@@ -1,7 +1,5 @@
 """The parts of a split as files for other libraries, with the ids of the dataset."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -17,6 +15,7 @@ from recformer.data.dataset import Dataset
 from recformer.data.histories import interactions
 from recformer.data.prepared import Prepared, prepare
 from recformer.errors import StoreError, UsageError
+from recformer.files.temporary_folder import temporary_folder
 
 ExportFormat = Literal["recbole", "csv", "parquet", "sequences"]
 Tables = Iterator[Any]
@@ -39,21 +38,15 @@ def export(dataset: Dataset, split: Options, kind: ExportFormat, out: Path) -> l
     if out.exists():
         raise UsageError(f"{out} is there already. Name a folder that is not")
     prepared = prepare(dataset, split)
-    temporary: Path | None = None
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=".tmp-export-"))
-        names = [_write_part(prepared, part, kind, temporary) for part in PARTS]
-        (temporary / "README.md").write_text(_readme(prepared, split, names), encoding="utf-8")
-        temporary.chmod(0o755)
-        temporary.rename(out)
+        with temporary_folder(out.parent, "export") as temporary:
+            names = [_write_part(prepared, part, kind, temporary) for part in PARTS]
+            (temporary / "README.md").write_text(_readme(prepared, split, names), encoding="utf-8")
+            temporary.rename(out)
     except OSError as error:
         raise StoreError(
             f"could not write {out}: {error.strerror or error}. Check its folder and free space"
         ) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
     return [out / name for name in [*names, "README.md"]]
 
 

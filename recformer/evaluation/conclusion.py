@@ -191,7 +191,7 @@ def _seeds(labels: Sequence[str], results: Sequence[Result], figures: Sequence[R
     alone = [
         label
         for label, result in zip(labels, results, strict=True)
-        if result["seeds"] == 1 and not result["run"].startswith(PREFIX)
+        if result["seeds"] == 1 and result["depends_on_seed"]
     ]
     if not alone or not any(difference["about"] == "models" for difference in tested):
         return together

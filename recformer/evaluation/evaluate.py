@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from recformer.checkpoint.info import CheckpointInfo
+from recformer.checkpoint.info import SOLVED, CheckpointInfo
 from recformer.checkpoint.load import read_info
 from recformer.config import Options, describe_limits, override, parse
 from recformer.data.dataset import Dataset
@@ -158,6 +158,7 @@ def pending(root: Root, model: ModelRef, task: Task) -> Pending:
         commit="" if info is None else info.commit,
         split_facts=split_facts(prepared, task.part),
         data_known=info is None or knows_its_data(root, info, model),
+        solved=info is not None and info.engine == SOLVED,
     )
     return Pending(empty, store_key, rank)
 

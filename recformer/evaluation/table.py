@@ -54,10 +54,17 @@ class Evaluation:
     """Of the part that it is evaluated on; None where nobody asked."""
     data_known: bool = True
     """Whether anything says which data it was trained on; where not, only its sizes were compared."""
+    solved: bool = False
+    """Whether the model was solved at once, from counts."""
 
     @property
     def ranks(self) -> Ranks:
         return self.seeds[0]
+
+    @property
+    def depends_on_seed(self) -> bool:
+        """Whether another seed would have given another model: not where nothing is drawn."""
+        return not (self.model.is_baseline or self.solved)
 
     @property
     def categories(self) -> list[str]:
@@ -344,10 +351,11 @@ def _about(compared: Sequence[Evaluation], pair: UserSums, seeds: Sequence[Seque
     """What the differences of two models are about, one entry a quantity: "models", these two as they were trained, or
     "recipes", whatever their seeds.
 
-    What is counted is the same each time. What is trained is known as a recipe from two seeds on: interval, error and p
-    are then those of users and seeds together. A single user says nothing of others, however many seeds there are.
+    What is counted or solved is the same each time. What is trained is known as a recipe from two seeds on: interval,
+    error and p are then those of users and seeds together. A single user says nothing of others, however many seeds
+    there are.
     """
-    trained = [recipe for one, recipe in zip(compared, seeds, strict=True) if not one.model.is_baseline]
+    trained = [recipe for one, recipe in zip(compared, seeds, strict=True) if one.depends_on_seed]
     count = pair.sums.shape[1]
     if any(len(recipe) < 2 for recipe in trained) or (trained and len(pair.sums) < 2):
         return [{"about": "models"}] * count
@@ -406,6 +414,7 @@ def _result(evaluation: Evaluation, masking: Masking, metrics: dict[str, Any]) -
         "cases": len(evaluation.ranks),
         "users": len(np.unique(evaluation.ranks.user)),
         "seeds": len(evaluation.seeds),
+        "depends_on_seed": evaluation.depends_on_seed,
         "trained_on": evaluation.known.trained_on,
         "validated_on": evaluation.known.validated_on,
         "counts": evaluation.known.trained_on == 0,  # whether it may be called the best

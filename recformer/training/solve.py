@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from recformer.checkpoint.info import CheckpointInfo, Provenance
+from recformer.checkpoint.info import SOLVED, CheckpointInfo, Provenance
 from recformer.checkpoint.weights import write_best
 from recformer.data.prepared import Prepared
 from recformer.registry import MODELS
@@ -53,7 +53,8 @@ class Solving:
             self.writer.write(1, figures)
             words += f"  validation {figures['loss/validation']:.4f}  ndcg@10 {figures['metric/ndcg@10']:.4f}"
         options, sizes = model.options.model_dump(mode="json"), asdict(model.sizes)
-        info = replace(info, model=options, sizes=sizes, ancestors=ancestors, epoch=1, metrics=figures)
+        engine = SOLVED if type(model).TRAINED_ON == "counts" else ""
+        info = replace(info, model=options, sizes=sizes, ancestors=ancestors, epoch=1, metrics=figures, engine=engine)
         write_best(self.root.model(request.run_id), model, info)
         self.heartbeat.update(epoch=1, step=1, metrics=figures)
         self.say(words)

@@ -172,7 +172,7 @@ def test_a_run_is_named_tagged_archived_deleted_and_restored(address: str, page:
     shot(page, "edit")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Repeats less, ranks the same.").last).to_be_visible()
-    expect(page.get_by_test_id("stMain").get_by_text("article", exact=True)).to_be_visible()
+    expect(page.locator(".stMarkdownBadge", has_text="article")).to_be_visible()
     facts = command(demo_root, "runs", "show", "demo-penalty")
     assert "name: penalty, as in the article" in facts
     assert "tags: ['article']" in facts

@@ -15,6 +15,7 @@ from recformer.evaluation.conclusion import answer
 from recformer.evaluation.report import stars
 from recformer.evaluation.significance import METRICS, PRIMARY, Question, asked, correct
 from recformer.evaluation.table import metric_names, summarise, summarise_view
+from recformer.run.model_ref import PREFIX
 from recformer.statistics import paired
 from recformer.statistics.max_t import floor, max_t
 from recformer.statistics.paired import holm, sign_flip_p
@@ -46,7 +47,7 @@ def some_results(draw: st.DrawFn, names: list[str], seeds: bool | None = None) -
     `seeds`: whether seeds have a say in some of the differences; None for sometimes.
     """
     seen = {"trained_on": 0, "validated_on": 0, "counts": True, "cases": 100, "users": 20}
-    seen |= {"data_known": True, "seeds": 1}
+    seen |= {"data_known": True, "seeds": 1, "depends_on_seed": True}
     results: list[dict[str, Any]] = [{"run": "reference", "metrics": {name: {"mean": 0.5} for name in names}} | seen]
     count = draw(st.integers(1, 5))
     with_seeds = draw(st.booleans()) if seeds is None else seeds
@@ -66,7 +67,8 @@ def some_results(draw: st.DrawFn, names: list[str], seeds: bool | None = None) -
                 entry |= {"about": "recipes", "freedom": draw(st.floats(1, 50)), "p": draw(P)}
             metrics[name] = {"mean": draw(st.floats(0, 1)), "difference": entry}
         run = draw(st.sampled_from([f"run-{number}", f"baseline:{number}"]))
-        results.append({"run": run, "metrics": metrics} | seen | {"seeds": 2 if by_seeds[number] else 1})
+        told = {"seeds": 2 if by_seeds[number] else 1, "depends_on_seed": not run.startswith(PREFIX)}
+        results.append({"run": run, "metrics": metrics} | seen | told)
     return results, table
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from recformer.data import cache as cache_module
 from recformer.data.assemble import read_dataset
-from recformer.data.cache import load
+from recformer.data.cache import UNUSED_S, load
 from recformer.data.dataset import Dataset
 from tests.builders import FORMATS, SMALL, SMALL_MOVIES, write_csv, write_format
 
@@ -127,10 +127,24 @@ def test_a_lost_race_keeps_the_first_entry(folder: Path, cache: Path, monkeypatc
 def test_what_a_process_killed_while_storing_left_is_removed_once_nobody_can_be_at_it(
     folder: Path, cache: Path
 ) -> None:
-    for name, hours in ((".tmp-old", 2), (".tmp-new", 0)):
+    for name, hours in ((".tmp-dataset-old", 2), (".tmp-dataset-new", 0)):
         (cache / name).mkdir(parents=True)
         (cache / name / "items.bin").write_bytes(b"half")
         then = time.time() - hours * 3600
         os.utime(cache / name, (then, then))
     load(folder, cache)
-    assert [path.name for path in entries(cache) if path.name.startswith(".")] == [".tmp-new"]
+    assert [path.name for path in entries(cache) if path.name.startswith(".")] == [".tmp-dataset-new"]
+
+
+def test_what_nobody_read_for_long_makes_room_and_what_is_read_stays(folder: Path, cache: Path, tmp_path: Path) -> None:
+    load(folder, cache)
+    (read_again,) = entries(cache)
+    long_ago = time.time() - UNUSED_S - 60
+    (forgotten := cache / "0123").mkdir()
+    (forgotten / "dataset.json").write_text("{}")
+    (cache / "digests").mkdir()
+    for path in (read_again, forgotten, cache / "digests"):
+        os.utime(path, (long_ago, long_ago))
+    load(folder, cache)
+    load(write_csv(tmp_path / "other", SMALL[:-1], SMALL_MOVIES), cache)
+    assert read_again.is_dir() and not forgotten.exists() and (cache / "digests").is_dir()

@@ -96,6 +96,15 @@ def test_a_claim_of_one_seed_is_about_these_models_and_of_several_about_their_re
         assert "equivalent within ±0.9" in undecided and (ONLY in undecided) == (not several)
 
 
+def test_of_what_is_solved_nobody_says_that_another_seed_may_differ() -> None:
+    solved = replace(evaluation_of(made_up_ranks(0, shift=STRONG), "ridge"), solved=True)
+    counted = replace(evaluation_of(made_up_ranks(9, shift=WEAK), "counted"), model=ModelRef("popularity"))
+    comparison = comparison_of({one.model: one for one in (solved, counted)}, counted.model)
+    results = comparison.results("history", ["ndcg@10"])
+    assert results[0]["metrics"]["ndcg@10"]["difference"]["about"] == "recipes"
+    assert "seed" not in " ".join(comparison.answer(results).sentences)
+
+
 def test_the_reference_is_the_first_that_counts_unless_another_is_chosen() -> None:
     some = models(("leaking", STRONG, 60), ("unknown", WEAK, None), ("fair", WEAK, 0))
     found = {one.model: one for one in some}

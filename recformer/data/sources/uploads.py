@@ -2,14 +2,13 @@
 
 import shutil
 import tempfile
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from recformer.data.mapping import is_file_name
 from recformer.errors import StoreError, UsageError
+from recformer.files.temporary_folder import remove_unused
 
 LEFT_S = 86_400.0  # nobody comes back to a page after a day
 
@@ -25,10 +24,7 @@ def keep_uploads(files: Mapping[str, IO[bytes]], data_dir: Path) -> Path:
             raise UsageError(f"{name!r} cannot be the name of a file of a dataset. Rename the file, then drop it again")
     try:
         uploads.mkdir(parents=True, exist_ok=True)
-        for left in uploads.iterdir():
-            with suppress(FileNotFoundError):
-                if time.time() - left.stat().st_mtime > LEFT_S:
-                    shutil.rmtree(left, ignore_errors=True)
+        remove_unused(uploads.iterdir(), LEFT_S)
         folder = Path(tempfile.mkdtemp(dir=uploads))
         for name, file in files.items():
             with (folder / name).open("xb") as written:

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from recformer.checkpoint.info import SOLVED
 from recformer.data.split.base import Part
 from recformer.errors import RecformerError, count
 from recformer.evaluation.cases import Known
@@ -75,7 +76,7 @@ def _show_best(candidates: list[list[RunSummary]], labels: dict[str, str], runs:
     if test is not None and tested:
         looks = readers.models_tested(test.fingerprint, (test.key, recipe[0].run_id))
         figures.append(f"{_figure('test', tested)}, {count(looks, 'checkpoint')} looked at so far")
-    figures.append(f"mean of {len(recipe)} seeds" if len(recipe) > 1 else "one seed: another may differ")
+    figures.append(_seeds(recipe))
     title = plain(f"Best on {recorded_dataset_name(recipe[0])} by validation: {labels[recipe[0].run_id]}")
     st.markdown(f"**{title}**, {' · '.join(figures)}", help=explain("chosen"))
     if protocol is not None and results:
@@ -84,6 +85,13 @@ def _show_best(candidates: list[list[RunSummary]], labels: dict[str, str], runs:
         missing = [labels[model.run] for model in all_baselines() if model.run not in there]
         if missing:
             st.caption(f"Not evaluated yet, Compare does it: {plain(listed(missing))}.")
+
+
+def _seeds(recipe: list[RunSummary]) -> str:
+    """How far the figures are those of the recipe."""
+    if _is_solved(configs_of(recipe), recipe[0].run_id):
+        return "solved: the same from any seed"
+    return f"mean of {len(recipe)} seeds" if len(recipe) > 1 else "one seed: another may differ"
 
 
 def _figure(part: Part, results: list[Result]) -> str:
@@ -171,12 +179,16 @@ def _store_keys(models: list[ModelRef]) -> dict[ModelRef, StoreKey]:
 def _compared(state: Any, _keys: dict[ModelRef, StoreKey], _protocol: Protocol, _configs: Configs) -> list[Result]:
     """NDCG with the history masked, of what is stored under the protocol; nothing where the first model's is gone."""
     found = {
-        model: Evaluation(model, _protocol, (stored[0],), None, Known(0, 0))
+        model: Evaluation(model, _protocol, (stored[0],), None, Known(0, 0), solved=_is_solved(_configs, model.run_id))
         for model, key in _keys.items()
         if (stored := stored_ranks(key, _protocol)) is not None
     }
     first = next(iter(_keys))
     return comparison_of(found, first, QUESTION, _configs).results("history", NAMES) if first in found else []
+
+
+def _is_solved(configs: Configs, run_id: str | None) -> bool:
+    return configs.get(run_id or "", {}).get("engine") == SOLVED
 
 
 def _show_validation(protocol: Protocol, results: list[Result], labels: dict[str, str], runs: list[RunSummary]) -> None:
