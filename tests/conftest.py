@@ -3,10 +3,12 @@
 import os
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from streamlit.components.v2 import manifest_scanner
 
 import recformer  # noqa: F401  before PyTorch, whose threads would wait busily otherwise
 from tests import fork_server
@@ -39,6 +41,14 @@ def user_cache() -> Path:
 def commands_are_forked() -> Iterator[None]:
     """Commands start without importing PyTorch anew; see fork_server.py."""
     with fork_server.running():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def installed_components_are_looked_for_once() -> Iterator[None]:
+    """Each AppTest begins by reading what all installed packages say of themselves, which takes longer than a page."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
         yield
 
 

@@ -62,7 +62,6 @@ def full(root: Root, trained: Path) -> Root:
 def opened(page: str, query: dict[str, str] | None = None) -> AppTest:
     app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=SLOW_PAGE_S)
     if page != "app.py":
-        app.run()
         app.switch_page(page)
     for name, value in (query or {}).items():
         app.query_params[name] = value
