@@ -196,7 +196,7 @@ def signal_at_step(process: subprocess.Popen[str], folder: Path, step: int, numb
         status = read_status(folder)
         return status is not None and status.state == "running" and status.step >= step
 
-    wait_until(reached, f"step {step} of {folder.name}")
+    wait_until(reached, f"step {step} of {folder.name}", longest_pause_s=0.01)
     process.send_signal(number)
     said, errors = process.communicate(timeout=DEADLINE_S)
     assert "Traceback" not in errors, errors

@@ -1,6 +1,5 @@
 """The app as a process of its own, and what the browser tests ask of it and of the real command line."""
 
-import json
 import os
 import shutil
 import socket
@@ -16,6 +15,8 @@ from playwright.sync_api import Page
 
 from recformer.files.names import PROJECT
 from recformer.run.job_records import read_status
+from recformer.run.overview import find_run
+from recformer.run.paths import Root
 from tests.waiting import wait_until
 
 SCREENSHOTS = PROJECT / ".screenshots"
@@ -137,4 +138,4 @@ def steps_of(root: Path, run_id: str) -> Callable[[], object]:
 
 
 def state_of(root: Path, run_id: str) -> str:
-    return json.loads(command(root, "runs", "show", run_id, "--json"))["state"]
+    return find_run(Root(root), run_id).state.name

@@ -340,7 +340,7 @@ def test_a_real_process_stopped_killed_and_stopped_in_validation_ends_with_the_b
     exact = ["schedule=cosine", "schedule_period=2", "model.dropout=0.3", "save_steps=50", f"num_epochs={EPOCHS}"]
     exact += ["engine=native"]
     arguments = ["train", "--preset", "baseline", "--data", data, "--device", "cpu"]
-    arguments += ["--set", "batch_size=4", *SMALL_SET, *exact]
+    arguments += ["--set", "batch_size=8", *SMALL_SET, *exact]
     again = ["train", "--resume", "run", "--device", "cpu"]
     result = run_cli(root.path, *arguments, "--run-id", "whole")
     assert result.returncode == 0, result.stderr

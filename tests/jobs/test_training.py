@@ -44,7 +44,7 @@ from tests.waiting import wait_until
 SMALL_RUN = ["--preset", "baseline", "--set", "batch_size=64", *SMALL_SET, "--device", "cpu"]
 # An epoch of some hundred steps that take seconds, so that a signal lands within it: the native engine would be through
 # before anybody could look. Its exact resume is tested in test_resume.py, where signals come at a given step.
-EPOCHS = 6
+EPOCHS = 3
 EXACT = ["model.dropout=0.3", "schedule=cosine", "schedule_period=2", "engine=eager"]
 LONG_RUN = [
     "--preset",
@@ -71,7 +71,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def long_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    interactions = sequences(num_users=60, num_items=80, shortest=50, longest=70)
+    interactions = sequences(num_users=45, num_items=80, shortest=50, longest=70)
     return write_ml1m(tmp_path_factory.mktemp("data") / "long", interactions)
 
 
