@@ -18,6 +18,7 @@ from recformer.run.model_ref import ModelRef, model_label
 from recformer.run.overview import RunSummary, labels_of
 from recformer.run.settings import read_settings
 from recformer.training.changes import FIXED, INEXACT, effective
+from recformer.training.recommended import recommended_preset
 from recformer.training.schedule import learning_rate
 from recformer.ui.shared import readers
 from recformer.ui.shared.frame import show_fault
@@ -30,7 +31,6 @@ from recformer.ui.train.estimate import what_will_happen
 
 FAULTY = ":red[:material/error: The form has faults, shown at their fields below; mend them to launch.]"
 SUGGESTED_EPOCHS = 20  # the article's 1000 would take hours on a laptop; the form says how to get them
-RECOMMENDED = "fast"
 FEWEST_BLENDED = 2
 MEASURING = "Measuring the speed on this machine; a new shape of model is compiled first …"
 
@@ -38,7 +38,9 @@ MEASURING = "Measuring the speed on this machine; a new shape of model is compil
 def new_run(runs: list[RunSummary]) -> None:
     """Preset, then every field, a summary, and the launch."""
     left, middle, right = st.columns(3)
-    names = sorted(preset_names(), key=lambda name: name != RECOMMENDED)
+    data, device = _pick_dataset(middle), _pick_device(right)
+    recommended, why = _recommended(data)
+    names = sorted(preset_names(), key=lambda name: name != recommended)
     name = left.selectbox(
         "Preset",
         names,
@@ -46,18 +48,26 @@ def new_run(runs: list[RunSummary]) -> None:
         bind="query-params",
         help="Where the form's values come from; change any of them.",
     )
-    data, device = _pick_dataset(middle), _pick_device(right)
     shipped = parse(preset(name))
     epochs = min(shipped.num_epochs, SUGGESTED_EPOCHS)
     shortened = f"; the form begins with {epochs}" if epochs < shipped.num_epochs else ""
     trains = f" The preset trains {count(shipped.num_epochs, 'epoch')}{shortened}." if shipped.in_steps else ""
-    st.caption(preset_description(name) + trains)
+    advice = f"**Recommended for this dataset**: {why}." if name == recommended else f"Recommended here: {recommended}."
+    st.caption(f"{preset_description(name)}{trains} {advice}")
     summary = st.container()
     start, labels = shipped.model_copy(update={"num_epochs": epochs}), labels_of(runs)
     models = {str(model): model_label(labels, model) for model in checkpoints(runs)}
     config = config_form(start, f"train.{name}", splits=_splits_of(data), models=models)
     with summary:
         _launch_box(config, data, device, None)
+
+
+def _recommended(folder: Path) -> tuple[str, str]:
+    """The preset to begin with, and why; a dataset that cannot be read is told of by the launch."""
+    try:
+        return recommended_preset(readers.dataset(folder))
+    except RecformerError:
+        return "fast", "nothing is known of its data"
 
 
 def from_weights(runs: list[RunSummary]) -> None:
