@@ -7,7 +7,7 @@ from recformer.config import Options, option
 from recformer.data.prepared import Prepared
 from recformer.model.baseline.counts import token_counts
 from recformer.model.sizes import Sizes
-from recformer.model.vote_table import VoteTable
+from recformer.model.vote_table import VoteTable, option_votes
 from recformer.registry import MODELS
 
 
@@ -38,6 +38,7 @@ class CountsOptions(Options):
         ge=0,
         le=2,
     )
+    votes: int = option_votes()
 
 
 @MODELS.register("counts")
@@ -56,7 +57,7 @@ class Counts(VoteTable):
     Options = CountsOptions
 
     def __init__(self, options: CountsOptions, sizes: Sizes) -> None:
-        super().__init__(sizes)
+        super().__init__(sizes, options.votes)
         self.options = options
 
     def forward(self, tokens: Tensor, users: Tensor) -> Tensor:  # noqa: ARG002  one signature for every model

@@ -12,7 +12,7 @@ from recformer.config import Options, option
 from recformer.data.prepared import Prepared
 from recformer.model.baseline.counts import training_marks
 from recformer.model.sizes import Sizes
-from recformer.model.vote_table import VoteTable
+from recformer.model.vote_table import VoteTable, option_votes
 from recformer.registry import MODELS
 
 LARGEST = 10_000  # items whose matrix is solved whole; for 12,000 that took 90 s of one core
@@ -31,6 +31,7 @@ class RidgeOptions(Options):
         gt=0,
         le=1e9,
     )
+    votes: int = option_votes()
 
 
 @MODELS.register("ridge")
@@ -49,7 +50,7 @@ class Ridge(VoteTable):
     Options = RidgeOptions
 
     def __init__(self, options: RidgeOptions, sizes: Sizes) -> None:
-        super().__init__(sizes)
+        super().__init__(sizes, options.votes)
         self.options = options
 
     def forward(self, tokens: Tensor, users: Tensor) -> Tensor:  # noqa: ARG002  one signature for every model

@@ -7,28 +7,39 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from recformer.config import option
 from recformer.data.prepared import Prepared
 from recformer.model.baseline.counts import token_counts
 from recformer.model.sizes import Sizes
 
-KEPT = 500  # votes of an item, the strongest; with all of them NDCG@10 on MovieLens-1M is .0004 higher
 BLOCK = 256  # items whose votes are sorted at a time: of 100,000 items 100 MB
 TINY = 1e-9  # of popularity in the scores: below every vote, so that it only breaks ties
+
+
+def option_votes() -> int:
+    """The option of how many votes of an item are kept."""
+    return option(
+        500,  # with all of them NDCG@10 on MovieLens-1M is .0004 higher
+        "Votes of an item",
+        "How many of its strongest votes are kept, of 8 bytes each: the fewer, the smaller and quicker the model.",
+        ge=1,
+        le=100_000,
+    )
 
 
 class VoteTable(nn.Module):
     """votes(j) = Σ decay^age(i) · W(i, j) over the latest `window` items i of a history.
 
-    Each row of W keeps the 500 entries that are farthest from zero, so it takes 4 kB an item, however many there are.
+    Each row of W keeps the `kept` entries that are farthest from zero, so its size does not grow with the catalogue's.
     """
 
     TRAINED_ON = "counts"
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: Sizes, kept: int) -> None:
         super().__init__()
         self.sizes = sizes
         self.num_items = sizes.num_tokens - 2
-        kept = min(KEPT, self.num_items)
+        kept = min(kept, self.num_items)
         # A row for each token, those of SOS and EOS empty.
         self.items = _fixed(torch.zeros(sizes.num_tokens, kept, dtype=torch.int32))
         self.weights = _fixed(torch.zeros(sizes.num_tokens, kept))

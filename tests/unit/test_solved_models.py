@@ -160,3 +160,13 @@ def test_ten_thousand_items_of_a_history_are_read_to_the_last_few() -> None:
     model, _ = solved("counts", data())
     long = [1, 2, 3, 4] * 2500
     np.testing.assert_array_equal(scores_of(model, long), scores_of(model, long[-LATEST:]))
+
+
+@pytest.mark.parametrize("name", ["ridge", "counts"])
+def test_of_an_items_votes_the_strongest_are_kept(name: str) -> None:
+    everything, _ = solved(name, data())
+    few, _ = solved(name, data(), votes=3)
+    assert few.items.shape == (14, 3)
+    for item in range(12):
+        all_votes = everything.weights[item].abs().sort(descending=True).values
+        np.testing.assert_allclose(few.weights[item].abs().sort(descending=True).values, all_votes[:3])
