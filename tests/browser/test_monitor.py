@@ -32,7 +32,7 @@ LIVE = "live"
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A hundred runs with long logs, records and checkpoints of the demo runs."""
     root = tmp_path_factory.mktemp("hundred")
-    demos = sorted((PROJECT / "runs").glob("demo-*"))
+    demos = sorted(path.parent for path in (PROJECT / "runs").glob("demo-*/config.yaml"))
     steps = np.arange(1, POINTS + 1)
     for number in range(RUNS):
         demo = demos[number % len(demos)]
