@@ -218,6 +218,7 @@ def data_info(
     from recformer.data.assemble import find_reader, has_mapping
     from recformer.data.describe import description_of
     from recformer.data.repeats import write_choice
+    from recformer.training.recommended import recommended_preset
 
     if repeats is not None:
         if not has_mapping(directory):
@@ -236,6 +237,7 @@ def data_info(
         **_facts_of_the_split(dataset),
         **_power(dataset, as_json),
         **(_shuffled_rules(dataset) if shuffle else {}),
+        "recommended_preset": recommended_preset(dataset)[0],
     }
     print_facts(facts, as_json)
 
