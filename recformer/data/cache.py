@@ -214,7 +214,8 @@ def _check(dataset: Dataset) -> None:
 
 def _read_frame(path: Path) -> pd.DataFrame:
     with gate.open_file(path, gate.DATA_CACHE) as file:
-        frame = parquet.read_table(file, page_checksum_verification=True).to_pandas()
+        # Not by `read_table`: a thread of its scanner may outlive Python, and letting go of the file then aborts.
+        frame = parquet.ParquetFile(file, page_checksum_verification=True).read(use_threads=False).to_pandas()
     for name in [name for name in frame if pd.api.types.is_object_dtype(frame[name].dtype)]:  # lists
         frame[name] = [list(values) for values in frame[name]]
     return frame

@@ -50,3 +50,12 @@ def test_a_recommendation_loads_no_compiler_of_pytorchs(tmp_path: Path) -> None:
     found = loaded(tmp_path, "recommend", "run", "--user", "101", "--data", tmp_path / "small")
     assert "torch" in found
     assert not found & {"torch._dynamo", "torch._inductor", "streamlit", "plotly", "requests", "rich"}
+
+
+def test_a_dataset_is_read_without_arrows_scanner_whose_threads_may_abort_the_process_at_its_end(
+    tmp_path: Path,
+) -> None:
+    folder = write_ml1m(tmp_path / "small", sequences())
+    for _ in ("stored", "read"):
+        found = loaded(tmp_path, "data", "info", folder)
+    assert "pyarrow.parquet.core" in found and "pyarrow._dataset" not in found
