@@ -18,4 +18,4 @@ def recommended_preset(dataset: Dataset) -> tuple[str, str]:
         return "ridge", f"half of {users} have fewer than {SHORT} interactions, where counting did better than training"
     if dataset.num_interactions >= MANY:
         return "quick", f"{size} are enough to train a transformer of whole histories in a minute or a few"
-    return "fast", f"on {size} a small model trained long did as well as larger ones"
+    return "fast", f"with {size}, larger models were no better, and slower"
