@@ -3,6 +3,7 @@
 import streamlit as st
 
 from recformer.ui.compare import page
+from recformer.ui.compare.add_lists import add_lists, show_added
 from recformer.ui.compare.exports import show_export
 from recformer.ui.compare.views import VIEWS, chosen_metrics, pick_view
 from recformer.ui.shared import readers
@@ -18,7 +19,9 @@ with frame("Compare"):
         with st.container(horizontal=True, vertical_alignment="center"):
             view = pick_view()  # also while the evaluation is under way
             beside = st.container(width="content")
+            add_lists(choice)
         with answer:
+            show_added()
             comparison = page.compare(choice)
             if comparison is not None:
                 page.show_conclusion(comparison)

@@ -600,6 +600,60 @@ def import_checkpoint(
     print(f"{name}: {info.model['name']}, {info.shape.num_tokens - 2} items, {info.shape.num_users} users")
 
 
+@app.command("import-lists")
+def import_recommendations(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Recommendations: a table with user, item, and rank or score (CSV, TSV, Parquet, JSON lines), a TREC "
+            "run, or a run of ranx as JSON or Parquet; also packed by gzip.",
+            metavar="FILE",
+            parser=expanded,
+        ),
+    ],
+    name: Annotated[str, typer.Option("--name", help="Id of the run they become.", metavar="RUN_ID")],
+    data: DataOption = None,
+    split: SplitOption = "leave_last_out",
+    split_set: SplitSetOption = None,
+    part: Annotated[
+        Literal["test", "validation"], typer.Option("--part", help="Whose cases the lists were made for.")
+    ] = "test",
+    time_ties: TimeTiesOption = "file",
+    user: Annotated[
+        str | None, typer.Option("--user", help="Column of the user; guessed if not given.", metavar="COLUMN")
+    ] = None,
+    item: Annotated[str | None, typer.Option("--item", help="Column of the item.", metavar="COLUMN")] = None,
+    rank: Annotated[
+        str | None, typer.Option("--rank", help="Column of the rank, the lowest first.", metavar="COLUMN")
+    ] = None,
+    score: Annotated[
+        str | None, typer.Option("--score", help="Column of the score, the highest first.", metavar="COLUMN")
+    ] = None,
+    k: Annotated[
+        int | None,
+        typer.Option(
+            "--k",
+            help="How long the lists were made: a shorter one is then all that was recommended. If not given, metrics "
+            "go as far as the shortest list.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring in recommendations that were made elsewhere, to be compared like a model."""
+    from recformer.data.prepared import require_split
+    from recformer.evaluation.evaluate import split_of
+    from recformer.evaluation.lists.import_lists import Asked, import_lists
+
+    run_id, dataset = checked_run_id(name), _dataset(_required(data))
+    require_split(split, dataset)
+    asked = Asked(split_of(split, time_ties, split_set or []), part, user, item, rank, score, k)
+    report = import_lists(_root, file, run_id, dataset, asked)
+    if as_json:
+        print(json.dumps(asdict(report), indent=2))
+    else:
+        print("\n".join([f"{run_id}: {file.name}", *report.sentences(dataset.nouns.items)]))
+
+
 def _warn(text: str) -> None:
     print(f"warning: {text}", file=sys.stderr)
 

@@ -91,7 +91,7 @@ def read_rows(path: Path, form: Form, wanted: Sequence[str] | None = None, told:
         raise DataError(f"{path} is not there. Put the file back, or remove the dataset and add it again") from None
     except UNREADABLE as error:
         raise DataError(
-            f"{path} cannot be read as {form.format.replace('_', ' ')}: {_first_words(error)}. It is damaged, cut off "
+            f"{path} cannot be read as {form.format.replace('_', ' ')}: {first_words(error)}. It is damaged, cut off "
             "or of another format: fetch the file again, or name its format"
         ) from error
 
@@ -318,7 +318,7 @@ def _first_fault(path: Path, line: int, block: bytes, form: Form, width: int, er
         return fault(path, f"line {at}", what, "Fetch the file again, or say that its encoding is latin-1")
     except csv.Error as wrong:
         return fault(path, f"line {line + number}", str(wrong), _MEND_QUOTES)
-    return fault(path, f"line {line} or later", _first_words(error), "Mend it, or fetch the file again")
+    return fault(path, f"line {line} or later", first_words(error), "Mend it, or fetch the file again")
 
 
 def _places(line: int, block: bytes, form: Form, rows: int) -> Callable[[int], str]:
@@ -378,7 +378,7 @@ def _json_record(path: Path, line: int, text: bytes, decoder: json.JSONDecoder) 
         record = decoder.decode(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         within = shown(text.decode("utf-8", "replace"))
-        raise fault(path, f"line {line}", f"no JSON in {within} ({_first_words(error)})", "Mend the line") from None
+        raise fault(path, f"line {line}", f"no JSON in {within} ({first_words(error)})", "Mend the line") from None
     if not isinstance(record, dict):
         raise fault(path, f"line {line}", f"{shown(text.decode())} has no named values", "Write an object a line")
     return record
@@ -473,6 +473,6 @@ def _as_text(path: Path, name: str, column: Column) -> Column:
     return column.cast(pa.string())
 
 
-def _first_words(error: Exception) -> str:
+def first_words(error: Exception) -> str:
     text = gate.on_a_line(str(error).split("\n")[0])
     return text[:200] or type(error).__name__

@@ -28,7 +28,7 @@ def is_filled(column: Column) -> NDArray[np.bool_]:
 
 def times_of(rows: Rows, name: str, unit: TimeUnit) -> NDArray[np.int64]:
     """(n,) microseconds since 1970. Raises DataError for the first value that is no time from 1970 to 9999."""
-    column = _filled(rows, name, "Fill it in, leave the row out, or name no time: the order of lines then counts")
+    column = filled_texts(rows, name, "Fill it in, leave the row out, or name no time: the order of lines then counts")
     if unit in ("s", "ms", "us"):
         return _numeric_times(rows, name, column, unit)
     return _dates(rows, name, column, column if unit == "iso" else _as_iso(rows, name, column, unit))
@@ -36,10 +36,18 @@ def times_of(rows: Rows, name: str, unit: TimeUnit) -> NDArray[np.int64]:
 
 def ratings_of(rows: Rows, name: str) -> NDArray[np.float32]:
     """(n,) Raises DataError for the first value that is no number."""
-    column = _filled(rows, name, "Fill it in, or name no column of ratings")
-    numbers = _numbers(rows, name, column, "Mend the line, or name another column of ratings").astype(np.float64)
-    _refuse(rows, name, column, np.abs(numbers) <= np.finfo(np.float32).max, "is no finite number", "Mend the line")
+    numbers = finite_numbers(rows, name, "Mend the line, or name another column of ratings")
+    good = np.abs(numbers) <= np.finfo(np.float32).max
+    _refuse(rows, name, rows.columns[name], good, "is no finite number", "Mend the line")
     return numbers.astype(np.float32)
+
+
+def finite_numbers(rows: Rows, name: str, remedy: str) -> NDArray[np.float64]:
+    """(n,) Raises DataError for the first value that is no finite number."""
+    column = filled_texts(rows, name, f"Fill it in. {remedy}")
+    numbers = _numbers(rows, name, column, remedy).astype(np.float64)
+    _refuse(rows, name, column, np.isfinite(numbers), "is no finite number", remedy)
+    return numbers
 
 
 def unit_that_fits(value: float) -> TimeUnit | None:
@@ -48,7 +56,8 @@ def unit_that_fits(value: float) -> TimeUnit | None:
     return next((unit for unit in units if LIKELY[0] <= value / PER_SECOND[unit] < LIKELY[1]), None)
 
 
-def _filled(rows: Rows, name: str, remedy: str) -> Column:
+def filled_texts(rows: Rows, name: str, remedy: str) -> Column:
+    """(n,) texts, none of them blank. Raises DataError for the first that is, and for a column of lists."""
     column = rows.columns[name]
     if not pa.types.is_string(column.type):
         raise DataError(f"{rows.path}: the column {shown(name)} holds lists. Name another column")

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from recformer.data.dataset import Dataset
-from recformer.errors import RecformerError, UsageError
+from recformer.errors import EvaluationError, RecformerError, UsageError
 from recformer.evaluation.cases import Known
-from recformer.evaluation.conclusion import Conclusion, answer
+from recformer.evaluation.conclusion import Conclusion, answer, listed
 from recformer.evaluation.evaluate import Task, pending_all
 from recformer.evaluation.protocol import Protocol
 from recformer.evaluation.ranks import Masking, Progress
@@ -18,6 +18,7 @@ from recformer.evaluation.store import models_tested
 from recformer.evaluation.table import (
     Evaluation,
     Result,
+    known_to,
     masking_of,
     metric_names,
     named,
@@ -59,6 +60,22 @@ class Comparison:
         """Raises EvaluationError where the models' protocols differ."""
         return protocol_of_all(self.evaluations)
 
+    def require_known(self, masking: Masking, cutoffs: Sequence[int]) -> None:
+        """Raises EvaluationError for a cutoff that lies beyond what is known of lists that were made elsewhere."""
+        limit, most = known_to(self.evaluations, masking), max(cutoffs)
+        if most <= limit:
+            return
+        pairs = zip(self.labels, self.evaluations, strict=True)
+        short = listed([label for label, evaluation in pairs if known_to([evaluation], masking) < most])
+        if not limit:
+            why = f"with masking {masking} nothing is left of some list, so no metric is known"
+            raise EvaluationError(f"{short}: {why}. Mask less, or import lists without items that the user had before")
+        raise EvaluationError(
+            f"{short} has lists that are known up to K = {limit} with masking {masking}, and k = {most} is asked for",
+            cli=f"Ask for less, with --k and --primary: --k {limit} --primary ndcg@{limit}",
+            page=f"Choose a primary metric at k = {limit} or less",
+        )
+
     def results(self, masking: Masking, names: Sequence[str]) -> list[Result]:
         """One result a model with `names` alone; see `table.summarise_view`."""
         return summarise_view(self.evaluations, masking, names, self.reference, self.question)
@@ -79,7 +96,7 @@ class Comparison:
         """The primary metric of cases whose user and item were in the training part, and of new ones, apart; None where
         few are new."""
         facts = self.evaluations[0].split_facts
-        if facts is None or not facts.is_cold:
+        if facts is None or not facts.is_cold or self.question.k > known_to(self.evaluations, masking):
             return None
         return self.slices(dataset, self.question.primary, masking, [SEEN])
 

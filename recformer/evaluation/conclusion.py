@@ -35,11 +35,13 @@ class Conclusion:
     differs may be the seed."""
     leaks: str
     """Which models have seen cases that they are evaluated on."""
+    elsewhere: str
+    """Which models are lists that were made elsewhere, how far they are known, and by whose word they count."""
 
     @property
     def sentences(self) -> list[str]:
         best = f"{self.model} {self.words}".lstrip()
-        every = (best, self.not_counted, self.below, self.undecided, self.seeds, self.leaks, self.part)
+        every = (best, self.not_counted, self.below, self.undecided, self.seeds, self.leaks, self.elsewhere, self.part)
         return [sentence for sentence in every if sentence]
 
 
@@ -73,8 +75,18 @@ def answer(
         undecided=_undecided(labels, results, figures, question),
         seeds=_seeds(labels, results, figures),
         leaks=_leaks(labels, results, part),
+        elsewhere=elsewhere(labels, results),
         part=_part(labels, results, part, looks),
     )
+
+
+def elsewhere(labels: Sequence[str], results: Sequence[Result]) -> str:
+    """What must be said of models that are lists made elsewhere; "" where none is."""
+    found: dict[str, list[str]] = {}
+    for label, result in zip(labels, results, strict=True):
+        if result["lists"]:
+            found.setdefault(result["lists"], []).append(label)
+    return " ".join(f"{listed(named)}: {words}." for words, named in found.items())
 
 
 def _not_counted(labels: Sequence[str], results: Sequence[Result], question: Question, best: int | None) -> str:
@@ -94,7 +106,11 @@ def _not_counted(labels: Sequence[str], results: Sequence[Result], question: Que
 
 def _part(labels: Sequence[str], results: Sequence[Result], part: Part, looks: int | None) -> str:
     if part == "validation":
-        trained = [one for one in zip(labels, results, strict=True) if not one[1]["run"].startswith(PREFIX)]
+        trained = [
+            (label, result)
+            for label, result in zip(labels, results, strict=True)
+            if not result["run"].startswith(PREFIX) and not result["lists"]
+        ]
         partly = [
             f"{label} by {_of_cases(result['validated_on'], result['cases'])}"
             for label, result in trained

@@ -19,6 +19,8 @@ from recformer.errors import NotNumbersError, RecformerError, StoreError, UsageE
 from recformer.evaluation.baselines import chosen_on, rank_baseline
 from recformer.evaluation.cases import Known, facts_of, known_cases
 from recformer.evaluation.dataset_check import check_fit, knows_its_data
+from recformer.evaluation.lists.kept import check_made_for, read_kept, read_record
+from recformer.evaluation.lists.ranks import rank_lists
 from recformer.evaluation.protocol import protocol_of
 from recformer.evaluation.provenance import splits_of, trainings_of
 from recformer.evaluation.ranks import RECENT, Progress, Ranks
@@ -134,6 +136,8 @@ def evaluate(
 def pending(root: Root, model: ModelRef, task: Task) -> Pending:
     """What evaluating a model means, without computing anything. Raises as `evaluate` does."""
     store_key = store_key_of(root, model)
+    if model.is_lists:
+        return _pending_lists(model, store_key, task)
     info = None if model.is_baseline else read_info(model.path)
     if info is not None:
         check_fit(root, info, task.dataset, model)
@@ -149,18 +153,39 @@ def pending(root: Root, model: ModelRef, task: Task) -> Pending:
         known = Known(0, chosen_on(model.name, prepared, task.part))
     else:
         known = known_cases_of(root, model, info, task.dataset, prepared, task.part)
-    empty = Evaluation(
-        model=model,
-        protocol=protocol_of(prepared, task.split, task.part, task.recent),
-        seeds=(),
-        facts=facts_of(prepared, task.part),
+    empty = replace(
+        _empty(model, task, prepared),
         known=known,
         commit="" if info is None else info.commit,
-        split_facts=split_facts(prepared, task.part),
         data_known=info is None or knows_its_data(root, info, model),
         solved=info is not None and info.engine == SOLVED,
     )
     return Pending(empty, store_key, rank)
+
+
+def _pending_lists(model: ModelRef, store_key: StoreKey | None, task: Task) -> Pending:
+    """Of lists that were made elsewhere. What they saw is the word of who imported them: they are taken at it."""
+    prepared = _prepared(task)
+    empty = _empty(model, task, prepared)
+    check_made_for(read_record(model.path), empty.protocol, model.run)
+
+    def rank(_: object, progress: Progress | None) -> tuple[Ranks, Settings]:
+        lists = read_kept(model.path, task.dataset.num_users, task.dataset.num_items)
+        return rank_lists(lists, prepared.histories, prepared.cases(task.part), task.recent, progress), {}
+
+    return Pending(empty, store_key, rank)
+
+
+def _empty(model: ModelRef, task: Task, prepared: Prepared) -> Evaluation:
+    """An evaluation without ranks, of a model that has seen nothing."""
+    return Evaluation(
+        model=model,
+        protocol=protocol_of(prepared, task.split, task.part, task.recent),
+        seeds=(),
+        facts=facts_of(prepared, task.part),
+        known=Known(0, None),
+        split_facts=split_facts(prepared, task.part),
+    )
 
 
 def shuffle_test(root: Root, model: ModelRef, task: Task, device: "torch.device | None" = None) -> ShuffleTest:
@@ -168,6 +193,10 @@ def shuffle_test(root: Root, model: ModelRef, task: Task, device: "torch.device 
 
     A baseline is counted from shuffled histories too. Raises as `evaluate` does.
     """
+    if model.is_lists:
+        raise UsageError(
+            f"{model} has lists that were made elsewhere: there is no model to ask about shuffled histories"
+        )
     ordered = evaluate(root, model, task, device).ranks
     prepared = _prepared(task)
     cases = prepared.cases(task.part)

@@ -13,6 +13,8 @@ MAX_K = 20
 MOST_RECENT = 200
 RECENT = 5  # the article's; latest tokens of a history that count as its window, for masking and for duplication
 Masking = Literal["none", "window", "history"]
+NOT_LISTED = int(np.iinfo(np.int32).max)
+"""Rank of a target that is not in a list of which nobody knows how it goes on: beyond any cutoff."""
 MASKINGS: tuple[Masking, ...] = ("none", "window", "history")
 
 
@@ -53,8 +55,24 @@ class Ranks:
     places_history: NDArray[np.int32] | None = None
     """(N, 20) the same with the history masked."""
 
+    known_none: NDArray[np.integer] | None = None
+    """(N,) up to which place, 20 at most, each case's list is known; None where models score all items, so that every
+    rank is known."""
+    known_window: NDArray[np.integer] | None = None
+    known_history: NDArray[np.integer] | None = None
+
     def __len__(self) -> int:
         return len(self.user)
+
+    @property
+    def are_lists(self) -> bool:
+        """Whether they are of lists that were made elsewhere, of which only the first places are known."""
+        return self.known_none is not None
+
+    def known_to(self, masking: Masking) -> int:
+        """The largest cutoff for which every case is known."""
+        known = getattr(self, f"known_{masking}")
+        return MAX_K if known is None else int(known.min())
 
     def rank(self, masking: Masking) -> NDArray[np.int32]:
         """(N,) ranks under one masking."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "markdown", "csv", "latex", "json"]
 Rows = Sequence[dict[str, Any]]
+BY_WORD = "0, by the word of who imported it"
 UNKNOWN_DATA = "unknown: only its sizes fit"
 TESTS = [
     *("low", "high", "p", "p_adjusted", "correction", "at_floor", "about", "effect_size", "family", "comparisons"),
@@ -65,6 +66,7 @@ def render(
     A table shows everything under `masking` but duplication, which is read with nothing masked; JSON and CSV hold every
     result. `slices` (see `Comparison.slices`) stand below a table and in JSON; CSV and LaTeX hold one table.
     """
+    from recformer.evaluation.conclusion import elsewhere
     from recformer.evaluation.table import (  # `runs`, which knows the formats, is quick
         catalogue_names,
         metric_names,
@@ -72,6 +74,8 @@ def render(
     )
 
     several = comparison.reference is not None and len(comparison.evaluations) > 1
+    decides = [] if comparison.reference is None else [comparison.question.k]
+    comparison.require_known(masking, [*cutoffs, *decides])
     if kind == "json":
         summary = comparison.summary(cutoffs)
         if several:
@@ -94,6 +98,7 @@ def render(
     table, caption = _table(comparison, results, primary), _caption(comparison, results, masking)
     facts = [f"The split: {split_in_words(comparison.evaluations[0].split_facts)}"]
     told = bool(sentences) and comparison.protocol.part == "test"  # by the last sentence
+    facts += [] if several else [words for words in [elsewhere(titles, results)] if words]
     facts += [] if comparison.looks is None or told else [f"Looks at the test: {looks_in_words(comparison.looks)}"]
     if kind == "latex":
         return _ruled(table, " ".join([*sentences, caption, *facts]))
@@ -255,7 +260,7 @@ def _table(comparison: "Comparison", results: Rows, primary: str | None) -> "pd.
     ]
     if primary is not None and any("to_best" in result["metrics"][primary] for result in results):
         rows.append([f"{primary} to the best", *(to_best(result["metrics"][primary]) for result in results)])
-    rows.append(["cases trained on", *(_trained(result["trained_on"], result["cases"]) for result in results)])
+    rows.append(["cases trained on", *(_trained(result) for result in results)])
     if any(result["validated_on"] != 0 for result in results):
         rows.append(
             ["cases validated on", *(_validated(result["validated_on"], result["cases"]) for result in results)]
@@ -324,10 +329,12 @@ def _aligned(table: "pd.DataFrame") -> str:
     return "\n".join(lines)
 
 
-def _trained(count: int | None, cases: int) -> str:
-    if count is None:
+def _trained(result: dict[str, Any]) -> str:
+    if result["lists"]:
+        return BY_WORD
+    if (count := result["trained_on"]) is None:
         return "unknown: probably leaks"
-    return f"{count} of {cases}: LEAKS, the figures flatter it" if count else "0"
+    return f"{count} of {result['cases']}: LEAKS, the figures flatter it" if count else "0"
 
 
 def _validated(count: int | None, cases: int) -> str:
@@ -368,10 +375,11 @@ def _figures(comparison: "Comparison", cutoffs: list[int]) -> "pd.DataFrame":
     import pandas as pd
 
     setting = facts_of(comparison)
-    about = ("model", "run", "checkpoint", "masking", "trained_on", "validated_on", "counts", "seeds")
+    about = ("model", "run", "checkpoint", "masking", "trained_on", "validated_on", "counts", "lists", "seeds")
     rows: list[dict[str, Any]] = []
     for result in comparison.summary(cutoffs)["results"]:
         head = {key: "unknown" if result[key] is None else result[key] for key in about}
+        head["lists"] = result["lists"] or ""
         head["settings"] = settings_in_words(result["settings"])
         of_lists = {
             name: {"mean": entry["value"], "difference": {"mean": entry.get("difference")}}

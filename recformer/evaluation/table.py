@@ -178,35 +178,42 @@ def summarise(
 
     Every mean has its 95% interval over users (see `statistics.interval`), None for a single user. With `baseline` (a
     position in `evaluations`) the other models' means also have the paired difference to it: its interval, a
-    randomization p-value, the effect size, and
-    what it counts for under the rule (see `significance.correct`) over all that have the same masking; "primary" then
-    says the `question`, whose metric is always among the results, and "best" for each masking which model that counts
-    is the best by it; the others have their difference to that one under "to_best". Quantities of `catalogue_names`
-    stand under "catalogue". Raises EvaluationError when the protocols differ.
+    randomization p-value, the effect size, and what it counts for under the rule (see `significance.correct`) over all
+    that have the same masking; "primary" then says the `question`, whose metric is always among the results, and "best"
+    for each masking which model that counts is the best by it; the others have their difference to that one under
+    "to_best". Quantities of `catalogue_names` stand under "catalogue". Beside lists that were made elsewhere, all that
+    lies beyond the places that are known is left out. Raises EvaluationError when the protocols differ.
     """
     protocol, question = protocol_of_all(evaluations), question or Question()
     of_all = catalogue_names(cutoffs)
-    names = metric_names(cutoffs, protocol.time_ties, evaluations[0].categories)
-    if baseline is not None and question.primary not in names:
-        names.insert(0, question.primary)
-    measuring = names if baseline is None else _with_family(names, evaluations, question)
-    columns: list[Column] = [(name, masking) for masking in MASKINGS for name in [*measuring, *of_all]]
+    every = metric_names(cutoffs, protocol.time_ties, evaluations[0].categories)
+    if baseline is not None and question.primary not in every:
+        every.insert(0, question.primary)
+    limits = {masking: known_to(evaluations, masking) for masking in MASKINGS}
+    names = {masking: _up_to(limit, every) for masking, limit in limits.items()}
+    of_lists = {masking: _up_to(limit, of_all) for masking, limit in limits.items()}
+    measuring = {
+        masking: names[masking] if baseline is None else _with_family(names[masking], evaluations, question, limit)
+        for masking, limit in limits.items()
+    }
+    columns: list[Column] = [(name, one) for one in MASKINGS for name in [*measuring[one], *of_lists[one]]]
     measured, paired = _measured(evaluations, columns, baseline)
     results = [
-        _result(evaluation, masking, {name: values[name, masking] for name in measuring})
-        | {"catalogue": {name: _of_catalogue(values[name, masking]) for name in of_all}}
+        _result(evaluation, masking, {name: values[name, masking] for name in measuring[masking]})
+        | {"catalogue": {name: _of_catalogue(values[name, masking]) for name in of_lists[masking]}}
         for evaluation, values in zip(evaluations, measured, strict=True)
         for masking in MASKINGS
     ]
     for masking in MASKINGS:
         shown = [result for result in results if result["masking"] == masking]
-        correct(shown, measuring, question, paired, protocol.time_ties)
-    _keep(results, names)
+        correct(shown, measuring[masking], question, paired, protocol.time_ties)
+        _keep(shown, names[masking])
     summary: dict[str, Any] = {"protocol": protocol.as_dict(), "results": results}
     if baseline is not None:
         summary["best"] = {
             masking: _add_to_best([one for one in results if one["masking"] == masking], evaluations, question)
             for masking in MASKINGS
+            if question.primary in names[masking]
         }
     if (facts := evaluations[0].split_facts) is not None:
         summary["split_facts"] = asdict(facts)
@@ -230,7 +237,8 @@ def summarise_view(
     """
     protocol = protocol_of_all(evaluations)
     question = question or Question()
-    measuring = names if baseline is None else _with_family(names, evaluations, question)
+    limit = known_to(evaluations, masking)
+    measuring = names if baseline is None else _with_family(names, evaluations, question, limit)
     columns: dict[str, Column] = {name: (name, masking_of(name, masking)) for name in measuring}
     measured, paired = _measured(evaluations, list(columns.values()), baseline)
     results = [
@@ -271,13 +279,22 @@ def _add_to_best(results: Sequence[Result], evaluations: Sequence[Evaluation], q
     return str(evaluations[best].model)
 
 
-def _with_family(names: Sequence[str], evaluations: Sequence[Evaluation], question: Question) -> list[str]:
+def known_to(evaluations: Sequence[Evaluation], masking: Masking) -> int:
+    """The largest cutoff for which all models' cases are known: 20, or less beside lists that were made elsewhere."""
+    return min(ranks.known_to(masking) for evaluation in evaluations for ranks in evaluation.seeds)
+
+
+def _up_to(limit: int, names: Sequence[str]) -> list[str]:
+    return [name for name in names if _parts(name)[1] <= limit]
+
+
+def _with_family(names: Sequence[str], evaluations: Sequence[Evaluation], question: Question, limit: int) -> list[str]:
     """`names`, and what their exploratory differences are corrected with: all metrics of their kinds, at the usual
-    cutoffs and at those that are asked for, shown or not. So hiding some gives no star to others."""
+    cutoffs and at those that are asked for, shown or not, up to a limit. So hiding some gives no star to others."""
     kinds = {kind_of(name) for name in names if name != question.primary}
     cutoffs = sorted({*FAMILY_CUTOFFS, question.k, *(_parts(name)[1] for name in names)})
     every = metric_names(cutoffs, evaluations[0].protocol.time_ties, evaluations[0].categories)
-    return list(dict.fromkeys([*names, *(name for name in every if kind_of(name) in kinds)]))
+    return list(dict.fromkeys([*names, *(name for name in _up_to(limit, every) if kind_of(name) in kinds)]))
 
 
 def masking_of(name: str, masking: Masking) -> Masking:
@@ -421,8 +438,17 @@ def _result(evaluation: Evaluation, masking: Masking, metrics: dict[str, Any]) -
         "settings": evaluation.settings,
         "commit": evaluation.commit,
         "data_known": evaluation.data_known,
+        "lists": lists_in_words(evaluation.ranks.known_to(masking)) if evaluation.ranks.are_lists else None,
         "metrics": metrics,
     }
+
+
+def lists_in_words(limit: int) -> str:
+    """What everybody must know of figures of lists that were made elsewhere, known up to this place."""
+    return (
+        f"lists made elsewhere, up to K = {limit}: ranks beyond are unknown, and that whoever made them saw none of "
+        "these cases is the word of who imported them"
+    )
 
 
 def _add_seeds(metrics: dict[Column, Result], values: Sequence[NDArray[np.float64]]) -> None:

@@ -91,6 +91,8 @@ POSTER_LINKS = Kind(64 * _MB, "Name a CSV in UTF-8 with the columns item_id and 
 POSTER = Kind(20 * _MB, "Save it as a JPEG of some 100 KB", UsageError)
 CHECKPOINT = Kind(16 * _GB, _COPY_AGAIN, CheckpointError)
 DATA = Kind(8 * _GB, _FETCH_AGAIN, DataError)
+GIVEN_LISTS = Kind(8 * _GB, "Export the lists again", DataError)
+LISTS = Kind(4 * _GB, "Remove the run, then import its lists again")
 DATA_SETTINGS = Kind(_RECORD, _SAY_ANEW, DataError, text=True)
 DATA_SOURCE = Kind(_RECORD, "Remove it: where the dataset came from is then not known", text=True)
 DATA_DIGEST = Kind(1024, "Remove it: the file is then read again", DataError, text=True)

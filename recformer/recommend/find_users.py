@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recformer.data.categories import categories_of
 from recformer.data.dataset import Dataset
 from recformer.data.describe import history_lengths
-from recformer.evaluation.ranks import MAX_K, Masking, Ranks
+from recformer.evaluation.ranks import MAX_K, NOT_LISTED, Masking, Ranks
 from recformer.recommend.overlap import rank_biased_overlap
 
 Order = Literal["id", "disagree", "finds", "repeats"]
@@ -63,7 +63,7 @@ class UserResult:
     """What models do for each user, on the last item held out. NaN for users with too few items for a case."""
 
     ranks: NDArray[np.float64]
-    """(U, M) rank of the held-out item by each model."""
+    """(U, M) rank of the held-out item by each model; infinite where it is in no list of which we know the rest."""
     repeats: NDArray[np.float64]
     """(U, M) items of the raw top k that are in the input window."""
     overlap: NDArray[np.float64]
@@ -78,7 +78,8 @@ def standing(models: Sequence[Ranks], num_users: int, masking: Masking, k: int) 
     shape = (num_users, len(models))
     ranks, repeats, overlap = np.full(shape, np.nan), np.full(shape, np.nan), np.full(num_users, np.nan)
     for place, model in enumerate(models):
-        ranks[model.user, place] = model.rank(masking)
+        found = model.rank(masking)
+        ranks[model.user, place] = np.where(found == NOT_LISTED, np.inf, found)
         repeats[model.user, place] = model.repeats("window", "none")[:, depth - 1]
     lists = [model.top(masking)[:, :depth] for model in models]
     pairs = [rank_biased_overlap(one, other) for one, other in combinations(lists, 2)]

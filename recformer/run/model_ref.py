@@ -9,17 +9,17 @@ from pathlib import Path
 from recformer.errors import UsageError
 from recformer.files.names import RUN_ID, expanded
 from recformer.registry import BASELINES
-from recformer.run.paths import CHECKPOINT_FILES, Root
+from recformer.run.paths import CHECKPOINT_FILES, LISTS, Root
 
 PREFIX = "baseline:"
 
 
 @dataclass(frozen=True)
 class ModelRef:
-    """A run's checkpoint, a checkpoint file outside of models/, or a baseline. `str` gives its name back."""
+    """A run's checkpoint or lists, a checkpoint file outside of models/, or a baseline. `str` gives its name back."""
 
     name: str
-    """best, last, the file's name, or the baseline's registered name."""
+    """best, last, lists, the file's name, or the baseline's registered name."""
     run_id: str | None = None
     """None for a baseline and for a file outside of models/."""
     file: Path | None = None
@@ -27,12 +27,17 @@ class ModelRef:
 
     @classmethod
     def of_run(cls, root: Root, run_id: str, name: str = "best") -> "ModelRef":
-        """A run's best or last checkpoint, whether it is there or not."""
+        """A run's best or last checkpoint, or its lists, whether it is there or not."""
         return cls(name, run_id, root.model(run_id) / CHECKPOINT_FILES[name])
 
     @property
     def is_baseline(self) -> bool:
         return self.file is None
+
+    @property
+    def is_lists(self) -> bool:
+        """Whether it is lists that were made elsewhere, not a model that can be asked."""
+        return self.name == LISTS and self.run_id is not None
 
     @property
     def path(self) -> Path:
@@ -48,7 +53,7 @@ class ModelRef:
 
     @property
     def checkpoint(self) -> str:
-        """best, last, the file's name, or "baseline"."""
+        """best, last, lists, the file's name, or "baseline"."""
         return "baseline" if self.is_baseline else self.name
 
     def __str__(self) -> str:
@@ -71,7 +76,8 @@ def model_label(labels: Mapping[str, str], model: ModelRef) -> str:
 
 
 def find_model(root: Root, text: str) -> ModelRef:
-    """The model that `text` names: RUN (its best checkpoint), RUN/best, RUN/last, the path of a file, or baseline:NAME.
+    """The model that `text` names: RUN (its best checkpoint, or its lists), RUN/best, RUN/last, RUN/lists, the path of
+    a file, or baseline:NAME.
 
     Raises UsageError naming the baselines, or the runs that come near, when there is none.
     """

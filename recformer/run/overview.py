@@ -23,7 +23,7 @@ from recformer.logs.files import find_event_files
 from recformer.run.job_records import JOB_FILE, STATUS_FILE, JobRecord, Status, read_job, read_status
 from recformer.run.labels import FILE as LABELS_FILE
 from recformer.run.labels import Labels, read_labels
-from recformer.run.paths import CHECKPOINT_FILES, RESUME_FILES, Root, entries_of, known_run, run_folders
+from recformer.run.paths import CHECKPOINT_FILES, LISTS, RESUME_FILES, Root, entries_of, known_run, run_folders
 from recformer.run.record import FILE as RECORD_FILE
 from recformer.run.record import read_settings
 from recformer.run.state import RunState, derive_state
@@ -61,7 +61,7 @@ class RunSummary:
     config: dict[str, Any]
     created: float
     checkpoints: list[str]
-    """Those there are of "best" and "last"."""
+    """Those there are of "best", "last" and "lists"."""
     resumable: bool
     """Whether anything was saved that it can go on from."""
     best: dict[str, Any] | None
@@ -241,7 +241,7 @@ def _summary(root: Root, run_id: str) -> RunSummary:
         checkpoints=[name for name, file in CHECKPOINT_FILES.items() if file in saved],
         resumable=not saved.isdisjoint(RESUME_FILES),
         best=best,
-        imported=(best or {}).get("imported") is True,
+        imported=(best or {}).get("imported") is True or CHECKPOINT_FILES[LISTS] in saved,
     )
 
 

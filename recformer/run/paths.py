@@ -68,7 +68,9 @@ def reserve_run_id(root: Root, name: str) -> str:
     raise StoreError(f"there are too many runs called {base}; choose another name")
 
 
-CHECKPOINT_FILES = {"best": "best.safetensors", "last": "last.pt"}
+LISTS = "lists"
+CHECKPOINT_FILES = {"best": "best.safetensors", "last": "last.pt", LISTS: "lists.parquet"}
+"""What a run may have to be evaluated: checkpoints, or lists that were made elsewhere."""
 RESUME_FILES = ("last.pt", "previous.pt")
 """What a run can go on from, the newest first; previous.pt is the last.pt before."""
 

@@ -47,7 +47,7 @@ def some_results(draw: st.DrawFn, names: list[str], seeds: bool | None = None) -
     `seeds`: whether seeds have a say in some of the differences; None for sometimes.
     """
     seen = {"trained_on": 0, "validated_on": 0, "counts": True, "cases": 100, "users": 20}
-    seen |= {"data_known": True, "seeds": 1, "depends_on_seed": True}
+    seen |= {"data_known": True, "seeds": 1, "depends_on_seed": True, "lists": None}
     results: list[dict[str, Any]] = [{"run": "reference", "metrics": {name: {"mean": 0.5} for name in names}} | seen]
     count = draw(st.integers(1, 5))
     with_seeds = draw(st.booleans()) if seeds is None else seeds

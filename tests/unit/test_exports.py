@@ -9,6 +9,7 @@ from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from recformer.errors import count
@@ -125,6 +126,23 @@ def test_every_export_says_what_was_seen_and_which_settings_were_chosen(comparis
     cells = {line.split("  ")[0]: line for line in table.splitlines()}
     assert f"5 of {len(seen.ranks)}: they chose its checkpoint or settings" in cells["cases validated on"]
     assert "latest 10, decay 0.8" in cells["chosen on validation"]
+
+
+def test_every_export_says_which_models_are_lists_made_elsewhere(comparison: ShownComparison) -> None:
+    first, *others = comparison.evaluations
+    known = np.full(len(first.ranks), 10, dtype=np.uint8)
+    lists = replace(first.ranks, known_none=known, known_window=known, known_history=known)
+    evaluations = [replace(first, seeds=(lists,)), *others]
+    changed = replace(comparison, evaluations=evaluations, keys=(*comparison.keys[:-1], "lists"))
+    words = "lists made elsewhere, up to K = 10: ranks beyond are unknown"
+    for text in (
+        to_html(changed, RANKING, CONFIGS, "/compare"),
+        to_csv(changed, RANKING),
+        to_markdown(changed, RANKING).replace("\\", ""),
+        *(render(changed, [10], kind, "history") for kind in ("table", "markdown", "csv", "json")),
+    ):
+        assert words in text
+    assert f"{LABELS[0]}: {words}" in changed.protocol_rows["Made elsewhere"]
 
 
 def test_a_p_value_that_could_be_no_lower_is_said_in_the_same_words_everywhere(comparison: ShownComparison) -> None:

@@ -48,6 +48,8 @@ ALLOWED = {
     ("data.rows", "arrow_csv.read_csv"): "bytes that the gate read",
     ("data.rows", "parquet.ParquetFile"): "a file that the gate opened",
     ("evaluation.store", "parquet.ParquetFile"): "a file that the gate opened",
+    ("evaluation.lists.kept", "parquet.ParquetFile"): "a file that the gate opened",
+    ("evaluation.lists.read", "json.loads"): "one list of a file that the gate opened",
     ("recommend.posters", "Image.open"): "a file that the gate opened",
     ("checkpoint.weights", "torch.load"): "a file that the gate opened",
     # checked by the gate, then opened by a library that takes nothing but a path

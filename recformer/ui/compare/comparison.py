@@ -98,9 +98,11 @@ class Model:
 
     @property
     def source(self) -> str:
-        """Checkpoint and commit in small print: "best · 1a2b3c4"; "counted, not trained" for a baseline."""
+        """Checkpoint and commit in small print: "best · 1a2b3c4"; what it is where it is none."""
         if self.members[0].is_baseline:
             return "counted, not trained"
+        if self.members[0].is_lists:
+            return "lists made elsewhere"
         commit = self.evaluation.commit[:COMMIT_DIGITS] or "commit unknown"
         return f"{self.evaluation.model.checkpoint} · {commit}"
 
@@ -155,7 +157,8 @@ class ShownComparison(Comparison):
         skipped = (
             f", {count(protocol.skipped_users, 'user')} with too short a history" if protocol.skipped_users else ""
         )
-        known = [(model.label, model.evaluation.known) for model in self.models]
+        known = [(model.label, model.evaluation.known) for model in self.models if not model.members[0].is_lists]
+        elsewhere = self.conclusion.elsewhere
         chosen = [(model.label, settings_in_words(model.evaluation.settings)) for model in self.models]
         settings = "; ".join(f"{label} {words}" for label, words in chosen if words)
         rows = {
@@ -173,7 +176,8 @@ class ShownComparison(Comparison):
             "Trained on these cases": "; ".join(f"{label} {_count(seen.trained_on)}" for label, seen in known),
             "Chosen on these cases": "; ".join(f"{label} {_count(seen.validated_on)}" for label, seen in known),
         }
-        return rows | ({"Settings chosen on validation": settings} if settings else {})
+        more = {"Settings chosen on validation": settings, "Made elsewhere": elsewhere}
+        return rows | {name: words for name, words in more.items() if words}
 
     @property
     def configs(self) -> dict[str, dict[str, Any]]:

@@ -58,7 +58,7 @@ def to_csv(comparison: ShownComparison, ranking: list[str]) -> str:
         for label, result in zip(comparison.labels, section.results, strict=True):
             head = {"view": section.title, "model": label}
             head |= {key: result[key] for key in ("run", "checkpoint", "commit", "seeds")}
-            head["counts"] = result["counts"]
+            head |= {"counts": result["counts"], "lists": result["lists"] or ""}
             for key in ("trained_on", "validated_on"):
                 head[key] = "unknown" if result[key] is None else result[key]
             head["settings"] = settings_in_words(result["settings"])

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from recformer.evaluation.report import TO_BEST, corrections, settings_in_words, to_best
+from recformer.evaluation.report import BY_WORD, TO_BEST, corrections, settings_in_words, to_best
 from recformer.evaluation.slices import known_dimensions
 from recformer.ui.compare.charts import accuracy_chart, groups_chart, loss_charts, metric_chart
 from recformer.ui.compare.comparison import DUPLICATION, ShownComparison, title_of
@@ -51,6 +51,7 @@ def to_html(comparison: ShownComparison, ranking: list[str], configs: dict[str, 
         configs=config_differences(configs, everything=True),
         config_names=list(configs),
         title_of=title_of,
+        by_word=BY_WORD,
         settings_in_words=settings_in_words,
         is_best=is_best,
         behind=partial(spread_and_difference, question=comparison.question),

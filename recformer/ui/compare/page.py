@@ -16,6 +16,7 @@ from recformer.data.user_sample import UserSample
 from recformer.evaluation.compare import comparison_of, configs_of, seed_groups
 from recformer.evaluation.ranks import MAX_K
 from recformer.evaluation.significance import METRICS, PRIMARY, Question, asked
+from recformer.evaluation.table import known_to
 from recformer.registry import SPLITS
 from recformer.run.model_ref import all_baselines, model_label
 from recformer.run.overview import RunSummary, labels_of
@@ -172,6 +173,8 @@ def compare(choice: ComparisonChoice) -> ShownComparison | None:
     if not found:
         return None
     compared = comparison_of(found, choice.reference, choice.question, configs, labels_of(choice.runs))
+    compared.require_known(choice.masking, [choice.question.k])
+    choice = _up_to(choice, known_to(compared.evaluations, choice.masking))
     firsts = [group[0] for group in compared.members]
     styles = run_styles(choice.runs, [model.run for model in firsts])
     if compared.reference is not None and len(styles) > 1:
@@ -188,6 +191,13 @@ def compare(choice: ComparisonChoice) -> ShownComparison | None:
         styles=styles,
         keys=keys,
     )
+
+
+def _up_to(choice: ComparisonChoice, limit: int) -> ComparisonChoice:
+    """The choice without cutoffs beyond what is known of lists that were made elsewhere, which are named."""
+    if beyond := [str(k) for k in choice.cutoffs if k > limit]:
+        st.caption(f"Not shown: k = {', '.join(beyond)}. Lists made elsewhere are known up to K = {limit} here.")
+    return replace(choice, cutoffs=[k for k in choice.cutoffs if k <= limit])
 
 
 def _seeds_together() -> bool:
@@ -214,6 +224,8 @@ def show_conclusion(comparison: ShownComparison) -> None:
         st.caption(plain(found.seeds), help=explain("about"))
     if found.undecided:
         st.caption(plain(found.undecided), help=explain("detectable"))
+    if found.elsewhere:
+        st.caption(plain(found.elsewhere))
     if found.leaks:
         st.warning(plain(found.leaks), icon=":material/warning:")
     step = " Take it with *Part*." if comparison.protocol.part == "validation" else ""

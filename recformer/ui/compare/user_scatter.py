@@ -9,6 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from recformer.data.nouns import Nouns
+from recformer.evaluation.ranks import NOT_LISTED
 from recformer.ui.compare.comparison import Model, ShownComparison
 from recformer.ui.shared.charts import quiet
 from recformer.ui.shared.live_chart import show_live
@@ -28,7 +29,7 @@ class Pair:
     upwards: Model
     k: int
     x: NDArray[np.int32]
-    """(N,) by the model of the horizontal axis."""
+    """(N,) by the model of the horizontal axis; NOT_LISTED where a list made elsewhere does not have it."""
     y: NDArray[np.int32]
     """(N,) by the model of the vertical axis."""
     users: NDArray[np.object_]
@@ -57,9 +58,11 @@ def show_users(comparison: ShownComparison) -> None:
     pair = _pick(comparison)
     st.markdown(summary(pair), help=explain("scatter", pair.nouns))
     show_live(st.container(), scatter_chart(pair), "compare.users", _recommend(comparison, pair))
+    unknown = " What a list made elsewhere does not have stands outermost: its rank is unknown."
+    any_lists = pair.across.evaluation.ranks.are_lists or pair.upwards.evaluation.ranks.are_lists
     st.caption(
         f"Each point is a held-out {pair.nouns.item}; {comparison.choice.masking} masked. Click one to see that user's "
-        "lists in Recommend. Points at the same ranks are drawn a little apart."
+        "lists in Recommend. Points at the same ranks are drawn a little apart." + unknown * any_lists
     )
 
 
@@ -108,9 +111,12 @@ def summary(pair: Pair) -> str:
 
 def scatter_chart(pair: Pair) -> go.Figure:
     """Rank against rank on logarithmic axes, the diagonal, and lines at k; `customdata` is the user's id."""
+    listed = np.concatenate([ranks[ranks < NOT_LISTED] for ranks in (pair.x, pair.y)])
+    beyond = int(listed.max(initial=pair.k)) * 2  # where what no list has is drawn: further than all others
+    drawn = [np.minimum(ranks, beyond) for ranks in (pair.x, pair.y)]
     shift = np.exp(np.random.default_rng(0).uniform(-JITTER, JITTER, (2, len(pair.x))))
-    x, y = pair.x * shift[0], pair.y * shift[1]
-    ends, at_k = [0.8, float(max(pair.x.max(), pair.y.max(), pair.k)) * 1.2], [pair.k + 0.5] * 2
+    x, y = drawn[0] * shift[0], drawn[1] * shift[1]
+    ends, at_k = [0.8, float(max(drawn[0].max(), drawn[1].max(), pair.k)) * 1.2], [pair.k + 0.5] * 2
     figure = go.Figure()
     for across, upwards, dash in ((ends, ends, "dot"), (at_k, ends, "solid"), (ends, at_k, "solid")):
         look = {"color": REFERENCE, "width": 1, "dash": dash}
@@ -124,7 +130,7 @@ def scatter_chart(pair: Pair) -> go.Figure:
             mode="markers",
             marker={"color": colour, "symbol": symbol, "size": 7, "opacity": 0.7},
             customdata=pair.users[members],
-            text=[f"{as_text(str(title))}<br>rank {a:,} across, {b:,} upwards" for title, a, b in found],
+            text=[f"{as_text(str(title))}<br>{_rank(a)} across, {_rank(b)} upwards" for title, a, b in found],
             hovertemplate="user %{customdata}: %{text}<extra></extra>",
         )
     quiet(
@@ -137,6 +143,10 @@ def scatter_chart(pair: Pair) -> go.Figure:
     span = {"type": "log", "range": np.log10(ends).tolist(), "dtick": 1, "tickformat": ",~r"}
     figure.update_xaxes(span)
     return figure.update_yaxes(span | {"title": as_text(f"rank by {pair.upwards.label}")})
+
+
+def _rank(rank: int) -> str:
+    return "not in the list" if rank == NOT_LISTED else f"rank {rank:,}"
 
 
 def _recommend(comparison: ShownComparison, pair: Pair) -> str:

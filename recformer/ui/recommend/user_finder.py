@@ -187,7 +187,8 @@ def frame_of(
         ("repeats", results.repeats, f"{nouns.heads} of the window in the raw top {depth}."),
     ):
         for place, model in enumerate(models):
-            frame = frame.assign(**{f"{kind} {model}": values[tokens, place]})
+            shown = np.where(np.isinf(values[tokens, place]), np.nan, values[tokens, place])  # in no list: no rank
+            frame = frame.assign(**{f"{kind} {model}": shown})
             label = f"{kind.capitalize()} · {labels[model]}"
             config[f"{kind} {model}"] = NumberColumn(label, format="%d", help=meaning)
     return frame, config

@@ -5,6 +5,7 @@ import streamlit as st
 from recformer.jobs.control import stop_detached
 from recformer.run import labels, trash
 from recformer.run.overview import RunSummary
+from recformer.run.paths import LISTS
 from recformer.run.settings import read_settings
 from recformer.ui.shared import readers
 from recformer.ui.shared.frame import guard
@@ -34,7 +35,7 @@ def run_actions(run: RunSummary, *, monitor: bool = True) -> None:
             label = "Resume" if run.resumable else "Start again"
             going_on = {"mode": "Resume", "resume": run.run_id}
             st.page_link("pages/train.py", label=label, icon=":material/resume:", query_params=going_on)
-        if first and not _solved_at_once(run):
+        if first and not first.endswith(f"/{LISTS}") and not _solved_at_once(run):
             st.page_link(
                 "pages/train.py",
                 label="Start from these weights",

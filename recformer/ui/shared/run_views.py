@@ -14,7 +14,7 @@ from recformer.evaluation.compare import configs_of, seed_groups
 from recformer.evaluation.provenance import trainings_of
 from recformer.run.model_ref import ModelRef, all_baselines, model_label
 from recformer.run.overview import DamagedRun, RunSummary, labels_of
-from recformer.run.paths import CHECKPOINT_FILES
+from recformer.run.paths import LISTS
 from recformer.ui.shared import readers
 from recformer.ui.shared.run_actions import stop_button
 from recformer.ui.shared.selection import pick_many
@@ -27,11 +27,11 @@ MOST_MODELS = 30
 def choose_models(
     runs: list[RunSummary], none_yet: str, *, key: str, suggested: list[ModelRef], baselines: bool, **more: Any
 ) -> list[ModelRef]:
-    """Models chosen among the runs' checkpoints and the `baselines`, kept in the URL; "RUN" there means its best.
+    """Models among the checkpoints and lists of the runs and the `baselines`, kept in the URL; "RUN" there is its best.
 
     Where no run has a checkpoint, `none_yet` and the way to one are shown instead.
     """
-    trained = checkpoints(runs)
+    trained = [*checkpoints(runs), *lists(runs)]
     if not trained:
         st.info(none_yet, icon=":material/info:")
         st.page_link("pages/train.py", label="Start a training run", icon=":material/play_circle:")
@@ -55,13 +55,17 @@ def choose_models(
 
 def checkpoints(runs: list[RunSummary]) -> list[ModelRef]:
     """The best and the last checkpoint of every run that has them, best ones first, archived runs last."""
+    return [*_saved(runs, "best"), *_saved(runs, "last")]
+
+
+def lists(runs: list[RunSummary]) -> list[ModelRef]:
+    """The lists that were made elsewhere, those of archived runs last."""
+    return _saved(runs, LISTS)
+
+
+def _saved(runs: list[RunSummary], name: str) -> list[ModelRef]:
     ordered = sorted(runs, key=lambda run: run.labels.archived)
-    return [
-        ModelRef.of_run(readers.root(), run.run_id, name)
-        for name in CHECKPOINT_FILES
-        for run in ordered
-        if name in run.checkpoints
-    ]
+    return [ModelRef.of_run(readers.root(), run.run_id, name) for run in ordered if name in run.checkpoints]
 
 
 def suggestion(runs: list[RunSummary]) -> list[list[ModelRef]]:

@@ -1,0 +1,1 @@
+"""Recommendations made elsewhere: read from files, checked, kept as a model, ranked like any other."""

@@ -1,0 +1,152 @@
+"""`import-lists` and what follows: a baseline's own lists, brought in, are told exactly as the baseline is."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recformer.config import parse_section
+from recformer.data.dataset import Dataset
+from recformer.data.prepared import prepare
+from recformer.evaluation.baselines import rank_baseline
+from recformer.evaluation.ranks import Masking
+from recformer.run.paths import Root
+from tests.builders import dataset_in
+from tests.training_helpers import assert_clear_failure, json_of, run_here
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return dataset_in(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return Root(tmp_path / "root")
+
+
+def export(folder: Path, dataset: Dataset, masking: Masking, k: int, baseline: str = "ease") -> Path:
+    """The first k of a baseline on the test part, as CSV, in no order."""
+    prepared = prepare(dataset, parse_section("split", "leave_last_out"))
+    ranks, _ = rank_baseline(baseline, prepared, prepared.cases("test"))
+    rows = [
+        (dataset.user_ids[user], dataset.item_ids[item], place)
+        for user, items in zip(ranks.user, ranks.top(masking)[:, :k], strict=True)
+        for place, item in enumerate(items, start=1)
+        if item >= 0
+    ]
+    path = folder / "lists.csv"
+    table = pd.DataFrame(rows, columns=["user_id", "item_id", "rank"]).sample(frac=1, random_state=0)
+    table.to_csv(path, index=False)
+    return path
+
+
+def imported(root: Root, dataset: Dataset, masking: Masking, k: int, *more: object) -> Any:
+    root.path.mkdir(parents=True, exist_ok=True)
+    path = export(root.path, dataset, masking, k)
+    return json_of(
+        run_here(root.path, "import-lists", path, "--name", "elsewhere", "--data", dataset.source, "--json", *more)
+    )
+
+
+def test_a_baselines_own_lists_have_exactly_its_figures(root: Root, dataset: Dataset) -> None:
+    imported(root, dataset, "history", 10)
+    words = ["elsewhere", "baseline:ease", "--no-baselines", "--part", "test", "--k", "1,5,10", "--format", "json"]
+    document = json_of(run_here(root.path, "compare", *words))
+    theirs, own = ([one for one in document["results"] if one["masking"] == "history"][place] for place in (0, 1))
+    assert [one["run"] for one in (theirs, own)] == ["elsewhere", "baseline:ease"]
+    for name, figure in own["metrics"].items():
+        if not name.startswith("duplication"):  # of the raw list, which is not in the file
+            assert theirs["metrics"][name]["mean"] == figure["mean"], name
+    assert theirs["catalogue"] == {name: {"value": entry["value"]} for name, entry in own["catalogue"].items()}
+    assert own["metrics"]["ndcg@10"]["mean"] > 0
+
+
+def test_what_is_said_of_it_is_said_alike_in_table_and_json(root: Root, dataset: Dataset) -> None:
+    imported(root, dataset, "history", 10)
+    words = "lists made elsewhere, up to K = 10: ranks beyond are unknown, and that whoever made them saw none of these"
+    alone = run_here(root.path, "evaluate", "elsewhere", "--part", "test", "--k", "10")
+    beside = run_here(root.path, "compare", "elsewhere", "--part", "test", "--k", "10")
+    for result in (alone, beside):
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.count(f"elsewhere (lists): {words}") == 1
+        assert "0, by the word of who imported it" in result.stdout
+    document = json_of(run_here(root.path, "evaluate", "elsewhere", "--part", "test", "--k", "10", "--json"))
+    assert all(one["lists"].startswith(words) for one in document["results"])
+
+
+def test_raw_lists_are_known_as_far_as_masking_leaves_them(root: Root, dataset: Dataset) -> None:
+    report = imported(root, dataset, "none", 20)
+    limits = report["known_to"]
+    assert limits["none"] == 20 > limits["history"] and report["seen"] > 0
+    words = ["evaluate", "elsewhere", "--part", "test", "--json", "--mask", "none", "--k", "5,20"]
+    document = json_of(run_here(root.path, *words))
+    by_masking = {
+        one["masking"]: {int(name.partition("@")[2]) for name in one["metrics"]} for one in document["results"]
+    }
+    assert by_masking["none"] == {5, 20}
+    assert all(k <= limits["history"] for k in by_masking["history"])
+
+
+def test_a_cutoff_beyond_what_is_known_is_refused_in_one_sentence(root: Root, dataset: Dataset) -> None:
+    imported(root, dataset, "history", 7)
+    for command in ("evaluate", "compare"):
+        result = run_here(root.path, command, "elsewhere", "--part", "test")
+        assert_clear_failure(
+            result, 1, "elsewhere (lists) has lists that are known up to K = 7", "k = 10 is asked for", "--k 7"
+        )
+    done = run_here(root.path, "compare", "elsewhere", "--part", "test", "--k", "7", "--primary", "ndcg@7")
+    assert done.returncode == 0, done.stderr
+    assert "ndcg@7 (primary)" in done.stdout
+
+
+def test_lists_for_another_part_are_refused_in_one_sentence(root: Root, dataset: Dataset) -> None:
+    imported(root, dataset, "history", 10)
+    assert_clear_failure(
+        run_here(root.path, "evaluate", "elsewhere"), 1, "they are for the test part of leave_last_out"
+    )
+
+
+def test_lists_cannot_be_asked_about_shuffled_histories(root: Root, dataset: Dataset) -> None:
+    imported(root, dataset, "history", 10)
+    result = run_here(root.path, "evaluate", "elsewhere", "--part", "test", "--shuffle")
+    assert_clear_failure(result, 2, "there is no model to ask about shuffled histories")
+
+
+def test_a_fault_of_the_command_is_told_before_anything_is_read(root: Root, dataset: Dataset) -> None:
+    root.path.mkdir(parents=True)
+    path = export(root.path, dataset, "history", 3)
+    assert_clear_failure(run_here(root.path, "import-lists", path, "--name", "a"), 2, "--data DIR is missing")
+    words = ["import-lists", path, "--data", dataset.source]
+    assert_clear_failure(run_here(root.path, *words, "--name", "../a"), 2, "is not allowed")
+    result = run_here(root.path, *words, "--name", "a", "--split", "as_given")
+    assert_clear_failure(result, 2, "did not come split")
+
+
+def test_slices_and_csv_hold_lists_too(root: Root, dataset: Dataset) -> None:
+    imported(root, dataset, "history", 10)
+    words = ["compare", "elsewhere", "baseline:ease", "--part", "test", "--k", "10"]
+    document = json_of(run_here(root.path, *words, "--slices", "--format", "json"))
+    for entry in document["slices"]:
+        own, theirs = entry["models"]
+        assert np.isclose(own["mean"], theirs["mean"], atol=1e-12)
+    rows = run_here(root.path, *words, "--format", "csv").stdout.splitlines()
+    assert "lists" in rows[0].split(",") and "lists made elsewhere" in rows[1]
+
+
+def test_the_report_is_told_in_words(root: Root, dataset: Dataset) -> None:
+    root.path.mkdir(parents=True)
+    path = export(root.path, dataset, "history", 10)
+    result = run_here(root.path, "import-lists", path, "--name", "a", "--data", dataset.source)
+    assert result.stdout.splitlines() == [
+        "a: lists.csv",
+        "300 rows: user in 'user_id', item in 'item_id', in the order of rank in 'rank'.",
+        "30 of 30 users of the part have a list.",
+        "Each list has 10 places.",
+        "No list has movies that its user had before: they were taken out (masking: history).",
+        "Metrics go up to k = 10: ranks beyond are unknown.",
+    ]
+    json.loads((root.path / "runs" / "a" / "labels.json").read_text())  # it has a colour like any other
