@@ -554,7 +554,7 @@ def recommend(
         )
     checkpoints = [find_model(_root, name) for name in runs]
     # Read before the dataset is looked for: what has no checkpoint is told that, not to name its data.
-    infos = {checkpoint: read_info(checkpoint.path) for checkpoint in checkpoints}
+    infos = {checkpoint: read_info(checkpoint.path) for checkpoint in checkpoints if not checkpoint.is_lists}
     dataset = _dataset_for(checkpoints, data)
     question = query_of(dataset, user, k, mask, items, why, RECENT if recent is None else recent)
     advice = advise(_root, checkpoints, dataset, question)

@@ -87,17 +87,22 @@ def listed(
     """
     shown, share = user_case.candidates(dataset.num_items, masking), shares(scores)
     return [
-        {
-            "rank": rank,
-            "item_id": id_at(dataset.item_ids, item),
-            "title": display_title(dataset, item),
-            "score": float(share[item]),
-            "hit": item == user_case.target,
-            "repeat_window": item in user_case.window,
-            "seen": item in user_case.history,
-        }
+        entry(dataset, user_case, rank, item, float(share[item]))
         for rank, item in enumerate(top(scores, shown, k), start=1)
     ]
+
+
+def entry(dataset: Dataset, user_case: UserCase, rank: int, item: int, score: float | None) -> dict[str, Any]:
+    """What is said of the item with a token at a place of a list; see `listed`."""
+    return {
+        "rank": rank,
+        "item_id": id_at(dataset.item_ids, item),
+        "title": display_title(dataset, item),
+        "score": score,
+        "hit": item == user_case.target,
+        "repeat_window": item in user_case.window,
+        "seen": item in user_case.history,
+    }
 
 
 def target_ranks(scores: NDArray[np.float64], user_case: UserCase) -> dict[Masking, int] | None:

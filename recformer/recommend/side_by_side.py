@@ -1,5 +1,6 @@
 """Several models' recommendations for one user: as `recommend --json` prints and the app shows them, and as text."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -11,10 +12,20 @@ from recformer.data.dataset import Dataset, Id, id_at, id_of
 from recformer.data.nouns import Nouns
 from recformer.errors import NotNumbersError, UsageError
 from recformer.evaluation.dataset_check import check_fit
+from recformer.evaluation.lists.kept import UNKNOWN_ITEM, read_kept
 from recformer.evaluation.ranks import RECENT, Masking
+from recformer.recommend.given_list import GivenList, advice_of_list, given_list
 from recformer.recommend.overlap import jaccard, rank_biased_overlap
 from recformer.recommend.scores import NextScores, explain, listed, next_scores_of, taken_out, target_ranks, top
-from recformer.recommend.user_case import UserCase, display_title, imagined, item_tokens_of, unknown_id, user_case_of
+from recformer.recommend.user_case import (
+    NOT_ASKED,
+    UserCase,
+    display_title,
+    imagined,
+    item_tokens_of,
+    unknown_id,
+    user_case_of,
+)
 from recformer.recommend.window_edits import read
 from recformer.run.model_ref import ModelRef
 from recformer.run.paths import Root
@@ -93,12 +104,17 @@ def advise(
     if not checkpoints:
         raise UsageError("name at least one run or checkpoint")
     user_case = question.user_case(dataset)
-    answers: list[Answer] = []
-    for checkpoint in checkpoints:
-        model, info = load(checkpoint.path)
-        check_fit(root, info, dataset, checkpoint)
-        answers.append(Answer(checkpoint, scores_by(checkpoint, model, info.shape.window, dataset, user_case)))
+    answers = [_answer(root, checkpoint, dataset, user_case) for checkpoint in checkpoints]
     return advice_of(answers, dataset, user_case, question)
+
+
+def _answer(root: Root, checkpoint: ModelRef, dataset: Dataset, user_case: UserCase) -> Answer | GivenList:
+    if checkpoint.is_lists:
+        lists = read_kept(checkpoint.path, dataset.num_users, dataset.num_items)
+        return given_list(checkpoint, lists, dataset, user_case)
+    model, info = load(checkpoint.path)
+    check_fit(root, info, dataset, checkpoint)
+    return Answer(checkpoint, scores_by(checkpoint, model, info.shape.window, dataset, user_case))
 
 
 def scores_by(checkpoint: ModelRef, model: nn.Module, length: int, dataset: Dataset, user_case: UserCase) -> NextScores:
@@ -109,11 +125,12 @@ def scores_by(checkpoint: ModelRef, model: nn.Module, length: int, dataset: Data
         raise NotNumbersError(str(checkpoint)) from None
 
 
-def advice_of(answers: list[Answer], dataset: Dataset, user_case: UserCase, question: Query) -> Advice:
+def advice_of(answers: Sequence[Answer | GivenList], dataset: Dataset, user_case: UserCase, question: Query) -> Advice:
     """`{"user", "window", "target", "why", "models": [{"run", "checkpoint", "target_rank", "items", …}], "overlap"}`.
 
     Ids are the dataset's. "window" are the `recent` latest items, oldest first. "target" and "target_rank" are null
-    where the latest items are made up. `answers` is not empty. Raises UsageError for a k or item that is not allowed.
+    where the latest items are made up; "target_rank", "score" and "why" also where a list made elsewhere does not say
+    them. `answers` is not empty. Raises UsageError for a k or item that is not allowed.
     """
     explained = _explained(answers[0], dataset, user_case, question)
     models = [_model(answer, dataset, user_case, question, explained) for answer in answers]
@@ -129,18 +146,25 @@ def advice_of(answers: list[Answer], dataset: Dataset, user_case: UserCase, ques
     }
 
 
-def _explained(first: Answer, dataset: Dataset, user_case: UserCase, question: Query) -> int:
+def _explained(first: Answer | GivenList, dataset: Dataset, user_case: UserCase, question: Query) -> int:
     """Item token of the item to explain."""
     if question.why is not None:
         return int(item_tokens_of(dataset, [question.why])[0])
-    shown = user_case.candidates(dataset.num_items, question.masking)
-    best = top(first.next_scores[0], shown, question.k)
+    if isinstance(first, GivenList):
+        best = [one for one in first.left(user_case, dataset.num_items, question.masking) if one != UNKNOWN_ITEM]
+    else:
+        shown = user_case.candidates(dataset.num_items, question.masking)
+        best = top(first.next_scores[0], shown, question.k)
     if not best:
         raise UsageError(f"masking {question.masking} leaves no {dataset.nouns.item} to recommend; mask less")
     return best[0]
 
 
-def _model(answer: Answer, dataset: Dataset, user_case: UserCase, question: Query, explained: int) -> Advice:
+def _model(
+    answer: Answer | GivenList, dataset: Dataset, user_case: UserCase, question: Query, explained: int
+) -> Advice:
+    if isinstance(answer, GivenList):
+        return advice_of_list(answer, dataset, user_case, question.k, question.masking)
     scores, k, masking = answer.next_scores[0], question.k, question.masking
     ranks = target_ranks(scores, user_case)
     hidden = {name: dataset.item_ids[items].tolist() for name, items in taken_out(scores, user_case, k).items()}
@@ -171,24 +195,29 @@ def render_advice(advice: dict[str, Any], nouns: Nouns, *, explain: bool) -> str
     """What `advice_of` gives, a list a model; with `explain` also what the window's items do for one item."""
     lines: list[str] = []
     for model in advice["models"]:
-        lines += [_head(model, nouns), *(_place(item) for item in model["items"])]
+        lines += [_head(model, nouns, advice["target"]), *(_place(item) for item in model["items"])]
         if explain:
             lines += _why(model["why"], advice["why"]["title"])
     return "\n".join(lines)
 
 
-def _head(model: dict[str, Any], nouns: Nouns) -> str:
-    if model["target_rank"] is None:
+def _head(model: dict[str, Any], nouns: Nouns, target: Id | None) -> str:
+    if target is None:
         return f"{model['run']}: after these {nouns.items}"
+    if model["target_rank"] is None:
+        return f"{model['run']}: the held-out {nouns.item} is not in its list, so its rank is unknown"
     return f"{model['run']}: the held-out {nouns.item} has rank {model['target_rank']}"
 
 
 def _place(item: dict[str, Any]) -> str:
     marks = [word for word in ("hit", "repeat_window", "seen") if item[word]]
-    return f"  {item['rank']:>3}  {item['title']}  {item['score']:.4f}  {' '.join(marks)}".rstrip()
+    score = "" if item["score"] is None else f"{item['score']:.4f}"
+    return f"  {item['rank']:>3}  {item['title']}  {score}  {' '.join(marks)}".rstrip()
 
 
-def _why(why: dict[str, Any], title: str) -> list[str]:
+def _why(why: dict[str, Any] | None, title: str) -> list[str]:
+    if why is None:
+        return [f"  why {title}: {NOT_ASKED}"]
     lines = [f"  why {title}: rank {why['rank']}, {why['score']:.4f}"]
     for reason in why["reasons"]:
         lines.append(

@@ -18,6 +18,7 @@ from recformer.data.report import LEAST
 from recformer.errors import DataError, UsageError
 from recformer.evaluation.ranks import MOST_RECENT, Masking
 
+NOT_ASKED = "a list made elsewhere: there is no model to ask why, or what if"
 CROWD = 64
 """Users that stand in for nobody; see `asked_as`."""
 

@@ -150,3 +150,33 @@ def test_the_report_is_told_in_words(root: Root, dataset: Dataset) -> None:
         "Metrics go up to k = 10: ranks beyond are unknown.",
     ]
     json.loads((root.path / "runs" / "a" / "labels.json").read_text())  # it has a colour like any other
+
+
+def test_recommend_shows_the_users_list(root: Root, dataset: Dataset) -> None:
+    imported(root, dataset, "history", 10)
+    table = pd.read_csv(root.path / "lists.csv").sort_values("rank")
+    words = ["recommend", "elsewhere", "--user", "104", "--k", "5"]
+    document = json_of(run_here(root.path, *words, "--json"))
+    (model,) = document["models"]
+    expected = table.loc[table["user_id"] == 104, "item_id"].tolist()
+    assert [item["item_id"] for item in model["items"]] == expected[:5]
+    assert model["target_rank"] == (expected.index(document["target"]) + 1 if document["target"] in expected else None)
+    assert model["why"] is None and {item["score"] for item in model["items"]} == {None}
+    told = run_here(root.path, *words, "--why", str(expected[0])).stdout
+    assert "a list made elsewhere: there is no model to ask why, or what if" in told
+    refused = run_here(root.path, "recommend", "elsewhere", "--user", "104", "--items", "10,17")
+    assert_clear_failure(refused, 2, "elsewhere is a list made elsewhere: there is no model to ask why, or what if")
+
+
+def test_recommend_refuses_lists_for_another_part_and_a_user_without_one(root: Root, dataset: Dataset) -> None:
+    root.path.mkdir(parents=True)
+    path = export(root.path, dataset, "history", 10)
+    table = pd.read_csv(path)
+    table[table["user_id"] != 104].to_csv(path, index=False)
+    for name, part in (("theirs", "test"), ("before", "validation")):
+        words = ["import-lists", path, "--name", name, "--data", dataset.source, "--part", part]
+        assert run_here(root.path, *words).returncode == 0
+    result = run_here(root.path, "recommend", "theirs", "--user", "104")
+    assert_clear_failure(result, 2, "theirs has no list for user 104")
+    result = run_here(root.path, "recommend", "before", "--user", "101")
+    assert_clear_failure(result, 2, "before has lists for the validation part of leave_last_out")

@@ -1,5 +1,6 @@
 """Lists that were made elsewhere, on every page: a dropped file becomes a row of Compare, and hides nothing elsewhere."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,3 +143,40 @@ def test_a_dropped_file_that_cannot_be_read_is_refused_in_one_sentence(root: Roo
     assert len(app.error) == 1
     assert "theirs.csv, line 2: score 'high' is no number" in words(app)
     assert not root.run("theirs").exists() and list((root.data / ".uploads").iterdir()) == []
+
+
+def test_recommend_shows_their_list_beside_the_others_and_says_that_nobody_can_be_asked(
+    root: Root, dataset: Dataset
+) -> None:
+    imported(root, dataset)
+    user, items = next(iter(lists_for(dataset).items()))
+    app = opened("pages/recommend.py", runs=["one/best", "theirs/lists"], user=user, masking="none")
+    assert not app.error and not app.exception
+    sent = json.loads(app.get("bidi_component")[0].proto.json)
+    theirs = sent["columns"][1]
+    assert [str(card["id"]) for card in theirs["cards"]] == list(items)
+    assert {card["share"] for card in theirs["cards"]} == {""}
+    place = items.index(str(dataset.item_ids[dataset.history(0)[-1]])) + 1
+    assert theirs["target"] == f"held-out movie at rank {place} of {dataset.num_items}"
+    assert "theirs (lists)** is a list made elsewhere: there is no model to ask why, or what if." in words(app)
+
+
+def test_what_if_leaves_lists_out_with_the_reason(root: Root, dataset: Dataset) -> None:
+    imported(root, dataset)
+    app = opened("pages/recommend.py", runs=["one/best", "theirs/lists"], user="101", items="10,17")
+    assert "theirs (lists) is left out: theirs is a list made elsewhere" in words(app)
+
+
+def test_lists_alone_are_shown(root: Root, dataset: Dataset) -> None:
+    imported(root, dataset)
+    app = opened("pages/recommend.py", runs=["theirs/lists"], user="101")
+    assert not app.error and not app.exception
+    assert "Lists made elsewhere do not change with these." in words(app)
+
+
+def test_the_user_finder_knows_lists(root: Root, dataset: Dataset) -> None:
+    imported(root, dataset)
+    query = {"runs": ["one/best", "theirs/lists"], "find": "true", "order": "finds"}
+    query |= {"finder": "one/best", "misser": "theirs/lists", "k": "3"}
+    app = settled(opened("pages/recommend.py", **query))
+    assert not app.error and not app.exception

@@ -26,14 +26,15 @@ MOST_SCORES = 32  # a window's six rows of a catalogue of 4,000 items are 200 KB
 
 @dataclass(frozen=True, eq=False)
 class Ready:
-    """A checkpoint that can be asked."""
+    """A checkpoint that can be asked, or lists that were made elsewhere."""
 
     ref: ModelRef
     stamp: Stamp | None
     """Of its file."""
     model: Any
+    """Lists, where that is what there is."""
     length: int
-    """T, the latest items that it reads."""
+    """T, the latest items that it reads; lists read none."""
     data_known: bool
     """Whether anything says which data it was trained on; where not, only its sizes fit."""
 
@@ -86,6 +87,9 @@ def ready(models: list[ModelRef], data: Dataset) -> tuple[list[Ready], Failures]
     for ref in models:
         now = stamp(ref.path)
         try:
+            if ref.is_lists:
+                found.append(Ready(ref, now, _lists(ref.path, now, data.num_users, data.num_items), 0, True))
+                continue
             model, info = _model(ref.path, now)
             check_fit(readers.root(), info, data, ref)
         except RecformerError as error:
@@ -102,19 +106,23 @@ def advice(asked: list[Ready], data: Dataset, question: "Query") -> "tuple[Advic
     `asked` is not empty. Raises UsageError and DataError for what is wrong with the question, and what kept all of
     the models from answering.
     """
+    from recformer.recommend.given_list import GivenList, given_list
     from recformer.recommend.side_by_side import Answer, advice_of
 
     user_case = question.user_case(data)
-    answers: list[Answer] = []
+    answers: list[Answer | GivenList] = []
     answering: list[Ready] = []
     failures: Failures = {}
     for one in asked:
         try:
-            scores = _next_scores(one, data, (question.user, question.items, question.recent), user_case)
+            if one.ref.is_lists:
+                answers.append(given_list(one.ref, one.model, data, user_case))
+            else:
+                scores = _next_scores(one, data, (question.user, question.items, question.recent), user_case)
+                answers.append(Answer(one.ref, scores))
         except RecformerError as error:
             failures[one.ref] = error
         else:
-            answers.append(Answer(one.ref, scores))
             answering.append(one)
     if not answers:
         raise next(iter(failures.values()))
@@ -127,6 +135,13 @@ def _model(path: Path, now: Stamp | None) -> Any:
     from recformer.checkpoint.load import load
 
     return load(path)
+
+
+@st.cache_resource(max_entries=MOST_MODELS, show_spinner="Reading the lists …")
+def _lists(path: Path, now: Stamp | None, num_users: int, num_items: int) -> Any:
+    from recformer.evaluation.lists.kept import read_kept
+
+    return read_kept(path, num_users, num_items)
 
 
 @st.cache_resource(

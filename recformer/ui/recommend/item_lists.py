@@ -14,6 +14,7 @@ from streamlit.components import v2
 
 from recformer.data.dataset import Dataset, Id
 from recformer.evaluation.report import as_markdown
+from recformer.recommend.user_case import NOT_ASKED
 from recformer.ui.recommend.asking import ShownUser
 from recformer.ui.recommend.item_words import about
 from recformer.ui.recommend.window_editor import WHY_HELP
@@ -46,11 +47,12 @@ def show_lists(shown: ShownUser, posters: Mapping[Id, str], choose: Callable[[Id
             choose(clicked)
 
     data, models = shown.choice.data, shown.advice["models"]
-    highest = max((item["score"] for model in models for item in model["items"]), default=1.0)
+    highest = max((item["score"] or 0.0 for model in models for item in model["items"]), default=1.0)
     columns: list[dict[str, Any]] = []
     for model, name, checkpoint, colour in zip(models, shown.names, shown.checkpoints, shown.colours, strict=True):
         rank = model["target_rank"]
-        target = "" if rank is None else f"held-out {data.nouns.item} at rank {rank:,} of {data.num_items:,}"
+        where = "not in the list" if rank is None else f"at rank {rank:,} of {data.num_items:,}"
+        target = "" if shown.advice["target"] is None else f"held-out {data.nouns.item} {where}"
         cards = [_card(item, data, highest, posters.get(item["item_id"])) for item in model["items"]]
         head = {"name": name, "checkpoint": checkpoint, "colour": colour, "target": target}
         columns.append(head | {"cards": cards})
@@ -67,8 +69,8 @@ def _card(item: Mapping[str, Any], data: Dataset, highest: float, poster: str | 
         "title": title,
         "year": year,
         "chips": [{"name": name, "colour": category_colour(name)} for name in categories[:MOST_CHIPS]],
-        "share": f"{100 * item['score']:.1f}%",
-        "bar": round(100 * item["score"] / highest, 1) if highest else 0.0,
+        "share": "" if item["score"] is None else f"{100 * item['score']:.1f}%",
+        "bar": round(100 * (item["score"] or 0.0) / highest, 1) if highest else 0.0,
         "mark": None if mark is None else {"kind": mark[0], "means": data.nouns.put_into(mark[1])},
         "poster": poster,
     }
@@ -92,8 +94,10 @@ def show_why(shown: ShownUser) -> None:
     st.markdown("  \n".join(lines), unsafe_allow_html=True)
 
 
-def _reason(why: Mapping[str, Any]) -> str:
+def _reason(why: Mapping[str, Any] | None) -> str:
     """One sentence about the item of the window that does most, as Markdown."""
+    if why is None:
+        return f"is {NOT_ASKED}."
     now = f"ranks it {why['rank']:,} at {_percent(why['score'])}"
     lifts = [reason["lift"] for reason in why["reasons"]]
     if not lifts:
@@ -139,7 +143,8 @@ def show_masking(shown: ShownUser) -> None:
     if advice["target"] is not None:
         rows: list[list[str]] = []
         for model, name in zip(advice["models"], shown.names, strict=True):
-            ranks = {mask: f"{model['masking']['target_ranks'][mask]:,}" for mask in MASKS}
+            places = model["masking"]["target_ranks"]
+            ranks = {mask: "not in the list" if places[mask] is None else f"{places[mask]:,}" for mask in MASKS}
             ranks[advice["masking"]] = f"**{ranks[advice['masking']]}**"
             rows.append([plain(name), *ranks.values()])
         table = pd.DataFrame(rows, columns=[f"Rank of the held-out {data.nouns.item}", *MASKS.values()])

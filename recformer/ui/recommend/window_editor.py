@@ -100,7 +100,9 @@ def _before_these(shown: ShownUser) -> str:
     """What models know beside the items that can be edited, and how many each reads."""
     nouns, token = shown.choice.data.nouns, shown.choice.user_token
     older = 0 if token is None else max(len(shown.choice.data.history(token)) - 1 - shown.choice.recent, 0)
-    lengths = sorted({one.length for one in shown.choice.ready})
+    lengths = sorted({one.length for one in shown.choice.ready if one.length})
+    if not lengths:
+        return "Lists made elsewhere do not change with these."
     reads = f"The models read the latest {' or '.join(map(str, lengths))}"
     if older:
         return f"{reads}; before these come {nouns.count(older)}."
@@ -167,15 +169,16 @@ def _show_item(shown: ShownUser, place: int, title: str, change: Change) -> None
                         on_click=change,
                         args=(after,),
                     )
-        st.html(_bars(shown, place))
+        if bars := _bars(shown, place):
+            st.html(bars)
 
 
 def _bars(shown: ShownUser, place: int) -> str:
     """Markup of one bar a model for the window's item at `place`; window_editor.css is its style."""
     whys = [model["why"] for model in shown.advice["models"]]
-    longest = max((abs(reason["lift"]) for why in whys for reason in why["reasons"]), default=0.0) or 1.0
+    longest = max((abs(reason["lift"]) for why in whys if why for reason in why["reasons"]), default=0.0) or 1.0
     bars = zip(shown.names, whys, shown.colours, strict=True)
-    return "".join(_bar(name, why, why["reasons"][place], colour, longest) for name, why, colour in bars)
+    return "".join(_bar(name, why, why["reasons"][place], colour, longest) for name, why, colour in bars if why)
 
 
 def _bar(name: str, why: Mapping[str, Any], reason: Mapping[str, Any], colour: str, longest: float) -> str:
