@@ -164,7 +164,7 @@ def test_everything_that_is_odd_is_counted_and_said(root: Root) -> None:
     assert (report.seen, report.places) == (1, 2)
     said = " ".join(report.sentences("movies"))
     for words in (
-        "1 of 2 users of the part have a list; the 1 others count as misses",
+        "1 of 2 users of the part have a list; 1 have none and count as misses",
         "lists of 2 users whom the dataset does not have",
         "1 place with movies that the dataset does not have",
         "1 of the first places (50.0%) have movies that the user had before: nothing was masked",

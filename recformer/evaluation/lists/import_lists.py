@@ -1,9 +1,10 @@
 """Bring in recommendations that were made elsewhere, as a run of this project that is compared like any other."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,8 @@ from recformer.run.model_ref import ModelRef
 from recformer.run.paths import Root
 from recformer.run.record import RunRecord, run_dataset, write_record
 
+PIECE = 1 << 20
+"""Rows that are sorted at once, or those of one user."""
 _REMEDY = "Mend the line, or leave it out"
 
 
@@ -99,16 +102,23 @@ class _Places:
     items: NDArray[np.int32]
     order: NDArray[np.float64]
     """The lowest first."""
+    wanted: NDArray[np.bool_]
+    """Whether they have what is looked for: of equal scores it comes last, so that a tie counts against it."""
+
+    def __getitem__(self, rows: NDArray[Any]) -> "_Places":
+        return _Places(*(values[rows] for values in vars(self).values()))
 
 
 class _Reader:
     """Takes batches of rows, and keeps those of the users of the part."""
 
-    def __init__(self, dataset: Dataset, users: NDArray[np.int32], columns: Columns) -> None:
-        self._columns = columns
+    def __init__(self, prepared: Prepared, cases: Cases, columns: Columns) -> None:
+        dataset, self._columns, self._num_tokens = prepared.dataset, columns, prepared.histories.num_tokens
         self._users, self._items = _as_texts(dataset.user_ids), _as_texts(dataset.item_ids)
-        self._wanted = np.zeros(dataset.num_users, dtype=np.bool_)
-        self._wanted[users] = True
+        self._asked = np.zeros(dataset.num_users, dtype=np.bool_)
+        self._asked[cases.users] = True
+        owners = np.repeat(cases.users.astype(np.int64), cases.target_counts)
+        self._targets = owners * self._num_tokens + prepared.histories.tokens[cases.target_places]
         self._others = np.zeros(dataset.num_users, dtype=np.bool_)
         self._unknown: list[NDArray[np.uint64]] = []
         self._places: list[_Places] = []
@@ -122,28 +132,31 @@ class _Reader:
         order = finite_numbers(rows, columns.order, _REMEDY)
         self.rows += len(rows)
         tokens = _tokens(users, self._users)
-        self._unknown.append(
-            numbers_of(pd.Index(pc.unique(users.filter(pa.array(tokens < 0))).to_pylist(), dtype="str"))
-        )
+        strangers = pc.unique(users.filter(pa.array(tokens < 0))).to_pylist()
+        self._unknown.append(numbers_of(pd.Index(strangers, dtype="str")))
         known = np.flatnonzero(tokens >= 0)
-        inside = self._wanted[tokens[known]]
+        inside = self._asked[tokens[known]]
         self._others[tokens[known[~inside]]] = True
         kept = known[inside]
-        items = _tokens(items.take(pa.array(kept)), self._items)
-        signed = order[kept] if columns.by == "rank" else -order[kept]
-        self._places.append(_Places(tokens[kept], items, signed))
+        owners, listed = tokens[kept], _tokens(items.take(pa.array(kept)), self._items)
+        codes = owners.astype(np.int64) * self._num_tokens + listed
+        wanted = np.isin(codes, self._targets) & (listed != UNKNOWN_ITEM)
+        self._places.append(_Places(owners, listed, order[kept] if columns.by == "rank" else -order[kept], wanted))
 
     def places(self) -> _Places:
-        return _Places(
-            *(np.concatenate([getattr(one, name) for one in self._places]) for name in ("users", "items", "order"))
-        )
+        """All that were kept; the reader has none of them any more."""
+        parts, self._places = self._places, []
+        names = ("users", "items", "order", "wanted")
+        return _Places(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
     @property
     def others(self) -> int:
+        """Users of the dataset who are not in the part."""
         return int(self._others.sum())
 
     @property
     def unknown(self) -> int:
+        """Users whom the dataset does not have."""
         return len(np.unique(np.concatenate(self._unknown)))
 
 
@@ -160,26 +173,68 @@ def _kept(
     path: Path, columns: Columns, batches: Iterable[Rows], prepared: Prepared, asked: Asked
 ) -> tuple[KeptLists, _Counts]:
     """The lists of the part's users. Raises DataError where there is none."""
-    dataset, cases = prepared.dataset, prepared.cases(asked.part)
-    reader = _Reader(dataset, cases.users, columns)
+    reader = _Reader(prepared, prepared.cases(asked.part), columns)
     for rows in batches:
         reader.take(rows)
     if not reader.rows or not len((places := reader.places()).users):
-        raise DataError(_nobody(path, reader, dataset, asked))
-    order = np.lexsort((_are_targets(places, prepared, cases), places.order, places.users))
-    users, items, values = places.users[order], places.items[order], places.order[order]
-    again = _are_again(users, items)
-    users, items, values = users[~again], items[~again], values[~again]
-    ties = (users[1:] == users[:-1]) & (values[1:] == values[:-1])
+        raise DataError(_nobody(path, reader, prepared.dataset, asked))
+    lists = [_in_order(places[rows]) for rows in _pieces(places.users)]
+    users, items = (np.concatenate([getattr(one, name) for one in lists]) for name in ("users", "items"))
+    owners, starts = np.unique(users, return_index=True)
     counts = _Counts(
         rows=reader.rows,
         lists_of_other_users=reader.others,
         unknown_users=reader.unknown,
-        unknown_items=int((items == UNKNOWN_ITEM).sum()),
-        duplicates=int(again.sum()),
-        ties=int(ties.sum()),
+        **{name: sum(getattr(one, name) for one in lists) for name in ("unknown_items", "duplicates", "ties")},
     )
-    return _cut(users, items, _record(prepared, asked)), counts
+    return KeptLists(owners, np.append(starts, len(users)), items, _record(prepared, asked)), counts
+
+
+def _pieces(users: NDArray[np.int32]) -> Iterator[NDArray[np.int64]]:
+    """Rows (p,) of some users at a time, each with all of theirs: sorting everything at once would take twice the
+    memory."""
+    rows = np.argsort(users, kind="stable")
+    firsts = np.append(np.flatnonzero(np.diff(users[rows], prepend=-1)), len(users))
+    begin = 0
+    while begin < len(users):
+        end = int(firsts[min(np.searchsorted(firsts, begin + PIECE), len(firsts) - 1)])
+        yield rows[begin:end]
+        begin = end
+
+
+@dataclass(frozen=True, eq=False)
+class _Lists:
+    """Places of whole lists, list after list, and what was found in them."""
+
+    users: NDArray[np.int32]
+    items: NDArray[np.int32]
+    unknown_items: int
+    duplicates: int
+    ties: int
+
+
+def _in_order(places: _Places) -> _Lists:
+    places = places[np.lexsort((places.wanted, places.order, places.users))]
+    again = _are_again(places)
+    places = places[~again]
+    users, order = places.users, places.order
+    firsts = np.flatnonzero(np.diff(users, prepend=-1))
+    lengths = np.diff(firsts, append=len(users))
+    kept = np.arange(len(users)) - np.repeat(firsts, lengths) < MOST_PLACES
+    return _Lists(
+        users=users[kept],
+        items=places.items[kept],
+        unknown_items=int((places.items == UNKNOWN_ITEM).sum()),
+        duplicates=int(again.sum()),
+        ties=int(((users[1:] == users[:-1]) & (order[1:] == order[:-1])).sum()),
+    )
+
+
+def _are_again(places: _Places) -> NDArray[np.bool_]:
+    """(n,) which places have an item that is further up in the same list; what the dataset does not have is never."""
+    again = np.ones(len(places.users), dtype=np.bool_)
+    again[np.unique(places.users.astype(np.int64) << 32 | places.items, return_index=True)[1]] = False
+    return again & (places.items != UNKNOWN_ITEM)
 
 
 def _nobody(path: Path, reader: _Reader, dataset: Dataset, asked: Asked) -> str:
@@ -192,30 +247,6 @@ def _nobody(path: Path, reader: _Reader, dataset: Dataset, asked: Asked) -> str:
         f"{path} has no list for any user of the {asked.part} part of {dataset.name}: it has {found}. Its user ids are "
         f"written like {shown(str(ids[0]))} and {shown(str(ids[-1]))}: export the lists with the ids of the dataset"
     )
-
-
-def _are_targets(places: _Places, prepared: Prepared, cases: Cases) -> NDArray[np.bool_]:
-    """(n,) which places have what is looked for: of equal scores it comes last, so that a tie counts against it."""
-    num_tokens, histories = prepared.histories.num_tokens, prepared.histories
-    wanted = np.repeat(cases.users.astype(np.int64), cases.target_counts) * num_tokens
-    wanted += histories.tokens[cases.target_places]
-    return np.isin(places.users.astype(np.int64) * num_tokens + places.items, wanted) & (places.items >= 0)
-
-
-def _are_again(users: NDArray[np.int32], items: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """(n,) which places have an item that is further up in the same list; what the dataset does not have is never."""
-    again = np.ones(len(users), dtype=np.bool_)
-    again[np.unique(users.astype(np.int64) << 32 | items, return_index=True)[1]] = False
-    return again & (items != UNKNOWN_ITEM)
-
-
-def _cut(users: NDArray[np.int32], items: NDArray[np.int32], record: ListsRecord) -> KeptLists:
-    """The first places of each list; users ascend."""
-    owners, starts = np.unique(users, return_index=True)
-    lengths = np.diff(starts, append=len(users))
-    kept = np.arange(len(users)) - np.repeat(starts, lengths) < MOST_PLACES
-    ends = np.cumsum(np.minimum(lengths, MOST_PLACES))
-    return KeptLists(owners, np.insert(ends, 0, 0), items[kept], record)
 
 
 def _record(prepared: Prepared, asked: Asked) -> ListsRecord:

@@ -49,7 +49,7 @@ class ImportReport:
             f"{count(self.rows, 'row')}: user in {shown(columns.user)}, item in {shown(columns.item)}, in the order of "
             f"{columns.by} in {shown(columns.order)}.",
             f"{self.lists:,} of {count(self.users, 'user')} of the part have a list"
-            + (f"; the {self.users_without_a_list:,} others count as misses." if self.users_without_a_list else "."),
+            + (f"; {self.users_without_a_list:,} have none and count as misses." if self.users_without_a_list else "."),
         ]
         left_out = [
             (self.lists_of_other_users, "users of the dataset who are not in this part"),
