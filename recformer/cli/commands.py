@@ -521,7 +521,12 @@ def _article_dataset(one: "ArticleModel", data: Path | None) -> Any:
 @app.command()
 def recommend(
     context: typer.Context,
-    runs: RunsArgument,
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Run ids, RUN/last, or checkpoint files; with --all-users also baseline:NAME.", metavar="RUN …"
+        ),
+    ],
     user: Annotated[str | None, typer.Option("--user", help="User id of the dataset.", metavar="ID")] = None,
     data: DataOption = None,
     k: Annotated[int, typer.Option("--k", help="Length of the list.")] = 10,
@@ -540,9 +545,34 @@ def recommend(
         typer.Option("--why", help="Explain this item: what becomes of it without each of the latest.", metavar="ID"),
     ] = None,
     recent: RecentOption = None,
+    all_users: Annotated[
+        bool,
+        typer.Option("--all-users", help="Write the lists of all users, after everything that each has, into --out."),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        _path(
+            "--out",
+            help="With --all-users: the new file, .parquet or .csv; a folder of numbered files above 10 million rows.",
+            metavar="FILE",
+        ),
+    ] = None,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="With --all-users: before each user's last item, as --user shows them.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """What each model would recommend to a user before the last item they had, or after items of your choice."""
+    """What each model would recommend to a user before the last item they had, or after items of your choice.
+
+    With --all-users: the lists that one model gives to everybody, in a file with user_id, item_id, rank and score.
+    """
+    if all_users:
+        if user is not None or items is not None or why is not None:
+            raise UsageError("--user, --items and --why cannot stand beside --all-users, which asks for everybody")
+        _recommend_to_all(runs, data, k, mask, recent, out, held_out, as_json)
+        return
+    if out is not None or held_out:
+        raise UsageError("--out and --held-out belong to --all-users. Add it, or leave them out")
     from recformer.checkpoint.load import read_info
     from recformer.evaluation.dataset_check import knows_its_data
     from recformer.evaluation.ranks import RECENT
@@ -562,6 +592,33 @@ def recommend(
         if not knows_its_data(_root, info, checkpoint):
             _warn(f"nothing says which data {checkpoint} is from; only its sizes fit")
     print(json.dumps(advice, indent=2) if as_json else render_advice(advice, dataset.nouns, explain=why is not None))
+
+
+def _recommend_to_all(
+    runs: list[str],
+    data: Path | None,
+    k: int,
+    mask: Masking,
+    recent: int | None,
+    out: Path | None,
+    held_out: bool,
+    as_json: bool,
+) -> None:
+    from recformer.evaluation.ranks import RECENT
+    from recformer.recommend.all_users import ListOptions, write_lists
+
+    if out is None:
+        raise UsageError("--out FILE is missing: name the new file for the lists, such as lists.parquet or lists.csv")
+    if len(runs) != 1:
+        raise UsageError(f"--all-users writes the lists of one model, and {len(runs)} are named. Name one")
+    model = find_model(_root, runs[0])
+    options = ListOptions(k, mask, RECENT if recent is None else recent, held_out)
+    written = write_lists(_root, model, _dataset_for([model], data), options, out, _progress(str(model), "users"))
+    if as_json:
+        facts = {"files": [str(file) for file in written.files], "users": written.users, "rows": written.rows}
+        print(json.dumps(facts, indent=2))
+    else:
+        print(f"{out}: {written.rows:,} rows, lists for {written.users:,} users by {model}")
 
 
 @app.command("import")
@@ -724,13 +781,13 @@ def _compared(
     return comparison
 
 
-def _progress(what: str) -> Any:
+def _progress(what: str, noun: str = "cases") -> Any:
     """Progress on standard error where a person looks on."""
     if not sys.stderr.isatty():
         return None
 
     def show(done: int, total: int) -> None:
-        print(f"\r{what}: {done} of {total} cases", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        print(f"\r{what}: {done} of {total} {noun}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
     return show
 

@@ -23,7 +23,7 @@ def rank_baseline(
 
     Raises UsageError when there is no such baseline, EvaluationError where it cannot be had for this dataset.
     """
-    baseline, settings = _tuned(name, prepared)
+    baseline, settings = tuned(name, prepared)
     return _ranks(baseline, settings, prepared, cases, progress, recent), settings
 
 
@@ -41,7 +41,7 @@ def _choosing(prepared: Prepared) -> Cases:
 
 
 @lru_cache(maxsize=1)  # parts of one split ask for the same; a baseline may have large matrices
-def _tuned(name: str, prepared: Prepared) -> tuple[Baseline, Settings]:
+def tuned(name: str, prepared: Prepared) -> tuple[Baseline, Settings]:
     """A baseline, and the settings of its grid with the highest NDCG@10 on validation, the first of equal ones."""
     baseline: Baseline = BASELINES.get(name)(prepared)
     if len(baseline.GRID) == 1:

@@ -26,7 +26,7 @@ def torch_ranks(logits: Tensor, histories: Histories, cases: Cases, candidates: 
     if bool(scores.isnan().any()):
         raise NotNumbersError
     target = torch.from_numpy(histories.targets(cases)).to(logits.device, torch.int64)[:, None]  # (B, 1)
-    seen = _seen(histories, cases, recent, logits.device)
+    seen = seen_marks(histories, cases, recent, logits.device)
     ranks = _ranks(logits, candidates, seen, target, np.ones((len(cases), 1), dtype=np.bool_))
     tops = _lists(scores, seen, target, recent)
     raw, unrepeated = tops["none"], tops["window"]
@@ -53,7 +53,7 @@ def with_all_targets(
     """
     tokens, there = _targets(histories, cases)
     aims = torch.from_numpy(tokens).to(scores.device)
-    ranks = _ranks(scores, candidates, _seen(histories, cases, recent, scores.device), aims, there)
+    ranks = _ranks(scores, candidates, seen_marks(histories, cases, recent, scores.device), aims, there)
     found: dict[str, Any] = {"num_targets": there.sum(axis=1, dtype=np.int32)}
     for masking in MASKINGS:
         places = _places(ranks[masking], there)
@@ -61,7 +61,7 @@ def with_all_targets(
     return replace(first, **found)
 
 
-def _seen(histories: Histories, cases: Cases, recent: int, device: torch.device) -> dict[Masking, Tensor]:
+def seen_marks(histories: Histories, cases: Cases, recent: int, device: torch.device) -> dict[Masking, Tensor]:
     """(B, V) bool for each masking: nothing, the `recent` tokens before each target, all tokens before it."""
     nothing = torch.zeros(len(cases), histories.num_tokens, dtype=torch.bool, device=device)
 
@@ -96,18 +96,18 @@ def _lists(scores: Tensor, seen: dict[Masking, Tensor], target: Tensor, recent: 
     """
     candidates = scores.shape[1]
     shown = min(MAX_K, candidates)
-    raw = _first(scores, torch.zeros_like(scores, dtype=torch.bool), min(MAX_K + recent, candidates))
+    raw = first_tokens(scores, torch.zeros_like(scores, dtype=torch.bool), min(MAX_K + recent, candidates))
     masked = seen["window"].gather(1, raw) & (raw != target)  # what is looked for keeps its place in every list
     order = masked.byte().argsort(dim=1, stable=True)[:, :shown]  # those that are shown first
     hidden = seen["history"].scatter(1, target, False)[:, :candidates]
     return {
         "none": raw[:, :shown],
         "window": raw.gather(1, order).masked_fill(masked.gather(1, order), -1),
-        "history": _first(scores.masked_fill(hidden, -torch.inf), hidden, shown),
+        "history": first_tokens(scores.masked_fill(hidden, -torch.inf), hidden, shown),
     }
 
 
-def _first(scores: Tensor, hidden: Tensor, count: int) -> Tensor:
+def first_tokens(scores: Tensor, hidden: Tensor, count: int) -> Tensor:
     """(B, `count`) the first tokens by scores (B, C), of equal ones the lower, without those that are hidden; then −1.
 
     A search by scores alone takes any of equal ones. It is sure of a row where the last that it found is above the
