@@ -29,11 +29,11 @@ from recformer.evaluation.ranks import RECENT, Masking, Progress, batches
 from recformer.evaluation.torch_ranks import first_tokens, seen_marks
 from recformer.files.temporary_folder import temporary_folder
 from recformer.model.device import resolve
-from recformer.recommend.scores import check_length
 from recformer.run.model_ref import ModelRef
 from recformer.run.paths import Root
 
 ENDINGS = (".parquet", ".csv")
+LONGEST = 1000  # list: as many as a second model ranks anew
 MOST_ROWS = 10_000_000  # of a file
 ROWS_AT_ONCE = 500_000  # about 20 MB
 
@@ -43,7 +43,7 @@ class ListOptions:
     """What lists are made of all users."""
 
     k: int
-    """Length of each list, 1 to 100; a list is shorter where fewer items are left."""
+    """Length of each list, 1 to 1,000; a list is shorter where fewer items are left."""
     masking: Masking = "history"
     recent: int = RECENT
     """How many latest items are the window, for masking."""
@@ -75,7 +75,8 @@ def write_lists(
     to recommend; DataError for a model of other data, NotNumbersError, CheckpointError; StoreError when the disk
     refuses.
     """
-    check_length(options.k)
+    if not 1 <= options.k <= LONGEST:
+        raise UsageError(f"k = {options.k} is not allowed: use a whole number from 1 to {LONGEST:,}")
     if out.suffix not in ENDINGS:
         raise UsageError(f"{out} ends in neither {' nor '.join(ENDINGS)}: name a file that does")
     _refuse_existing(out)

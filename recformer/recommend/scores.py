@@ -62,15 +62,10 @@ def rank_of(scores: NDArray[np.float64], shown: NDArray[np.bool_], item: int) ->
     return int((scores[shown] >= scores[item]).sum())
 
 
-def check_length(k: int) -> None:
-    """Raises UsageError for a list's length outside of 1 to 100."""
-    if not 1 <= k <= MAX_LIST:
-        raise UsageError(f"k = {k} is not allowed: use a whole number from 1 to {MAX_LIST}")
-
-
 def top(scores: NDArray[np.float64], shown: NDArray[np.bool_], k: int) -> list[int]:
     """The first `k` of the shown items by score, best first. Raises UsageError for a k outside of 1 to 100."""
-    check_length(k)
+    if not 1 <= k <= MAX_LIST:
+        raise UsageError(f"k = {k} is not allowed: use a whole number from 1 to {MAX_LIST}")
     places = np.flatnonzero(shown)
     return places[np.argsort(-scores[places], kind="stable")][:k].tolist()
 

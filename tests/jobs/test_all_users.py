@@ -161,7 +161,10 @@ def test_a_list_is_shorter_where_less_is_left_and_repeats_are_hidden_but_for_the
 WRONG: list[tuple[list[object], str]] = [
     (["trained", "--all-users"], "--out FILE is missing"),
     (["trained", "--all-users", "--out", "lists.txt"], "lists.txt ends in neither .parquet nor .csv"),
-    (["trained", "--all-users", "--out", "lists.csv", "--k", 0], "k = 0 is not allowed"),
+    (
+        ["trained", "--all-users", "--out", "lists.csv", "--k", 0],
+        "k = 0 is not allowed: use a whole number from 1 to 1,000",
+    ),
     (["trained", "--all-users", "--out", "lists.csv", "--user", "K-0000"], "cannot stand beside --all-users"),
     (["trained", "ridge", "--all-users", "--out", "lists.csv"], "one model, and 2 are named"),
     (["trained", "--user", "K-0000", "--out", "lists.csv"], "--out and --held-out belong to --all-users"),

@@ -1,5 +1,6 @@
 """Recommend in every state it can be met in, and its ways: find a user, edit a window, ask why; against the domain."""
 
+import gc
 import json
 import random
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -17,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 from recformer.checkpoint.load import load, read_info
 from recformer.checkpoint.weights import write_best
 from recformer.data.dataset import Dataset
+from recformer.errors import StoreError
 from recformer.evaluation.evaluate import Task, evaluate, split_of
 from recformer.evaluation.ranks import Ranks
 from recformer.files.names import PROJECT
@@ -635,3 +638,68 @@ def test_links_of_a_table_are_handed_to_the_browser(root: Root, tmp_path: Path) 
     run(app)
     cards = {card["id"]: card["poster"] for card in columns(opened(user="101", k="40", masking="none"))[0]["cards"]}
     assert {item: poster for item, poster in cards.items() if poster} == {24: "https://example.org/24.jpg"}
+
+
+# --- all users' lists ---
+
+
+def made_file(app: AppTest) -> AppTest:
+    """The page once the file is made; where it takes a while, a bar stands there."""
+    app.button(key="recommend.all.make").click()
+    run(app)
+
+    def made() -> bool:
+        run(app)
+        return not app.get("progress")
+
+    wait_until(made, "the file")
+    return app
+
+
+@pytest.mark.parametrize(("kind", "read"), [("Parquet", pd.read_parquet), ("CSV", pd.read_csv)])
+def test_all_users_lists_are_the_file_of_the_command_line(
+    root: Root, tmp_path: Path, kind: str, read: Callable[[Path], pd.DataFrame]
+) -> None:
+    app = opened(k="7", masking="window")
+    app.selectbox(key="recommend.all.model").select("other/best")
+    app.segmented_control(key="recommend.all.file").set_value(kind)
+    made_file(run(app))
+    assert "other model on small, 7 a user, the window filtered" in words(app)
+    assert "217 rows, 31 users" in words(app)
+    (button,) = [button for button in app.get("download_button") if str(button.key).startswith("recommend.all.")]
+    assert button.label == f"Download lists-other.{kind.lower()}"
+    made = app.session_state["recommend.all.work"].future.result()
+    run_here(root.path, "recommend", "other", "--all-users", "--k", 7, "--mask", "window", "--out", tmp_path / "f.csv")
+    pd.testing.assert_frame_equal(read(made.written.files[0]), pd.read_csv(tmp_path / "f.csv"), check_dtype=False)
+
+
+def test_the_files_are_gone_with_who_asked_for_them(root: Root) -> None:
+    app = made_file(opened("one/best"))
+    folder = app.session_state["recommend.all.work"].future.result().folder
+    assert [path.name for path in folder.iterdir()] == ["lists-one.parquet"]
+    app = made_file(app)  # another takes its place
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_how_far_the_lists_are_stands_there_and_what_fails_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def writing(*arguments: Any) -> None:
+        arguments[-1](8, 32)
+        begun.set()
+        assert go_on.wait(DEADLINE_S)
+        raise StoreError("could not write lists: No space left on device")
+
+    monkeypatch.setattr("recformer.recommend.all_users.write_lists", writing)
+    app = opened("one/best")
+    app.button(key="recommend.all.make").click()
+    run(app)
+    assert begun.wait(DEADLINE_S)
+    run(app)
+    assert [bar.value for bar in app.get("progress")] == [25]
+    assert not [button for button in app.button if button.key == "recommend.all.make"]
+    go_on.set()
+    wait_until(lambda: not run(app).get("progress"), "the failure")
+    assert "No space left on device" in words(app)
+    assert app.button(key="recommend.all.make")

@@ -13,6 +13,7 @@ from recformer.errors import RecformerError
 from recformer.run.model_ref import ModelRef, model_label
 from recformer.run.overview import RunSummary, labels_of
 from recformer.ui.recommend import asking, window_editor
+from recformer.ui.recommend.all_lists import show_all_lists
 from recformer.ui.recommend.asking import RecommendChoice, ShownUser
 from recformer.ui.recommend.item_lists import show_lists, show_masking, show_overlap, show_why
 from recformer.ui.recommend.item_words import in_markdown
@@ -76,7 +77,8 @@ def _leave_out(runs: list[RunSummary], failures: asking.Failures) -> None:
 
 
 def _whom(runs: list[RunSummary], ready: list[asking.Ready], data: Dataset) -> RecommendChoice | None:
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    with row:
         nobody = st.session_state.get("nobody", st.query_params.get("nobody") == "true")
         user = None if nobody else _user(data)
         if nobody:
@@ -97,6 +99,9 @@ def _whom(runs: list[RunSummary], ready: list[asking.Ready], data: Dataset) -> R
             )
             help_text = "By who they are, or by what the models do for them."
             finding = not nobody and st.toggle("Find a user", key="find", bind="query-params", help=help_text)
+    choice = RecommendChoice(ready, data, user, int(k), masking, runs, recent)
+    with row:
+        show_all_lists(choice)
     if finding:
         labels = labels_of(runs)
         find_users({one.ref: model_label(labels, one.ref) for one in ready}, data, masking, int(k), recent, _open)
@@ -111,7 +116,7 @@ def _whom(runs: list[RunSummary], ready: list[asking.Ready], data: Dataset) -> R
             f"Open user {plain(str(first))}", key="first_user", icon=":material/person:", on_click=_open, args=(first,)
         )
         return None
-    return RecommendChoice(ready, data, user, int(k), masking, runs, recent)
+    return choice
 
 
 def _user(data: Dataset) -> Id | None:
