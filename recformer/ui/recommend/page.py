@@ -77,8 +77,7 @@ def _leave_out(runs: list[RunSummary], failures: asking.Failures) -> None:
 
 
 def _whom(runs: list[RunSummary], ready: list[asking.Ready], data: Dataset) -> RecommendChoice | None:
-    row = st.container(horizontal=True, vertical_alignment="bottom")
-    with row:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         nobody = st.session_state.get("nobody", st.query_params.get("nobody") == "true")
         user = None if nobody else _user(data)
         if nobody:
@@ -99,9 +98,6 @@ def _whom(runs: list[RunSummary], ready: list[asking.Ready], data: Dataset) -> R
             )
             help_text = "By who they are, or by what the models do for them."
             finding = not nobody and st.toggle("Find a user", key="find", bind="query-params", help=help_text)
-    choice = RecommendChoice(ready, data, user, int(k), masking, runs, recent)
-    with row:
-        show_all_lists(choice)
     if finding:
         labels = labels_of(runs)
         find_users({one.ref: model_label(labels, one.ref) for one in ready}, data, masking, int(k), recent, _open)
@@ -116,7 +112,7 @@ def _whom(runs: list[RunSummary], ready: list[asking.Ready], data: Dataset) -> R
             f"Open user {plain(str(first))}", key="first_user", icon=":material/person:", on_click=_open, args=(first,)
         )
         return None
-    return choice
+    return RecommendChoice(ready, data, user, int(k), masking, runs, recent)
 
 
 def _user(data: Dataset) -> Id | None:
@@ -251,7 +247,8 @@ def _explain(item: Id) -> None:
 
 
 def show_more(shown: ShownUser) -> None:
-    """What masking changes, and the whole history."""
+    """A file of all users' lists, what masking changes, and the whole history."""
+    show_all_lists(shown.choice)
     show_masking(shown)
     if shown.choice.user_token is not None:
         window_editor.show_history(shown, shown.choice.user_token)
