@@ -2,10 +2,15 @@
 
 import gzip
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
+
+# ranx would compile itself for a minute; its code is run as Python instead.
+os.environ["NUMBA_DISABLE_JIT"] = "1"
+
 import ranx
 
 Lists = Mapping[str, Sequence[str]]

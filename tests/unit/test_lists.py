@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +11,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-
-# ranx would compile itself for a minute; its code is run as Python instead.
-os.environ["NUMBA_DISABLE_JIT"] = "1"
-
-import ranx
 
 from recformer.data.dataset import Dataset
 from recformer.data.prepared import Prepared, prepare
@@ -32,7 +26,7 @@ from recformer.run.model_ref import ModelRef, find_model
 from recformer.run.overview import find_run
 from recformer.run.paths import Root
 from tests.builders import dataset_in, dataset_of, sequences
-from tests.list_files import WRITERS, Lists, nested_json, run_of, table_of
+from tests.list_files import WRITERS, Lists, nested_json, ranx, run_of, table_of
 
 SPLIT = split_of("leave_last_out")
 TEST = Asked(SPLIT, "test")

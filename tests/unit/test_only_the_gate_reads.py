@@ -43,7 +43,7 @@ ALLOWED = {
     # given what the gate opened or read
     ("data.sources.archives", "opened.open"): "a file of an archive that came through the gate",
     ("data.arrays", "np.memmap"): "a file that the gate opened",
-    ("data.cache", "parquet.read_table"): "a file that the gate opened",
+    ("data.cache", "parquet.ParquetFile"): "a file that the gate opened",
     ("data.table", "arrow_csv.read_csv"): "bytes that the gate read",
     ("data.rows", "arrow_csv.read_csv"): "bytes that the gate read",
     ("data.rows", "parquet.ParquetFile"): "a file that the gate opened",
