@@ -79,6 +79,10 @@ def add(
     quotes: Annotated[
         bool | None, typer.Option("--quotes/--no-quotes", help="Whether fields may stand in quotes.")
     ] = None,
+    complete: Annotated[
+        bool | None,
+        typer.Option("--complete/--no-complete", help="Whether a last line without a line break is whole."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be added.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -121,6 +125,7 @@ def add(
         encoding=encoding,
         header=header,
         quotes=quotes,
+        complete=complete,
     )
     root = root_of(context)
     known, asked = layout_in(path), None if dry_run else name

@@ -39,10 +39,9 @@ def preview(guess: Guess, cache: Path, progress: Progress | None = None) -> Prev
         try:
             dataset = load(folder, cache, progress)
         except DataError as error:  # of the link, where people know the file
-            said = str(error)
             for name, path in guess.paths.items():
-                said = said.replace(str(folder / name), str(path))
-            raise DataError(said) from error
+                error.args = (error.args[0].replace(str(folder / name), str(path)),)
+            raise
     return _shown(dataset, first_rows(guess.paths[guess.mapping.files[0]], guess.mapping.form, SHOWN_ROWS))
 
 

@@ -31,7 +31,7 @@ def write_array(folder: Path, name: str, array: NDArray[Any]) -> None:
 
 def map_array(folder: Path, name: str) -> NDArray[Any]:
     """(n,) a read-only map of an array. Raises FileNotFoundError, and ValueError for an empty or cut file."""
-    with gate.open_file(array_path(folder, name), gate.DATA_CACHE) as file:
+    with gate.open_file(array_path(folder, name), gate.DATA_ARRAY) as file:
         return np.memmap(file, DTYPES[name], "r")
 
 
@@ -79,7 +79,7 @@ def checksums(folder: Path) -> dict[str, int]:
 
 def _checksum(path: Path) -> int:
     found = 0
-    with gate.open_file(path, gate.DATA_CACHE) as file:
+    with gate.open_file(path, gate.DATA_ARRAY) as file:
         while block := file.read(BLOCK):
             found = crc32c.crc32c(block, found)
     return found

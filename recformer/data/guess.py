@@ -21,7 +21,7 @@ from recformer.data.values import DATE, unit_that_fits
 from recformer.errors import DataError, UsageError
 
 _TITLE = ("title", "name", "label", "description")
-_FORM = ("format", "separator", "encoding", "header", "quotes")
+_FORM = ("format", "separator", "encoding", "header", "quotes", "complete")
 _DATES = {"iso": "dates", "dmy": "dates, the day first", "mdy": "dates, the month first"}
 _HEAD_ROWS = 500
 
@@ -53,6 +53,8 @@ class Said:
     encoding: Literal["utf-8", "latin-1"] | None = None
     header: bool | None = None
     quotes: bool | None = None
+    complete: bool | None = None
+    """Whether a last line without a line break is whole, in all files."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ def guess(path: Path, said: Said | None = None) -> Guess:
             events=said.events,
             min_user=said.min_user,
             min_item=said.min_item,
-            items=_attributes(files.items, names, "item", columns["item"], said.item_id, said.title, reasons),
-            users=_attributes(files.users, names, "user", columns["user"], said.user_id, None, reasons),
+            items=_attributes(files.items, names, "item", columns["item"], said, reasons),
+            users=_attributes(files.users, names, "user", columns["user"], said, reasons),
             noun=said.noun or "item",
             **columns,
         )
@@ -252,16 +254,16 @@ def _attributes(
     names: dict[Path, str],
     role: Literal["item", "user"],
     joined: str,
-    asked_id: str | None,
-    asked_title: str | None,
+    said: Said,
     reasons: list[str],
 ) -> Attributes | None:
     """The table of items or users in a file; `joined` is the column of the interactions that names them."""
+    asked_id, asked_title = (said.item_id, said.title) if role == "item" else (said.user_id, None)
     if path is None:
         if asked_id is not None or asked_title is not None:
             raise UsageError(f"a column of a table of {role}s is named, but no file. Name the file of {role}s too")
         return None
-    form = form_of(path, _header(asked_id, asked_title, joined), [])
+    form = form_of(path, _header(asked_id, asked_title, joined) | {"complete": bool(said.complete)}, [])
     rows = first_rows(path, form)
     by_name = max(rows, key=lambda name: score(name, role))
     found = asked_id or (joined if joined in rows and form.header else by_name if score(by_name, role) else None)

@@ -19,6 +19,7 @@ ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:?\d\d.*)?")
 _SEPARATORS = ("\t", "::", ",", ";", "|", " ")
 _HEAD_BYTES = 1 << 20
 _HEAD_LINES = 200
+MOST_BLANK_COLUMNS = 5  # of a table without names whose fields blanks separate: user, item, rating, time and one more
 
 
 def form_of(path: Path, given: dict[str, Any], reasons: list[str]) -> Form:
@@ -29,11 +30,11 @@ def form_of(path: Path, given: dict[str, Any], reasons: list[str]) -> Form:
     head = _head(path)
     known: Any = {"format": _format(path, head)} | given
     if known["format"] in ("parquet", "json_lines"):
-        return Form(format=known["format"])
+        return Form(format=known["format"], complete=known.get("complete", False))
     if known["format"] == "recbole":
         return Form(**({"separator": "\t", "quotes": False} | known))
     text, encoding = _text(head)
-    lines = [line for line in text.removesuffix("\n").replace("\r", "").split("\n")[:_HEAD_LINES] if line.strip()]
+    lines = _first_lines(text)
     if not lines:
         raise DataError(f"{path}: its first lines are blank. Take them out, or name another file")
     if encoding == "latin-1" and "encoding" not in given:
@@ -49,6 +50,9 @@ def form_of(path: Path, given: dict[str, Any], reasons: list[str]) -> Form:
         reasons.append("quotes are part of the text: they are not closed everywhere")
     if "header" not in given:
         form = replace(form, header=_has_header(path, _split(lines, form)))
+        if form.separator == " " and not form.header and len(_split(lines, form)[0]) > MOST_BLANK_COLUMNS:
+            reasons.append("it is a sequence file: each line is a user and then their items, equally many")
+            return replace(form, format="sequences")
         named = "the first line names the columns" if form.header else "there is no header: the first line is data"
         reasons.append(f"in {path.name} {named}")
     return form
@@ -87,6 +91,14 @@ def _text(head: bytes) -> tuple[str, Literal["utf-8", "latin-1"]]:
         return whole.decode("utf-8"), "utf-8"
     except UnicodeDecodeError:
         return whole.decode("latin-1"), "latin-1"
+
+
+def _first_lines(text: str) -> list[str]:
+    """The first lines that are not blank, without a last row that ends after them, within quotes."""
+    every = text.removesuffix("\n").replace("\r", "").split("\n")[:_HEAD_LINES]
+    lines = [line for line in every if line.strip()]
+    odd = [place for place, line in enumerate(lines) if line.count('"') % 2]
+    return lines[: odd[-1]] or lines if len(odd) % 2 else lines
 
 
 def _separator(path: Path, lines: list[str]) -> str | None:

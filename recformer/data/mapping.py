@@ -51,6 +51,8 @@ class Form:
     """Whether the first line names the columns; where none does they are called 1, 2, 3, …"""
     quotes: bool = True
     """Whether a field may stand in quotes, as in CSV."""
+    complete: bool = False
+    """Whether a last line without a line break is whole; else the file is taken for one that was cut off."""
 
     @model_validator(mode="after")
     def _separates(self) -> "Form":

@@ -148,11 +148,18 @@ def _blocks(path: Path, form: Form, told: Told) -> Iterator[tuple[int, bytes]]:
             line += block.count(b"\n", 0, end)
         rest = block[end:]
     if rest.strip():
-        last = rest.split(b"\n")[0].decode("utf-8", "replace")
-        what = "a quote is not closed" if b"\n" in rest else "the last line has no line break; the file may be cut off"
-        remedy = "Fetch the file again, or add the line break if the line is whole"
-        raise fault(path, f"line {line}", f"{what}: {shown(last)}", "Mend it" if b"\n" in rest else remedy)
-    if line == 1:
+        last, row = rest.split(b"\n")[0].decode("utf-8", "replace"), rest + b"\n"
+        if _end_of_rows(path, line, row, form) < len(row):
+            raise fault(path, f"line {line}", f"a quote is not closed: {shown(last)}", "Mend it")
+        if not form.complete:
+            raise DataError(
+                f"{path}, line {line}: the last line has no line break; the file may be cut off: {shown(last)}. Fetch "
+                "the file again, or say that it is complete",
+                cli="Add --complete",
+                page="Under How the file is written, choose Last line: complete",
+            )
+        yield line, row if form.encoding == "utf-8" else row.decode(form.encoding).encode()
+    elif line == 1:
         raise DataError(f"{path} is empty: no line in it. Name another file")
 
 

@@ -97,6 +97,7 @@ DATA_SETTINGS = Kind(_RECORD, _SAY_ANEW, DataError, text=True)
 DATA_SOURCE = Kind(_RECORD, "Remove it: where the dataset came from is then not known", text=True)
 DATA_DIGEST = Kind(1024, "Remove it: the file is then read again", DataError, text=True)
 DATA_CACHE = Kind(16 * _GB, "Remove it: the dataset is then read again", DataError)
+DATA_ARRAY = Kind(16 * _GB, "Remove it: the dataset is then read again", DataError, zeros=True)  # of any numbers
 ARCHIVE = Kind(4 * _GB, "Use the original archive", DownloadError)
 
 

@@ -58,6 +58,8 @@ def test_columns_by_their_names_and_units_by_their_values(
         ("\ufeffuser,item\r\na,x\r\n", Form()),
         ('{"user": 1, "item": 2}\n', Form("json_lines")),
         ("1 2 3\n2 5\n3 7 8 9\n", Form("sequences", " ")),
+        ("1 2 3 4 5 6\n2 3 4 5 6 7\n", Form("sequences", " ", header=False)),
+        ("user,item,note\n" + '1,2,"a\nb"\n' * 150, Form()),
     ],
 )
 def test_the_form_of_a_file(text: str | bytes, form: Form, tmp_path: Path) -> None:

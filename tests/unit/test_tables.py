@@ -3,6 +3,7 @@
 import gzip
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import pytest
@@ -90,6 +91,28 @@ def test_seconds_said_to_be_milliseconds_are_noted(tmp_path: Path) -> None:
 def test_a_file_that_is_no_table_is_one_sentence(content: bytes, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         read(tmp_path, content)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_last_line_without_a_line_break_counts_where_the_file_is_said_to_be_complete(
+    encoding: Literal["utf-8", "latin-1"], tmp_path: Path
+) -> None:
+    whole = "who,what,when\né,x,1\né,y,2".encode(encoding)
+    mapping = replace(SIMPLE, form=replace(SIMPLE.form, encoding=encoding, complete=True))
+    assert read(tmp_path / "whole", whole, mapping).num_interactions == 2
+    with pytest.raises(DataError, match="line 3: a quote is not closed"):
+        read(tmp_path / "open", whole + b',"', mapping)
+    with pytest.raises(DataError) as caught:
+        read(tmp_path / "cut", whole, replace(mapping, form=replace(mapping.form, complete=False)))
+    assert str(caught.value).endswith("Add --complete")
+    assert caught.value.on_page.endswith("choose Last line: complete")
+
+
+def test_times_that_are_all_zero_are_kept(tmp_path: Path) -> None:
+    """Of a hundred users with one item each, and no times: what was stored began with zeros and was refused."""
+    mapping = replace(SIMPLE, time=None)
+    dataset = read(tmp_path, table(*(f"user {number},x,0" for number in range(100))), mapping)
+    assert (dataset.num_users, dataset.num_interactions) == (100, 100)
 
 
 def test_ids_are_kept_as_they_came(tmp_path: Path) -> None:

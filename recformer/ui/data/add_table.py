@@ -36,6 +36,7 @@ FORMATS = {
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "|", "::": "::", " ": "blank"}
 ENCODINGS = {"utf-8": "UTF-8", "latin-1": "Latin-1"}
 YES_OR_NO = {True: "Yes", False: "No"}
+COMPLETE = {True: "Complete", False: "Cut off"}
 UNITS = {
     "iso": "Dates (ISO 8601)",
     "dmy": "Dates, day first",
@@ -163,6 +164,7 @@ class _Fields:
                     ("encoding", "Encoding", ENCODINGS, None),
                     ("header", "Header", YES_OR_NO, "Whether the first line names the columns."),
                     ("quotes", "Quotes", YES_OR_NO, 'Whether a field may stand in ".'),
+                    ("complete", "Last line", COMPLETE, "Where it has no line break: is it whole, or cut off?"),
                 )
             }
         return Said(**said)
