@@ -438,17 +438,20 @@ def _result(evaluation: Evaluation, masking: Masking, metrics: dict[str, Any]) -
         "settings": evaluation.settings,
         "commit": evaluation.commit,
         "data_known": evaluation.data_known,
-        "lists": lists_in_words(evaluation.ranks.known_to(masking)) if evaluation.ranks.are_lists else None,
+        "lists": lists_in_words(evaluation.ranks, masking) if evaluation.ranks.are_lists else None,
         "metrics": metrics,
     }
 
 
-def lists_in_words(limit: int) -> str:
-    """What everybody must know of figures of lists that were made elsewhere, known up to this place."""
-    return (
-        f"lists made elsewhere, up to K = {limit}: ranks beyond are unknown, and that whoever made them saw none of "
-        "these cases is the word of who imported them"
+def lists_in_words(ranks: Ranks, masking: Masking) -> str:
+    """What everybody must know of figures of lists that were made elsewhere."""
+    words = (
+        f"lists made elsewhere, up to K = {ranks.known_to(masking)}: ranks beyond are unknown, and that whoever made "
+        "them saw none of these cases is the word of who imported them"
     )
+    if ranks.history_repeats_none.any():
+        return words
+    return f"{words}; seen items are not in them, so what they say of duplication and without masking may flatter them"
 
 
 def _add_seeds(metrics: dict[Column, Result], values: Sequence[NDArray[np.float64]]) -> None:

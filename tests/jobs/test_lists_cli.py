@@ -76,6 +76,7 @@ def test_what_is_said_of_it_is_said_alike_in_table_and_json(root: Root, dataset:
         assert "0, by the word of who imported it" in result.stdout
     document = json_of(run_here(root.path, "evaluate", "elsewhere", "--part", "test", "--k", "10", "--json"))
     assert all(one["lists"].startswith(words) for one in document["results"])
+    assert all("; seen items are not in them" in one["lists"] for one in document["results"])
 
 
 def test_raw_lists_are_known_as_far_as_masking_leaves_them(root: Root, dataset: Dataset) -> None:
@@ -87,6 +88,7 @@ def test_raw_lists_are_known_as_far_as_masking_leaves_them(root: Root, dataset: 
     by_masking = {
         one["masking"]: {int(name.partition("@")[2]) for name in one["metrics"]} for one in document["results"]
     }
+    assert not any("seen items are not in them" in one["lists"] for one in document["results"])
     assert by_masking["none"] == {5, 20}
     assert all(k <= limits["history"] for k in by_masking["history"])
 
@@ -105,9 +107,8 @@ def test_a_cutoff_beyond_what_is_known_is_refused_in_one_sentence(root: Root, da
 
 def test_lists_for_another_part_are_refused_in_one_sentence(root: Root, dataset: Dataset) -> None:
     imported(root, dataset, "history", 10)
-    assert_clear_failure(
-        run_here(root.path, "evaluate", "elsewhere"), 1, "they are for the test part of leave_last_out"
-    )
+    words = ["they are for the test part of leave_last_out", "--split leave_last_out --time-ties file --part test"]
+    assert_clear_failure(run_here(root.path, "evaluate", "elsewhere"), 1, *words)
 
 
 def test_lists_cannot_be_asked_about_shuffled_histories(root: Root, dataset: Dataset) -> None:

@@ -122,7 +122,7 @@ def test_lists_for_another_part_are_left_out_with_the_reason(root: Root, dataset
 def test_a_dropped_file_becomes_a_row(root: Root, dataset: Dataset) -> None:
     app = compared("one/best", part="test")
     content = table_of(lists_for(dataset)).to_csv(index=False).encode()
-    app.file_uploader(key="lists.file").upload("My model.csv", content)
+    app.file_uploader(key="lists.file.0").upload("My model.csv", content)
     run(app)
     app.button(key="lists.add").click()
     app = settled(run(app))
@@ -136,7 +136,7 @@ def test_a_dropped_file_becomes_a_row(root: Root, dataset: Dataset) -> None:
 
 def test_a_dropped_file_that_cannot_be_read_is_refused_in_one_sentence(root: Root) -> None:
     app = compared("one/best", part="test")
-    app.file_uploader(key="lists.file").upload("theirs.csv", b"user_id,item_id,score\n101,10,high\n")
+    app.file_uploader(key="lists.file.0").upload("theirs.csv", b"user_id,item_id,score\n101,10,high\n")
     run(app)
     app.button(key="lists.add").click()
     app = settled(run(app))

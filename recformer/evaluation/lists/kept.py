@@ -85,7 +85,10 @@ def check_made_for(record: ListsRecord, protocol: Protocol, model: object) -> No
     else:
         why = f"they are for {record.place}, and {asked.place} is asked for"
     raise EvaluationError(
-        f"{model} has lists made elsewhere: {why}. Ask for that, or import lists for what is asked for"
+        f"{model} has lists made elsewhere: {why}",
+        cli=f"Ask for that (--split {record.split['name']} --time-ties {record.time_ties} --part {record.part}), or "
+        "import lists for what is asked for",
+        page="Choose that split, part and ties, or import lists for what is asked for",
     )
 
 

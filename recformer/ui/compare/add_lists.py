@@ -16,7 +16,7 @@ from recformer.ui.shared import readers
 from recformer.ui.shared.frame import guard
 from recformer.ui.shared.words import plain
 
-_ADDED = "lists.added"
+_ADDED, _TIMES = "lists.added", "lists.times"
 HELP = (
     "A table with a line for each recommendation: user, item, and rank or score (CSV, TSV, Parquet, JSON lines), a "
     "TREC run, or a run of ranx, also packed by gzip. Columns are known by their usual names; ids are the dataset's."
@@ -29,19 +29,22 @@ LENGTH_HELP = (
 
 def add_lists(choice: ComparisonChoice) -> None:
     """The form; what is added is compared at once, on the dataset, split and part that are compared."""
-    with st.popover("Add results from elsewhere", icon=":material/upload_file:", key="lists.form"):
+    times = st.session_state.setdefault(_TIMES, 0)  # a form of its own each time: closed and empty again
+    with st.popover("Add results from elsewhere", icon=":material/upload_file:", key=f"lists.form.{times}"):
         place = f"{choice.part} part of {choice.split} of {choice.data.name}"
         st.caption(
             f"Recommendations that any other library made for the {plain(place)} (ties in time: {choice.time_ties}). "
             "That it was trained on none of these cases is your word."
         )
-        file = st.file_uploader("Recommendations", key="lists.file", help=HELP)
-        name = st.text_input("Name", key="lists.name", placeholder="as the file", help="What the model is called.")
+        file = st.file_uploader("Recommendations", key=f"lists.file.{times}", help=HELP)
+        name = st.text_input(
+            "Name", key=f"lists.name.{times}", placeholder="as the file", help="What the model is called."
+        )
         k = st.number_input(
             *("Length of a list", 1, MOST_PLACES),
             value=None,
             step=1,
-            key="lists.k",
+            key=f"lists.k.{times}",
             placeholder="as the shortest",
             help=LENGTH_HELP,
         )
@@ -58,6 +61,7 @@ def _add(choice: ComparisonChoice, folder: Path, path: Path, run_id: str, k: int
         report = import_lists(readers.root(), path, run_id, choice.data, asked)
     finally:
         give_up(folder)
+    st.session_state[_TIMES] += 1
     st.session_state[_ADDED] = [run_id, *report.sentences(choice.data.nouns.items)]
     model = ModelRef.of_run(readers.root(), run_id, LISTS)
     st.query_params["runs"] = list(map(str, [*choice.models, model]))
