@@ -79,6 +79,8 @@ def write_lists(
         raise UsageError(f"k = {options.k} is not allowed: use a whole number from 1 to {LONGEST:,}")
     if out.suffix not in ENDINGS:
         raise UsageError(f"{out} ends in neither {' nor '.join(ENDINGS)}: name a file that does")
+    if model.is_lists:
+        raise UsageError(f"{model.run} has lists that were made elsewhere: there is no model that could list more")
     _refuse_existing(out)
     histories = histories_of(dataset)
     cases = _cases(histories, options.held_out)

@@ -15,7 +15,7 @@ from recformer.evaluation.baselines import rank_baseline
 from recformer.evaluation.ranks import Masking
 from recformer.run.paths import Root
 from tests.builders import dataset_in
-from tests.training_helpers import assert_clear_failure, json_of, run_here
+from tests.training_helpers import assert_clear_failure, json_of, run_here, save_untrained
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,21 @@ def test_a_baselines_own_lists_have_exactly_its_figures(root: Root, dataset: Dat
             assert theirs["metrics"][name]["mean"] == figure["mean"], name
     assert theirs["catalogue"] == {name: {"value": entry["value"]} for name, entry in own["catalogue"].items()}
     assert own["metrics"]["ndcg@10"]["mean"] > 0
+
+
+def test_what_recommend_writes_for_all_users_comes_in_with_the_models_own_figures(root: Root, dataset: Dataset) -> None:
+    save_untrained(root, "model", dataset)
+    out, data = root.path / "lists.parquet", ("--data", dataset.source)
+    written = run_here(root.path, "recommend", "model", *data, "--all-users", "--held-out", "--out", out)
+    assert written.returncode == 0, written.stderr
+    json_of(run_here(root.path, "import-lists", out, "--name", "elsewhere", *data, "--json"))
+    words = ["elsewhere", "model", *data, "--no-baselines", "--part", "test", "--k", "5,10", "--format", "json"]
+    results = json_of(run_here(root.path, "compare", *words))["results"]
+    theirs, own = (one for one in results if one["masking"] == "history")
+    for name in ("ndcg@5", "ndcg@10", "mrr@10", "novelty@10"):
+        assert theirs["metrics"][name]["mean"] == own["metrics"][name]["mean"] > 0
+    again = run_here(root.path, "recommend", "elsewhere", *data, "--all-users", "--out", root.path / "again.csv")
+    assert_clear_failure(again, 2, "there is no model that could list more")
 
 
 def test_what_is_said_of_it_is_said_alike_in_table_and_json(root: Root, dataset: Dataset) -> None:

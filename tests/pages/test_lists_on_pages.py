@@ -172,6 +172,7 @@ def test_lists_alone_are_shown(root: Root, dataset: Dataset) -> None:
     app = opened("pages/recommend.py", runs=["theirs/lists"], user="101")
     assert not app.error and not app.exception
     assert "Lists made elsewhere do not change with these." in words(app)
+    assert "Lists made elsewhere are in a file already." in words(app)
 
 
 def test_the_user_finder_knows_lists(root: Root, dataset: Dataset) -> None:

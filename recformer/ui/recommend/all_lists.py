@@ -59,7 +59,10 @@ def show_all_lists(choice: RecommendChoice) -> None:
 def _ask(choice: RecommendChoice) -> None:
     from recformer.recommend.all_users import ListOptions
 
-    asked = {str(one.ref): one.ref for one in choice.ready}
+    asked = {str(one.ref): one.ref for one in choice.ready if not one.ref.is_lists}
+    if not asked:
+        st.caption("Lists made elsewhere are in a file already.")
+        return
     labels, data = labels_of(choice.runs), choice.data
     name = next(iter(asked))
     if len(asked) > 1:
