@@ -432,7 +432,7 @@ def _parquet(path: Path, _: Form, wanted: Sequence[str] | None, told: Told) -> I
         as_text = _as_text if wanted else _as_text_or_type
         wanted = _checked_columns(path, source.schema_arrow.names, wanted)
         first = 1
-        for batch in source.iter_batches(BATCH_ROWS, columns=wanted):
+        for batch in source.iter_batches(BATCH_ROWS, columns=wanted, use_threads=False):
             columns = {name: as_text(path, name, batch.column(name)) for name in wanted}
             told(file.tell())
             yield Rows(path, columns, _row_after(first))

@@ -98,7 +98,7 @@ def stored_ranks(store_key: StoreKey, protocol: Protocol) -> tuple[Ranks, dict[s
             # Checked before it is unpacked: a few bytes may say the same number a billion times.
             if stored.metadata.num_rows != protocol.cases or not _is_plain(stored.schema_arrow):
                 return None
-            ranks = _from_table(stored.read())
+            ranks = _from_table(stored.read(use_threads=False))
         settings = gate.validated(record.get("settings", {}), _SETTINGS, path, gate.EVALUATION)
         return (ranks, settings) if len(ranks) == protocol.cases else None
     except (StoreError, OSError, ValueError, KeyError, TypeError, NotImplementedError):

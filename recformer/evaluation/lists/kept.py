@@ -113,7 +113,7 @@ def read_kept(path: Path, num_users: int, num_items: int) -> KeptLists:
         rows_fit = 0 < source.metadata.num_rows <= num_users * MOST_PLACES
         if not rows_fit or not source.schema_arrow.equals(_SCHEMA):
             raise gate.refused(path, gate.LISTS, "it holds no lists of such a dataset")
-        table = source.read()
+        table = source.read(use_threads=False)
     owners, items = table["user"].to_numpy(), table["item"].to_numpy()
     in_order = bool((np.diff(owners) >= 0).all())
     if not in_order or not _within(owners, 0, num_users) or not _within(items, UNKNOWN_ITEM, num_items):
