@@ -58,7 +58,7 @@ function cardOf(card, { chosen, ask }, choose) {
     bar.style.width = `${card.bar}%`;
     rail.append(bar);
     if (card.mark) foot.append(markOf(card.mark));
-    foot.append(rail, make("span", "share", card.share));
+    if (card.share) foot.append(rail, make("span", "share", card.share)); // lists made elsewhere have no scores
     about.append(title, chips, foot);
     button.append(make("span", "rank", card.rank));
     if (card.poster) button.append(posterOf(card.poster));
