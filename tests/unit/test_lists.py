@@ -273,6 +273,15 @@ def test_named_columns_are_taken(root: Root, dataset: Dataset, lists: Lists) -> 
     assert (report.columns.order, report.columns.by, report.lists) == ("d", "score", 30)
 
 
+def test_a_last_line_needs_no_line_break(root: Root) -> None:
+    prepared = tiny()
+    (root.path / "a.csv").write_text("user_id,item_id,score\n100,13,2\n101,16,1")
+    assert import_lists(root, root.path / "a.csv", "elsewhere", prepared.dataset, TEST).lists == 2
+    (root.path / "b.csv").write_text("user_id,item_id,score\n100,13,2\n101,16")
+    with pytest.raises(DataError, match="line 3: 2 fields"):
+        import_lists(root, root.path / "b.csv", "cut", prepared.dataset, TEST)
+
+
 def test_lists_are_a_run_that_is_listed_labelled_deleted_and_restored(
     root: Root, dataset: Dataset, lists: Lists
 ) -> None:

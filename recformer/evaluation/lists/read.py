@@ -71,7 +71,8 @@ def read_lists(
         return JSON_RUN, _readable(path, _json_run(path))
     if _is_trec(head):
         return TREC, _readable(path, _trec(path))
-    form = form_of(path, {}, [])
+    # Writers of runs leave the last line without a line break; that of a file which was cut off lacks fields.
+    form = form_of(path, {"complete": True}, [])
     if form.format == "sequences":
         raise DataError(f"{path} has a user and their items in each line. Write a line for each recommendation")
     columns = _columns(path, column_names(path, form), user, item, rank, score)
