@@ -161,7 +161,7 @@ def test_everything_that_is_odd_is_counted_and_said(root: Root) -> None:
         "1 of 2 users of the part have a list; 1 have none and count as misses",
         "lists of 2 users whom the dataset does not have",
         "1 place with movies that the dataset does not have",
-        "1 of the first places (50.0%) have movies that the user had before: nothing was masked",
+        "1 of the first places (50.0%) have movies that the user had before: seen ones were left in",
         "k = 3 with masking none",
     ):
         assert words in said

@@ -79,9 +79,8 @@ def _masking(report: ImportReport, nouns: str) -> str:
     if not report.seen:
         return f"No list has {nouns} that its user had before: they were taken out (masking: history)."
     share = 100 * report.seen / report.places
-    return (
-        f"{report.seen:,} of the first places ({share:.1f}%) have {nouns} that the user had before: nothing was masked."
-    )
+    had = f"{nouns} that the user had before"
+    return f"{report.seen:,} of the first places ({share:.1f}%) have {had}: seen ones were left in."
 
 
 def _cutoffs(known_to: dict[Masking, int]) -> str:
