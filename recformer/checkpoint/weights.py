@@ -52,14 +52,17 @@ def write_best(folder: Path, model: nn.Module, info: CheckpointInfo, make_folder
 
     Raises StoreError when the disk refuses, and, without `make_folder`, when the folder is gone.
     """
+    write_weights(folder / "best.safetensors", model, info, make_folder)
+    with suppress(OSError):  # the record of an earlier version, which stood beside the weights
+        (folder / "best.json").unlink(missing_ok=True)
+
+
+def write_weights(path: Path, model: nn.Module, info: CheckpointInfo, make_folder: bool = True) -> None:
+    """Write weights with their record as a .safetensors file, atomically. Raises as `write_best`."""
     record = json.dumps(asdict(info), allow_nan=False)
     tensors = {key: value.contiguous().cpu() for key, value in model.state_dict().items()}
     content = safetensors.torch.save(tensors, metadata={"recformer": record})
-    write_atomically(
-        folder / "best.safetensors", lambda temporary: temporary.write_bytes(content), make_folder=make_folder
-    )
-    with suppress(OSError):  # the record of an earlier version, which stood beside the weights
-        (folder / "best.json").unlink(missing_ok=True)
+    write_atomically(path, lambda temporary: temporary.write_bytes(content), make_folder=make_folder)
 
 
 def write_archive(path: Path, value: dict[str, Any], keep: Path | None = None, make_folder: bool = True) -> None:

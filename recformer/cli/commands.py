@@ -621,6 +621,21 @@ def _recommend_to_all(
         print(f"{out}: {written.rows:,} rows, lists for {written.users:,} users by {model}")
 
 
+@app.command("export")
+def export_model_folder(
+    model: Annotated[str, typer.Argument(help="Run id, RUN/last, or checkpoint file.", metavar="RUN")],
+    to: Annotated[Path, _path("--to", help="The new folder.")],
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model into a folder for others: weights, configuration, item ids, a model card, and an example."""
+    from recformer.export.model_folder import export_model
+
+    found = find_model(_root, model)
+    files = export_model(_root, found, _dataset_for([found], data), to)
+    print(json.dumps({"files": [str(file) for file in files]}, indent=2) if as_json else "\n".join(map(str, files)))
+
+
 @app.command("import")
 def import_checkpoint(
     checkpoint: Annotated[

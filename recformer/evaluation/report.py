@@ -182,17 +182,22 @@ def _caption(comparison: "Comparison", results: Rows, masking: "Masking") -> str
     from recformer.evaluation.conclusion import ONE_USER
 
     protocol = comparison.protocol
-    skipped = f" · {count(protocol.skipped_users, 'user')} with too short a history" if protocol.skipped_users else ""
     corrected = corrections(results, comparison.question.title)
     tests = f" · {question_in_words(comparison)}; {corrected}; {TO_BEST}" if corrected else ""
     how = f"score intervals of means of ranks, else bootstrap, seed {protocol.bootstrap_seed}"
     intervals = f"95% intervals over users ({how}; of users and seeds where several were compared)"
     intervals = ONE_USER if results[0]["users"] == 1 else intervals
+    return f"{protocol_in_words(protocol, masking)} · {intervals}{tests}"
+
+
+def protocol_in_words(protocol: "Protocol", masking: "Masking") -> str:
+    """What cases were evaluated and how they were ranked."""
+    skipped = f" · {count(protocol.skipped_users, 'user')} with too short a history" if protocol.skipped_users else ""
     return (
         f"{protocol.dataset} ({protocol.fingerprint}) · {split_name(protocol)} · {protocol.part} · "
         f"{count(protocol.cases, 'case')}{skipped}{sample_in_words(protocol)} · ranked among all {protocol.item_set} · "
         f"masking: {masking} (duplication: none) · ties in score count against the model · {ties_in_time(protocol)} · "
-        f"window of {protocol.recent} · {intervals}{tests}"
+        f"window of {protocol.recent}"
     )
 
 

@@ -20,7 +20,7 @@ from recformer.evaluation.ranks import MOST_RECENT, Masking
 
 NOT_ASKED = "a list made elsewhere: there is no model to ask why, or what if"
 CROWD = 64
-"""Users that stand in for nobody; see `asked_as`."""
+"""Users that stand in for nobody."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +52,8 @@ class UserCase:
         return self.sequence[len(self.sequence) - self.asked :]
 
     def asked_as(self, num_users: int) -> NDArray[np.int64]:
-        """(C,) user tokens to ask a model as: the user's own, or for nobody 64 spread evenly over the dataset.
-
-        Models know users by a vector of their own, and nobody has none. The mean over many users is what the model
-        expects of somebody of whom only the window is known.
-        """
-        if self.user_token is not None:
-            return np.array([self.user_token])
-        return np.unique(np.linspace(0, num_users - 1, CROWD).round().astype(np.int64))
+        """(C,) user tokens to ask a model as: the user's own, or for nobody those of `nobody`."""
+        return nobody(num_users) if self.user_token is None else np.array([self.user_token])
 
     def candidates(self, num_items: int, masking: Masking, *always: int | None) -> NDArray[np.bool_]:
         """(I,) which items are ranked under `masking`; the target and those in `always` are, whatever is masked."""
@@ -68,6 +62,15 @@ class UserCase:
         shown[hidden] = False
         shown[[item for item in (self.target, *always) if item is not None]] = True
         return shown
+
+
+def nobody(num_users: int) -> NDArray[np.int64]:
+    """(C,) user tokens that stand in for nobody of the dataset: 64 spread evenly over it.
+
+    Models know users by a vector of their own, and nobody has none. The mean over many users is what the model
+    expects of somebody of whom only the window is known. A model of 0 users asks for none, and is given token 0.
+    """
+    return np.unique(np.linspace(0, max(num_users - 1, 0), CROWD).round().astype(np.int64))
 
 
 def user_case_of(dataset: Dataset, user: Id, recent: int) -> UserCase:

@@ -78,6 +78,8 @@ def test_what_recommend_writes_for_all_users_comes_in_with_the_models_own_figure
         assert theirs["metrics"][name]["mean"] == own["metrics"][name]["mean"] > 0
     again = run_here(root.path, "recommend", "elsewhere", *data, "--all-users", "--out", root.path / "again.csv")
     assert_clear_failure(again, 2, "there is no model that could list more")
+    folder = run_here(root.path, "export", "elsewhere", *data, "--to", root.path / "folder")
+    assert_clear_failure(folder, 2, "there is no model to export")
 
 
 def test_what_is_said_of_it_is_said_alike_in_table_and_json(root: Root, dataset: Dataset) -> None:

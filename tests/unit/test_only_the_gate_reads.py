@@ -65,6 +65,7 @@ ALLOWED = {
     ("data.partition", "np.fromfile"): "rows that this process has written",
     # our own source code
     ("ui.shared.live_chart", "(folder / name).read_text"): "a script or style sheet of ours",
+    ("export.model_folder", "EXAMPLE.read_text"): "an example of ours",
     ("evaluation.store", "path.read_bytes"): "for its digest",
     ("model.native.build", "path.read_bytes"): "for its digest",
     # what no other file can stand in place of

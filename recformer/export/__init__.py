@@ -1,0 +1,1 @@
+"""A model as a folder for others: weights, configuration, item ids, a model card and an example."""
