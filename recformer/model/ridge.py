@@ -15,7 +15,7 @@ from recformer.model.sizes import Sizes
 from recformer.model.vote_table import VoteTable, option_votes
 from recformer.registry import MODELS
 
-LARGEST = 10_000  # items whose matrix is solved whole; for 12,000 that took 90 s of one core
+LARGEST = 15_000  # items whose matrix is solved whole; for 12,000 that took 90 s of one core and 1.6 GB
 AT_ONCE = 1 << 17  # training cases
 
 
@@ -39,7 +39,7 @@ class Ridge(VoteTable):
     """scores = x W, where W = (XᵀX + λI)⁻¹ XᵀY = argmin |Y − XW|² + λ |W|².
 
     A row of X (N, I) is the history of a training case, its latest items weighted decay^age; that of Y is its target.
-    Above 10,000 items each item is taken by itself: XᵀX is replaced by its diagonal, so W is as sparse as XᵀY (marginal
+    Above 15,000 items each item is taken by itself: XᵀX is replaced by its diagonal, so W is as sparse as XᵀY (marginal
     regression; Fan and Lv 2008). On Amazon Beauty that costs .002 NDCG@10.
 
     A score is an estimate of a probability, but may be below 0; as logits serve asinh(score / 2ε) with ε = 1 / I, the
@@ -73,11 +73,13 @@ _Cases = Iterator[tuple[Sparse, Sparse]]
 def _solved(cases: _Cases, num_items: int, regularisation: float) -> NDArray[np.float32]:
     import scipy.linalg
 
-    gram = regularisation * np.eye(num_items, dtype=np.float32)
+    # Column by column, as LAPACK has them: it would else copy both.
+    gram = np.eye(num_items, dtype=np.float32, order="F")
+    gram *= regularisation
     cross = np.zeros_like(gram)
     for x, y in cases:
-        gram += (x.T @ x).toarray()
-        cross += (x.T @ y).toarray()
+        gram += (x.T @ x).toarray(order="F")
+        cross += (x.T @ y).toarray(order="F")
     return scipy.linalg.solve(  # pyright: ignore[reportReturnType]  it keeps float32
         gram, cross, assume_a="pos", overwrite_a=True, overwrite_b=True, check_finite=False
     )
