@@ -199,7 +199,8 @@ def test_scores_that_are_no_numbers_leave_no_file(tmp_path: Path) -> None:
 def test_a_command_interrupted_while_it_writes_leaves_no_file(root: Root, tmp_path: Path) -> None:
     arguments = ["recommend", "trained", "--all-users", "--k", 5, "--out", tmp_path / "out" / "lists.csv"]
     with started_cli(root.path, *arguments) as process:
-        wait_until(lambda: (tmp_path / "out").is_dir() or process.poll() is not None, "the command to begin")
+        writing = (tmp_path / "out").glob
+        wait_until(lambda: any(writing(".tmp-lists-*/*")) or process.poll() is not None, "the command to write")
         process.send_signal(signal.SIGINT)
         process.wait()
     assert set(names_in(tmp_path / "out")) <= {"lists.csv"}
