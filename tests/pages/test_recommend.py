@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import random
 import shutil
 import threading
@@ -673,10 +674,16 @@ def test_all_users_lists_are_the_file_of_the_command_line(
     pd.testing.assert_frame_equal(read(made.written.files[0]), pd.read_csv(tmp_path / "f.csv"), check_dtype=False)
 
 
-def test_the_files_are_gone_with_who_asked_for_them(root: Root) -> None:
+def test_the_files_are_gone_with_who_asked_for_them(
+    root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left = tmp_path / "recformer-lists-of-an-app-that-was-killed"
+    left.mkdir()
+    os.utime(left, (0, 0))
     app = made_file(opened("one/best"))
     folder = app.session_state["recommend.all.work"].future.result().folder
-    assert [path.name for path in folder.iterdir()] == ["lists-one.parquet"]
+    assert [path.name for path in folder.iterdir()] == ["lists-one.parquet"] and not left.exists()
     app = made_file(app)  # another takes its place
     gc.collect()
     assert not folder.exists()

@@ -13,6 +13,7 @@ import streamlit as st
 from recformer.data.dataset import Dataset
 from recformer.errors import RecformerError
 from recformer.evaluation.ranks import Progress
+from recformer.files.temporary_folder import remove_unused
 from recformer.run.model_ref import ModelRef, model_label
 from recformer.run.overview import labels_of
 from recformer.ui.recommend.asking import RecommendChoice
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 WORK = "recommend.all.work"
 MODEL = "recommend.all.model"
 HELP = "What one model recommends to each user, in a file: user, {item}, rank and score."
+PREFIX = "recformer-lists-"  # of temporary folders
+LEFTOVER_S = 7 * 24 * 3600.0  # nobody keeps a page open for so long
 ENDINGS = {"Parquet": ".parquet", "CSV": ".csv"}
 MASKED = {"history": "seen {items} filtered", "window": "the window filtered", "none": "nothing filtered"}
 
@@ -82,7 +85,9 @@ def _begin(data: Dataset, model: ModelRef, options: "ListOptions", ending: str, 
     def make(show: Progress) -> Made:
         from recformer.recommend.all_users import write_lists
 
-        folder = Path(tempfile.mkdtemp(prefix="recformer-lists-"))
+        # What an app that was ended left goes first.
+        remove_unused(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"), LEFTOVER_S)
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         try:
             out = folder / f"lists-{model.run}{ending}"
             return Made(folder, write_lists(root, model, data, options, out, show))
