@@ -72,6 +72,16 @@ def taken(array: NDArray[Any], places: NDArray[np.int64]) -> NDArray[Any]:
     return found
 
 
+def check_lengths(folder: Path, users: int, interactions: int) -> None:
+    """Raise ValueError for an array that is not of so many users or interactions, without reading it: a damaged file
+    may hold zeros for gigabytes."""
+    for name, dtype in DTYPES.items():
+        path = array_path(folder, name)
+        length = users + 1 if name == "offsets" else interactions
+        if path.exists() and path.stat().st_size != length * np.dtype(dtype).itemsize:
+            raise ValueError(f"{path.name} does not hold {length:,} numbers")
+
+
 def checksums(folder: Path) -> dict[str, int]:
     """The CRC-32C of each array that is there. Read, not mapped: what is looked at once need not stay in memory."""
     return {name: _checksum(array_path(folder, name)) for name in DTYPES if array_path(folder, name).exists()}

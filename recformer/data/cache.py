@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow.parquet as parquet
 from pydantic import TypeAdapter
 
-from recformer.data.arrays import checksums, map_arrays, write_array
+from recformer.data.arrays import check_lengths, checksums, map_arrays, write_array
 from recformer.data.assemble import assemble, find_reader
 from recformer.data.build import Progress, build
 from recformer.data.dataset import Dataset, fingerprint_of
@@ -183,6 +183,7 @@ def _read(entry: Path, folder: Path) -> Dataset | None:
 
 def _read_entry(entry: Path, folder: Path) -> Dataset:
     record = gate.read_object(entry / RECORD, gate.DATA_SOURCE) or {}
+    check_lengths(entry, record["sizes"]["users"], record["sizes"]["interactions"])
     found = checksums(entry)
     if found != record["checksums"]:
         raise ValueError(f"the checksums of its arrays are {found}, recorded were {record['checksums']}")
